@@ -1,0 +1,129 @@
+"""Tables of variants: the same data, tokens and bank, one part of the decoder changed at a time."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from embeddings import atomic
+from experiments.config import RunConfig, apply_setting, validated
+from experiments.run import evaluate_run, load_bank, make_decoder, new_folder, open_source, train_run
+from zsl.progress import Progress
+from zsl.training import make_accelerator
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Config values by key, and the paper's unseen mAP in percent where it has one."""
+
+    settings: Mapping[str, str]
+    paper: float | None = None
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """The values by the last part of their keys: {"query": "text", ...}."""
+        return {key.rpartition(".")[2]: value for key, value in self.settings.items()}
+
+    @property
+    def title(self) -> str:
+        """Short, and fit for a folder's name."""
+        return "-".join(self.axes.values())
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A table: its variants, in order, and the recipe that it runs on unless told otherwise."""
+
+    caption: str
+    variants: tuple[Variant, ...]
+    recipe: str
+
+
+def _query_head(query: str, head: str, paper: float) -> Variant:
+    return Variant({"decoder.query": query, "decoder.head": head}, paper)
+
+
+ABLATIONS: dict[str, Ablation] = {
+    "table8": Ablation(
+        "Table 8: query type x head type in zero-shot group decoding",
+        (
+            _query_head("text", "learnable", 2.4),
+            _query_head("text", "shared", 2.6),
+            _query_head("learnable", "text", 23.4),
+            _query_head("text", "text", 28.7),
+        ),
+        recipe="scenes",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run of a table, as in results.json; metrics are fractions, `run` is relative to the table's folder."""
+
+    variant: Mapping[str, str]
+    seed: int
+    metrics: Mapping[str, float]
+    run: str
+
+
+@dataclass(frozen=True)
+class Results:
+    """A finished table; `baseline` holds the metrics of the backbone's own readout, where it was trained here."""
+
+    ablation: Ablation
+    config: RunConfig
+    records: tuple[Record, ...]
+    baseline: Mapping[str, float]
+
+    def of(self, variant: Variant, metric: str) -> np.ndarray:
+        """A metric's values over seeds."""
+        return np.array([r.metrics[metric] for r in self.records if r.variant == variant.axes])
+
+
+def run_ablation(name: str, config: RunConfig, seeds: int, out: Path, progress: Progress) -> Results:
+    """Trains and tests every variant under every seed, and writes `results.json` as it goes.
+
+    The backbone, where it is trained, is trained once: seeds change the decoder's initial weights and the order of
+    the images.
+
+    Raises:
+        InputError: what any of its runs would meet, before the first one starts where it can be known.
+    """
+    ablation = ABLATIONS[name]
+    new_folder(out)
+    accelerator = make_accelerator(config.train.precision)
+    configs = {v.title: _variant_config(config, v) for v in ablation.variants}
+    source = open_source(config, accelerator, progress)
+    bank = load_bank(config.bank, source.data)
+    for variant_config in configs.values():
+        make_decoder(variant_config, 1, bank, len(source.data.seen))
+    if accelerator.is_main_process:
+        out.mkdir(parents=True)
+    source.pretrain()
+    baseline = source.pretrained_metrics()
+    records: list[Record] = []
+    for seed in range(config.train.seed, config.train.seed + seeds):
+        for variant in ablation.variants:
+            seeded = configs[variant.title].model_copy(
+                update={"train": config.train.model_copy(update={"seed": seed})}
+            )
+            run = f"runs/{variant.title}-seed{seed}"
+            task = f"{variant.title.replace('-', '/')} seed {seed}"
+            train_run(seeded, source, bank, out / run, task)
+            accelerator.wait_for_everyone()
+            metrics = evaluate_run(out / run, source, task=f"test {task}")
+            records.append(Record(variant.axes, seed, metrics, run))
+            if accelerator.is_main_process:
+                content = json.dumps([asdict(record) for record in records], indent=1)
+                atomic.write_text(out / "results.json", content + "\n")
+    return Results(ablation, config, tuple(records), baseline)
+
+
+def _variant_config(config: RunConfig, variant: Variant) -> RunConfig:
+    values = config.model_dump(mode="json")
+    for key, value in variant.settings.items():
+        apply_setting(values, f"{key}={value}")
+    return validated(values, f"variant {variant.title}")

@@ -1,0 +1,150 @@
+"""One run's configuration: a TOML file and `--set section.key=value`, validated."""
+
+import difflib
+import json
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+
+from embeddings import InputError
+from zsl.backbone import BackboneConfig
+from zsl.config import Config
+from zsl.data import DATASETS, DataConfig, ScenesConfig
+from zsl.training import TrainConfig
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class BankConfig(Config):
+    """Word vectors: a saved bank's `file`, or an `encoder` spec with its `prompt`."""
+
+    encoder: str = "lexical"
+    prompt: str = "{}"
+    normalize: bool = True
+    seed: int = Field(0, ge=0)
+    file: Path | None = None
+
+
+class DecoderConfig(Config):
+    """`zsl.decoder.GroupDecoder`; one of `group_size` and `num_groups`."""
+
+    query: Literal["text", "learnable", "random"] = "text"
+    head: Literal["text", "learnable", "shared"] = "text"
+    width: int = Field(768, ge=1)
+    group_size: int | None = Field(None, ge=1)
+    num_groups: int | None = Field(None, ge=1)
+    attention_heads: int = Field(8, ge=1)
+    ffn: int = Field(2048, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+
+    @model_validator(mode="after")
+    def _one_grouping(self) -> "DecoderConfig":
+        if (self.group_size is None) == (self.num_groups is None):
+            raise ValueError("give one of decoder.group_size and decoder.num_groups")
+        return self
+
+
+class EvaluateConfig(Config):
+    """`k` of F1@K; `batch_size` of scoring and of token extraction."""
+
+    k: tuple[int, ...] = (3, 5)
+    batch_size: int = Field(128, ge=1)
+
+
+class RunConfig(Config):
+    """Everything that one run depends on."""
+
+    data: DataConfig = ScenesConfig()
+    bank: BankConfig = BankConfig()
+    backbone: BackboneConfig | None = None
+    decoder: DecoderConfig = DecoderConfig(num_groups=100)
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+
+
+def recipes() -> list[str]:
+    """The names of the configs that come with the toolkit."""
+    return sorted(path.stem for path in RECIPES.glob("*.toml"))
+
+
+def load_config(source: str, settings: list[str]) -> RunConfig:
+    """A recipe's name or a .toml or .json file, with `section.key=value` settings on top.
+
+    Raises:
+        InputError: no such file, not TOML, an unknown key (with the known ones), an impossible value.
+    """
+    path = RECIPES / f"{source}.toml" if source in recipes() else Path(source)
+    if not path.is_file():
+        raise InputError(f"no config file or recipe {source!r}; recipes: {', '.join(recipes())}")
+    try:
+        text = path.read_text("utf-8")
+        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except ValueError as error:
+        raise InputError(f"{path} is not {path.suffix[1:].upper() or 'TOML'} ({error})") from error
+    for setting in settings:
+        apply_setting(values, setting)
+    return validated(values, str(source))
+
+
+def apply_setting(values: dict[str, Any], setting: str) -> None:
+    """Puts `section.key=value` into nested values; the value is TOML, or else a plain string."""
+    key, equals, text = setting.partition("=")
+    if not equals or not key.strip():
+        raise InputError(f"--set {setting!r}: write section.key=value")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, last = key.strip().split(".")
+    for section in sections:
+        values = values.setdefault(section, {})
+        if not isinstance(values, dict):
+            raise InputError(f"--set {setting!r}: {section!r} is a value, not a section")
+    values[last] = value
+
+
+def validated(values: dict[str, Any], source: str) -> RunConfig:
+    """The config, or one line that says what is wrong with which key.
+
+    Raises:
+        InputError: as `load_config`.
+    """
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{source}: {_explain(error)}") from error
+
+
+def _explain(error: ValidationError) -> str:
+    fault = error.errors()[0]
+    where = [str(part) for part in fault["loc"]]
+    model = _section(where)
+    if where[0] == "data" and len(where) > 1 and where[1] in DATASETS:
+        del where[1]  # the dataset's name, which is no key
+    key = ".".join(where)
+    if fault["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(where[-1], model.model_fields, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return f"unknown key {key!r}; {hint}known: {', '.join(model.model_fields)}"
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "union_tag_not_found":
+        message = f"give data.name, one of {', '.join(DATASETS)}"
+    return message if not key or key in message else f"{key}: {message} (got {fault['input']!r})"
+
+
+def _section(where: list[str]) -> type[Config]:
+    """The config section that holds the key at `where`."""
+    model: type[Config] = RunConfig
+    for part in where[:-1]:
+        if model is RunConfig and part == "data":
+            continue
+        if part in DATASETS:
+            model = DATASETS[part][0]
+        elif part in model.model_fields:
+            annotation = model.model_fields[part].annotation
+            for choice in getattr(annotation, "__args__", (annotation,)):
+                if isinstance(choice, type) and issubclass(choice, Config):
+                    model = choice
+    return model

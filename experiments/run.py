@@ -1,0 +1,324 @@
+"""One run: data, bank, tokens, training, test; and the folder that it leaves."""
+
+import hashlib
+import json
+import platform
+import subprocess
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from safetensors.torch import save as safetensors_bytes
+from torchvision.transforms import v2
+
+from embeddings import Bank, InputError, atomic, build_bank
+from embeddings.bank import require
+from experiments.config import BankConfig, RunConfig, load_config
+from zsl.backbone import Backbone, read_tensors
+from zsl.data import MultiLabelData, Part, Samples, load_data
+from zsl.decoder import GroupDecoder
+from zsl.evaluation import evaluate, extract_tokens, protocols, score, vocabularies
+from zsl.model import MaxPooledReadout, ZeroShotModel
+from zsl.progress import Progress
+from zsl.training import TrainConfig, fit
+
+PACKAGES = ("torch", "timm", "accelerate", "gensim", "sentence-transformers", "numpy", "scikit-learn", "zero-shot-toolkit")
+
+
+def new_folder(path: Path) -> Path:
+    """The path, if nothing is there yet.
+
+    Raises:
+        InputError: it exists, or its parent cannot hold it.
+    """
+    if path.exists():
+        raise InputError(f"output folder {path} exists; choose another --out or remove it")
+    parent = next(p for p in path.absolute().parents if p.exists())
+    if not parent.is_dir():
+        raise InputError(f"output folder {path} cannot be made: {parent} is a file")
+    return path
+
+
+def load_bank(config: BankConfig, data: MultiLabelData) -> Bank:
+    """The bank of a run: every name of the dataset has a vector in it.
+
+    Raises:
+        InputError: names without a vector; the file is no bank.
+    """
+    if config.file is None:
+        return build_bank(data.names, config.encoder, config.prompt, config.normalize, config.seed)
+    bank = Bank.load(config.file)
+    require(data.names, bank.labels, str(config.file))
+    return bank
+
+
+@dataclass
+class Source:
+    """What runs on one dataset share: its parts, and the frozen backbone's tokens of them, each read once."""
+
+    config: RunConfig
+    data: MultiLabelData
+    accelerator: Accelerator
+    progress: Progress
+    backbone: Backbone | None = None
+    pretrained_readout: MaxPooledReadout | None = None
+
+    def __post_init__(self) -> None:
+        chosen = self.config.backbone
+        if (chosen is None) == (self.data.kind == "images"):
+            need = "give [backbone] name" if chosen is None else "remove [backbone]"
+            raise InputError(f"dataset {self.data.name} holds {self.data.kind}; {need}")
+        if chosen is not None and self.backbone is None:
+            set_seed(self.config.train.seed if chosen.pretrain is None else chosen.pretrain.seed)
+            self.backbone = Backbone(chosen)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether runs train on tokens."""
+        return self.config.backbone is not None and self.config.backbone.mode == "frozen"
+
+    @cached_property
+    def train(self) -> Part:
+        """Training images, or tokens."""
+        return self._read(self.data.train, "train")
+
+    @cached_property
+    def test(self) -> Part:
+        """Test images, or tokens."""
+        return self._read(self.data.test, "test")
+
+    def _read(self, part: Part, title: str) -> Part:
+        if not self.frozen:
+            return part
+        assert self.backbone is not None
+        evaluate, workers = self.config.evaluate, self.config.train.workers
+        task = f"{title} tokens"
+        return extract_tokens(
+            self.backbone, part, self.accelerator, evaluate.batch_size, workers, self.progress, task
+        )
+
+    def split(self, part: Part) -> tuple[Samples, Samples]:
+        """Training and validation rows of the seen training data, the same for every variant and seed."""
+        share = self.config.train.validation
+        order = np.random.default_rng(0).permutation(len(part.targets))
+        held = max(1, round(share * len(order)))
+        if held >= len(order):
+            raise InputError(f"{len(order)} training images leave none to train on; lower train.validation")
+        augment = None
+        if self.config.train.flip and part.inputs is self.data.train.inputs and self.data.kind == "images":
+            augment = v2.RandomHorizontalFlip()
+        return Samples(part, np.sort(order[held:]), augment), Samples(part, np.sort(order[:held]))
+
+    def pretrain(self) -> None:
+        """Trains the backbone on seen labels, if the config asks for it."""
+        chosen = self.config.backbone
+        if chosen is None or chosen.pretrain is None:
+            return
+        assert self.backbone is not None
+        recipe = chosen.pretrain
+        vectors = torch.from_numpy(build_bank(self.data.seen, recipe.encoder, normalize=True).vectors)
+        size = self.data.train.inputs.read([0]).shape[-1]
+        set_seed(recipe.seed)
+        readout = MaxPooledReadout(self.backbone.channels(size), vectors.shape[1])
+        model = ZeroShotModel(self.backbone, readout)
+        config = TrainConfig(
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            lr=recipe.lr,
+            weight_decay=recipe.weight_decay,
+            ema=0,
+            validation=self.config.train.validation,
+            precision=self.config.train.precision,
+            workers=self.config.train.workers,
+            seed=recipe.seed,
+        )
+        fit(config, model, *self.split(self.data.train), vectors, self.accelerator, self.progress, "backbone")
+        self.pretrained_readout = readout
+
+    def pretrained_metrics(self) -> dict[str, float]:
+        """What the backbone's own readout, without any decoder, makes of the test set; {} if it was not trained."""
+        if self.pretrained_readout is None or self.config.backbone is None or self.config.backbone.pretrain is None:
+            return {}
+        bank = build_bank(self.data.names, self.config.backbone.pretrain.encoder, normalize=True)
+        return self.evaluate(ZeroShotModel(None, self.pretrained_readout), bank, "test backbone's own readout")
+
+    def evaluate(self, model: ZeroShotModel, bank: Bank, task: str) -> dict[str, float]:
+        """The metrics of a model on the test part, under a bank's vectors."""
+        settings = self.config.evaluate
+        scores = score(
+            model,
+            Samples(self.test),
+            vocabularies(self.data, bank),
+            self.accelerator,
+            settings.batch_size,
+            self.config.train.workers,
+            self.progress,
+            task,
+        )
+        return evaluate(scores, self.data, settings.k)
+
+
+def open_source(config: RunConfig, accelerator: Accelerator, progress: Progress) -> Source:
+    """Loads the dataset and makes its backbone, checking first what would fail later.
+
+    Raises:
+        InputError: unusable data, backbone or K.
+    """
+    data = load_data(config.data)
+    for k in config.evaluate.k:
+        if not 1 <= k <= len(data.unseen):
+            raise InputError(f"evaluate.k holds {k}, but there are {len(data.unseen)} unseen labels")
+    if not data.test.targets[:, len(data.seen) :].any():
+        raise InputError(f"no test image of {data.name} has an unseen label, so there is nothing to measure")
+    return Source(config, data, accelerator, progress)
+
+
+def make_decoder(config: RunConfig, channels: int, bank: Bank, num_labels: int) -> GroupDecoder:
+    """The decoder of a config for a bank's width and a number of seen labels.
+
+    Raises:
+        InputError: sizes that do not fit.
+    """
+    return GroupDecoder(channels, bank.embed_dim, num_labels, **config.decoder.model_dump())
+
+
+def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task: str = "train") -> None:
+    """Trains one model on seen labels and writes its folder; the test set is not looked at."""
+    set_seed(config.train.seed)
+    tuned = source.backbone is not None and not source.frozen
+    backbone = source.backbone if tuned else None
+    sample = source.train.inputs.read([0])
+    channels = backbone.channels(sample.shape[-1]) if backbone is not None else int(sample.shape[-1])
+    decoder = make_decoder(config, channels, bank, len(source.data.seen))
+    model = ZeroShotModel(backbone, decoder)
+    vectors = torch.from_numpy(bank.select(source.data.seen))
+    samples, held = source.split(source.train)
+    history = fit(config.train, model, samples, held, vectors, source.accelerator, source.progress, task)
+    if not source.accelerator.is_main_process:
+        return
+    folder.mkdir(parents=True)
+    bank.save(folder / "bank.safetensors")
+    _save_tensors(folder / "readout.safetensors", decoder)
+    chosen = config.backbone
+    if chosen is not None and source.backbone is not None and (tuned or chosen.pretrain is not None):
+        _save_tensors(folder / "backbone.safetensors", source.backbone)
+    atomic.write_text(folder / "config.json", config.model_dump_json(indent=1) + "\n")
+    record = {
+        "channels": channels,
+        "best_epoch": history.best_epoch + 1,
+        "loss": history.loss,
+        "seen_validation_map": history.validation_map,
+        "parameters": sum(p.numel() for p in decoder.parameters()),
+        **provenance(config, source.data, bank),
+    }
+    # last: a folder with a run.json is a whole run
+    atomic.write_text(folder / "run.json", json.dumps(record, indent=1) + "\n")
+
+
+def open_run(folder: Path, settings: list[str], accelerator: Accelerator, progress: Progress) -> Source:
+    """The data and backbone of a trained run, for its test.
+
+    Raises:
+        InputError: not a whole run, unusable data, a backbone file that is not the one of training.
+    """
+    record = _record(folder)
+    config = load_config(str(folder / "config.json"), settings)
+    own_weights, chosen = folder / "backbone.safetensors", config.backbone
+    if chosen is not None and own_weights.is_file():
+        config = config.model_copy(
+            update={"backbone": chosen.model_copy(update={"weights": None, "pretrained": False})}
+        )
+    elif chosen is not None and chosen.weights is not None and chosen.weights.is_file():
+        if hashlib.sha256(chosen.weights.read_bytes()).hexdigest() != record["backbone_weights_sha256"]:
+            raise InputError(f"{chosen.weights} is not the file that {folder} was trained with; restore it")
+    source = open_source(config, accelerator, progress)
+    if source.backbone is not None and own_weights.is_file():
+        _load_tensors(own_weights, source.backbone)
+    return source
+
+
+def evaluate_run(folder: Path, source: Source, bank_file: Path | None = None, task: str = "test") -> dict[str, float]:
+    """Tests a trained run and writes `metrics.json` into its folder.
+
+    Args:
+        folder: of `train_run`.
+        source: data and tokens, which several runs may share.
+        bank_file: another bank to take word vectors from, of the width of training; the result is then not written.
+    Raises:
+        InputError: not a whole run, a bank of another width or without a label that the data names.
+    """
+    record = _record(folder)
+    config = load_config(str(folder / "config.json"), [])
+    bank = trained_bank = Bank.load(folder / "bank.safetensors")
+    if bank_file is not None:
+        bank = Bank.load(bank_file)
+        if bank.embed_dim != trained_bank.embed_dim:
+            raise InputError(
+                f"bank {bank_file} has vectors of size {bank.embed_dim}, but {folder} was trained with size "
+                f"{trained_bank.embed_dim}; build it with encoder {trained_bank.provenance.encoder!r}"
+            )
+    require(source.data.names, bank.labels, str(bank_file or folder / "bank.safetensors"))
+    decoder = make_decoder(config, record["channels"], bank, record["data"]["seen"])
+    _load_tensors(folder / "readout.safetensors", decoder)
+    model = ZeroShotModel(None if source.frozen else source.backbone, decoder)
+    metrics = source.evaluate(model, bank, task)
+    if bank_file is None and source.accelerator.is_main_process:
+        stamp = {
+            "data": source.data.fingerprint,
+            "test_images": len(source.data.test.targets),
+            "positives_per_image": float(source.data.test.targets.sum() / len(source.data.test.targets)),
+            "labels": {name: len(p.labels) for name, p in protocols(source.data).items()},
+            "absent": "map leaves out labels without a positive test image; map_absent_zero counts them 0",
+        }
+        content = {"metrics": metrics, "protocol": stamp}
+        atomic.write_text(folder / "metrics.json", json.dumps(content, indent=1) + "\n")
+    return metrics
+
+
+def _record(folder: Path) -> dict[str, Any]:
+    path = folder / "run.json"
+    if not path.is_file():
+        raise InputError(f"{folder} is not a finished run: it has no run.json; train it with zsl train")
+    record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return record
+
+
+def _load_tensors(path: Path, module: torch.nn.Module) -> None:
+    try:
+        module.load_state_dict(read_tensors(path))
+    except RuntimeError as error:
+        raise InputError(f"{path} does not fit its run's config ({str(error).splitlines()[0]}); train again") from error
+
+
+def provenance(config: RunConfig, data: MultiLabelData, bank: Bank) -> dict[str, Any]:
+    """What is needed to say where numbers come from."""
+    weights = config.backbone.weights if config.backbone is not None else None
+    return {
+        "bank_sha256": bank.sha256,
+        "bank": vars(bank.provenance),
+        "data": {"name": data.name, "fingerprint": data.fingerprint, "seen": len(data.seen), "unseen": len(data.unseen)},
+        "backbone_weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest() if weights else None,
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "git": _git_revision(),
+    }
+
+
+def _git_revision() -> str | None:
+    here = Path(__file__).parent
+    if not (here.parent / ".git").exists():
+        return None  # installed; a repository around it would not be the toolkit's
+    found = subprocess.run(
+        ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"], capture_output=True, text=True
+    )
+    return found.stdout.strip() or None if found.returncode == 0 else None
+
+
+def _save_tensors(path: Path, module: torch.nn.Module) -> None:
+    state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
+    atomic.write_bytes(path, safetensors_bytes(state))

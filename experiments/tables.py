@@ -1,0 +1,151 @@
+"""Metrics as tables: on the console, in Markdown, and as a plot. Percent, mean and standard deviation over seeds."""
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from rich.table import Table
+
+from embeddings import atomic
+from experiments.ablation import Results, Variant
+
+
+def metric_columns(metrics: Mapping[str, float]) -> dict[str, str]:
+    """Title by metric, of those that a table shows; other names of the unseen labels ("synonyms") come second."""
+    columns = {"zsl/map": "unseen mAP"}
+    for name in metrics:
+        protocol, metric = name.split("/")
+        base, _, other = protocol.partition("-")
+        if other:
+            if (base, metric) == ("zsl", "map"):
+                columns[name] = f"unseen mAP, {other}"
+        elif metric == "map_seen":
+            columns[name] = "seen mAP"
+        elif metric == "map" or (metric.startswith("f1@") and not metric.endswith("_chance")):
+            columns.setdefault(name, f"{base.upper()} {metric.replace('map', 'mAP').replace('f1', 'F1')}")
+    order = sorted(columns, key=lambda name: not columns[name].startswith("unseen"))
+    return {name: columns[name] for name in order}
+
+
+def chance_of(metrics: Mapping[str, float], name: str) -> float:
+    """What a random ranking gives for a metric."""
+    return metrics[f"{name}_chance"]
+
+
+def percent(values: np.ndarray) -> str:
+    """Mean and, over several seeds, sample standard deviation."""
+    if len(values) == 1:
+        return f"{100 * values[0]:.1f}"
+    return f"{100 * values.mean():.1f} ± {100 * values.std(ddof=1):.1f}"
+
+
+def rows_of(results: Results) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a table, as text."""
+    first = results.records[0].metrics
+    columns = metric_columns(first)
+    axes = list(results.ablation.variants[0].axes)
+    header = [*axes, *columns.values(), "paper: unseen mAP"]
+    rows = []
+    for variant in results.ablation.variants:
+        paper = "" if variant.paper is None else f"{variant.paper:.1f}"
+        rows.append([*variant.axes.values(), *(percent(results.of(variant, c)) for c in columns), paper])
+    blank = [""] * (len(axes) - 1)
+    if results.baseline:
+        own = (percent(np.array([results.baseline[c]])) for c in columns)
+        rows.append(["backbone's own readout", *blank, *own, ""])
+    rows.append(["chance", *blank, *(percent(np.array([chance_of(first, c)])) for c in columns), ""])
+    return header, rows
+
+
+def console_table(title: str, header: list[str], rows: list[list[str]], left: int = 1) -> Table:
+    """A rich table; the first `left` columns are names."""
+    table = Table(title=title, title_justify="left")
+    for index, name in enumerate(header):
+        table.add_column(name, justify="left" if index < left else "right")
+    for row in rows:
+        table.add_row(*row, end_section=row is rows[-1])
+    return table
+
+
+def metrics_rows(metrics: Mapping[str, float]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of one run's table."""
+    columns = metric_columns(metrics)
+    return ["", *columns.values()], [
+        ["this run", *(percent(np.array([metrics[c]])) for c in columns)],
+        ["chance", *(percent(np.array([chance_of(metrics, c)])) for c in columns)],
+    ]
+
+
+def markdown_table(header: list[str], rows: list[list[str]]) -> str:
+    """A pipe table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def save_plot(results: Results, path: Path) -> None:
+    """Bars of unseen mAP by variant, with the seeds' spread, chance and the paper's figures."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    first = results.records[0].metrics
+    columns = {n: t for n, t in metric_columns(first).items() if t.startswith("unseen mAP")}
+    variants = results.ablation.variants
+    figure = Figure(figsize=(7.5, 4), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    places = np.arange(len(variants))
+    width = 0.8 / len(columns)
+    for index, (name, title) in enumerate(columns.items()):
+        values = [100 * results.of(v, name) for v in variants]
+        spread = [v.std(ddof=1) if len(v) > 1 else 0.0 for v in values]
+        offset = places + (index - (len(columns) - 1) / 2) * width
+        bars = axes.bar(offset, [v.mean() for v in values], width, yerr=spread, capsize=3, label=title)
+        axes.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
+    chance = 100 * chance_of(first, "zsl/map")
+    axes.axhline(chance, color="black", linestyle=":", linewidth=1, label=f"chance ({chance:.1f})")
+    paper = [np.nan if v.paper is None else v.paper for v in variants]
+    axes.plot(places, paper, "kD", markersize=5, fillstyle="none", label="paper (NUS-WIDE)")
+    axes.set_xticks(places, [_axis_title(v) for v in variants])
+    axes.set_ylabel("mAP of unseen labels [%]")
+    axes.set_title(results.ablation.caption, fontsize=10, loc="left")
+    axes.margins(y=0.12)
+    axes.legend(fontsize=8, loc="upper left")
+    axes.spines[["top", "right"]].set_visible(False)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    atomic.write_bytes(path, buffer.getvalue())
+
+
+def _axis_title(variant: Variant) -> str:
+    return "\n".join(f"{axis}: {value}" for axis, value in variant.axes.items())
+
+
+def save_report(results: Results, command: str, path: Path) -> None:
+    """The table in Markdown, with what it rests on and how to repeat it."""
+    config, seeds = results.config, {record.seed for record in results.records}
+    backbone = "none: the dataset holds tokens"
+    if config.backbone is not None:
+        trained = "trained on seen labels" if config.backbone.pretrain else "given weights"
+        backbone = f"{config.backbone.name}, {trained}, {config.backbone.mode}"
+    spread = "mean ± standard deviation over seeds" if len(seeds) > 1 else "one seed: differences may be luck"
+    grouping = config.decoder.group_size or f"labels / {config.decoder.num_groups}"
+    content = f"""# {results.ablation.caption}
+
+{markdown_table(*rows_of(results))}
+Percent; {spread}. "unseen" ranks the unseen labels alone (ZSL), GZSL all labels; "seen mAP" is over the seen labels
+in GZSL. F1@K is micro. Labels without a positive test image are left out of mAP. The epoch was chosen on a
+validation part of the seen training data; the test set was scored once. The paper's column is its figure on
+NUS-WIDE, not on this data.
+
+![unseen mAP by variant](plot.png)
+
+- data: {config.data.name}
+- word vectors: {config.bank.file or config.bank.encoder}
+- backbone: {backbone}
+- decoder: width {config.decoder.width}, labels per group {grouping}
+- seeds: {", ".join(map(str, sorted(seeds)))}
+
+Repeat with `{command}`; every run's config, weights and metrics are in `runs/`.
+"""
+    atomic.write_text(path, content)

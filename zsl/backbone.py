@@ -1,0 +1,164 @@
+"""Any timm model as a reader of image tokens."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import timm
+import torch
+from jaxtyping import Float, UInt8
+from pydantic import Field
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from embeddings import InputError
+from zsl.config import Config
+
+
+class PretrainConfig(Config):
+    """Training of the backbone on seen labels before it is frozen, with a max-pooled text readout on its tokens.
+
+    The readout takes vectors of an encoder of its own, so that ablations over encoders share one backbone.
+    """
+
+    epochs: int = Field(4, ge=1)
+    batch_size: int = Field(64, ge=1)
+    lr: float = Field(4e-3, gt=0)
+    weight_decay: float = Field(1e-2, ge=0)
+    encoder: str = "lexical"
+    seed: int = 0
+
+
+class BackboneConfig(Config):
+    """A timm model.
+
+    `weights` is a local file (safetensors, or a torch file of tensors alone); `pretrained` asks timm's hub.
+    `level` is a feature level of timm's `forward_intermediates`; without it the model's last features are taken.
+    `arguments` go to `timm.create_model`; `identity` names modules to replace by identity, for weights that were
+    trained without them. `mean` and `std` apply to pixels scaled to [0, 1]; the paper uses none.
+    `mode`: "frozen" reads every image once and trains on its tokens; "tuned" trains the backbone too.
+    """
+
+    name: str
+    weights: Path | None = None
+    pretrained: bool = False
+    level: int | None = None
+    arguments: dict[str, Any] = {}
+    identity: tuple[str, ...] = ()
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    mode: Literal["frozen", "tuned"] = "frozen"
+    pretrain: PretrainConfig | None = None
+
+
+class Backbone(nn.Module):
+    """Images (batch, 3, height, width) uint8 to tokens (batch, token, channel).
+
+    Raises:
+        InputError: an unknown model, a weights file that does not fit it.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: BackboneConfig):
+        super().__init__()
+        self.model = _create(config)
+        self.level = config.level
+        self.channels_last_output = getattr(self.model, "output_fmt", None) == "NHWC"
+        self.prefix_tokens = int(getattr(self.model, "num_prefix_tokens", 0))
+        for name in config.identity:
+            _replace(self.model, name)
+        if config.weights is not None:
+            _load_weights(self.model, config.weights)
+        if config.level is not None:
+            try:
+                self.model.prune_intermediate_layers([config.level], prune_norm=True, prune_head=True)
+            except (AssertionError, AttributeError) as error:
+                raise InputError(f"backbone {config.name!r} has no feature level {config.level}") from error
+        self.register_buffer("mean", 255 * torch.tensor(config.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(config.std).view(3, 1, 1), persistent=False)
+
+    def forward(self, images: UInt8[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch token channel"]:
+        pixels = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        if self.level is not None:
+            maps = self.model.forward_intermediates(
+                pixels, indices=[self.level], intermediates_only=True, stop_early=True, output_fmt="NCHW"
+            )[-1]
+            return maps.flatten(2).transpose(1, 2)
+        features = self.model.forward_features(pixels)
+        if features.ndim == 3:
+            return features[:, self.prefix_tokens :]
+        return features.flatten(1, 2) if self.channels_last_output else features.flatten(2).transpose(1, 2)
+
+    @torch.no_grad()
+    def channels(self, image_size: int) -> int:
+        """The size of a token."""
+        training, device = self.training, self.mean.device
+        self.eval()
+        tokens = self(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=device))
+        self.train(training)
+        return int(tokens.shape[-1])
+
+
+def _create(config: BackboneConfig) -> nn.Module:
+    if not timm.is_model(config.name):
+        near = ", ".join(timm.list_models(f"*{config.name.split('_')[0]}*")[:5]) or "see timm.list_models()"
+        raise InputError(f"unknown backbone {config.name!r}; timm has: {near}")
+    try:
+        model = timm.create_model(config.name, pretrained=config.pretrained, **config.arguments)
+    except (TypeError, OSError, RuntimeError) as error:
+        raise InputError(f"timm cannot make {config.name!r} ({str(error).splitlines()[0]})") from error
+    return model.to(memory_format=torch.channels_last)
+
+
+def _replace(model: nn.Module, name: str) -> None:
+    try:
+        model.get_submodule(name)
+    except AttributeError as error:
+        raise InputError(f"backbone.identity: the model has no module {name!r}") from error
+    parent, _, child = name.rpartition(".")
+    setattr(model.get_submodule(parent), child, nn.Identity())
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """A file of tensors: safetensors, or a torch file that holds nothing else; nothing is unpickled.
+
+    Raises:
+        InputError: no such file, a file cut short, a pickle of objects.
+    """
+    if not path.is_file():
+        raise InputError(f"no weights file {path}")
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch's unpickler raises many kinds on a broken file
+        raise InputError(
+            f"{path} cannot be read as tensors ({str(error).splitlines()[0]}); give a whole safetensors or torch file"
+        ) from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"{path} holds more than a dict of tensors; save the model's state_dict alone")
+    return state
+
+
+def _load_weights(model: nn.Module, path: Path) -> None:
+    state = {name.removeprefix("module."): value for name, value in read_tensors(path).items()}
+    classifier = str(getattr(model, "default_cfg", {}).get("classifier", "")) or "\0"
+    own = model.state_dict()
+    state = {name: value for name, value in state.items() if not name.startswith(classifier)}
+    for name, value in own.items():
+        if name.startswith(classifier):
+            continue
+        if name not in state:
+            raise InputError(f"{path} lacks {name!r} of the backbone; is it another model's?")
+        if state[name].shape != value.shape:
+            raise InputError(
+                f"{path}: {name!r} is {tuple(state[name].shape)}, the backbone's is {tuple(value.shape)}"
+            )
+    surplus = sorted(set(state) - set(own))
+    if surplus:
+        raise InputError(f"{path} has {surplus[0]!r}, which the backbone lacks; is it another model's?")
+    model.load_state_dict(state, strict=False)
+
+

@@ -1,0 +1,69 @@
+"""Corel5k as region tokens: each image is the set of its region clusters, each label set a row of bits."""
+
+import hashlib
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+
+from embeddings import InputError
+from zsl.config import Config
+from zsl.data.dataset import MultiLabelData, Part, Tensors
+from zsl.data.split import read_split
+
+
+class Corel5kConfig(Config):
+    """`file` is the .npz; labels that `split` does not name are left out."""
+
+    name: Literal["corel5k"]
+    file: Path
+    split: Path
+
+
+def load_corel5k(config: Corel5kConfig) -> MultiLabelData:
+    """Tokens are one-hot cluster ids, which the decoder's memory projection embeds; absent regions are zeros.
+
+    The file holds `X` and `Y` (packed bits of (image, cluster) and (image, label)), `labels` and `n_train`.
+
+    Raises:
+        InputError: no such file, not the layout, no label in common with the split.
+    """
+    if not config.file.is_file():
+        raise InputError(f"no Corel5k file {config.file}")
+    try:
+        with np.load(config.file, allow_pickle=False) as archive:
+            labels = [str(name) for name in archive["labels"]]
+            present = np.unpackbits(archive["X"], axis=1).astype(bool)
+            targets = np.unpackbits(archive["Y"], axis=1)[:, : len(labels)]
+            n_train = int(archive["n_train"])
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{config.file} is not a Corel5k file ({error}); it holds X, Y, labels, n_train") from error
+    split_seen, split_unseen = read_split(config.split)
+    seen = [name for name in labels if name in set(split_seen)]
+    unseen = [name for name in labels if name in set(split_unseen)]
+    if not seen or not unseen:
+        raise InputError(f"{config.split} names no {'unseen' if seen else 'seen'} label of {config.file}")
+    columns = [labels.index(name) for name in seen + unseen]
+    tokens, targets = _one_hot_tokens(present), targets[:, columns]
+    usable = np.flatnonzero(targets[:n_train, : len(seen)].any(axis=1))
+    digest = hashlib.sha256(config.file.read_bytes() + config.split.read_bytes()).hexdigest()
+    return MultiLabelData(
+        name="corel5k",
+        seen=tuple(seen),
+        unseen=tuple(unseen),
+        train=Part(Tensors(tokens[torch.from_numpy(usable)]), targets[usable, : len(seen)]),
+        test=Part(Tensors(tokens[n_train:]), targets[n_train:]),
+        kind="tokens",
+        fingerprint=f"sha256 {digest}",
+    )
+
+
+def _one_hot_tokens(present: np.ndarray) -> torch.Tensor:
+    """(image, cluster) presence to (image, token, cluster), as many tokens as the fullest image has clusters."""
+    rows, clusters = np.nonzero(present)
+    counts = present.sum(axis=1)
+    place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
+    tokens = torch.zeros(len(present), int(counts.max()), present.shape[1], dtype=torch.bfloat16)
+    tokens[torch.from_numpy(rows), torch.from_numpy(place), torch.from_numpy(clusters)] = 1
+    return tokens

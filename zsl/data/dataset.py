@@ -1,0 +1,150 @@
+"""What every dataset is to the rest: inputs with their targets, in a training and a test part."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import torch
+from jaxtyping import UInt8
+from PIL import Image
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2
+
+from embeddings import InputError
+
+Augmentation = Callable[[Tensor], Tensor]
+
+
+class Inputs(Protocol):
+    """Images (batch, 3, height, width) uint8, or tokens (batch, token, channel), by row."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, rows: Sequence[int]) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """Inputs in memory: tokens, or drawn images."""
+
+    values: Tensor
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def read(self, rows: Sequence[int]) -> Tensor:
+        return self.values[torch.as_tensor(rows)]
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """Image files, decoded as RGB and resized to a square of `size` pixels, as the reference code does."""
+
+    paths: tuple[Path, ...]
+    size: int
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, rows: Sequence[int]) -> Tensor:
+        return torch.stack([self._decode(self.paths[row]) for row in rows])
+
+    def _decode(self, path: Path) -> Tensor:
+        try:
+            with Image.open(path) as image:
+                resized = image.convert("RGB").resize((self.size, self.size), Image.Resampling.BILINEAR)
+        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+            reason = str(error).replace(str(path), "the file")
+            raise InputError(f"image {path} does not decode ({reason}); replace it or remove its row") from error
+        return v2.functional.pil_to_tensor(resized)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Inputs and their targets: (image, label) uint8, 0 or 1."""
+
+    inputs: Inputs
+    targets: UInt8[np.ndarray, "image label"]
+
+
+@dataclass(frozen=True)
+class MultiLabelData:
+    """A zero-shot multi-label dataset.
+
+    Args:
+        name: for tables.
+        seen, unseen: label names.
+        train: targets over `seen`; every image has one at least.
+        test: targets over `seen + unseen`.
+        kind: what `read` gives: "images" (uint8) or "tokens".
+        renamed: further name lists of the same unseen labels, by title ("synonyms").
+        fingerprint: identifies the content.
+    """
+
+    name: str
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+    train: Part
+    test: Part
+    kind: str
+    fingerprint: str
+    renamed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that needs a vector, once."""
+        every = self.seen + self.unseen + tuple(n for names in self.renamed.values() for n in names)
+        return tuple(dict.fromkeys(every))
+
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Samples(Dataset[Batch]):
+    """Rows of a `Part`, read a batch at a time, some transforms applied to each image."""
+
+    def __init__(self, part: Part, rows: np.ndarray | None = None, augment: Augmentation | None = None):
+        self.part = part
+        self.rows = np.arange(len(part.targets)) if rows is None else rows
+        self.augment = augment
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def targets(self) -> UInt8[np.ndarray, "image label"]:
+        """The targets of these rows, in order."""
+        return self.part.targets[self.rows]
+
+    def __getitems__(self, indices: list[int]) -> Batch | InputError:
+        rows = self.rows[indices]
+        try:
+            inputs = self.part.inputs.read(rows)
+        except InputError as error:
+            return error  # raised in a loader's worker process, it would reach the user as a stack trace
+        if self.augment is not None:
+            inputs = torch.stack([self.augment(image) for image in inputs])
+        return inputs, torch.from_numpy(self.part.targets[rows])
+
+
+def _whole(batch: Batch | InputError) -> Batch | InputError:
+    return batch
+
+
+def batches_of(samples: Samples, batch_size: int, shuffle: bool = False, workers: int = 0) -> DataLoader[Batch]:
+    """A loader of whole batches; pass each through `opened`."""
+    return DataLoader(samples, batch_size, shuffle=shuffle, num_workers=workers, collate_fn=_whole)
+
+
+def opened(batch: Batch | InputError) -> Batch:
+    """The batch, or the error that reading it met.
+
+    Raises:
+        InputError: an input that cannot be read.
+    """
+    if isinstance(batch, InputError):
+        raise batch
+    return batch

@@ -1,0 +1,236 @@
+"""ML-Decoder with its zero-shot group decoder (Ridnik et al. 2021, arXiv 2111.12933, Eq. 5 and 6).
+
+Sizes: N labels, g labels per group, K = ceil(N / g) groups, d decoder width, e word-vector size.
+The vocabulary is an argument of the forward pass; only g is fixed by construction. Parameters that belong to a
+group index are reused modulo the number trained, so every variant can be evaluated on any vocabulary.
+"""
+
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from embeddings.errors import InputError
+
+QUERIES = ("text", "learnable", "random")
+HEADS = ("text", "learnable", "shared")
+PRIOR_LOGIT = -4.0
+
+Features = Float[Tensor, "batch token channel"] | Float[Tensor, "batch channel height width"]
+Vectors = Float[Tensor, "label embed"]
+Logits = Float[Tensor, "batch label"]
+
+
+def _one_of(kind: str, name: str, known: tuple[str, ...]) -> str:
+    if name not in known:
+        raise InputError(f"unknown {kind} {name!r}; known: {sorted(known)}")
+    return name
+
+
+class CrossAttention(nn.Module):
+    """Multi-head attention of queries (group, width), the same for all images, to memory (batch, token, width).
+
+    The parameters have the names and the meaning of `torch.nn.MultiheadAttention`.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        super().__init__()
+        if width % heads:
+            raise InputError(f"width {width} is not divisible by {heads} attention heads")
+        self.heads = heads
+        self.dropout = dropout
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
+        self.out_proj = nn.Linear(width, width)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def project_queries(self, queries: Float[Tensor, "group width"]) -> Float[Tensor, "head group slice"]:
+        """The query projection, split into heads and scaled: it does not depend on the image."""
+        width = queries.shape[-1]
+        projected = F.linear(queries, self.in_proj_weight[:width], self.in_proj_bias[:width])
+        return projected.unflatten(-1, (self.heads, -1)).transpose(0, 1) * (width // self.heads) ** -0.5
+
+    def forward(
+        self, projected: Float[Tensor, "head group slice"], memory: Float[Tensor, "batch token width"]
+    ) -> Float[Tensor, "batch group width"]:
+        batch, _, width = memory.shape
+        both = F.linear(memory, self.in_proj_weight[width:], self.in_proj_bias[width:])
+        keys, values = both.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        dropout = self.dropout if self.training else 0.0
+        queries = projected.to(keys.dtype)
+        if memory.device.type == "cpu":
+            # few tokens: torch's fused attention has a very slow backward pass on a CPU
+            weights = (queries @ keys.transpose(-1, -2)).softmax(-1).to(values.dtype)
+            attended = F.dropout(weights, dropout, self.training) @ values
+        else:
+            expanded = queries.expand(batch, -1, -1, -1)
+            attended = F.scaled_dot_product_attention(expanded, keys, values, dropout_p=dropout, scale=1.0)
+        return self.out_proj(attended.transpose(1, 2).flatten(2))
+
+
+class GroupDecoder(nn.Module):
+    """Image tokens and word vectors in, logits out: `decoder(features, vectors)`.
+
+    Args:
+        channels: size of an image token.
+        embed_dim: e, size of a word vector; may be None where neither query nor head is "text".
+        num_labels: N of training, which fixes the group size and the number of group parameters.
+        width: d.
+        num_groups: K, or
+        group_size: g; one of the two. `group_size=1` is full decoding.
+        query: "text" (Eq. 5), "learnable", or "random" (fixed).
+        head: "text" (Eq. 6), "learnable" (one (d, g) matrix a group, as in closed-set ML-Decoder), or "shared"
+            ((d, g), one for all groups).
+        attention_heads, ffn, dropout: of the decoder layer; the paper's are 8, 2048 and 0.1.
+        query_bias, query_relu: bias and ReLU of the query projection: not in Eq. 5, but in the official code.
+    Raises:
+        InputError: an unknown query or head, sizes that cannot work together.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        embed_dim: int | None,
+        num_labels: int,
+        width: int = 768,
+        num_groups: int | None = None,
+        group_size: int | None = None,
+        query: str = "text",
+        head: str = "text",
+        attention_heads: int = 8,
+        ffn: int = 2048,
+        dropout: float = 0.1,
+        query_bias: bool = False,
+        query_relu: bool = False,
+    ):
+        super().__init__()
+        self.query, self.head = _one_of("query", query, QUERIES), _one_of("head", head, HEADS)
+        if (num_groups is None) == (group_size is None):
+            raise InputError("give one of num_groups and group_size")
+        requested = num_groups if group_size is None else group_size
+        if requested is None or not 1 <= requested <= num_labels:
+            raise InputError(f"num_groups or group_size {requested} is not between 1 and the {num_labels} labels")
+        self.group_size = group_size or -(-num_labels // requested)
+        self.num_groups = -(-num_labels // self.group_size)
+        self.num_labels, self.embed_dim, self.width = num_labels, embed_dim, width
+        self.dropout, self.query_relu = dropout, query_relu
+        if embed_dim is None and "text" in (query, head):
+            raise InputError("a text query or head needs embed_dim, the size of a word vector")
+
+        self.memory_projection = nn.Linear(channels, width)
+        self.attention = CrossAttention(width, attention_heads, dropout)
+        self.norm1, self.norm2, self.norm3 = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
+        self.ffn_in, self.ffn_out = nn.Linear(width, ffn), nn.Linear(ffn, width)
+        self._make_queries(query_bias)
+        self._make_head()
+
+    def _make_queries(self, bias: bool) -> None:
+        if self.query == "text":
+            slot_width = self.width // self.group_size
+            if not slot_width or self.embed_dim is None:
+                raise InputError(f"width {self.width} is less than the {self.group_size} labels of a group")
+            self.query_projection = nn.Linear(self.embed_dim, slot_width, bias=bias)
+        elif self.query == "learnable":
+            self.queries = nn.Parameter(torch.randn(self.num_groups, self.width))
+        else:
+            self.register_buffer("queries", torch.randn(self.num_groups, self.width))
+
+    def _make_head(self) -> None:
+        if self.head == "text":
+            assert self.embed_dim is not None
+            self.head_projection = nn.Parameter(torch.empty(self.width, self.embed_dim))
+            nn.init.xavier_normal_(self.head_projection)
+        else:
+            shape = (self.width, self.group_size)
+            if self.head == "learnable":
+                shape = (self.num_groups, *shape)
+            self.head_weight = nn.Parameter(torch.empty(shape))
+            nn.init.xavier_normal_(self.head_weight)
+        # an unseen label has no bias of its own; the closed-set head has one a label
+        biases = (self.num_groups, self.group_size) if self.head == "learnable" else (1,)
+        # few of many labels are in an image: starting there saves the first epochs from learning just that
+        self.head_bias = nn.Parameter(torch.full(biases, PRIOR_LOGIT))
+
+    def bind(self, vectors: Vectors | None) -> "BoundDecoder":
+        """Computes all that depends on the vocabulary alone; the result maps features to the same logits.
+
+        Args:
+            vectors: (label, embed) of any number of labels; None, where neither query nor head is text, means the
+                labels of training.
+        """
+        return BoundDecoder(self, vectors)
+
+    def forward(self, features: Features, vectors: Vectors | None) -> Logits:
+        """Logits (batch, label) of the labels whose word vectors are given.
+
+        Args:
+            features: (batch, token, channel) or (batch, channel, height, width).
+            vectors: (label, embed) as for `bind`.
+        Raises:
+            InputError: vectors of another size than `embed_dim`, or None where a text query or head needs them.
+        """
+        return self.bind(vectors)(features)
+
+    def _grouped(self, vectors: Vectors | None) -> tuple[int, Float[Tensor, "group slot embed"] | None]:
+        """The number of labels, and their vectors by group, the last group padded with zeros."""
+        if vectors is None:
+            if "text" in (self.query, self.head):
+                raise InputError(f"query {self.query!r} with head {self.head!r} needs word vectors")
+            return self.num_labels, None
+        if vectors.ndim != 2 or not len(vectors):
+            raise InputError(f"vectors must be (label, embed), got shape {tuple(vectors.shape)}")
+        if self.embed_dim is not None and vectors.shape[1] != self.embed_dim:
+            raise InputError(f"vectors of size {vectors.shape[1]}, but the decoder was made for {self.embed_dim}")
+        padded = F.pad(vectors, (0, 0, 0, -len(vectors) % self.group_size))
+        return len(vectors), padded.unflatten(0, (-1, self.group_size))
+
+    def _group_queries(self, grouped: Tensor | None, index: Tensor) -> Float[Tensor, "group width"]:
+        if self.query != "text":
+            return self.queries[index]
+        assert grouped is not None
+        slots = self.query_projection(grouped)
+        queries = F.pad(slots.flatten(1), (0, self.width - self.group_size * slots.shape[-1]))
+        return queries.relu() if self.query_relu else queries
+
+    def _group_heads(self, grouped: Tensor | None, index: Tensor) -> Float[Tensor, "group width slot"]:
+        if self.head == "text":
+            assert grouped is not None
+            # W_h M_k first: it is shared by all images of the batch, and cheaper once the batch exceeds g
+            return (grouped @ self.head_projection.T).transpose(1, 2)
+        return self.head_weight[index] if self.head == "learnable" else self.head_weight.expand(len(index), -1, -1)
+
+    def _decode(self, features: Features, queries: Tensor, projected: Tensor) -> Float[Tensor, "batch group width"]:
+        tokens = features.flatten(2).transpose(1, 2) if features.ndim == 4 else features
+        memory = self.memory_projection(tokens).relu()
+        attended = self.attention(projected, memory)
+        hidden = self.norm2(queries + self._drop(attended))
+        return self.norm3(hidden + self._drop(self.ffn_out(self._drop(self.ffn_in(hidden).relu()))))
+
+    def _drop(self, values: Tensor) -> Tensor:
+        return F.dropout(values, self.dropout, self.training)
+
+
+class BoundDecoder:
+    """A `GroupDecoder` with a vocabulary: features to logits. It sees later changes of the decoder's layer, not of
+    its query and head parameters; bind again after an optimiser step."""
+
+    def __init__(self, decoder: GroupDecoder, vectors: Vectors | None):
+        self.decoder = decoder
+        self.num_labels, grouped = decoder._grouped(vectors)
+        num_groups = -(-self.num_labels // decoder.group_size)
+        index = torch.arange(num_groups, device=decoder.head_bias.device) % decoder.num_groups
+        queries = decoder._group_queries(grouped, index)
+        self.queries = decoder.norm1(queries + decoder._drop(queries))
+        self.projected = decoder.attention.project_queries(self.queries)
+        self.heads = decoder._group_heads(grouped, index)
+        self.bias = decoder.head_bias[index] if decoder.head == "learnable" else decoder.head_bias
+
+    def __call__(self, features: Features) -> Logits:
+        """Logits (batch, label) of features (batch, token, channel) or (batch, channel, height, width)."""
+        hidden = self.decoder._decode(features, self.queries, self.projected)
+        logits = torch.einsum("bkd,kdg->bkg", hidden, self.heads.to(hidden.dtype)) + self.bias
+        return logits.flatten(1)[:, : self.num_labels]
+
+

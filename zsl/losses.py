@@ -1,0 +1,59 @@
+"""Losses over logits (batch label) and binary targets (batch label), summed: the paper's training sums too."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+Logits = Float[Tensor, "batch label"]
+
+
+def binary_cross_entropy(logits: Logits, targets: Logits) -> Float[Tensor, ""]:
+    """Binary cross-entropy with logits, summed over images and labels.
+
+    Args:
+        logits: (batch, label).
+        targets: (batch, label), 0 or 1.
+    Returns:
+        A scalar.
+    """
+    return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
+
+
+def asymmetric_loss(
+    logits: Logits, targets: Logits, gamma_neg: float = 4.0, gamma_pos: float = 0.0, margin: float = 0.05
+) -> Float[Tensor, ""]:
+    """Asymmetric loss (Ridnik et al. 2021, "Asymmetric Loss For Multi-Label Classification").
+
+    `-[ y (1-p)^g+ log p + (1-y) p_m^g- log(1-p_m) ]` with `p_m = max(p - m, 0)`, summed. The focusing weights
+    are constants to the gradient, as in the reference implementation.
+
+    Args:
+        logits: (batch, label).
+        targets: (batch, label), 0 or 1.
+        gamma_neg: focusing of negatives; the paper takes 4, and 7 for Open Images.
+        gamma_pos: focusing of positives.
+        margin: probability shift `m` of negatives.
+    Returns:
+        A scalar.
+    """
+    probabilities = logits.sigmoid()
+    # sigmoid(-x), not 1 - sigmoid(x): the difference loses all digits where p is near 1
+    negative_probabilities = ((-logits).sigmoid() + margin).clamp(max=1)
+    positive = targets * probabilities.clamp(min=1e-8).log()
+    negative = (1 - targets) * negative_probabilities.clamp(min=1e-8).log()
+    log_likelihood = positive + negative
+    if gamma_neg > 0 or gamma_pos > 0:
+        with torch.no_grad():
+            miss = torch.where(targets > 0, (-logits).sigmoid(), 1 - negative_probabilities)
+            weight = miss ** torch.where(targets > 0, gamma_pos, gamma_neg)
+        log_likelihood = log_likelihood * weight
+    return -log_likelihood.sum()
+
+
+LOSSES: dict[str, Callable[..., Tensor]] = {
+    "asymmetric": asymmetric_loss,
+    "bce": binary_cross_entropy,
+}
