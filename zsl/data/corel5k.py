@@ -1,6 +1,7 @@
 """Corel5k as region tokens: each image is the set of its region clusters, each label set a row of bits."""
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Literal
 
@@ -10,15 +11,20 @@ import torch
 from embeddings import InputError
 from zsl.config import Config
 from zsl.data.dataset import MultiLabelData, Part, Tensors
-from zsl.data.split import read_split
+from zsl.data.split import read_names, read_split
 
 
 class Corel5kConfig(Config):
-    """`file` is the .npz; labels that `split` does not name are left out."""
+    """`file` is the .npz, `split` the split JSON; labels that neither side of it names are left out.
+
+    `seen` is a text file of names, one a line: seen labels that are not among them are left out too, as those are
+    that a table of word vectors lacks.
+    """
 
     name: Literal["corel5k"]
     file: Path
     split: Path
+    seen: Path | None = None
 
 
 def load_corel5k(config: Corel5kConfig) -> MultiLabelData:
@@ -39,15 +45,16 @@ def load_corel5k(config: Corel5kConfig) -> MultiLabelData:
             n_train = int(archive["n_train"])
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{config.file} is not a Corel5k file ({error}); it holds X, Y, labels, n_train") from error
-    split_seen, split_unseen = read_split(config.split)
-    seen = [name for name in labels if name in set(split_seen)]
+    split_seen, split_unseen = read_split(config.split, labels)
+    kept = set(split_seen) & (set(split_seen) if config.seen is None else read_names(config.seen))
+    seen = [name for name in labels if name in kept]
     unseen = [name for name in labels if name in set(split_unseen)]
     if not seen or not unseen:
-        raise InputError(f"{config.split} names no {'unseen' if seen else 'seen'} label of {config.file}")
+        raise InputError(f"no {'unseen' if seen else 'seen'} label of {config.file} is left; see {config.split}")
     columns = [labels.index(name) for name in seen + unseen]
     tokens, targets = _one_hot_tokens(present), targets[:, columns]
     usable = np.flatnonzero(targets[:n_train, : len(seen)].any(axis=1))
-    digest = hashlib.sha256(config.file.read_bytes() + config.split.read_bytes()).hexdigest()
+    digest = hashlib.sha256(config.file.read_bytes() + json.dumps([seen, unseen]).encode()).hexdigest()
     return MultiLabelData(
         name="corel5k",
         seen=tuple(seen),
@@ -60,10 +67,14 @@ def load_corel5k(config: Corel5kConfig) -> MultiLabelData:
 
 
 def _one_hot_tokens(present: np.ndarray) -> torch.Tensor:
-    """(image, cluster) presence to (image, token, cluster), as many tokens as the fullest image has clusters."""
+    """(image, cluster) presence to (image, token, cluster), as many tokens as the fullest image has clusters.
+
+    A one stands as the square root of the number of clusters: tokens of mean square 1, for which layers are
+    initialised.
+    """
     rows, clusters = np.nonzero(present)
     counts = present.sum(axis=1)
     place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)
     tokens = torch.zeros(len(present), int(counts.max()), present.shape[1], dtype=torch.bfloat16)
-    tokens[torch.from_numpy(rows), torch.from_numpy(place), torch.from_numpy(clusters)] = 1
+    tokens[torch.from_numpy(rows), torch.from_numpy(place), torch.from_numpy(clusters)] = present.shape[1] ** 0.5
     return tokens

@@ -36,8 +36,8 @@ def load_csv(config: CsvConfig) -> MultiLabelData:
         InputError: a missing file or column, a row with an unknown label or a missing image, an empty part.
     """
     table, split = config.root / config.csv, config.root / config.split
-    seen, unseen = read_split(split)
     rows = _rows(table)
+    seen, unseen = read_split(split, sorted({label for row in rows for label in _labels(row[2])}))
     column = {label: index for index, label in enumerate(seen + unseen)}
     paths: dict[str, list[Path]] = {config.train: [], config.test: []}
     targets: dict[str, list[np.ndarray]] = {config.train: [], config.test: []}

@@ -1,14 +1,18 @@
 """The split JSON of ML-Decoder's zero-shot benchmark: {"train class": [...], "test class": [...]}."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from embeddings import InputError
 
 
-def read_split(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def read_split(path: Path, labels: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Seen and unseen names, in the file's order.
 
+    Args:
+        labels: every label of the data; where the file has no "train class" (the NUS-WIDE benchmark's has none), the
+            seen labels are those that are not unseen, in this order.
     Raises:
         InputError: no such file, not the layout, a name twice or on both sides.
     """
@@ -16,13 +20,41 @@ def read_split(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
         raise InputError(f"no split file {path}")
     try:
         split = json.loads(path.read_text("utf-8"))
-        seen, unseen = (tuple(str(n).strip() for n in split[key]) for key in ("train class", "test class"))
+        unseen = _names(split["test class"])
+        seen = _names(split["train class"]) if "train class" in split else None
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f'{path} is not a split file ({error!r}); it holds "train class" and "test class"') from error
+        raise InputError(
+            f'{path} is not a split file ({error!r}); it holds lists "test class" and "train class"'
+        ) from error
+    if seen is None:
+        seen = tuple(name for name in dict.fromkeys(labels) if name not in set(unseen))
     if not seen or not unseen:
-        raise InputError(f"{path} names no {'unseen' if seen else 'seen'} label")
+        raise InputError(f"{path} leaves no {'unseen' if seen else 'seen'} label")
     every = seen + unseen
     if len(set(every)) < len(every):
         twice = next(n for i, n in enumerate(every) if n in every[:i])
         raise InputError(f"{path} names {twice!r} twice; a label is seen or unseen, once")
     return seen, unseen
+
+
+def _names(values: object) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise TypeError("not a list of names")
+    return tuple(str(value).strip() for value in values)
+
+
+def read_names(path: Path) -> set[str]:
+    """The names of a text file, one a line.
+
+    Raises:
+        InputError: no such file, not UTF-8, or no name in it.
+    """
+    if not path.is_file():
+        raise InputError(f"no file of names {path}")
+    try:
+        names = {line.strip() for line in path.read_text("utf-8").splitlines()} - {""}
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error})") from error
+    if not names:
+        raise InputError(f"{path} holds no name")
+    return names
