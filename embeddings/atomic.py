@@ -15,8 +15,8 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.fsync(file.fileno())
         umask = os.umask(0)
         os.umask(umask)
-        os.chmod(name, 0o666 & ~umask)  # mkstemp makes files for their owner alone
-        os.replace(name, path)
+        Path(name).chmod(0o666 & ~umask)  # mkstemp makes files for their owner alone
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

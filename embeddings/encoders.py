@@ -59,6 +59,9 @@ def _random(texts: Sequence[str], argument: str, seed: int) -> Encoded:
 
 def _sentence_transformers(texts: Sequence[str], argument: str, seed: int) -> Encoded:
     from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()  # it draws over the bars of the command line
 
     if not argument:
         raise InputError("encoder sentence-transformers needs a model: sentence-transformers:<name or folder>")
@@ -118,9 +121,7 @@ ENCODERS: dict[str, Family] = {
 }
 
 
-def build_bank(
-    labels: Sequence[str], encoder: str, prompt: str = "{}", normalize: bool = False, seed: int = 0
-) -> Bank:
+def build_bank(labels: Sequence[str], encoder: str, prompt: str = "{}", normalize: bool = False, seed: int = 0) -> Bank:
     """Encodes label names.
 
     Args:

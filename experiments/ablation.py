@@ -100,16 +100,12 @@ def run_ablation(name: str, config: RunConfig, seeds: int, out: Path, progress: 
     bank = load_bank(config.bank, source.data)
     for variant_config in configs.values():
         make_decoder(variant_config, 1, bank, len(source.data.seen))
-    if accelerator.is_main_process:
-        out.mkdir(parents=True)
     source.pretrain()
     baseline = source.pretrained_metrics()
     records: list[Record] = []
     for seed in range(config.train.seed, config.train.seed + seeds):
         for variant in ablation.variants:
-            seeded = configs[variant.title].model_copy(
-                update={"train": config.train.model_copy(update={"seed": seed})}
-            )
+            seeded = configs[variant.title].model_copy(update={"train": config.train.model_copy(update={"seed": seed})})
             run = f"runs/{variant.title}-seed{seed}"
             task = f"{variant.title.replace('-', '/')} seed {seed}"
             train_run(seeded, source, bank, out / run, task)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 
-P, R = ParamSpec("P"), TypeVar("R")
+P = ParamSpec("P")
+R = TypeVar("R")
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A config value; may be repeated.")
 ]
@@ -139,11 +140,10 @@ def evaluate(
     from experiments.console import ConsoleProgress
     from experiments.run import evaluate_run, open_run
     from experiments.tables import console_table, metrics_rows
-    from zsl.training import make_accelerator
 
     console = _console()
     with ConsoleProgress(console) as progress:
-        source = open_run(run, settings or [], make_accelerator("auto"), progress)
+        source = open_run(run, settings or [], progress)
         metrics = evaluate_run(run, source, bank)
     console.print(console_table(f"{run} on {source.data.name}", *metrics_rows(metrics)))
     console.print(

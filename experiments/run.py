@@ -24,11 +24,21 @@ from zsl.backbone import Backbone, read_tensors
 from zsl.data import MultiLabelData, Part, Samples, load_data
 from zsl.decoder import GroupDecoder
 from zsl.evaluation import evaluate, extract_tokens, protocols, score, vocabularies
-from zsl.model import MaxPooledReadout, ZeroShotModel
+from zsl.model import ZeroShotModel
 from zsl.progress import Progress
-from zsl.training import TrainConfig, fit
+from zsl.readout import MaxPooledReadout
+from zsl.training import TrainConfig, fit, make_accelerator
 
-PACKAGES = ("torch", "timm", "accelerate", "gensim", "sentence-transformers", "numpy", "scikit-learn", "zero-shot-toolkit")
+PACKAGES = (
+    "torch",
+    "timm",
+    "accelerate",
+    "gensim",
+    "sentence-transformers",
+    "numpy",
+    "scikit-learn",
+    "zero-shot-toolkit",
+)
 
 
 def new_folder(path: Path) -> Path:
@@ -99,9 +109,7 @@ class Source:
         assert self.backbone is not None
         evaluate, workers = self.config.evaluate, self.config.train.workers
         task = f"{title} tokens"
-        return extract_tokens(
-            self.backbone, part, self.accelerator, evaluate.batch_size, workers, self.progress, task
-        )
+        return extract_tokens(self.backbone, part, self.accelerator, evaluate.batch_size, workers, self.progress, task)
 
     def split(self, part: Part) -> tuple[Samples, Samples]:
         """Training and validation rows of the seen training data, the same for every variant and seed."""
@@ -221,7 +229,7 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
     atomic.write_text(folder / "run.json", json.dumps(record, indent=1) + "\n")
 
 
-def open_run(folder: Path, settings: list[str], accelerator: Accelerator, progress: Progress) -> Source:
+def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
     """The data and backbone of a trained run, for its test.
 
     Raises:
@@ -235,9 +243,8 @@ def open_run(folder: Path, settings: list[str], accelerator: Accelerator, progre
             update={"backbone": chosen.model_copy(update={"weights": None, "pretrained": False})}
         )
     elif chosen is not None and chosen.weights is not None and chosen.weights.is_file():
-        if hashlib.sha256(chosen.weights.read_bytes()).hexdigest() != record["backbone_weights_sha256"]:
-            raise InputError(f"{chosen.weights} is not the file that {folder} was trained with; restore it")
-    source = open_source(config, accelerator, progress)
+        _check_weights(chosen.weights, record["backbone_weights_sha256"], folder)
+    source = open_source(config, make_accelerator(config.train.precision), progress)
     if source.backbone is not None and own_weights.is_file():
         _load_tensors(own_weights, source.backbone)
     return source
@@ -281,6 +288,11 @@ def evaluate_run(folder: Path, source: Source, bank_file: Path | None = None, ta
     return metrics
 
 
+def _check_weights(path: Path, sha256: str, folder: Path) -> None:
+    if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+        raise InputError(f"{path} is not the file that {folder} was trained with; restore it")
+
+
 def _record(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
     if not path.is_file():
@@ -302,7 +314,12 @@ def provenance(config: RunConfig, data: MultiLabelData, bank: Bank) -> dict[str,
     return {
         "bank_sha256": bank.sha256,
         "bank": vars(bank.provenance),
-        "data": {"name": data.name, "fingerprint": data.fingerprint, "seen": len(data.seen), "unseen": len(data.unseen)},
+        "data": {
+            "name": data.name,
+            "fingerprint": data.fingerprint,
+            "seen": len(data.seen),
+            "unseen": len(data.unseen),
+        },
         "backbone_weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest() if weights else None,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "git": _git_revision(),

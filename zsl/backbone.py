@@ -59,6 +59,7 @@ class Backbone(nn.Module):
 
     mean: Tensor
     std: Tensor
+    model: Any
 
     def __init__(self, config: BackboneConfig):
         super().__init__()
@@ -154,11 +155,10 @@ def _load_weights(model: nn.Module, path: Path) -> None:
             raise InputError(f"{path} lacks {name!r} of the backbone; is it another model's?")
         if state[name].shape != value.shape:
             raise InputError(
-                f"{path}: {name!r} is {tuple(state[name].shape)}, the backbone's is {tuple(value.shape)}"
+                f"{path}: {name!r} is {tuple(state[name].shape)}, the backbone's {tuple(value.shape)}; "
+                "is it another model's?"
             )
     surplus = sorted(set(state) - set(own))
     if surplus:
         raise InputError(f"{path} has {surplus[0]!r}, which the backbone lacks; is it another model's?")
     model.load_state_dict(state, strict=False)
-
-

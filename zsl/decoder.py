@@ -5,21 +5,16 @@ The vocabulary is an argument of the forward pass; only g is fixed by constructi
 group index are reused modulo the number trained, so every variant can be evaluated on any vocabulary.
 """
 
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from embeddings.errors import InputError
+from zsl.readout import PRIOR_LOGIT, Features, Logits, Readout, Vectors
 
 QUERIES = ("text", "learnable", "random")
 HEADS = ("text", "learnable", "shared")
-PRIOR_LOGIT = -4.0
-
-Features = Float[Tensor, "batch token channel"] | Float[Tensor, "batch channel height width"]
-Vectors = Float[Tensor, "label embed"]
-Logits = Float[Tensor, "batch label"]
 
 
 def _one_of(kind: str, name: str, known: tuple[str, ...]) -> str:
@@ -70,7 +65,7 @@ class CrossAttention(nn.Module):
         return self.out_proj(attended.transpose(1, 2).flatten(2))
 
 
-class GroupDecoder(nn.Module):
+class GroupDecoder(Readout):
     """Image tokens and word vectors in, logits out: `decoder(features, vectors)`.
 
     Args:
@@ -143,14 +138,11 @@ class GroupDecoder(nn.Module):
             self.head_projection = nn.Parameter(torch.empty(self.width, self.embed_dim))
             nn.init.xavier_normal_(self.head_projection)
         else:
-            shape = (self.width, self.group_size)
-            if self.head == "learnable":
-                shape = (self.num_groups, *shape)
-            self.head_weight = nn.Parameter(torch.empty(shape))
+            groups = (self.num_groups,) if self.head == "learnable" else ()
+            self.head_weight = nn.Parameter(torch.empty(*groups, self.width, self.group_size))
             nn.init.xavier_normal_(self.head_weight)
         # an unseen label has no bias of its own; the closed-set head has one a label
         biases = (self.num_groups, self.group_size) if self.head == "learnable" else (1,)
-        # few of many labels are in an image: starting there saves the first epochs from learning just that
         self.head_bias = nn.Parameter(torch.full(biases, PRIOR_LOGIT))
 
     def bind(self, vectors: Vectors | None) -> "BoundDecoder":
@@ -159,19 +151,10 @@ class GroupDecoder(nn.Module):
         Args:
             vectors: (label, embed) of any number of labels; None, where neither query nor head is text, means the
                 labels of training.
-        """
-        return BoundDecoder(self, vectors)
-
-    def forward(self, features: Features, vectors: Vectors | None) -> Logits:
-        """Logits (batch, label) of the labels whose word vectors are given.
-
-        Args:
-            features: (batch, token, channel) or (batch, channel, height, width).
-            vectors: (label, embed) as for `bind`.
         Raises:
             InputError: vectors of another size than `embed_dim`, or None where a text query or head needs them.
         """
-        return self.bind(vectors)(features)
+        return BoundDecoder(self, vectors)
 
     def _grouped(self, vectors: Vectors | None) -> tuple[int, Float[Tensor, "group slot embed"] | None]:
         """The number of labels, and their vectors by group, the last group padded with zeros."""
@@ -232,5 +215,3 @@ class BoundDecoder:
         hidden = self.decoder._decode(features, self.queries, self.projected)
         logits = torch.einsum("bkd,kdg->bkg", hidden, self.heads.to(hidden.dtype)) + self.bias
         return logits.flatten(1)[:, : self.num_labels]
-
-

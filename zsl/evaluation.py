@@ -92,13 +92,12 @@ def extract_tokens(
         tokens[done : done + len(chunk)] = chunk
         done += len(chunk)
         progress(task, step + 1, len(loader))
-    assert tokens is not None and done == len(tokens)
+    assert tokens is not None
+    assert done == len(tokens)
     return Part(Tensors(tokens), part.targets)
 
 
-def evaluate(
-    scores: Mapping[str, Scores], data: MultiLabelData, k: Sequence[int]
-) -> dict[str, float]:
+def evaluate(scores: Mapping[str, Scores], data: MultiLabelData, k: Sequence[int]) -> dict[str, float]:
     """mAP and micro F1@K of each protocol, with what chance would give.
 
     Labels without a positive test image are left out of "map" and count 0 in "map_absent_zero", as in published

@@ -40,14 +40,14 @@ def asymmetric_loss(
         A scalar.
     """
     probabilities = logits.sigmoid()
-    # sigmoid(-x), not 1 - sigmoid(x): the difference loses all digits where p is near 1
-    negative_probabilities = ((-logits).sigmoid() + margin).clamp(max=1)
+    # 1 - p and the floors below are the reference's arithmetic, to the last digit of float32
+    negative_probabilities = (1 - probabilities + margin).clamp(max=1)
     positive = targets * probabilities.clamp(min=1e-8).log()
     negative = (1 - targets) * negative_probabilities.clamp(min=1e-8).log()
     log_likelihood = positive + negative
     if gamma_neg > 0 or gamma_pos > 0:
         with torch.no_grad():
-            miss = torch.where(targets > 0, (-logits).sigmoid(), 1 - negative_probabilities)
+            miss = torch.where(targets > 0, 1 - probabilities, 1 - negative_probabilities)
             weight = miss ** torch.where(targets > 0, gamma_pos, gamma_neg)
         log_likelihood = log_likelihood * weight
     return -log_likelihood.sum()

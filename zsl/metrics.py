@@ -1,13 +1,13 @@
 """Ranking and top-K metrics of multi-label scores, exact and fast enough for 10^5 images x 10^3 labels."""
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Shaped
 
 Scores = Shaped[np.ndarray, "batch label"]
-Absent = Literal["nan", "zero"]
-ABSENT: tuple[Absent, ...] = ("nan", "zero")
+Targets = Shaped[np.ndarray, "_ _"]  # (batch, label) too, but a mismatch gets a message of its own
+ABSENT = ("nan", "zero")
 
 
 class F1(NamedTuple):
@@ -18,7 +18,7 @@ class F1(NamedTuple):
     recall: float
 
 
-def _checked(scores: Scores, targets: Scores) -> tuple[np.ndarray, np.ndarray]:
+def _checked(scores: Scores, targets: Targets) -> tuple[np.ndarray, np.ndarray]:
     scores, targets = np.asarray(scores), np.asarray(targets)
     if scores.ndim != 2 or scores.shape != targets.shape:
         raise ValueError(f"scores {scores.shape} and targets {targets.shape} must be one (batch, label) shape")
@@ -40,7 +40,7 @@ def _label_average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
     return float(np.mean(hits_above / above))
 
 
-def average_precision(scores: Scores, targets: Scores) -> Float[np.ndarray, " label"]:
+def average_precision(scores: Scores, targets: Targets) -> Float[np.ndarray, " label"]:
     """Average precision of each label's image ranking.
 
     AP = sum_n (R_n - R_{n-1}) P_n; tied scores share a threshold, as in scikit-learn.
@@ -60,7 +60,7 @@ def average_precision(scores: Scores, targets: Scores) -> Float[np.ndarray, " la
     return result
 
 
-def mean_average_precision(scores: Scores, targets: Scores, absent: Absent = "nan") -> float:
+def mean_average_precision(scores: Scores, targets: Targets, absent: str = "nan") -> float:
     """Macro mean of `average_precision` over labels.
 
     Args:
@@ -76,7 +76,7 @@ def mean_average_precision(scores: Scores, targets: Scores, absent: Absent = "na
     return mean_over_labels(average_precision(scores, targets), absent)
 
 
-def mean_over_labels(values: Float[np.ndarray, " label"], absent: Absent = "nan") -> float:
+def mean_over_labels(values: Float[np.ndarray, " label"], absent: str = "nan") -> float:
     """Mean of per-label values in which NaN marks a label without positives; `absent` as above."""
     if absent not in ABSENT:
         raise ValueError(f"unknown absent {absent!r}; known: {sorted(ABSENT)}")
@@ -86,7 +86,7 @@ def mean_over_labels(values: Float[np.ndarray, " label"], absent: Absent = "nan"
     return float(present.mean()) if len(present) else float("nan")
 
 
-def f1_at_k(scores: Scores, targets: Scores, k: int) -> F1:
+def f1_at_k(scores: Scores, targets: Targets, k: int) -> F1:
     """Micro ("overall") F1 of the K best labels of every image.
 
     `precision = TP / (batch K)`, `recall = TP / positives`. Among tied scores at the K-th place the lower label
@@ -124,7 +124,7 @@ def _top_k_hits(scores: np.ndarray, targets: np.ndarray, k: int) -> int:
     return int(np.count_nonzero(chosen & targets))
 
 
-def chance_average_precision(targets: Scores) -> Float[np.ndarray, " label"]:
+def chance_average_precision(targets: Targets) -> Float[np.ndarray, " label"]:
     """Expected AP of each label under a random ranking without ties.
 
     With n images and R positives: `H_n / n + (R - 1) / (n - 1) * (1 - H_n / n)`, H_n the n-th harmonic number.

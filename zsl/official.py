@@ -1,6 +1,7 @@
 """Weights of the reference ML-Decoder heads, as `GroupDecoder`s."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -50,7 +51,7 @@ def load_state_dict(state: Mapping[str, Tensor], attention_heads: int = 8) -> Gr
     for kind in ("weight", "bias"):
         own[f"attention.in_proj_{kind}"] = part(f"layers.0.multihead_attn.in_proj_{kind}")
     width, channels = own["memory_projection.weight"].shape
-    sizes = {"width": width, "ffn": len(own["ffn_in.bias"]), "attention_heads": attention_heads}
+    sizes: dict[str, Any] = {"width": width, "ffn": len(own["ffn_in.bias"]), "attention_heads": attention_heads}
     pooling, bias = part("duplicate_pooling"), part("duplicate_pooling_bias")
 
     outer = prefix.removesuffix("decoder.")
@@ -64,14 +65,12 @@ def load_state_dict(state: Mapping[str, Tensor], attention_heads: int = 8) -> Gr
             channels, embed_dim, 1, group_size=1, head="shared", query_bias=True, query_relu=True, **sizes
         )
     else:
-        groups, _, slots = pooling.shape
+        slots = pooling.shape[2]
         used = -(-len(bias) // slots)  # the reference makes K groups even where fewer hold all labels
         own["queries"] = part("query_embed.weight")[:used]
         own["head_weight"] = pooling[:used]
         own["head_bias"] = torch.nn.functional.pad(bias, (0, used * slots - len(bias))).view(used, slots)
-        decoder = GroupDecoder(
-            channels, None, len(bias), group_size=slots, query="random", head="learnable", **sizes
-        )
+        decoder = GroupDecoder(channels, None, len(bias), group_size=slots, query="random", head="learnable", **sizes)
     try:
         decoder.load_state_dict(own)
     except RuntimeError as error:

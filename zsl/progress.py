@@ -1,8 +1,9 @@
 """How long work tells what it has done, without knowing who listens."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Called with the task's title, steps done, steps in all, and a short note ("loss 3.10")."""
 

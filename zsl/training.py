@@ -73,9 +73,7 @@ def make_accelerator(precision: Precision) -> Accelerator:
             fast = bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
         precision = "bf16" if fast else "no"
     # split_batches: the batch size of a config is the batch of one optimiser step, however many processes share it
-    return Accelerator(
-        mixed_precision=precision, dataloader_config=DataLoaderConfiguration(split_batches=True)
-    )
+    return Accelerator(mixed_precision=precision, dataloader_config=DataLoaderConfiguration(split_batches=True))
 
 
 def parameter_groups(model: ZeroShotModel, config: TrainConfig) -> list[dict[str, object]]:
@@ -168,5 +166,3 @@ def _epoch_line(history: History, epochs: int) -> str:
         f"epoch {len(history.loss)}/{epochs} loss {history.loss[-1]:.3f} "
         f"seen validation mAP {100 * history.validation_map[-1]:.1f}"
     )
-
-

@@ -49,9 +49,7 @@ def load_csv(config: CsvConfig) -> MultiLabelData:
             if label not in column:
                 near = difflib.get_close_matches(label, column, n=1)
                 hint = f" (nearest: {near[0]!r})" if near else ""
-                raise InputError(
-                    f"{table}:{line}: unknown label {label!r}{hint}; add it to {split.name} or correct it"
-                )
+                raise InputError(f"{table}:{line}: unknown label {label!r}{hint}; add it to {split.name} or correct it")
             row[column[label]] = 1
         if part == config.train and not row[: len(seen)].any():
             continue
@@ -92,7 +90,8 @@ def _rows(table: Path) -> list[tuple[int, str, str, str]]:
             for record in reader:
                 if any(record[name] is None for name in COLUMNS):
                     raise InputError(f"{table}:{reader.line_num}: fewer than {len(COLUMNS)} fields")
-                rows.append((reader.line_num, *(str(record[name]).strip() for name in COLUMNS)))
+                filepath, classes, part = (str(record[name]).strip() for name in COLUMNS)
+                rows.append((reader.line_num, filepath, classes, part))
             return rows
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{table} is not UTF-8 CSV ({error})") from error

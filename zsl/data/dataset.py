@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -15,15 +15,17 @@ from torchvision.transforms import v2
 
 from embeddings import InputError
 
+Rows = Sequence[int] | np.ndarray
 Augmentation = Callable[[Tensor], Tensor]
 
 
+@runtime_checkable
 class Inputs(Protocol):
     """Images (batch, 3, height, width) uint8, or tokens (batch, token, channel), by row."""
 
     def __len__(self) -> int: ...
 
-    def read(self, rows: Sequence[int]) -> Tensor: ...
+    def read(self, rows: Rows) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Tensors:
     def __len__(self) -> int:
         return len(self.values)
 
-    def read(self, rows: Sequence[int]) -> Tensor:
+    def read(self, rows: Rows) -> Tensor:
         return self.values[torch.as_tensor(rows)]
 
 
@@ -49,7 +51,7 @@ class ImageFiles:
     def __len__(self) -> int:
         return len(self.paths)
 
-    def read(self, rows: Sequence[int]) -> Tensor:
+    def read(self, rows: Rows) -> Tensor:
         return torch.stack([self._decode(self.paths[row]) for row in rows])
 
     def _decode(self, path: Path) -> Tensor:
@@ -130,8 +132,8 @@ class Samples(Dataset[Batch]):
         return inputs, torch.from_numpy(self.part.targets[rows])
 
 
-def _whole(batch: Batch | InputError) -> Batch | InputError:
-    return batch
+def _whole(batch: Any) -> Any:
+    return batch  # __getitems__ has made it a batch already
 
 
 def batches_of(samples: Samples, batch_size: int, shuffle: bool = False, workers: int = 0) -> DataLoader[Batch]:

@@ -1,0 +1,69 @@
+"""Shape annotations are checked at run time in tests; small data made here stands in for users' files."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from jaxtyping import install_import_hook
+from PIL import Image
+
+import tests.typecheck  # noqa: F401 - the hook below names it
+
+# before any test imports them
+install_import_hook(["embeddings", "zsl"], "tests.typecheck.checked")
+
+torch.set_num_threads(1)  # the tensors of tests are smaller than the cost of sharing them out
+GOLDEN = Path(__file__).parent / "golden"
+SEEN = ("red square", "blue disc", "green bar", "white dot", "black ring")
+UNSEEN = ("pink star", "gray cross", "cyan line")
+
+
+@pytest.fixture(autouse=True)
+def _fresh_accelerate() -> Iterator[None]:
+    """Accelerate keeps one precision a process, as a command has; each test is a command of its own."""
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """A folder in the CSV layout: 40 training and 20 test JPEGs of 32 px, 5 seen and 3 unseen labels."""
+    root = tmp_path / "photographs"
+    (root / "images").mkdir(parents=True)
+    generator = np.random.default_rng(0)
+    lines = ["filepath,classes,split_name"]
+    for index in range(60):
+        train = index < 40
+        names = SEEN if train else SEEN + UNSEEN
+        chosen = generator.choice(len(names), 2, replace=False)
+        pixels = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(root / "images" / f"{index}.jpg")
+        classes = ", ".join(names[i] for i in chosen)
+        lines.append(f'images/{index}.jpg,"[{classes}]",{"train" if train else "val"}')
+    (root / "data.csv").write_text("\n".join(lines) + "\n")
+    (root / "split.json").write_text(json.dumps({"train class": SEEN, "test class": UNSEEN}))
+    return root
+
+
+SMALL = (
+    "data.train=80",
+    "data.test=60",
+    "data.image_size=32",
+    "backbone.pretrain.epochs=1",
+    "bank.encoder=lexical:64",
+    "decoder.width=64",
+    "decoder.ffn=32",
+    "decoder.group_size=50",
+    "train.epochs=1",
+    "train.validation=0.2",
+)
+
+
+@pytest.fixture
+def small() -> list[str]:
+    """Options that shrink a recipe over scenes to seconds."""
+    return [argument for setting in SMALL for argument in ("--set", setting)]

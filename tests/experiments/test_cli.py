@@ -1,0 +1,198 @@
+"""The command line as a user meets it: whole runs at small size, and bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import timm
+from PIL import Image
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+
+from embeddings import Bank, build_bank
+from experiments.ablation import ABLATIONS
+from experiments.cli import app
+from tests.conftest import SEEN, UNSEEN
+
+
+def zsl(*arguments):
+    """Runs the command in this process; an exception that is not meant for users comes through."""
+    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def refused(result, *words):
+    """One line on stderr that holds the words, exit status 2."""
+    assert result.exit_code == 2, result.output
+    assert result.stderr.startswith("error: ")
+    assert result.stderr.count("\n") == 1
+    for word in words:
+        assert word in result.stderr
+
+
+@pytest.fixture
+def frozen(photographs, tmp_path):
+    """Options of a run over the photographs through a frozen backbone with weights from a file."""
+    weights = tmp_path / "weights.safetensors"
+    save_file(timm.create_model("mobilenet_edgetpu_100", pad_type="same").state_dict(), weights)
+    settings = [
+        f"data.root={photographs}",
+        "data.image_size=32",
+        f"backbone.weights={weights}",
+        "bank.encoder=lexical:16",
+        "decoder.width=16",
+        "decoder.ffn=16",
+        "train.epochs=2",
+        "evaluate.k=[1, 2]",
+    ]
+    return [argument for setting in settings for argument in ("--set", setting)]
+
+
+def test_demo_from_nothing_to_a_table(small, tmp_path):
+    result = zsl("demo", "--out", tmp_path / "out", *small)
+    assert result.exit_code == 0
+    for word in ("backbone's own readout", "chance", "28.7", "synonyms", "epoch 1/1"):
+        assert word in result.stdout
+    records = json.loads((tmp_path / "out" / "results.json").read_text())
+    variants = [v.axes for v in ABLATIONS["table8"].variants]
+    assert [record["variant"] for record in records] == variants
+    for record in records:
+        assert record["seed"] == 0
+        assert {"zsl/map", "zsl/f1@3", "gzsl/map", "zsl-synonyms/map"} <= record["metrics"].keys()
+        run = tmp_path / "out" / record["run"]
+        assert json.loads((run / "metrics.json").read_text())["metrics"] == record["metrics"]
+        provenance = json.loads((run / "run.json").read_text())
+        assert provenance["bank_sha256"] == Bank.load(run / "bank.safetensors").sha256
+        assert provenance["versions"]["torch"]
+    with Image.open(tmp_path / "out" / "plot.png") as plot:
+        assert plot.width > 500
+    report = (tmp_path / "out" / "report.md").read_text()
+    assert report.count("|") > 50
+
+
+def test_ablate_over_seeds_shows_their_spread(small, tmp_path):
+    result = zsl("ablate", "table8", "--config", "demo", "--seeds", 2, "--out", tmp_path / "out", *small)
+    assert result.exit_code == 0
+    assert "±" in result.stdout
+    records = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert [record["seed"] for record in records] == [0] * 4 + [1] * 4
+    first, second = (r["metrics"]["gzsl/map"] for r in (records[0], records[4]))
+    assert first != second
+
+
+def test_ablate_lists_what_there_is():
+    result = zsl("ablate", "--list")
+    assert all(name in result.stdout for name in ABLATIONS)
+    refused(zsl("ablate", "table9"), "unknown ablation 'table9'", "table8")
+
+
+def test_train_then_evaluate_through_a_frozen_backbone(frozen, tmp_path):
+    run = tmp_path / "run"
+    assert zsl("train", "photographs", "--out", run, *frozen).exit_code == 0
+    assert not (run / "metrics.json").exists()  # the test set is not looked at before evaluate
+    assert zsl("evaluate", run).exit_code == 0
+    first = (run / "metrics.json").read_bytes()
+    assert zsl("evaluate", run).exit_code == 0
+    assert (run / "metrics.json").read_bytes() == first
+    protocol = json.loads(first)["protocol"]
+    assert protocol["test_images"] == 20
+    assert protocol["labels"] == {"zsl": len(UNSEEN), "gzsl": len(SEEN) + len(UNSEEN)}
+
+
+def test_train_with_a_tuned_backbone(photographs, tmp_path):
+    settings = (
+        f"data.root={photographs}",
+        "data.image_size=32",
+        "backbone.mode=tuned",
+        "backbone.level=2",
+        "bank.encoder=lexical:16",
+        "decoder.width=16",
+        "decoder.ffn=16",
+        "decoder.group_size=2",
+        "train.epochs=1",
+        "train.ema=0.9",
+        "evaluate.k=[1]",
+    )
+    options = [argument for setting in settings for argument in ("--set", setting)]
+    config = tmp_path / "tuned.toml"
+    config.write_text('data = {name = "csv", root = ""}\nbackbone = {name = "resnet10t"}\ndecoder = {width = 8}\n')
+    assert zsl("train", config, "--out", tmp_path / "run", *options).exit_code == 0
+    assert (tmp_path / "run" / "backbone.safetensors").is_file()
+    assert zsl("evaluate", tmp_path / "run").exit_code == 0
+
+
+def test_region_tokens_need_no_backbone(tmp_path):
+    generator = np.random.default_rng(0)
+    targets = generator.random((60, 8)) < 0.4
+    targets[:, 0] = True
+    names = np.array([*SEEN, *UNSEEN])
+    present = np.packbits(generator.random((60, 16)) < 0.3, axis=1)
+    np.savez(tmp_path / "r.npz", X=present, Y=np.packbits(targets, axis=1), labels=names, n_train=40)
+    (tmp_path / "split.json").write_text(json.dumps({"train class": SEEN, "test class": UNSEEN}))
+    settings = (
+        f"data.file={tmp_path}/r.npz",
+        f"data.split={tmp_path}/split.json",
+        "decoder.width=16",
+        "train.epochs=1",
+        "evaluate.k=[1]",
+    )
+    options = [argument for setting in settings for argument in ("--set", setting)]
+    assert zsl("train", "corel5k", "--out", tmp_path / "run", *options).exit_code == 0
+    assert zsl("evaluate", tmp_path / "run").exit_code == 0
+
+
+def test_an_output_folder_that_exists_is_left_alone(small, tmp_path):
+    (tmp_path / "out").mkdir()
+    refused(zsl("demo", "--out", tmp_path / "out", *small), "out exists", "choose another --out")
+    refused(zsl("train", "demo", "--out", tmp_path / "out", *small), "out exists")
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_bad_input_before_training_writes_nothing(frozen, photographs, tmp_path):
+    out = tmp_path / "out"
+
+    def train(*settings):
+        extra = [argument for setting in settings for argument in ("--set", setting)]
+        return zsl("train", "photographs", "--out", out, *frozen, *extra)
+
+    refused(train("train.epoch=1"), "unknown key 'train.epoch'", "did you mean 'epochs'")
+    build_bank(SEEN, "lexical:16").save(tmp_path / "small.safetensors")
+    refused(train(f"bank.file={tmp_path / 'small.safetensors'}"), "no vector", "'pink star'", "small.safetensors")
+    refused(train("decoder.group_size=9"), "group_size 9 is not between 1 and the 5 labels")
+    refused(train("evaluate.k=[4]"), "evaluate.k holds 4, but there are 3 unseen labels")
+    rows = (photographs / "data.csv").read_text().splitlines()
+    (photographs / "data.csv").write_text("\n".join([rows[0], 'images/0.jpg,"[red]",train', *rows[2:]]))
+    refused(train(), "data.csv:2: unknown label 'red'")
+    (photographs / "data.csv").write_text("\n".join(rows))
+    (photographs / "images" / "7.jpg").write_bytes(b"no picture")
+    refused(train(), "7.jpg does not decode", "replace it or remove its row")
+    refused(zsl("ablate", "table8", "--config", "photographs", "--out", out, *frozen), "7.jpg does not decode")
+    assert not out.exists()
+
+
+def test_a_run_is_not_tested_with_what_does_not_fit_it(frozen, tmp_path):
+    run = tmp_path / "run"
+    assert zsl("train", "photographs", "--out", run, *frozen).exit_code == 0
+    build_bank(SEEN + UNSEEN, "lexical:24").save(tmp_path / "wide.safetensors")
+    refused(zsl("evaluate", run, "--bank", tmp_path / "wide.safetensors"), "vectors of size 24", "size 16")
+    build_bank(SEEN, "lexical:16").save(tmp_path / "few.safetensors")
+    refused(zsl("evaluate", run, "--bank", tmp_path / "few.safetensors"), "'pink star'", "few.safetensors")
+    refused(zsl("evaluate", tmp_path), "is not a finished run")
+    readout = run / "readout.safetensors"
+    readout.write_bytes(readout.read_bytes()[:-10])
+    refused(zsl("evaluate", run), "readout.safetensors cannot be read")
+    assert not (run / "metrics.json").exists()
+
+
+def test_as_a_process():
+    command = [str(Path(sys.executable).parent / "zsl")]
+    shown = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
+    assert all(name in shown.stdout for name in ("demo", "ablate", "train", "evaluate"))
+    wrong = subprocess.run([*command, "train", "demo", "--out", "x", "--set", "a.b=1"], capture_output=True, text=True)
+    assert wrong.returncode == 2
+    assert wrong.stderr == ("error: demo: unknown key 'a'; known: data, bank, backbone, decoder, train, evaluate\n")

@@ -1,0 +1,57 @@
+"""Configs: every recipe is whole, and a mistake is one line that names the key."""
+
+import pytest
+
+from embeddings import InputError
+from experiments.config import load_config, recipes, validated
+
+
+@pytest.mark.parametrize("recipe", recipes())
+def test_every_recipe_is_whole_and_survives_json(recipe, tmp_path):
+    config = load_config(recipe, [])
+    (tmp_path / "config.json").write_text(config.model_dump_json())
+    assert load_config(str(tmp_path / "config.json"), []) == config
+
+
+def test_settings_are_toml_values_or_plain_text():
+    config = load_config("demo", ["train.lr=1e-3", "bank.encoder=gensim:a b.txt", "evaluate.k=[1, 2]"])
+    assert config.train.lr == 1e-3
+    assert config.bank.encoder == "gensim:a b.txt"
+    assert config.evaluate.k == (1, 2)
+
+
+def test_groups_may_be_given_either_way():
+    config = load_config("demo", ["decoder.group_size=2"])
+    values = config.model_dump(mode="json")
+    values["decoder"].update(group_size=None, num_groups=5)
+    assert validated(values, "x").decoder.num_groups == 5
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ("train.epoch=3", "unknown key 'train.epoch'; did you mean 'epochs'?"),
+        ("trian.epochs=3", "unknown key 'trian'; did you mean 'train'?"),
+        ("data.trian=3", "unknown key 'data.trian'; did you mean 'train'?.* known: name, train, test"),
+        ("backbone.pretrain.epoch=1", "unknown key 'backbone.pretrain.epoch'; did you mean 'epochs'?"),
+        ("train.epochs=0", r"train.epochs: Input should be greater than or equal to 1 \(got 0\)"),
+        ("train.lr=fast", "train.lr: .*number.*got 'fast'"),
+        ("decoder.query=texts", "decoder.query: .*'text', 'learnable' or 'random'.*got 'texts'"),
+        ("decoder.num_groups=9", "give one of decoder.group_size and decoder.num_groups"),
+        ("data.name=coco", "data.*scenes.*csv.*corel5k"),
+        ("epochs", "write section.key=value"),
+        ("train.lr.x=1", "'lr' is a value, not a section"),
+    ],
+)
+def test_mistakes_are_named(setting, message):
+    with pytest.raises(InputError, match=message) as caught:
+        load_config("demo", [setting])
+    assert "\n" not in str(caught.value)
+
+
+def test_files_that_are_no_configs_are_named(tmp_path):
+    (tmp_path / "broken.toml").write_text("[train\n")
+    with pytest.raises(InputError, match=r"broken\.toml is not TOML"):
+        load_config(str(tmp_path / "broken.toml"), [])
+    with pytest.raises(InputError, match="no config file or recipe 'nothing'; recipes: .*demo"):
+        load_config("nothing", [])

@@ -1,0 +1,83 @@
+"""Backbones of every output layout, and weights from local files."""
+
+import pickle
+
+import pytest
+import timm
+import torch
+from safetensors.torch import save_file
+
+from embeddings import InputError
+from zsl.backbone import Backbone, BackboneConfig
+
+IMAGES = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "level", "tokens"),
+    [
+        ("resnet10t", {}, None, 4),
+        ("resnet10t", {}, 2, 64),
+        ("mobilenet_edgetpu_100", {"pad_type": "same"}, None, 4),
+        ("vit_tiny_patch16_224", {"img_size": 64}, None, 16),
+        ("vit_tiny_patch16_224", {"img_size": 64}, 5, 16),
+        ("swin_tiny_patch4_window7_224", {"img_size": 64}, None, 4),
+        ("convnext_atto", {}, 1, 64),
+    ],
+)
+def test_any_timm_model_reads_tokens(name, arguments, level, tokens):
+    backbone = Backbone(BackboneConfig(name=name, arguments=arguments, level=level)).eval()
+    features = backbone(IMAGES)
+    assert features.shape == (2, tokens, backbone.channels(64))
+    reference = backbone.model
+    if level is None and name == "resnet10t":
+        expected = reference.forward_features(IMAGES / 255).flatten(2).transpose(1, 2)
+        torch.testing.assert_close(features, expected)
+
+
+def test_swin_tokens_are_its_positions_in_order():
+    backbone = Backbone(BackboneConfig(name="swin_tiny_patch4_window7_224", arguments={"img_size": 64})).eval()
+    maps = backbone.model.forward_features(IMAGES / 255)
+    torch.testing.assert_close(backbone(IMAGES)[:, 1], maps[:, 0, 1])
+
+
+@pytest.mark.parametrize("suffix", ["safetensors", "pth"])
+def test_weights_from_a_file(tmp_path, suffix):
+    torch.manual_seed(1)
+    state = timm.create_model("resnet10t").state_dict()
+    path = tmp_path / f"weights.{suffix}"
+    if suffix == "pth":
+        torch.save({"state_dict": {f"module.{k}": v for k, v in state.items()}}, path)
+    else:
+        save_file(state, path)
+    first, second = (Backbone(BackboneConfig(name="resnet10t", weights=path, level=1)).eval() for _ in range(2))
+    torch.testing.assert_close(first(IMAGES), second(IMAGES))
+    torch.testing.assert_close(first.model.conv1[0].weight, state["conv1.0.weight"])
+
+
+def test_files_that_are_not_these_weights_are_named(tmp_path):
+    def load(path, **options):
+        return Backbone(BackboneConfig(name="resnet10t", weights=path, **options))
+
+    state = timm.create_model("resnet10t").state_dict()
+    whole = tmp_path / "whole.safetensors"
+    save_file(state, whole)
+    (tmp_path / "cut.safetensors").write_bytes(whole.read_bytes()[:1000])
+    (tmp_path / "pickle.pth").write_bytes(pickle.dumps(print))
+    save_file(timm.create_model("resnet14t").state_dict(), tmp_path / "other.safetensors")
+    save_file({k: v for k, v in state.items() if k != "bn1.weight"}, tmp_path / "less.safetensors")
+    for name, message in [
+        ("none.pth", "no weights file"),
+        ("cut.safetensors", "cannot be read as tensors"),
+        ("pickle.pth", "cannot be read as tensors"),
+        ("other.safetensors", "is it another model's"),
+        ("less.safetensors", "lacks 'bn1.weight'"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            load(tmp_path / name)
+    with pytest.raises(InputError, match="no module 'blocks"):
+        load(whole, identity=("blocks.0",))
+    with pytest.raises(InputError, match="no feature level 9"):
+        load(whole, level=9)
+    with pytest.raises(InputError, match="unknown backbone 'resnt10'"):
+        Backbone(BackboneConfig(name="resnt10"))

@@ -1,0 +1,169 @@
+"""Datasets: the drawn pictures, the CSV layout, region tokens; and what is wrong with a user's files."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from embeddings import InputError
+from tests.conftest import SEEN, UNSEEN
+from zsl.data import DATASETS, Samples, ScenesConfig, batches_of, load_data, opened
+from zsl.data.corel5k import Corel5kConfig
+from zsl.data.csv_layout import CsvConfig
+from zsl.data.drawing import SHAPES, TEXTURES, draw, vocabulary
+
+
+@pytest.fixture
+def regions(tmp_path):
+    generator = np.random.default_rng(0)
+    present = generator.random((30, 11)) < 0.3
+    present[:, 0] = True
+    targets = generator.random((30, 6)) < 0.4
+    targets[:, 0] |= ~targets.any(1)
+    labels = np.array(["sky", "sea", "cat", "dog", "rare", "sun"])
+    packed = np.packbits(present, axis=1), np.packbits(targets, axis=1)
+    # packbits pads to whole bytes: 11 clusters become 16
+    np.savez(tmp_path / "regions.npz", X=packed[0], Y=packed[1], labels=labels, n_train=np.int64(20))
+    (tmp_path / "split.json").write_text(json.dumps({"test class": ["dog", "sun", "elk"]}))
+    (tmp_path / "seen.txt").write_text("sky\nsea\ncat\nhouse\n")
+    return tmp_path, present, targets
+
+
+def _corel5k(folder, **options):
+    return Corel5kConfig(name="corel5k", file=folder / "regions.npz", split=folder / "split.json", **options)
+
+
+def test_every_dataset_has_its_entry(photographs, regions):
+    configs = {
+        "scenes": ScenesConfig(train=4, test=200, image_size=32),
+        "csv": CsvConfig(name="csv", root=photographs, image_size=24),
+        "corel5k": _corel5k(regions[0]),
+    }
+    assert configs.keys() == DATASETS.keys()
+    for config in configs.values():
+        data = load_data(config)
+        assert data.train.targets.shape == (len(data.train.inputs), len(data.seen))
+        assert data.test.targets.shape == (len(data.test.inputs), len(data.seen) + len(data.unseen))
+        assert data.train.targets.any(axis=1).all()
+        assert not set(data.seen) & set(data.unseen)
+        inputs = data.test.inputs.read([3, 1])
+        assert inputs.ndim == (4 if data.kind == "images" else 3)
+        torch.testing.assert_close(data.test.inputs.read([1])[0], inputs[1])
+
+
+def test_scenes_have_the_shape_of_nus_wide():
+    seen, unseen, synonyms = vocabulary()
+    assert (len(seen), len(unseen), len(synonyms)) == (925, 81, 81)
+    assert len({*seen, *unseen, *synonyms}) == 925 + 81 + 81
+    data = load_data(ScenesConfig(train=50, test=300, image_size=32))
+    assert data.train.targets.sum(axis=1).min() >= 1
+    assert data.train.targets.sum(axis=1).max() <= 5
+    assert data.test.targets[:, 925:].any()
+    assert data.renamed["synonyms"] == tuple(synonyms)
+
+
+def test_scenes_are_drawn_the_same_for_a_seed_and_differently_for_another():
+    first, again, other = (load_data(ScenesConfig(train=5, test=2, image_size=32, seed=s)) for s in (3, 3, 4))
+    assert torch.equal(first.train.inputs.values, again.train.inputs.values)
+    assert not torch.equal(first.train.inputs.values, other.train.inputs.values)
+    longer = load_data(ScenesConfig(train=9, test=2, image_size=32, seed=3))
+    assert torch.equal(first.train.inputs.values, longer.train.inputs.values[:5])
+
+
+def test_every_texture_and_shape_looks_different():
+    for kinds in ([f"{t} red circle" for t in TEXTURES], [f"solid red {s}" for s in SHAPES]):
+        pictures = [draw([name], np.random.default_rng(0), 64).astype(float) for name in kinds]
+        for i, first in enumerate(pictures):
+            assert all(abs(first - second).mean() > 0.5 for second in pictures[:i])
+
+
+def test_csv_layout_is_read_as_written(photographs):
+    data = load_data(CsvConfig(name="csv", root=photographs, image_size=24))
+    assert (data.seen, data.unseen) == (SEEN, UNSEEN)
+    line = (photographs / "data.csv").read_text().splitlines()[1 + 40]  # the first test row
+    names = line.split("[")[1].split("]")[0].split(", ")
+    assert [(SEEN + UNSEEN)[i] for i in np.flatnonzero(data.test.targets[0])] == sorted(
+        names, key=(SEEN + UNSEEN).index
+    )
+    with Image.open(photographs / "images" / "40.jpg") as image:
+        expected = np.asarray(image.convert("RGB").resize((24, 24), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(data.test.inputs.read([0])[0].permute(1, 2, 0).numpy(), expected)
+
+
+def test_training_ignores_unseen_labels_and_rows_without_a_seen_one(photographs):
+    rows = (photographs / "data.csv").read_text().splitlines()
+    rows[1] = f'images/0.jpg,"[{UNSEEN[0]}]",train'
+    rows[2] = f"images/1.jpg,\"['{SEEN[1]}', '{UNSEEN[0]}']\",train"
+    (photographs / "data.csv").write_text("\n".join(rows))
+    data = load_data(CsvConfig(name="csv", root=photographs))
+    assert len(data.train.targets) == 39
+    np.testing.assert_array_equal(data.train.targets[0], [0, 1, 0, 0, 0])
+
+
+def test_a_split_without_seen_names_takes_the_others(photographs):
+    (photographs / "split.json").write_text(json.dumps({"test class": list(UNSEEN)}))
+    assert load_data(CsvConfig(name="csv", root=photographs)).seen == tuple(sorted(SEEN))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('images/0.jpg,"[red sqare]",train', r"data.csv:2: unknown label 'red sqare' \(nearest: 'red square'\)"),
+        ('images/0.jpg,"[red square]",test', r"data.csv:2: split_name 'test' is neither 'train' nor 'val'"),
+        ('images/none.jpg,"[red square]",train', r"data.csv:2: no image .*none.jpg; restore"),
+        ("images/0.jpg", r"data.csv:2: fewer than 3 fields"),
+    ],
+)
+def test_a_wrong_row_is_named_with_its_line(photographs, line, message):
+    rows = (photographs / "data.csv").read_text().splitlines()
+    rows[1] = line
+    (photographs / "data.csv").write_text("\n".join(rows))
+    with pytest.raises(InputError, match=message):
+        load_data(CsvConfig(name="csv", root=photographs))
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("data.csv", "path,labels\n", "data.csv:1: no column 'filepath'"),
+        ("data.csv", "filepath,classes,split_name\n", "no usable row"),
+        ("split.json", "{", "not a split file"),
+        ("split.json", '{"train class": ["a"]}', "not a split file"),
+        ("split.json", '{"train class": ["a", "b"], "test class": ["b"]}', "names 'b' twice"),
+        ("split.json", '{"train class": [], "test class": ["b"]}', "leaves no seen label"),
+    ],
+)
+def test_wrong_files_are_named(photographs, name, content, message):
+    (photographs / name).write_text(content)
+    with pytest.raises(InputError, match=message):
+        load_data(CsvConfig(name="csv", root=photographs))
+    (photographs / name).unlink()
+    with pytest.raises(InputError, match="no (CSV|split) file"):
+        load_data(CsvConfig(name="csv", root=photographs))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_an_image_that_does_not_decode_is_named(photographs, workers):
+    path = photographs / "images" / "3.jpg"
+    path.write_bytes(path.read_bytes()[:300])
+    data = load_data(CsvConfig(name="csv", root=photographs))
+    loader = batches_of(Samples(data.train), 8, workers=workers)
+    with pytest.raises(InputError, match=r"^image .*3\.jpg does not decode"):
+        list(map(opened, loader))
+
+
+def test_region_tokens_are_one_hot_and_lose_nothing(regions):
+    folder, present, targets = regions
+    data = load_data(_corel5k(folder))
+    assert data.seen == ("sky", "sea", "cat", "rare")
+    assert data.unseen == ("dog", "sun")
+    assert load_data(_corel5k(folder, seen=folder / "seen.txt")).seen == ("sky", "sea", "cat")
+    tokens = data.test.inputs.read(range(10)).float()
+    np.testing.assert_array_equal(tokens.sum(1)[:, :11] > 0, present[20:])
+    assert set(tokens.count_nonzero(-1).unique().tolist()) <= {0, 1}
+    np.testing.assert_array_equal(data.test.targets, targets[20:][:, [0, 1, 2, 4, 3, 5]])
+    (folder / "regions.npz").write_bytes(b"PK")
+    with pytest.raises(InputError, match="not a Corel5k file"):
+        load_data(_corel5k(folder))

@@ -1,0 +1,49 @@
+"""What turns image tokens and word vectors into logits."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+Features = Float[Tensor, "batch token channel"] | Float[Tensor, "batch channel row column"]
+Vectors = Float[Tensor, "label embed"]
+Logits = Float[Tensor, "batch label"]
+
+PRIOR_LOGIT = -4.0  # few of many labels are in an image: starting there saves the first epochs from learning just that
+
+
+class Readout(nn.Module, ABC):
+    """Tokens and word vectors to logits; the vocabulary is an argument, of any length."""
+
+    @abstractmethod
+    def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
+        """Computes once what depends on the vocabulary alone; the result maps features to the logits of `forward`."""
+
+    def forward(self, features: Features, vectors: Vectors | None) -> Logits:
+        """Logits (batch, label) of the labels whose word vectors (label, embed) are given."""
+        return self.bind(vectors)(features)
+
+
+class MaxPooledReadout(Readout):
+    """The plainest text readout: a label's logit is its best token's `(W x_t) . n_i + b`.
+
+    Backbones are trained on seen labels with it; it shows what their tokens hold without a decoder.
+    """
+
+    def __init__(self, channels: int, embed_dim: int):
+        super().__init__()
+        self.projection = nn.Linear(channels, embed_dim)
+        self.bias = nn.Parameter(torch.full((1,), PRIOR_LOGIT))
+
+    def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
+        """The readout with its vocabulary, which it cannot do without."""
+        if vectors is None:
+            raise ValueError("a text readout needs word vectors")
+
+        def logits(features: Tensor) -> Tensor:
+            projected = self.projection(features)
+            return (projected @ vectors.T.to(projected.dtype) + self.bias).amax(1)
+
+        return logits
