@@ -17,7 +17,9 @@ class ZeroShotModel(nn.Module):
 
     def encode(self, inputs: Tensor) -> Float[Tensor, "batch token channel"]:
         """Tokens of a batch of images, or the tokens given."""
-        return inputs if self.backbone is None else self.backbone(inputs)
+        # tokens are kept in half the bits; without autocast the readout wants its own type
+        own = next(self.readout.parameters()).dtype
+        return inputs.to(own) if self.backbone is None else self.backbone(inputs)
 
     def forward(self, inputs: Tensor, vectors: Tensor | None) -> Float[Tensor, "batch label"]:
         return self.readout(self.encode(inputs), vectors)

@@ -66,14 +66,19 @@ class History:
 def make_accelerator(precision: Precision) -> Accelerator:
     """Device, processes and precision; "auto" is bf16 where the hardware multiplies it, else float32."""
     if precision == "auto":
-        if torch.cuda.is_available():
-            fast = torch.cuda.is_bf16_supported(including_emulation=False)
-        else:
-            capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-            fast = bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
-        precision = "bf16" if fast else "no"
+        precision = "bf16" if _multiplies_bf16() else "no"
     # split_batches: the batch size of a config is the batch of one optimiser step, however many processes share it
     return Accelerator(mixed_precision=precision, dataloader_config=DataLoaderConfiguration(split_batches=True))
+
+
+def _multiplies_bf16() -> bool:
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if hasattr(torch.cpu, "get_capabilities"):
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+    # torch 2.9 knows the same by private names
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
 
 
 def parameter_groups(model: ZeroShotModel, config: TrainConfig) -> list[dict[str, object]]:

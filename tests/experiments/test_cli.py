@@ -91,9 +91,11 @@ def test_ablate_lists_what_there_is():
     refused(zsl("ablate", "table9"), "unknown ablation 'table9'", "table8")
 
 
-def test_train_then_evaluate_through_a_frozen_backbone(frozen, tmp_path):
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_train_then_evaluate_through_a_frozen_backbone(frozen, tmp_path, precision):
     run = tmp_path / "run"
-    assert zsl("train", "photographs", "--out", run, *frozen).exit_code == 0
+    precise = ("--set", f"train.precision={precision}")
+    assert zsl("train", "photographs", "--out", run, *frozen, *precise).exit_code == 0
     assert not (run / "metrics.json").exists()  # the test set is not looked at before evaluate
     assert zsl("evaluate", run).exit_code == 0
     first = (run / "metrics.json").read_bytes()

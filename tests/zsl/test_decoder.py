@@ -118,7 +118,7 @@ def test_every_variant_learns():
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        assert loss < 0.1, (query, head)
+        assert loss < 0.2, (query, head)  # from about 3
         assert all(p.grad is not None for p in decoder.parameters())
 
 
