@@ -9,7 +9,8 @@ import numpy as np
 
 from embeddings import atomic
 from experiments.config import RunConfig, apply_setting, validated
-from experiments.run import evaluate_run, load_bank, make_decoder, new_folder, open_source, train_run
+from experiments.run import evaluate_run, make_decoder, new_folder, train_run
+from experiments.source import load_bank, open_source
 from zsl.progress import Progress
 from zsl.training import make_accelerator
 
@@ -115,6 +116,8 @@ def run_ablation(name: str, config: RunConfig, seeds: int, out: Path, progress: 
             if accelerator.is_main_process:
                 content = json.dumps([asdict(record) for record in records], indent=1)
                 atomic.write_text(out / "results.json", content + "\n")
+    if baseline and accelerator.is_main_process:
+        atomic.write_text(out / "baseline.json", json.dumps(baseline, indent=1) + "\n")
     return Results(ablation, config, tuple(records), baseline)
 
 

@@ -114,7 +114,8 @@ def train(
     """Trains one model; the test set is not looked at."""
     from experiments.config import load_config
     from experiments.console import ConsoleProgress
-    from experiments.run import load_bank, make_decoder, new_folder, open_source, train_run
+    from experiments.run import make_decoder, new_folder, train_run
+    from experiments.source import load_bank, open_source
     from zsl.training import make_accelerator
 
     console = _console()

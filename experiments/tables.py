@@ -98,7 +98,7 @@ def save_plot(results: Results, path: Path) -> None:
     width = 0.8 / len(columns)
     for index, (name, title) in enumerate(columns.items()):
         values = [100 * results.of(v, name) for v in variants]
-        spread = [v.std(ddof=1) if len(v) > 1 else 0.0 for v in values]
+        spread = [v.std(ddof=1) for v in values] if len(values[0]) > 1 else None
         offset = places + (index - (len(columns) - 1) / 2) * width
         bars = axes.bar(offset, [v.mean() for v in values], width, yerr=spread, capsize=3, label=title)
         axes.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)

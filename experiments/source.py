@@ -1,0 +1,153 @@
+"""What runs on one dataset share: the data, the word vectors, and the backbone's tokens."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torchvision.transforms import v2
+
+from embeddings import Bank, InputError, build_bank
+from embeddings.bank import require
+from experiments.config import BankConfig, RunConfig
+from zsl.backbone import Backbone
+from zsl.data import MultiLabelData, Part, Samples, load_data
+from zsl.evaluation import evaluate, extract_tokens, score, vocabularies
+from zsl.model import ZeroShotModel
+from zsl.progress import Progress
+from zsl.readout import MaxPooledReadout
+from zsl.training import TrainConfig, fit
+
+
+def load_bank(config: BankConfig, data: MultiLabelData) -> Bank:
+    """The bank of a run: every name of the dataset has a vector in it.
+
+    Raises:
+        InputError: names without a vector; the file is no bank.
+    """
+    if config.file is None:
+        return build_bank(data.names, config.encoder, config.prompt, config.normalize, config.seed)
+    bank = Bank.load(config.file)
+    require(data.names, bank.labels, str(config.file))
+    return bank
+
+
+@dataclass
+class Source:
+    """What runs on one dataset share: its parts, and the frozen backbone's tokens of them, each read once."""
+
+    config: RunConfig
+    data: MultiLabelData
+    accelerator: Accelerator
+    progress: Progress
+    backbone: Backbone | None = None
+    pretrained_readout: MaxPooledReadout | None = None
+
+    def __post_init__(self) -> None:
+        chosen = self.config.backbone
+        if (chosen is None) == (self.data.kind == "images"):
+            need = "give [backbone] name" if chosen is None else "remove [backbone]"
+            raise InputError(f"dataset {self.data.name} holds {self.data.kind}; {need}")
+        if chosen is not None and self.backbone is None:
+            set_seed(self.config.train.seed if chosen.pretrain is None else chosen.pretrain.seed)
+            self.backbone = Backbone(chosen)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether runs train on tokens."""
+        return self.config.backbone is not None and self.config.backbone.mode == "frozen"
+
+    @cached_property
+    def train(self) -> Part:
+        """Training images, or tokens."""
+        return self._read(self.data.train, "train")
+
+    @cached_property
+    def test(self) -> Part:
+        """Test images, or tokens."""
+        return self._read(self.data.test, "test")
+
+    def _read(self, part: Part, title: str) -> Part:
+        if not self.frozen:
+            return part
+        assert self.backbone is not None
+        evaluate, workers = self.config.evaluate, self.config.train.workers
+        task = f"{title} tokens"
+        return extract_tokens(self.backbone, part, self.accelerator, evaluate.batch_size, workers, self.progress, task)
+
+    def split(self, part: Part) -> tuple[Samples, Samples]:
+        """Training and validation rows of the seen training data, the same for every variant and seed."""
+        share = self.config.train.validation
+        order = np.random.default_rng(0).permutation(len(part.targets))
+        held = max(1, round(share * len(order)))
+        if held >= len(order):
+            raise InputError(f"{len(order)} training images leave none to train on; lower train.validation")
+        augment = None
+        if self.config.train.flip and part.inputs is self.data.train.inputs and self.data.kind == "images":
+            augment = v2.RandomHorizontalFlip()
+        return Samples(part, np.sort(order[held:]), augment), Samples(part, np.sort(order[:held]))
+
+    def pretrain(self) -> None:
+        """Trains the backbone on seen labels, if the config asks for it."""
+        chosen = self.config.backbone
+        if chosen is None or chosen.pretrain is None:
+            return
+        assert self.backbone is not None
+        recipe = chosen.pretrain
+        vectors = torch.from_numpy(build_bank(self.data.seen, recipe.encoder, normalize=True).vectors)
+        size = self.data.train.inputs.read([0]).shape[-1]
+        set_seed(recipe.seed)
+        readout = MaxPooledReadout(self.backbone.channels(size), vectors.shape[1])
+        model = ZeroShotModel(self.backbone, readout)
+        config = TrainConfig(
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            lr=recipe.lr,
+            weight_decay=recipe.weight_decay,
+            ema=0,
+            validation=self.config.train.validation,
+            precision=self.config.train.precision,
+            workers=self.config.train.workers,
+            seed=recipe.seed,
+        )
+        fit(config, model, *self.split(self.data.train), vectors, self.accelerator, self.progress, "backbone")
+        self.pretrained_readout = readout
+
+    def pretrained_metrics(self) -> dict[str, float]:
+        """What the backbone's own readout, without any decoder, makes of the test set; {} if it was not trained."""
+        if self.pretrained_readout is None or self.config.backbone is None or self.config.backbone.pretrain is None:
+            return {}
+        bank = build_bank(self.data.names, self.config.backbone.pretrain.encoder, normalize=True)
+        return self.evaluate(ZeroShotModel(None, self.pretrained_readout), bank, "test backbone's own readout")
+
+    def evaluate(self, model: ZeroShotModel, bank: Bank, task: str) -> dict[str, float]:
+        """The metrics of a model on the test part, under a bank's vectors."""
+        settings = self.config.evaluate
+        scores = score(
+            model,
+            Samples(self.test),
+            vocabularies(self.data, bank),
+            self.accelerator,
+            settings.batch_size,
+            self.config.train.workers,
+            self.progress,
+            task,
+        )
+        return evaluate(scores, self.data, settings.k)
+
+
+def open_source(config: RunConfig, accelerator: Accelerator, progress: Progress) -> Source:
+    """Loads the dataset and makes its backbone, checking first what would fail later.
+
+    Raises:
+        InputError: unusable data, backbone or K.
+    """
+    data = load_data(config.data)
+    for k in config.evaluate.k:
+        if not 1 <= k <= len(data.unseen):
+            raise InputError(f"evaluate.k holds {k}, but there are {len(data.unseen)} unseen labels")
+    if not data.test.targets[:, len(data.seen) :].any():
+        raise InputError(f"no test image of {data.name} has an unseen label, so there is nothing to measure")
+    return Source(config, data, accelerator, progress)
