@@ -11,6 +11,8 @@ from embeddings.bank import Bank, Provenance, require
 from embeddings.errors import InputError
 from embeddings.lexical import lexical_vectors
 
+MAX_WIDTH = 65_536
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -32,8 +34,8 @@ class Family:
 
 
 def _width(argument: str, default: int, family: str) -> int:
-    if argument and not (argument.isdecimal() and int(argument)):
-        raise InputError(f"encoder {family}:{argument} - the width after the colon must be a positive number")
+    if argument and not (argument.isdecimal() and 0 < int(argument) <= MAX_WIDTH):
+        raise InputError(f"encoder {family}:{argument} - the width must be a positive number up to {MAX_WIDTH}")
     return int(argument) if argument else default
 
 

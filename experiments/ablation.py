@@ -102,6 +102,8 @@ def run_ablation(name: str, config: RunConfig, seeds: int, out: Path, progress: 
     for variant_config in configs.values():
         make_decoder(variant_config, 1, bank, len(source.data.seen))
     source.pretrain()
+    if source.frozen:
+        source.read()  # an image that does not decode shows before anything is written
     baseline = source.pretrained_metrics()
     records: list[Record] = []
     for seed in range(config.train.seed, config.train.seed + seeds):

@@ -32,13 +32,13 @@ def _clear_errors(command: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
-        from embeddings.errors import InputError
+        from embeddings.errors import InputError, TrainingError
 
         try:
             return command(*args, **kwargs)
-        except InputError as error:
+        except (InputError, TrainingError) as error:
             typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(2) from error
+            raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
 
     return wrapped
 
@@ -85,12 +85,14 @@ def _ablate(name: str, source: str, settings: list[str] | None, seeds: int, out:
     from experiments.ablation import run_ablation
     from experiments.config import load_config
     from experiments.console import ConsoleProgress
+    from zsl.training import is_main_process
 
     console = _console()
     config = load_config(source, settings or [])
     with ConsoleProgress(console) as progress:
         results = run_ablation(name, config, seeds, out, progress)
-    _show(results, out, console)
+    if is_main_process():
+        _show(results, out, console)
 
 
 def _show(results: "Results", out: Path, console: Console) -> None:
@@ -116,7 +118,7 @@ def train(
     from experiments.console import ConsoleProgress
     from experiments.run import make_decoder, new_folder, train_run
     from experiments.source import load_bank, open_source
-    from zsl.training import make_accelerator
+    from zsl.training import is_main_process, make_accelerator
 
     console = _console()
     values = load_config(config, settings or [])
@@ -127,7 +129,8 @@ def train(
         make_decoder(values, 1, bank, len(source.data.seen))
         source.pretrain()
         train_run(values, source, bank, out)
-    console.print(f"trained; measure it with: zsl evaluate {out}", highlight=False, soft_wrap=True)
+    if is_main_process():
+        console.print(f"trained; measure it with: zsl evaluate {out}", highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -141,11 +144,14 @@ def evaluate(
     from experiments.console import ConsoleProgress
     from experiments.run import evaluate_run, open_run
     from experiments.tables import console_table, metrics_rows
+    from zsl.training import is_main_process
 
     console = _console()
     with ConsoleProgress(console) as progress:
         source = open_run(run, settings or [], progress)
         metrics = evaluate_run(run, source, bank)
+    if not is_main_process():
+        return
     console.print(console_table(f"{run} on {source.data.name}", *metrics_rows(metrics)))
     console.print(
         f"Percent, {len(source.data.test.targets):,} test images, {len(source.data.seen)} seen and "

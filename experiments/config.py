@@ -76,13 +76,15 @@ def load_config(source: str, settings: list[str]) -> RunConfig:
         InputError: no such file, not TOML, an unknown key (with the known ones), an impossible value.
     """
     path = RECIPES / f"{source}.toml" if source in recipes() else Path(source)
-    if not path.is_file():
-        raise InputError(f"no config file or recipe {source!r}; recipes: {', '.join(recipes())}")
     try:
         text = path.read_text("utf-8")
         values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
+    except OSError as error:
+        raise InputError(f"no config file or recipe {source!r}; recipes: {', '.join(recipes())}") from error
     except ValueError as error:
         raise InputError(f"{path} is not {path.suffix[1:].upper() or 'TOML'} ({error})") from error
+    if not isinstance(values, dict):
+        raise InputError(f"{path} holds no sections")
     for setting in settings:
         apply_setting(values, setting)
     return validated(values, str(source))

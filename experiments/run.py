@@ -1,7 +1,9 @@
 """One run: training, test, and the folder that it leaves."""
 
+import copy
 import hashlib
 import json
+import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -45,9 +47,21 @@ def new_folder(path: Path) -> Path:
     if path.exists():
         raise InputError(f"output folder {path} exists; choose another --out or remove it")
     parent = next(p for p in path.absolute().parents if p.exists())
-    if not parent.is_dir():
-        raise InputError(f"output folder {path} cannot be made: {parent} is a file")
+    if path.is_symlink() or not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f"output folder {path} cannot be made in {parent}; choose another --out")
     return path
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and its parents.
+
+    Raises:
+        InputError: it cannot be made.
+    """
+    try:
+        path.mkdir(parents=True)
+    except OSError as error:
+        raise InputError(f"output folder {path} cannot be made ({error.strerror}); choose another --out") from error
 
 
 def make_decoder(config: RunConfig, channels: int, bank: Bank, num_labels: int) -> GroupDecoder:
@@ -63,7 +77,7 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
     """Trains one model on seen labels and writes its folder; the test set is not looked at."""
     set_seed(config.train.seed)
     tuned = source.backbone is not None and not source.frozen
-    backbone = source.backbone if tuned else None
+    backbone = copy.deepcopy(source.backbone) if tuned else None  # every run starts from the same one
     sample = source.train.inputs.read([0])
     channels = backbone.channels(sample.shape[-1]) if backbone is not None else int(sample.shape[-1])
     decoder = make_decoder(config, channels, bank, len(source.data.seen))
@@ -73,15 +87,17 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
     history = fit(config.train, model, samples, held, vectors, source.accelerator, source.progress, task)
     if not source.accelerator.is_main_process:
         return
-    folder.mkdir(parents=True)
+    make_folder(folder)
     bank.save(folder / "bank.safetensors")
     _save_tensors(folder / "readout.safetensors", decoder)
     chosen = config.backbone
-    if chosen is not None and source.backbone is not None and (tuned or chosen.pretrain is not None):
-        _save_tensors(folder / "backbone.safetensors", source.backbone)
+    saved = backbone or source.backbone
+    if chosen is not None and saved is not None and (tuned or chosen.pretrain is not None or chosen.weights is None):
+        _save_tensors(folder / "backbone.safetensors", saved)
     atomic.write_text(folder / "config.json", config.model_dump_json(indent=1) + "\n")
     record = {
         "channels": channels,
+        "seen": source.data.seen,
         "best_epoch": history.best_epoch + 1,
         "loss": history.loss,
         "seen_validation_map": history.validation_map,
@@ -99,6 +115,9 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
         InputError: not a whole run, unusable data, a backbone file that is not the one of training.
     """
     record = _record(folder)
+    for setting in settings:
+        if not setting.startswith(("data.", "evaluate.", "backbone.weights=")):
+            raise InputError(f"--set {setting!r}: a trained run takes data.*, evaluate.* and backbone.weights alone")
     config = load_config(str(folder / "config.json"), settings)
     own_weights, chosen = folder / "backbone.safetensors", config.backbone
     if chosen is not None and own_weights.is_file():
@@ -110,6 +129,10 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
     source = open_source(config, make_accelerator(config.train.precision), progress)
     if source.backbone is not None and own_weights.is_file():
         _load_tensors(own_weights, source.backbone)
+    if list(source.data.seen) != record["seen"]:
+        raise InputError(
+            f"the seen labels of {source.data.name} are not those that {folder} was trained on; restore them"
+        )
     return source
 
 
@@ -147,7 +170,7 @@ def evaluate_run(folder: Path, source: Source, bank_file: Path | None = None, ta
             "absent": "map leaves out labels without a positive test image; map_absent_zero counts them 0",
         }
         content = {"metrics": metrics, "protocol": stamp}
-        atomic.write_text(folder / "metrics.json", json.dumps(content, indent=1) + "\n")
+        atomic.write_text(folder / "metrics.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
     return metrics
 
 
@@ -160,7 +183,10 @@ def _record(folder: Path) -> dict[str, Any]:
     path = folder / "run.json"
     if not path.is_file():
         raise InputError(f"{folder} is not a finished run: it has no run.json; train it with zsl train")
-    record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    try:
+        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is damaged ({error}); train again") from error
     return record
 
 

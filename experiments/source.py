@@ -16,7 +16,7 @@ from zsl.backbone import Backbone
 from zsl.data import MultiLabelData, Part, Samples, load_data
 from zsl.evaluation import evaluate, extract_tokens, score, vocabularies
 from zsl.model import ZeroShotModel
-from zsl.progress import Progress
+from zsl.progress import Progress, silent
 from zsl.readout import MaxPooledReadout
 from zsl.training import TrainConfig, fit
 
@@ -44,8 +44,11 @@ class Source:
     progress: Progress
     backbone: Backbone | None = None
     pretrained_readout: MaxPooledReadout | None = None
+    pretrained_bank: Bank | None = None
 
     def __post_init__(self) -> None:
+        if not self.accelerator.is_main_process:
+            self.progress = silent
         chosen = self.config.backbone
         if (chosen is None) == (self.data.kind == "images"):
             need = "give [backbone] name" if chosen is None else "remove [backbone]"
@@ -53,6 +56,10 @@ class Source:
         if chosen is not None and self.backbone is None:
             set_seed(self.config.train.seed if chosen.pretrain is None else chosen.pretrain.seed)
             self.backbone = Backbone(chosen)
+            self.backbone.channels(self.data.train.inputs.read([0]).shape[-1])  # an image size that it refuses
+        for size in (self.config.train.batch_size, self.config.evaluate.batch_size):
+            if size % self.accelerator.num_processes:
+                raise InputError(f"a batch of {size} cannot be shared by {self.accelerator.num_processes} processes")
 
     @property
     def frozen(self) -> bool:
@@ -68,6 +75,10 @@ class Source:
     def test(self) -> Part:
         """Test images, or tokens."""
         return self._read(self.data.test, "test")
+
+    def read(self) -> None:
+        """Reads every image, where runs share the tokens."""
+        _ = self.train, self.test
 
     def _read(self, part: Part, title: str) -> Part:
         if not self.frozen:
@@ -96,7 +107,8 @@ class Source:
             return
         assert self.backbone is not None
         recipe = chosen.pretrain
-        vectors = torch.from_numpy(build_bank(self.data.seen, recipe.encoder, normalize=True).vectors)
+        self.pretrained_bank = build_bank(self.data.names, recipe.encoder, normalize=True)
+        vectors = torch.from_numpy(self.pretrained_bank.select(self.data.seen))
         size = self.data.train.inputs.read([0]).shape[-1]
         set_seed(recipe.seed)
         readout = MaxPooledReadout(self.backbone.channels(size), vectors.shape[1])
@@ -117,10 +129,10 @@ class Source:
 
     def pretrained_metrics(self) -> dict[str, float]:
         """What the backbone's own readout, without any decoder, makes of the test set; {} if it was not trained."""
-        if self.pretrained_readout is None or self.config.backbone is None or self.config.backbone.pretrain is None:
+        if self.pretrained_readout is None or self.pretrained_bank is None:
             return {}
-        bank = build_bank(self.data.names, self.config.backbone.pretrain.encoder, normalize=True)
-        return self.evaluate(ZeroShotModel(None, self.pretrained_readout), bank, "test backbone's own readout")
+        model = ZeroShotModel(None if self.frozen else self.backbone, self.pretrained_readout)
+        return self.evaluate(model, self.pretrained_bank, "test backbone's own readout")
 
     def evaluate(self, model: ZeroShotModel, bank: Bank, task: str) -> dict[str, float]:
         """The metrics of a model on the test part, under a bank's vectors."""

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import timm
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import Field
+from pydantic import Field, PositiveFloat
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -25,7 +25,7 @@ class PretrainConfig(Config):
     lr: float = Field(4e-3, gt=0)
     weight_decay: float = Field(1e-2, ge=0)
     encoder: str = "lexical"
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**31)
 
 
 class BackboneConfig(Config):
@@ -45,7 +45,7 @@ class BackboneConfig(Config):
     arguments: dict[str, Any] = {}
     identity: tuple[str, ...] = ()
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (1.0, 1.0, 1.0)
     mode: Literal["frozen", "tuned"] = "frozen"
     pretrain: PretrainConfig | None = None
 
@@ -76,6 +76,8 @@ class Backbone(nn.Module):
                 self.model.prune_intermediate_layers([config.level], prune_norm=True, prune_head=True)
             except (AssertionError, AttributeError) as error:
                 raise InputError(f"backbone {config.name!r} has no feature level {config.level}") from error
+        else:
+            self.model.reset_classifier(0)  # weights that no gradient reaches
         self.register_buffer("mean", 255 * torch.tensor(config.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(config.std).view(3, 1, 1), persistent=False)
 
@@ -93,12 +95,26 @@ class Backbone(nn.Module):
 
     @torch.no_grad()
     def channels(self, image_size: int) -> int:
-        """The size of a token."""
+        """The size of a token.
+
+        Raises:
+            InputError: the model does not take images of this size.
+        """
         training, device = self.training, self.mean.device
         self.eval()
-        tokens = self(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=device))
+        try:
+            tokens = self(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=device))
+        except (AssertionError, RuntimeError) as error:
+            raise InputError(
+                f"the backbone does not take images of {image_size} px ({_first_line(error)}); set data.image_size, or "
+                "backbone.arguments = {img_size = ...}"
+            ) from error
         self.train(training)
         return int(tokens.shape[-1])
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _create(config: BackboneConfig) -> nn.Module:
@@ -107,8 +123,8 @@ def _create(config: BackboneConfig) -> nn.Module:
         raise InputError(f"unknown backbone {config.name!r}; timm has: {near}")
     try:
         model = timm.create_model(config.name, pretrained=config.pretrained, **config.arguments)
-    except (TypeError, OSError, RuntimeError) as error:
-        raise InputError(f"timm cannot make {config.name!r} ({str(error).splitlines()[0]})") from error
+    except (TypeError, ValueError, KeyError, AssertionError, OSError, RuntimeError) as error:
+        raise InputError(f"timm cannot make {config.name!r} ({_first_line(error)}); see backbone.arguments") from error
     return model.to(memory_format=torch.channels_last)
 
 
@@ -135,7 +151,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's unpickler raises many kinds on a broken file
         raise InputError(
-            f"{path} cannot be read as tensors ({str(error).splitlines()[0]}); give a whole safetensors or torch file"
+            f"{path} cannot be read as tensors ({_first_line(error)}); give a whole safetensors or torch file"
         ) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):

@@ -213,5 +213,9 @@ class BoundDecoder:
     def __call__(self, features: Features) -> Logits:
         """Logits (batch, label) of features (batch, token, channel) or (batch, channel, height, width)."""
         hidden = self.decoder._decode(features, self.queries, self.projected)
-        logits = torch.einsum("bkd,kdg->bkg", hidden, self.heads.to(hidden.dtype)) + self.bias
+        # not in half precision: a few hundred distinct logits would tie images that differ
+        with torch.autocast(hidden.device.type, enabled=False):
+            logits = (
+                torch.einsum("bkd,kdg->bkg", hidden.to(self.bias.dtype), self.heads.to(self.bias.dtype)) + self.bias
+            )
         return logits.flatten(1)[:, : self.num_labels]

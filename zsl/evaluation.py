@@ -101,7 +101,8 @@ def evaluate(scores: Mapping[str, Scores], data: MultiLabelData, k: Sequence[int
     """mAP and micro F1@K of each protocol, with what chance would give.
 
     Labels without a positive test image are left out of "map" and count 0 in "map_absent_zero", as in published
-    code. "map_seen" and "map_unseen" are the two halves of a generalised protocol.
+    code; a mean over no label at all has no entry. "map_seen" and "map_unseen" are the two halves of a generalised
+    protocol.
 
     Returns:
         fractions by "protocol/metric".
@@ -123,7 +124,7 @@ def evaluate(scores: Mapping[str, Scores], data: MultiLabelData, k: Sequence[int
             metrics[f"{name}/precision@{labels}"] = result.precision
             metrics[f"{name}/recall@{labels}"] = result.recall
             metrics[f"{name}/f1@{labels}_chance"] = _chance_f1(targets, labels)
-    return metrics
+    return {name: value for name, value in metrics.items() if not np.isnan(value)}
 
 
 def _chance_f1(targets: np.ndarray, k: int) -> float:

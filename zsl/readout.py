@@ -44,6 +44,6 @@ class MaxPooledReadout(Readout):
 
         def logits(features: Tensor) -> Tensor:
             projected = self.projection(features)
-            return (projected @ vectors.T.to(projected.dtype) + self.bias).amax(1)
+            return ((projected @ vectors.T.to(projected.dtype)).amax(1) + self.bias).to(self.bias.dtype)
 
         return logits

@@ -4,15 +4,16 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+import numpy as np
 import torch
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.utils import DataLoaderConfiguration, set_seed
 from pydantic import Field
 from timm.utils import ModelEmaV3
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 
-from embeddings import InputError
+from embeddings.errors import InputError, TrainingError
 from zsl.config import Config
 from zsl.data import Samples, batches_of, opened
 from zsl.evaluation import score
@@ -46,11 +47,7 @@ class TrainConfig(Config):
     flip: bool = True
     precision: Precision = "auto"
     workers: int = Field(0, ge=0)
-    seed: int = Field(0, ge=0)
-
-
-class TrainingError(RuntimeError):
-    """Training cannot go on."""
+    seed: int = Field(0, ge=0, lt=2**31)
 
 
 @dataclass
@@ -69,6 +66,11 @@ def make_accelerator(precision: Precision) -> Accelerator:
         precision = "bf16" if _multiplies_bf16() else "no"
     # split_batches: the batch size of a config is the batch of one optimiser step, however many processes share it
     return Accelerator(mixed_precision=precision, dataloader_config=DataLoaderConfiguration(split_batches=True))
+
+
+def is_main_process() -> bool:
+    """Whether this process is the one that prints and writes."""
+    return PartialState().is_main_process
 
 
 def _multiplies_bf16() -> bool:
@@ -125,9 +127,10 @@ def fit(
     loader = batches_of(train, config.batch_size, shuffle=True, workers=config.workers)
     prepared, optimizer, loader = accelerator.prepare(model, optimizer, loader)
     steps = config.epochs * len(loader)
-    schedule = OneCycleLR(
-        optimizer.optimizer, [float(str(g["lr"])) for g in groups], total_steps=steps, pct_start=config.warmup
-    )
+    rates = [float(str(group["lr"])) for group in groups]
+    # torch divides by the length of the rise, warmup * steps - 1
+    rise = config.warmup * (1 + 1e-6) if math.isclose(config.warmup * steps, 1) else config.warmup
+    schedule = OneCycleLR(optimizer.optimizer, rates, total_steps=steps, pct_start=rise)
     average = ModelEmaV3(model, decay=config.ema, use_warmup=True) if config.ema else None
     vectors = vectors if vectors is None else vectors.to(accelerator.device)
     history = History()
@@ -154,7 +157,9 @@ def fit(
         if not math.isfinite(mean_loss):
             raise TrainingError(f"{task}: the loss is not finite in epoch {epoch + 1}; lower train.lr")
         candidate = model if average is None else average.module
-        scores = score(candidate, validation, {"seen": vectors}, accelerator, config.batch_size)["seen"]
+        scores = score(candidate, validation, {"seen": vectors}, accelerator, config.batch_size, config.workers)["seen"]
+        if not np.isfinite(scores).all():
+            raise TrainingError(f"{task}: the weights are not finite after epoch {epoch + 1}; lower train.lr")
         history.loss.append(mean_loss)
         history.validation_map.append(mean_average_precision(scores, validation.targets))
         progress(task, (epoch + 1) * len(loader), steps, _epoch_line(history, config.epochs))

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import zlib
 from pathlib import Path
 from typing import Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -43,8 +45,11 @@ def load_corel5k(config: Corel5kConfig) -> MultiLabelData:
             present = np.unpackbits(archive["X"], axis=1).astype(bool)
             targets = np.unpackbits(archive["Y"], axis=1)[:, : len(labels)]
             n_train = int(archive["n_train"])
-    except (OSError, ValueError, KeyError) as error:
+            whole = len(present) == len(targets) and 0 < n_train < len(present) and targets.shape[1] == len(labels)
+    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, BadZipFile, zlib.error) as error:
         raise InputError(f"{config.file} is not a Corel5k file ({error}); it holds X, Y, labels, n_train") from error
+    if not whole or len(set(labels)) < len(labels):
+        raise InputError(f"{config.file} is not a Corel5k file: the lengths of X, Y, labels, n_train do not fit")
     split_seen, split_unseen = read_split(config.split, labels)
     kept = set(split_seen) & (set(split_seen) if config.seen is None else read_names(config.seen))
     seen = [name for name in labels if name in kept]

@@ -35,6 +35,8 @@ def load_csv(config: CsvConfig) -> MultiLabelData:
     Raises:
         InputError: a missing file or column, a row with an unknown label or a missing image, an empty part.
     """
+    if config.train == config.test:
+        raise InputError(f"data.train and data.test are both {config.train!r}: the test rows would be trained on")
     table, split = config.root / config.csv, config.root / config.split
     rows = _rows(table)
     seen, unseen = read_split(split, sorted({label for row in rows for label in _labels(row[2])}))
@@ -99,4 +101,9 @@ def _rows(table: Path) -> list[tuple[int, str, str, str]]:
 
 def _labels(classes: str) -> list[str]:
     inner = classes.removeprefix("[").removesuffix("]").strip()
-    return [name.strip().strip("'\"") for name in inner.split(",")] if inner else []
+    return [_unquoted(name.strip()) for name in inner.split(",") if name.strip()]
+
+
+def _unquoted(name: str) -> str:
+    quoted = len(name) > 2 and name[0] == name[-1] and name[0] in "'\""
+    return name[1:-1] if quoted else name

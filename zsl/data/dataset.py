@@ -57,11 +57,20 @@ class ImageFiles:
     def _decode(self, path: Path) -> Tensor:
         try:
             with Image.open(path) as image:
-                resized = image.convert("RGB").resize((self.size, self.size), Image.Resampling.BILINEAR)
+                resized = _as_rgb(image).resize((self.size, self.size), Image.Resampling.BILINEAR)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             reason = str(error).replace(str(path), "the file")
             raise InputError(f"image {path} does not decode ({reason}); replace it or remove its row") from error
         return v2.functional.pil_to_tensor(resized)
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    """RGB of 8 bits a channel; 16-bit grey is scaled, where Pillow's own conversion would clip it to white."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise ValueError(f"pixels of 32 bits, mode {image.mode}; convert it to 8 bits")
+    return image.convert("RGB")
 
 
 @dataclass(frozen=True)

@@ -38,9 +38,9 @@ def read_split(path: Path, labels: Iterable[str]) -> tuple[tuple[str, ...], tupl
 
 
 def _names(values: object) -> tuple[str, ...]:
-    if not isinstance(values, list):
+    if not isinstance(values, list) or not all(isinstance(value, str) and value.strip() for value in values):
         raise TypeError("not a list of names")
-    return tuple(str(value).strip() for value in values)
+    return tuple(value.strip() for value in values)
 
 
 def read_names(path: Path) -> set[str]:
