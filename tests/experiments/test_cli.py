@@ -106,7 +106,9 @@ def test_train_then_evaluate_through_a_frozen_backbone(frozen, tmp_path, precisi
     assert protocol["labels"] == {"zsl": len(UNSEEN), "gzsl": len(SEEN) + len(UNSEEN)}
 
 
-def test_train_with_a_tuned_backbone(photographs, tmp_path):
+@pytest.fixture
+def tuned(photographs, tmp_path):
+    """A config file and options of runs that train their backbone too."""
     settings = (
         f"data.root={photographs}",
         "data.image_size=32",
@@ -123,9 +125,37 @@ def test_train_with_a_tuned_backbone(photographs, tmp_path):
     options = [argument for setting in settings for argument in ("--set", setting)]
     config = tmp_path / "tuned.toml"
     config.write_text('data = {name = "csv", root = ""}\nbackbone = {name = "resnet10t"}\ndecoder = {width = 8}\n')
+    return config, options
+
+
+def test_train_with_a_tuned_backbone(tuned, tmp_path):
+    config, options = tuned
     assert zsl("train", config, "--out", tmp_path / "run", *options).exit_code == 0
     assert (tmp_path / "run" / "backbone.safetensors").is_file()
     assert zsl("evaluate", tmp_path / "run").exit_code == 0
+
+
+def test_tuned_variants_start_from_the_same_backbone(tuned, tmp_path):
+    config, options = tuned
+    assert zsl("ablate", "table8", "--config", config, "--out", tmp_path / "table", *options).exit_code == 0
+    alone = ("--set", "decoder.query=text", "--set", "decoder.head=text")  # the table's last variant
+    assert zsl("train", config, "--out", tmp_path / "run", *options, *alone).exit_code == 0
+    in_table = tmp_path / "table" / "runs" / "text-text-seed0"
+    for name in ("backbone.safetensors", "readout.safetensors"):
+        assert (in_table / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
+
+
+def test_a_tuned_backbone_that_was_pretrained(small, tmp_path):
+    options = [*small, "--set", "backbone.mode=tuned"]
+    assert zsl("demo", "--out", tmp_path / "out", *options).exit_code == 0
+
+
+def test_a_run_that_diverges_ends_in_one_line(frozen, tmp_path):
+    result = zsl("train", "photographs", "--out", tmp_path / "run", *frozen, "--set", "train.lr=1e30")
+    assert result.exit_code == 1
+    assert "lower train.lr" in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert not (tmp_path / "run").exists()
 
 
 def test_region_tokens_need_no_backbone(tmp_path):
@@ -152,6 +182,8 @@ def test_an_output_folder_that_exists_is_left_alone(small, tmp_path):
     (tmp_path / "out").mkdir()
     refused(zsl("demo", "--out", tmp_path / "out", *small), "out exists", "choose another --out")
     refused(zsl("train", "demo", "--out", tmp_path / "out", *small), "out exists")
+    (tmp_path / "file").touch()
+    refused(zsl("train", "demo", "--out", tmp_path / "file" / "run", *small), "cannot be made")
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -166,6 +198,7 @@ def test_bad_input_before_training_writes_nothing(frozen, photographs, tmp_path)
     build_bank(SEEN, "lexical:16").save(tmp_path / "small.safetensors")
     refused(train(f"bank.file={tmp_path / 'small.safetensors'}"), "no vector", "'pink star'", "small.safetensors")
     refused(train("decoder.group_size=9"), "group_size 9 is not between 1 and the 5 labels")
+    refused(train("data.train=val"), "the test rows would be trained on")
     refused(train("evaluate.k=[4]"), "evaluate.k holds 4, but there are 3 unseen labels")
     rows = (photographs / "data.csv").read_text().splitlines()
     (photographs / "data.csv").write_text("\n".join([rows[0], 'images/0.jpg,"[red]",train', *rows[2:]]))
@@ -174,10 +207,14 @@ def test_bad_input_before_training_writes_nothing(frozen, photographs, tmp_path)
     (photographs / "images" / "7.jpg").write_bytes(b"no picture")
     refused(train(), "7.jpg does not decode", "replace it or remove its row")
     refused(zsl("ablate", "table8", "--config", "photographs", "--out", out, *frozen), "7.jpg does not decode")
+    # a test image too, before anything is written
+    (photographs / "images" / "7.jpg").write_bytes((photographs / "images" / "8.jpg").read_bytes())
+    (photographs / "images" / "45.jpg").write_bytes(b"no picture")
+    refused(zsl("ablate", "table8", "--config", "photographs", "--out", out, *frozen), "45.jpg does not decode")
     assert not out.exists()
 
 
-def test_a_run_is_not_tested_with_what_does_not_fit_it(frozen, tmp_path):
+def test_a_run_is_not_tested_with_what_does_not_fit_it(frozen, photographs, tmp_path):
     run = tmp_path / "run"
     assert zsl("train", "photographs", "--out", run, *frozen).exit_code == 0
     build_bank(SEEN + UNSEEN, "lexical:24").save(tmp_path / "wide.safetensors")
@@ -185,6 +222,12 @@ def test_a_run_is_not_tested_with_what_does_not_fit_it(frozen, tmp_path):
     build_bank(SEEN, "lexical:16").save(tmp_path / "few.safetensors")
     refused(zsl("evaluate", run, "--bank", tmp_path / "few.safetensors"), "'pink star'", "few.safetensors")
     refused(zsl("evaluate", tmp_path), "is not a finished run")
+    refused(zsl("evaluate", run, "--set", "decoder.width=8"), "takes data.*, evaluate.* and backbone.weights alone")
+    split = photographs / "split.json"
+    whole = split.read_text()
+    split.write_text(json.dumps({"train class": SEEN[::-1], "test class": UNSEEN}))
+    refused(zsl("evaluate", run), "the seen labels of photographs are not those")
+    split.write_text(whole)
     readout = run / "readout.safetensors"
     readout.write_bytes(readout.read_bytes()[:-10])
     refused(zsl("evaluate", run), "readout.safetensors cannot be read")

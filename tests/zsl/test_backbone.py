@@ -79,5 +79,9 @@ def test_files_that_are_not_these_weights_are_named(tmp_path):
         load(whole, identity=("blocks.0",))
     with pytest.raises(InputError, match="no feature level 9"):
         load(whole, level=9)
+    with pytest.raises(InputError, match="does not take images of 32 px.*img_size"):
+        Backbone(BackboneConfig(name="vit_tiny_patch16_224")).channels(32)
+    with pytest.raises(InputError, match="timm cannot make 'resnet10t'"):
+        Backbone(BackboneConfig(name="resnet10t", arguments={"no_such": 1}))
     with pytest.raises(InputError, match="unknown backbone 'resnt10'"):
         Backbone(BackboneConfig(name="resnt10"))

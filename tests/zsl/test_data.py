@@ -12,6 +12,7 @@ from tests.conftest import SEEN, UNSEEN
 from zsl.data import DATASETS, Samples, ScenesConfig, batches_of, load_data, opened
 from zsl.data.corel5k import Corel5kConfig
 from zsl.data.csv_layout import CsvConfig
+from zsl.data.dataset import ImageFiles
 from zsl.data.drawing import SHAPES, TEXTURES, draw, vocabulary
 
 
@@ -132,6 +133,7 @@ def test_a_wrong_row_is_named_with_its_line(photographs, line, message):
         ("split.json", "{", "not a split file"),
         ("split.json", '{"train class": ["a"]}', "not a split file"),
         ("split.json", '{"train class": ["a", "b"], "test class": ["b"]}', "names 'b' twice"),
+        ("split.json", '{"train class": ["a", ""], "test class": ["b"]}', "not a split file"),
         ("split.json", '{"train class": [], "test class": ["b"]}', "leaves no seen label"),
     ],
 )
@@ -154,6 +156,27 @@ def test_an_image_that_does_not_decode_is_named(photographs, workers):
         list(map(opened, loader))
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L", "LA", "CMYK", "P", "1", "I;16"])
+def test_images_of_any_mode_are_read(tmp_path, mode):
+    grey = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (32, 1))
+    if mode == "I;16":
+        image = Image.fromarray(grey.astype(np.uint16) * 257)
+    else:
+        image = Image.fromarray(np.stack([grey] * 3, -1)).convert(mode)
+    path = tmp_path / f"image.{'tif' if mode == 'CMYK' else 'png'}"
+    image.save(path)
+    pixels = ImageFiles((path,), 32).read([0])[0].float()
+    assert pixels.shape == (3, 32, 32)
+    assert abs(pixels.mean() - 124) < 12
+    assert (pixels[:, :, -4:].mean() - pixels[:, :, :4].mean()) > 200
+
+
+def test_images_of_32_bits_are_refused(tmp_path):
+    Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(tmp_path / "x.tif")
+    with pytest.raises(InputError, match=r"x.tif does not decode \(pixels of 32 bits"):
+        ImageFiles((tmp_path / "x.tif",), 8).read([0])
+
+
 def test_region_tokens_are_one_hot_and_lose_nothing(regions):
     folder, present, targets = regions
     data = load_data(_corel5k(folder))
@@ -164,6 +187,9 @@ def test_region_tokens_are_one_hot_and_lose_nothing(regions):
     np.testing.assert_array_equal(tokens.sum(1)[:, :11] > 0, present[20:])
     assert set(tokens.count_nonzero(-1).unique().tolist()) <= {0, 1}
     np.testing.assert_array_equal(data.test.targets, targets[20:][:, [0, 1, 2, 4, 3, 5]])
-    (folder / "regions.npz").write_bytes(b"PK")
-    with pytest.raises(InputError, match="not a Corel5k file"):
-        load_data(_corel5k(folder))
+    path = folder / "regions.npz"
+    whole = path.read_bytes()
+    for broken in (b"PK", whole[: len(whole) // 2], whole[:-1]):
+        path.write_bytes(broken)
+        with pytest.raises(InputError, match="not a Corel5k file"):
+            load_data(_corel5k(folder))

@@ -103,6 +103,16 @@ def test_evaluation_is_its_protocols(data):
     assert metrics["gzsl/precision@1"] == f1_at_k(scores["gzsl"], truth, 1).precision
 
 
+@pytest.mark.parametrize("batches", range(1, 12))
+def test_any_number_of_steps_has_a_schedule(data, batches):
+    torch.manual_seed(0)
+    model = ZeroShotModel(None, MaxPooledReadout(16, 16))
+    config = TrainConfig(epochs=1, batch_size=4, precision="no", ema=0)
+    train, held = Samples(data.train, np.arange(4 * batches)), Samples(data.train, np.arange(120, 150))
+    vectors = torch.from_numpy(build_bank(SEEN, "random:16").vectors)
+    assert np.isfinite(fit(config, model, train, held, vectors, make_accelerator("no")).loss[0])
+
+
 def test_decay_is_on_weights_only(data):
     model = ZeroShotModel(None, MaxPooledReadout(16, 16))
     groups = parameter_groups(model, TrainConfig(weight_decay=0.1))

@@ -40,7 +40,7 @@ def load_corel5k(config: Corel5kConfig) -> MultiLabelData:
     if not config.file.is_file():
         raise InputError(f"no Corel5k file {config.file}")
     try:
-        with np.load(config.file, allow_pickle=False) as archive:
+        with config.file.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             labels = [str(name) for name in archive["labels"]]
             present = np.unpackbits(archive["X"], axis=1).astype(bool)
             targets = np.unpackbits(archive["Y"], axis=1)[:, : len(labels)]
