@@ -54,7 +54,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder to make for the results.")] = Path("runs/demo"),
     settings: Settings = None,
 ) -> None:
-    """The main job on built-in pictures, from nothing to Table 8 of the paper: about 4 minutes on two cores."""
+    """The main job on built-in pictures, from nothing to Table 8 of the paper: about 3 minutes on two cores."""
     _ablate("table8", "demo", settings, 1, out)
 
 
