@@ -9,7 +9,7 @@ import numpy as np
 
 from embeddings import atomic
 from experiments.config import RunConfig, apply_setting, validated
-from experiments.run import evaluate_run, make_decoder, new_folder, train_run
+from experiments.run import check_new, evaluate_run, make_decoder, train_run
 from experiments.source import load_bank, open_source
 from zsl.progress import Progress
 from zsl.training import make_accelerator
@@ -94,7 +94,7 @@ def run_ablation(name: str, config: RunConfig, seeds: int, out: Path, progress: 
         InputError: what any of its runs would meet, before the first one starts where it can be known.
     """
     ablation = ABLATIONS[name]
-    new_folder(out)
+    check_new(out)
     accelerator = make_accelerator(config.train.precision)
     configs = {v.title: _variant_config(config, v) for v in ablation.variants}
     source = open_source(config, accelerator, progress)

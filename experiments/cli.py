@@ -116,13 +116,13 @@ def train(
     """Trains one model; the test set is not looked at."""
     from experiments.config import load_config
     from experiments.console import ConsoleProgress
-    from experiments.run import make_decoder, new_folder, train_run
+    from experiments.run import check_new, make_decoder, train_run
     from experiments.source import load_bank, open_source
     from zsl.training import is_main_process, make_accelerator
 
     console = _console()
     values = load_config(config, settings or [])
-    new_folder(out)
+    check_new(out)
     with ConsoleProgress(console) as progress:
         source = open_source(values, make_accelerator(values.train.precision), progress)
         bank = load_bank(values.bank, source.data)

@@ -38,8 +38,8 @@ PACKAGES = (
 )
 
 
-def new_folder(path: Path) -> Path:
-    """The path, if nothing is there yet.
+def check_new(path: Path) -> None:
+    """Checks that an output folder is not there yet and can be made.
 
     Raises:
         InputError: it exists, or its parent cannot hold it.
@@ -49,7 +49,6 @@ def new_folder(path: Path) -> Path:
     parent = next(p for p in path.absolute().parents if p.exists())
     if path.is_symlink() or not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise InputError(f"output folder {path} cannot be made in {parent}; choose another --out")
-    return path
 
 
 def make_folder(path: Path) -> None:
@@ -159,8 +158,10 @@ def evaluate_run(folder: Path, source: Source, bank_file: Path | None = None, ta
     require(source.data.names, bank.labels, str(bank_file or folder / "bank.safetensors"))
     decoder = make_decoder(config, record["channels"], bank, record["data"]["seen"])
     _load_tensors(folder / "readout.safetensors", decoder)
-    model = ZeroShotModel(None if source.frozen else source.backbone, decoder)
-    metrics = source.evaluate(model, bank, task)
+    backbone = None if source.frozen else copy.deepcopy(source.backbone)
+    if backbone is not None:  # tuned: each run has one of its own
+        _load_tensors(folder / "backbone.safetensors", backbone)
+    metrics = source.evaluate(ZeroShotModel(backbone, decoder), bank, task)
     if bank_file is None and source.accelerator.is_main_process:
         stamp = {
             "data": source.data.fingerprint,

@@ -143,6 +143,9 @@ def test_tuned_variants_start_from_the_same_backbone(tuned, tmp_path):
     in_table = tmp_path / "table" / "runs" / "text-text-seed0"
     for name in ("backbone.safetensors", "readout.safetensors"):
         assert (in_table / name).read_bytes() == (tmp_path / "run" / name).read_bytes()
+    # and each is tested with the backbone that it was trained with
+    assert zsl("evaluate", tmp_path / "run").exit_code == 0
+    assert (in_table / "metrics.json").read_bytes() == (tmp_path / "run" / "metrics.json").read_bytes()
 
 
 def test_a_tuned_backbone_that_was_pretrained(small, tmp_path):
