@@ -1,37 +1,19 @@
 """A bank: label names with their vectors, and where the vectors come from."""
 
-import difflib
-import hashlib
-import json
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import InitVar, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save as safetensors_bytes
 
-from embeddings import atomic
+from embeddings import bank_file
+from embeddings.bank_file import Head, Provenance
 from embeddings.errors import InputError
-
-FORMAT = "zsl-bank/1"
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """How vectors were made: enough to make them again.
-
-    `encoder` is the spec, `prompt` the template that turned names into text, `revision` identifies the encoder's
-    weights (a hash or a version), `transforms` what was done to the vectors afterwards.
-    """
-
-    encoder: str = "given"
-    prompt: str = "{}"
-    revision: str = ""
-    transforms: tuple[str, ...] = ()
+from embeddings.mapping import release
+from embeddings.spelling import require
+from embeddings.transforms import ROWS, Transform
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,10 +21,12 @@ class Bank:
     """Label names and their word vectors.
 
     Args:
-        labels: distinct names.
+        labels: distinct names, the seen ones first.
         vectors: (label, embed) float32, finite, no row of zeros.
         provenance: how the vectors were made.
         notes: one text a label, "" where nothing out of the ordinary was done for it.
+        num_seen: how many of the labels are seen; all of them unless told otherwise.
+        transforms: what was done to the vectors after encoding, in order.
     Raises:
         InputError: the parts do not fit together.
     """
@@ -51,10 +35,14 @@ class Bank:
     vectors: Float[np.ndarray, "label embed"]
     provenance: Provenance = field(default_factory=Provenance)
     notes: tuple[str, ...] = ()
+    num_seen: int | None = None
+    transforms: tuple[Transform, ...] = ()
+    verified: InitVar[bool] = False
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, verified: bool) -> None:
         object.__setattr__(self, "labels", tuple(self.labels))
         object.__setattr__(self, "notes", tuple(self.notes) or ("",) * len(self.labels))
+        object.__setattr__(self, "num_seen", len(self.labels) if self.num_seen is None else self.num_seen)
         vectors = np.ascontiguousarray(self.vectors, dtype=np.float32)
         object.__setattr__(self, "vectors", vectors)
         if vectors.ndim != 2 or not len(self.labels) == len(vectors) == len(self.notes):
@@ -64,16 +52,34 @@ class Bank:
             )
         if not vectors.size:
             raise InputError("a bank needs at least one label and one dimension")
+        if not 0 < self.head.num_seen <= len(self.labels):
+            raise InputError(f"a bank of {len(self.labels)} labels cannot have {self.num_seen} seen ones")
         if len(self._rows) < len(self.labels):
             twice = next(label for row, label in enumerate(self.labels) if self._rows[label] != row)
             raise InputError(f"label {twice!r} stands twice in the bank; remove one")
-        for fault, bad in (("non-finite", ~np.isfinite(vectors).all(1)), ("zero", ~vectors.any(1))):
-            if bad.any():
-                raise InputError(f"label {self.labels[int(np.argmax(bad))]!r} has a {fault} vector")
+        if not verified:
+            for start in range(0, len(vectors), ROWS):
+                check_rows(vectors[start : start + ROWS], self.labels[start : start + ROWS], "label")
 
     @cached_property
     def _rows(self) -> dict[str, int]:
         return {label: row for row, label in enumerate(self.labels)}
+
+    @property
+    def head(self) -> Head:
+        """All but the vectors."""
+        assert self.num_seen is not None
+        return Head(self.labels, self.provenance, self.notes, self.num_seen, self.transforms)
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The seen labels, which come first."""
+        return self.labels[: self.num_seen]
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """The unseen labels."""
+        return self.labels[self.num_seen :]
 
     @property
     def embed_dim(self) -> int:
@@ -83,76 +89,59 @@ class Bank:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def select(self, labels: Sequence[str]) -> Float[np.ndarray, "label embed"]:
-        """The vectors of the given labels, in their order.
+    def rows(self, labels: Sequence[str]) -> list[int]:
+        """The rows of the given labels.
 
         Raises:
             InputError: labels that are not in the bank, with their nearest spellings.
         """
         require(labels, self._rows, "the bank")
-        return self.vectors[[self._rows[label] for label in labels]]
+        return [self._rows[label] for label in labels]
 
-    def _header(self) -> dict[str, Any]:
-        made = self.provenance
-        return {
-            "format": FORMAT,
-            "labels": self.labels,
-            "notes": self.notes,
-            "encoder": made.encoder,
-            "prompt": made.prompt,
-            "revision": made.revision,
-            "transforms": made.transforms,
-        }
+    def select(self, labels: Sequence[str]) -> Float[np.ndarray, "label embed"]:
+        """The vectors of the given labels, in their order.
+
+        Raises:
+            InputError: as `rows`.
+        """
+        return self.vectors[self.rows(labels)]
+
+    def _blocks(self) -> Iterator[np.ndarray]:
+        for start in range(0, len(self), ROWS):
+            yield self.vectors[start : start + ROWS]
+            release(self.vectors)
 
     @cached_property
     def sha256(self) -> str:
         """Hash of everything in the bank."""
-        digest = hashlib.sha256(json.dumps(self._header(), sort_keys=True).encode())
-        digest.update(str(self.vectors.shape).encode())
-        digest.update(self.vectors.data)
-        return digest.hexdigest()
+        return bank_file.digest(self.head, self.embed_dim, self._blocks())
 
     def save(self, path: str | Path) -> None:
         """Writes one safetensors file, atomically; the same bank gives the same bytes."""
-        # one metadata entry: safetensors does not keep the order of several
-        header = json.dumps(self._header() | {"sha256": self.sha256}, sort_keys=True)
-        atomic.write_bytes(Path(path), safetensors_bytes({"vectors": self.vectors}, {"bank": header}))
+        bank_file.write(Path(path), self.head, self.embed_dim, self._blocks())
 
     @classmethod
-    def load(cls, path: str | Path) -> "Bank":
-        """Reads a file that `save` wrote.
+    def load(cls, path: str | Path, writable: bool = True) -> "Bank":
+        """Reads a file that `save` wrote; the vectors are memory-mapped.
 
+        Args:
+            path: of the file.
+            writable: changes to the vectors are allowed and stay in memory (torch warns about arrays that are not).
         Raises:
             InputError: no such file, not a bank, or its content does not have the hash that it was saved with.
         """
-        if not Path(path).is_file():
-            raise InputError(f"no bank file {path}")
-        try:
-            with safe_open(str(path), "numpy") as file:
-                header = json.loads((file.metadata() or {})["bank"])
-                vectors = file.get_tensor("vectors")
-            made = Provenance(header["encoder"], header["prompt"], header["revision"], tuple(header["transforms"]))
-            bank = cls(tuple(header["labels"]), vectors, made, tuple(header["notes"]))
-            intact = header["format"] == FORMAT and header["sha256"] == bank.sha256
-        except (SafetensorError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path} is not an intact bank file ({error}); build it again") from error
-        if not intact:
-            raise InputError(f"{path} is damaged: its content does not match its sha256; build it again")
+        head, vectors, sha256 = bank_file.read(Path(path), "c" if writable else "r")
+        bank = cls(head.labels, vectors, head.provenance, head.notes, head.num_seen, head.transforms, verified=True)
+        bank.__dict__["sha256"] = sha256  # just computed from the file: no need to read it again
         return bank
 
 
-def require(labels: Iterable[str], known: Iterable[str], place: str) -> None:
-    """Raises InputError that lists the labels without a vector in `place`, each with its nearest spelling there."""
-    present = set(known)
-    missing = [label for label in labels if label not in present]
-    if not missing:
-        return
-    shown = []
-    for label in missing[:5]:
-        near = difflib.get_close_matches(label, present, n=1) if len(present) <= 100_000 else []
-        shown.append(f"{label!r}" + (f" (nearest: {near[0]!r})" if near else ""))
-    more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-    raise InputError(
-        f"no vector in {place} for {len(missing)} label(s): {', '.join(shown)}{more}; "
-        "rename them, leave them out, or choose an encoder that covers them"
-    )
+def check_rows(vectors: np.ndarray, names: Sequence[str], place: str) -> None:
+    """Every row is finite and not all zeros.
+
+    Raises:
+        InputError: a row that is not, with its name.
+    """
+    for fault, bad in (("non-finite", ~np.isfinite(vectors).all(1)), ("zero", ~vectors.any(1))):
+        if bad.any():
+            raise InputError(f"{place} {names[int(np.argmax(bad))]!r} has a {fault} vector")

@@ -1,36 +1,122 @@
-"""Text encoders by name: `lexical`, `random`, `sentence-transformers:<model or folder>`, `gensim:<file>`."""
+"""Text encoders by name: one line each in `ENCODERS`; a spec is `family` or `family:argument`, joined by `+`."""
 
+import glob
 import hashlib
-from collections.abc import Callable, Sequence
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from embeddings.bank import Bank, Provenance, require
+from embeddings import gensim_models, matrix
 from embeddings.errors import InputError
 from embeddings.lexical import lexical_vectors
+from embeddings.oov import WordTable, gather, look_up
+from embeddings.seeded import random_vectors
+from embeddings.sentences import SentenceEncoder
+from embeddings.texts import read_labels
+from embeddings.word_files import WordFile
 
 MAX_WIDTH = 65_536
+BLOCK = 8_192
+
+TagLists = Callable[[], Iterable[list[str]]]
 
 
 @dataclass(frozen=True)
-class Encoded:
-    """What an encoder returns: vectors (label, embed), the revision of its weights, a note for each label."""
+class Request:
+    """What an encoder is asked: distinct texts, and what may decide their vectors.
 
-    vectors: np.ndarray
-    revision: str = ""
-    notes: tuple[str, ...] = ()
+    `tag_lists` are those of the training set at hand, where there is one.
+    """
+
+    texts: tuple[str, ...]
+    oov: tuple[str, ...]
+    seed: int = 0
+    tag_lists: TagLists | None = None
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Vectors of the texts without the `skipped` rows, (text, embed) float32 a block; a note for each text."""
+
+    blocks: Iterator[np.ndarray]
+    notes: Sequence[str]
+    skipped: Sequence[int] = ()
+
+
+class Encoder(ABC):
+    """An encoder ready to be asked."""
+
+    @abstractmethod
+    def revision(self) -> str:
+        """Identifies the weights: a hash, a commit, a version."""
+
+    @abstractmethod
+    def encode(self, request: Request) -> Encoding:
+        """Encodes the request's texts."""
 
 
 @dataclass(frozen=True)
 class Family:
-    """One line of the registry; `encode(texts, argument, seed)`, argument being what follows the colon."""
+    """One line of the registry.
 
-    encode: Callable[[Sequence[str], str, int], Encoded]
+    `open(argument, request)` makes the encoder, the argument being what follows the colon; `cached` families cost
+    enough to keep what they return.
+    """
+
+    open: Callable[[str, Request], Encoder]
     source: str
     width: str
     licence: str
+    cached: bool = True
+
+
+@dataclass(frozen=True)
+class Rule(Encoder):
+    """An encoder of any text, by a function of a block of texts."""
+
+    version: str
+    function: Callable[[Sequence[str]], np.ndarray]
+
+    def revision(self) -> str:
+        return self.version
+
+    def encode(self, request: Request) -> Encoding:
+        texts = request.texts
+        blocks = (self.function(texts[start : start + BLOCK]) for start in range(0, len(texts), BLOCK))
+        return Encoding(blocks, [""] * len(texts))
+
+
+@dataclass(frozen=True)
+class Sentences(Encoder):
+    """A sentence-transformers model."""
+
+    model: SentenceEncoder
+
+    def revision(self) -> str:
+        return self.model.revision()
+
+    def encode(self, request: Request) -> Encoding:
+        return Encoding(self.model.encode(request.texts), [""] * len(request.texts))
+
+
+@dataclass(frozen=True)
+class Words(Encoder):
+    """A table of words, opened when it is first needed."""
+
+    version: str
+    open: Callable[[], WordTable]
+
+    def revision(self) -> str:
+        return self.version
+
+    def encode(self, request: Request) -> Encoding:
+        plan, found = look_up(self.open(), request.texts, request.oov, request.seed)
+        return Encoding(gather(plan, found), plan.notes, plan.skipped)
 
 
 def _width(argument: str, default: int, family: str) -> int:
@@ -39,110 +125,144 @@ def _width(argument: str, default: int, family: str) -> int:
     return int(argument) if argument else default
 
 
-def _lexical(texts: Sequence[str], argument: str, seed: int) -> Encoded:
-    try:
-        return Encoded(lexical_vectors(texts, _width(argument, 512, "lexical")), "1")
-    except InputError:
-        raise
-    except ValueError as error:
-        raise InputError(f"encoder lexical: {error}") from error
+def _lexical(argument: str, request: Request) -> Encoder:
+    width = _width(argument, 512, "lexical")
+
+    def function(texts: Sequence[str]) -> np.ndarray:
+        try:
+            return lexical_vectors(texts, width)
+        except ValueError as error:
+            raise InputError(f"encoder lexical: {error}") from error
+
+    return Rule("1", function)
 
 
-def _random(texts: Sequence[str], argument: str, seed: int) -> Encoded:
-    """A vector of norm 1 that depends on the text and the seed alone, not on the other labels."""
+def _random(argument: str, request: Request) -> Encoder:
     width = _width(argument, 512, "random")
-    rows = []
-    for text in texts:
-        digest = hashlib.blake2b(f"{seed} {text}".encode(), digest_size=16).digest()
-        row = np.random.default_rng(int.from_bytes(digest, "little")).standard_normal(width)
-        rows.append(row / np.linalg.norm(row))
-    return Encoded(np.array(rows, np.float32), f"seed {seed}")
+    return Rule(f"seed {request.seed}", lambda texts: random_vectors(texts, width, request.seed))
 
 
-def _sentence_transformers(texts: Sequence[str], argument: str, seed: int) -> Encoded:
-    from sentence_transformers import SentenceTransformer
-    from transformers.utils import logging
+def _sentence_transformers(argument: str, request: Request) -> Encoder:
+    return Sentences(SentenceEncoder(argument))
 
-    logging.disable_progress_bar()  # it draws over the bars of the command line
 
+def _gensim(argument: str, request: Request) -> Encoder:
     if not argument:
-        raise InputError("encoder sentence-transformers needs a model: sentence-transformers:<name or folder>")
-    try:
-        model = SentenceTransformer(argument)
-    except Exception as error:  # the library, its hub client and its parsers raise kinds of their own
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(
-            f"sentence-transformers cannot load {argument!r} ({reason[0]}); give a folder that holds the model, "
-            "or a hub name where there is a network"
-        ) from error
-    vectors = model.encode(list(texts), convert_to_numpy=True, show_progress_bar=False)
-    return Encoded(np.asarray(vectors, np.float32), _model_revision(argument, model))
+        raise InputError("encoder gensim needs vectors: gensim:<file, or name of gensim's downloader>")
+    path = Path(argument) if Path(argument).is_file() else gensim_models.downloaded(argument)
+
+    def open_table() -> WordTable:
+        with path.open("rb") as file:
+            magic = file.read(4)
+        if magic == gensim_models.FASTTEXT_MAGIC:
+            return gensim_models.KeyedTable(gensim_models.load_fasttext(path), str(path))
+        if magic[:1] == b"\x80" and magic[1:2] in b"\x02\x03\x04\x05":  # a pickle, of gensim's save
+            return gensim_models.KeyedTable(gensim_models.load_saved(path), str(path))
+        return WordFile(path)
+
+    beside = sorted(path.parent.glob(f"{glob.escape(path.name)}.*.npy"))
+    return Words(_hash_of_files([path, *beside]), open_table)
 
 
-def _model_revision(argument: str, model: object) -> str:
-    """The hash of a folder's weights, or the hub's commit."""
-    folder = Path(argument)
-    if folder.is_dir():
-        digest = hashlib.sha256()
-        for file in sorted(folder.rglob("*.safetensors")) + sorted(folder.rglob("*.bin")):
-            with file.open("rb") as stream:
-                digest.update(hashlib.file_digest(stream, "sha256").digest())
-        return f"sha256 {digest.hexdigest()[:16]}"
-    return str(getattr(getattr(model, "model_card_data", None), "base_model_revision", "") or "")
+def _corpus(argument: str, request: Request, family: str) -> Encoder:
+    name, options = _options(argument, gensim_models.TRAINING)
+    numbers = {key: _width(value, 0, f"corpus option {key}") for key, value in options.items()}
+    if name:
+        lists = gensim_models.read_tag_lists(Path(name))
+    elif request.tag_lists is not None:
+        lists = list(request.tag_lists())
+    else:
+        raise InputError("encoder corpus needs tag lists: corpus:FILE, one image a line, or a dataset to train on")
+    digest = hashlib.sha256(json.dumps([family, lists, numbers, request.seed]).encode()).hexdigest()
+
+    def open_table() -> WordTable:
+        keyed = gensim_models.train_vectors(family, lists, numbers, request.seed)
+        return gensim_models.KeyedTable(keyed, name or "the tag lists")
+
+    return Words(f"{family} on {len(lists)} lists, sha256 {digest[:16]}", open_table)
 
 
-def _gensim(texts: Sequence[str], argument: str, seed: int) -> Encoded:
-    from gensim.models import KeyedVectors
-
-    path = Path(argument)
-    if not argument or not path.is_file():
-        raise InputError(f"encoder gensim: no file {argument!r}; give a word2vec text file, gensim:<file>")
-    try:
-        table = KeyedVectors.load_word2vec_format(str(path), binary=False)
-    except (ValueError, EOFError, OSError) as error:  # UnicodeDecodeError is a ValueError
-        raise InputError(f"{path} is not a word2vec text file ({error}); its first line is 'COUNT WIDTH'") from error
-    keys = [next((k for k in _spellings(t) if k in table.key_to_index), None) for t in texts]
-    require([t for t, k in zip(texts, keys, strict=True) if k is None], table.key_to_index, str(path))
-    with path.open("rb") as stream:
-        revision = f"sha256 {hashlib.file_digest(stream, 'sha256').hexdigest()[:16]}"
-    notes = tuple("" if k == t else f"vector of {k!r}" for t, k in zip(texts, keys, strict=True))
-    return Encoded(np.array([table[k] for k in keys], np.float32), revision, notes)
+def _matrix(argument: str, request: Request) -> Encoder:
+    name, options = _options(argument, ("labels", "key", "layout"))
+    path = Path(name)
+    table = matrix.read_matrix(path, options.get("key"))
+    labels = read_labels(Path(options["labels"])) if "labels" in options else request.texts
+    vectors = matrix.rows_by_label(table, len(labels), options.get("layout"), f"matrix:{name}")
+    files = [path, Path(options["labels"])] if "labels" in options else [path]
+    return Words(_hash_of_files(files), lambda: matrix.MatrixTable(vectors, labels, str(path)))
 
 
-def _spellings(text: str) -> tuple[str, ...]:
-    """A name as it stands, then with `_` for spaces, then in lower case: the ways word2vec files write it."""
-    phrase = text.replace(" ", "_")
-    return text, phrase, text.lower(), phrase.lower()
+def _options(argument: str, known: Iterable[str]) -> tuple[str, dict[str, str]]:
+    """A name and the `,key=value` that follow it."""
+    name, options = argument, {}
+    while found := re.fullmatch(r"(.*?),?(\w+)=([^,=]*)", name):
+        name = found[1]
+        options[found[2]] = found[3]
+    for key in options:
+        if key not in known:
+            raise InputError(f"unknown option {key!r} in {argument!r}; known: {', '.join(known)}")
+    return name, options
+
+
+def _hash_of_files(paths: Iterable[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in paths:
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return f"sha256 {digest.hexdigest()[:16]}"
 
 
 ENCODERS: dict[str, Family] = {
-    "lexical": Family(_lexical, "hashed words and character n-grams", "512, or lexical:<width>", "this project's"),
-    "random": Family(_random, "seeded normal vectors", "512, or random:<width>", "this project's"),
-    "sentence-transformers": Family(_sentence_transformers, "model name or folder", "the model's", "the model's"),
-    "gensim": Family(_gensim, "word2vec text file", "the file's", "the file's"),
+    "lexical": Family(_lexical, "hashed words and letter n-grams", "512, or lexical:WIDTH", "this project's", False),
+    "random": Family(_random, "seeded normal vectors", "512, or random:WIDTH", "this project's", False),
+    "sentence-transformers": Family(
+        _sentence_transformers, "a model's folder or hub name", "the model's", "the model's"
+    ),
+    "gensim": Family(
+        _gensim, "word2vec, GloVe, fastText or gensim file, or downloader name", "the file's", "the file's"
+    ),
+    "corpus": Family(
+        lambda argument, request: _corpus(argument, request, "word2vec"),
+        "word2vec trained on tag lists: a file's or the dataset's",
+        "100, or corpus:[FILE,]width=WIDTH",
+        "the tag lists'",
+    ),
+    "corpus-fasttext": Family(
+        lambda argument, request: _corpus(argument, request, "fasttext"),
+        "fastText trained on tag lists, with subwords",
+        "100, or corpus-fasttext:[FILE,]width=WIDTH",
+        "the tag lists'",
+    ),
+    "matrix": Family(
+        _matrix,
+        ".npy, .safetensors or .pth, in the labels' order or with labels=FILE",
+        "the file's",
+        "the file's",
+        False,
+    ),
 }
 
 
-def build_bank(labels: Sequence[str], encoder: str, prompt: str = "{}", normalize: bool = False, seed: int = 0) -> Bank:
-    """Encodes label names.
+def split_spec(spec: str) -> tuple[str, ...]:
+    """The encoders that a spec joins: a `+` counts where a family's name follows it.
 
-    Args:
-        labels: distinct names.
-        encoder: a spec, `family` or `family:argument`; see `ENCODERS`.
-        prompt: a template that holds `{}` once, filled with each name.
-        normalize: scale every vector to norm 1.
-        seed: for the encoders that draw numbers.
     Raises:
-        InputError: an unknown family, a prompt without a place for the name, a label that the encoder lacks.
+        InputError: an unknown family.
     """
-    family, _, argument = encoder.partition(":")
-    if family not in ENCODERS:
-        raise InputError(f"unknown encoder {family!r}; known: {sorted(ENCODERS)}")
-    if prompt.count("{}") != 1:
-        raise InputError(f"prompt {prompt!r} must hold {{}} once, where the name goes")
-    encoded = ENCODERS[family].encode([prompt.replace("{}", label) for label in labels], argument, seed)
-    made = Provenance(encoder, prompt, encoded.revision, ("l2",) if normalize else ())
-    bank = Bank(tuple(labels), encoded.vectors, made, encoded.notes)
-    if not normalize:
-        return bank
-    return Bank(bank.labels, bank.vectors / np.linalg.norm(bank.vectors, axis=1, keepdims=True), made, bank.notes)
+    names = "|".join(map(re.escape, ENCODERS))
+    parts = tuple(re.split(rf"\+(?=(?:{names})(?::|\+|$))", spec))
+    for part in parts:
+        family = part.partition(":")[0]
+        if family not in ENCODERS:
+            raise InputError(f"unknown encoder {family!r}; known: {sorted(ENCODERS)}")
+    return parts
+
+
+def open_encoder(part: str, request: Request) -> Encoder:
+    """The encoder of one part of a spec.
+
+    Raises:
+        InputError: an argument that is no use to the family.
+    """
+    family, _, argument = part.partition(":")
+    return ENCODERS[family].open(argument, request)

@@ -1,17 +1,18 @@
 """Tables of variants: the same data, tokens and bank, one part of the decoder changed at a time."""
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 
-from embeddings import atomic
-from experiments.config import RunConfig, apply_setting, validated
+from embeddings import Bank, InputError, atomic
+from embeddings.progress import Progress
+from experiments.config import BankConfig, RunConfig, apply_setting, validated
 from experiments.run import check_new, evaluate_run, make_decoder, train_run
 from experiments.source import load_bank, open_source
-from zsl.progress import Progress
 from zsl.training import make_accelerator
 
 
@@ -28,25 +29,48 @@ class Variant:
         return {key.rpartition(".")[2]: value for key, value in self.settings.items()}
 
     @property
+    def shown(self) -> dict[str, str]:
+        """The axes as tables show them: file names without their folders."""
+        return {axis: re.sub(r"[^+:,=]*/", "", value) for axis, value in self.axes.items()}
+
+    @property
     def title(self) -> str:
         """Short, and fit for a folder's name."""
-        return "-".join(self.axes.values())
+        return re.sub(r"[^\w.+-]+", "_", "-".join(self.shown.values()))
 
 
 @dataclass(frozen=True)
 class Ablation:
-    """A table: its variants, in order, and the recipe that it runs on unless told otherwise."""
+    """A table: its variants, in order, the recipe that it runs on unless told otherwise, and settings over that."""
 
     caption: str
     variants: tuple[Variant, ...]
     recipe: str
+    settings: tuple[str, ...] = ()
 
 
 def _query_head(query: str, head: str, paper: float) -> Variant:
     return Variant({"decoder.query": query, "decoder.head": head}, paper)
 
 
+MINILM = "sentence-transformers:sentence-transformers/all-MiniLM-L6-v2"
+
+
+def encoder_variants(encoders: Sequence[str]) -> tuple[Variant, ...]:
+    """One variant an encoder, and last, where there are several, those that know something about names joined."""
+    informed = [spec for spec in encoders if spec.partition(":")[0] != "random"]
+    joined = ["+".join(informed)] if len(informed) > 1 else []
+    return tuple(Variant({"bank.encoder": spec}) for spec in dict.fromkeys([*encoders, *joined]))
+
+
 ABLATIONS: dict[str, Ablation] = {
+    "encoders": Ablation(
+        "Text encoders: unseen labels by their own names and by synonyms",
+        encoder_variants(("lexical", MINILM, "corpus", "random")),
+        recipe="scenes",
+        # corpus vectors know the words of the training tags alone: phrases are means of them, synonyms get random ones
+        settings=('bank.oov=["phrase", "lower", "parts", "random"]',),
+    ),
     "table8": Ablation(
         "Table 8: query type x head type in zero-shot group decoding",
         (
@@ -84,7 +108,7 @@ class Results:
         return np.array([r.metrics[metric] for r in self.records if r.variant == variant.axes])
 
 
-def run_ablation(name: str, config: RunConfig, seeds: int, out: Path, progress: Progress) -> Results:
+def run_ablation(ablation: Ablation, config: RunConfig, seeds: int, out: Path, progress: Progress) -> Results:
     """Trains and tests every variant under every seed, and writes `results.json` as it goes.
 
     The backbone, where it is trained, is trained once: seeds change the decoder's initial weights and the order of
@@ -93,14 +117,17 @@ def run_ablation(name: str, config: RunConfig, seeds: int, out: Path, progress: 
     Raises:
         InputError: what any of its runs would meet, before the first one starts where it can be known.
     """
-    ablation = ABLATIONS[name]
     check_new(out)
     accelerator = make_accelerator(config.train.precision)
     configs = {v.title: _variant_config(config, v) for v in ablation.variants}
+    if len(configs) < len(ablation.variants):
+        raise InputError(f"two variants have one name; there are {', '.join(configs)}: rename a file or a folder")
     source = open_source(config, accelerator, progress)
-    bank = load_bank(config.bank, source.data)
-    for variant_config in configs.values():
-        make_decoder(variant_config, 1, bank, len(source.data.seen))
+    banks: dict[BankConfig, Bank] = {}
+    for values in configs.values():
+        if values.bank not in banks:
+            banks[values.bank] = load_bank(values.bank, source.data, progress)
+        make_decoder(values, 1, banks[values.bank], len(source.data.seen))
     source.pretrain()
     if source.frozen:
         source.read()  # an image that does not decode shows before anything is written
@@ -111,7 +138,7 @@ def run_ablation(name: str, config: RunConfig, seeds: int, out: Path, progress: 
             seeded = configs[variant.title].model_copy(update={"train": config.train.model_copy(update={"seed": seed})})
             run = f"runs/{variant.title}-seed{seed}"
             task = f"{variant.title.replace('-', '/')} seed {seed}"
-            train_run(seeded, source, bank, out / run, task)
+            train_run(seeded, source, banks[seeded.bank], out / run, task)
             accelerator.wait_for_everyone()
             metrics = evaluate_run(out / run, source, task=f"test {task}")
             records.append(Record(variant.axes, seed, metrics, run))
@@ -126,5 +153,5 @@ def run_ablation(name: str, config: RunConfig, seeds: int, out: Path, progress: 
 def _variant_config(config: RunConfig, variant: Variant) -> RunConfig:
     values = config.model_dump(mode="json")
     for key, value in variant.settings.items():
-        apply_setting(values, f"{key}={value}")
+        apply_setting(values, f"{key}={json.dumps(value)}")
     return validated(values, f"variant {variant.title}")

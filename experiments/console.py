@@ -1,14 +1,43 @@
-"""Progress on a terminal as bars, elsewhere as plain lines."""
+"""What every command shares: the terminal, progress as bars or plain lines, and errors as one line."""
 
+import functools
 import time
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def make_console() -> Console:
+    """The terminal, or text of 160 columns at least."""
+    console = Console()
+    return console if console.is_terminal else Console(width=max(console.width, 160))
+
+
+def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """Bad input ends in one line and exit status 2, a failed run in one line and exit status 1."""
+
+    @functools.wraps(command)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
+        from embeddings.errors import InputError, TrainingError
+
+        try:
+            return command(*args, **kwargs)
+        except (InputError, TrainingError) as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
+
+    return wrapped
+
 
 class ConsoleProgress:
-    """A `zsl.progress.Progress`; use it in a `with` block."""
+    """A `embeddings.progress.Progress`; use it in a `with` block."""
 
     def __init__(self, console: Console):
         self.console = console

@@ -15,7 +15,8 @@ from accelerate.utils import set_seed
 from safetensors.torch import save as safetensors_bytes
 
 from embeddings import Bank, InputError, atomic
-from embeddings.bank import require
+from embeddings.progress import Progress
+from embeddings.spelling import require
 from experiments.config import RunConfig, load_config
 from experiments.source import Source, open_source
 from zsl.backbone import read_tensors
@@ -23,7 +24,6 @@ from zsl.data import MultiLabelData
 from zsl.decoder import GroupDecoder
 from zsl.evaluation import protocols
 from zsl.model import ZeroShotModel
-from zsl.progress import Progress
 from zsl.training import fit, make_accelerator
 
 PACKAGES = (

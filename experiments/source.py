@@ -1,7 +1,9 @@
 """What runs on one dataset share: the data, the word vectors, and the backbone's tokens."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -10,28 +12,62 @@ from accelerate.utils import set_seed
 from torchvision.transforms import v2
 
 from embeddings import Bank, InputError, build_bank
-from embeddings.bank import require
+from embeddings.build import default_cache
+from embeddings.encoders import TagLists
+from embeddings.progress import Progress, silent
+from embeddings.spelling import require
+from embeddings.texts import read_aliases, read_descriptions, read_prompts
 from experiments.config import BankConfig, RunConfig
 from zsl.backbone import Backbone
 from zsl.data import MultiLabelData, Part, Samples, load_data
 from zsl.evaluation import evaluate, extract_tokens, score, vocabularies
 from zsl.model import ZeroShotModel
-from zsl.progress import Progress, silent
 from zsl.readout import MaxPooledReadout
 from zsl.training import TrainConfig, fit
 
 
-def load_bank(config: BankConfig, data: MultiLabelData) -> Bank:
+def load_bank(config: BankConfig, data: MultiLabelData, progress: Progress = silent) -> Bank:
     """The bank of a run: every name of the dataset has a vector in it.
 
     Raises:
         InputError: names without a vector; the file is no bank.
     """
     if config.file is None:
-        return build_bank(data.names, config.encoder, config.prompt, config.normalize, config.seed)
+        bank = make_bank(config, data.names, len(data.seen), data.tag_lists, default_cache(), progress)
+        require(data.names, bank.labels, f"the bank of {config.encoder}")
+        return bank
     bank = Bank.load(config.file)
     require(data.names, bank.labels, str(config.file))
     return bank
+
+
+def make_bank(
+    config: BankConfig,
+    labels: Sequence[str],
+    num_seen: int,
+    tag_lists: TagLists | None,
+    cache: Path | None,
+    progress: Progress = silent,
+) -> Bank:
+    """A bank of these labels as a config describes it.
+
+    Raises:
+        InputError: unreadable files, names without a vector.
+    """
+    return build_bank(
+        labels,
+        config.encoder,
+        num_seen=num_seen,
+        prompts=read_prompts(config.prompts) if isinstance(config.prompts, Path) else config.prompts,
+        descriptions=None if config.descriptions is None else read_descriptions(config.descriptions),
+        aliases=None if config.aliases is None else read_aliases(config.aliases),
+        oov=config.oov,
+        transforms=config.transforms,
+        seed=config.seed,
+        tag_lists=tag_lists,
+        cache=cache,
+        progress=progress,
+    )
 
 
 @dataclass
@@ -107,7 +143,7 @@ class Source:
             return
         assert self.backbone is not None
         recipe = chosen.pretrain
-        self.pretrained_bank = build_bank(self.data.names, recipe.encoder, normalize=True)
+        self.pretrained_bank = build_bank(self.data.names, recipe.encoder, transforms=("l2",))
         vectors = torch.from_numpy(self.pretrained_bank.select(self.data.seen))
         size = self.data.train.inputs.read([0]).shape[-1]
         set_seed(recipe.seed)

@@ -1,14 +1,16 @@
 """Metrics as tables: on the console, in Markdown, and as a plot. Percent, mean and standard deviation over seeds."""
 
 import io
+import textwrap
 from collections.abc import Mapping
+from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
 from rich.table import Table
 
 from embeddings import atomic
-from experiments.ablation import Results, Variant
+from experiments.ablation import Ablation, Results, Variant
 
 
 def metric_columns(metrics: Mapping[str, float]) -> dict[str, str]:
@@ -45,17 +47,25 @@ def rows_of(results: Results) -> tuple[list[str], list[list[str]]]:
     first = results.records[0].metrics
     columns = metric_columns(first)
     axes = list(results.ablation.variants[0].axes)
-    header = [*axes, *columns.values(), "paper: unseen mAP"]
+    header = [*axes, *columns.values()]
     rows = []
     for variant in results.ablation.variants:
-        paper = "" if variant.paper is None else f"{variant.paper:.1f}"
-        rows.append([*variant.axes.values(), *(percent(results.of(variant, c)) for c in columns), paper])
+        rows.append([*variant.shown.values(), *(percent(results.of(variant, c)) for c in columns)])
     blank = [""] * (len(axes) - 1)
     if results.baseline:
         own = (percent(np.array([results.baseline[c]])) for c in columns)
-        rows.append(["backbone's own readout", *blank, *own, ""])
-    rows.append(["chance", *blank, *(percent(np.array([chance_of(first, c)])) for c in columns), ""])
+        rows.append(["backbone's own readout", *blank, *own])
+    rows.append(["chance", *blank, *(percent(np.array([chance_of(first, c)])) for c in columns)])
+    if has_paper(results.ablation):
+        header.append("paper: unseen mAP")
+        papers = ["" if v.paper is None else f"{v.paper:.1f}" for v in results.ablation.variants]
+        rows = [[*row, paper] for row, paper in zip_longest(rows, papers, fillvalue="")]
     return header, rows
+
+
+def has_paper(ablation: Ablation) -> bool:
+    """Whether the paper has figures for a table's variants."""
+    return any(variant.paper is not None for variant in ablation.variants)
 
 
 def console_table(title: str, header: list[str], rows: list[list[str]], left: int = 1) -> Table:
@@ -104,8 +114,9 @@ def save_plot(results: Results, path: Path) -> None:
         axes.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
     chance = 100 * chance_of(first, "zsl/map")
     axes.axhline(chance, color="black", linestyle=":", linewidth=1, label=f"chance ({chance:.1f})")
-    paper = [np.nan if v.paper is None else v.paper for v in variants]
-    axes.plot(places, paper, "kD", markersize=5, fillstyle="none", label="paper (NUS-WIDE)")
+    if has_paper(results.ablation):
+        paper = [np.nan if v.paper is None else v.paper for v in variants]
+        axes.plot(places, paper, "kD", markersize=5, fillstyle="none", label="paper (NUS-WIDE)")
     axes.set_xticks(places, [_axis_title(v) for v in variants])
     axes.set_ylabel("mAP of unseen labels [%]")
     axes.set_title(results.ablation.caption, fontsize=10, loc="left")
@@ -118,7 +129,10 @@ def save_plot(results: Results, path: Path) -> None:
 
 
 def _axis_title(variant: Variant) -> str:
-    return "\n".join(f"{axis}: {value}" for axis, value in variant.axes.items())
+    if len(variant.shown) == 1:
+        (value,) = variant.shown.values()
+        return "\n".join(textwrap.wrap(value.replace("+", " + ").replace(":", ": "), 22))
+    return "\n".join(f"{axis}: {value}" for axis, value in variant.shown.items())
 
 
 def save_report(results: Results, command: str, path: Path) -> None:
@@ -129,19 +143,22 @@ def save_report(results: Results, command: str, path: Path) -> None:
         trained = "trained on seen labels" if config.backbone.pretrain else "given weights"
         backbone = f"{config.backbone.name}, {trained}, {config.backbone.mode}"
     spread = "mean ± standard deviation over seeds" if len(seeds) > 1 else "one seed: differences may be luck"
+    paper = "\nThe paper's column is its figure on NUS-WIDE, not on this data." if has_paper(results.ablation) else ""
+    vectors = (
+        "by variant" if "encoder" in results.ablation.variants[0].axes else config.bank.file or config.bank.encoder
+    )
     grouping = config.decoder.group_size or f"labels / {config.decoder.num_groups}"
     content = f"""# {results.ablation.caption}
 
 {markdown_table(*rows_of(results))}
 Percent; {spread}. "unseen" ranks the unseen labels alone (ZSL), GZSL all labels; "seen mAP" is over the seen labels
 in GZSL. F1@K is micro. Labels without a positive test image are left out of mAP. The epoch was chosen on a
-validation part of the seen training data; the test set was scored once. The paper's column is its figure on
-NUS-WIDE, not on this data.
+validation part of the seen training data; the test set was scored once.{paper}
 
 ![unseen mAP by variant](plot.png)
 
 - data: {config.data.name}
-- word vectors: {config.bank.file or config.bank.encoder}
+- word vectors: {vectors}
 - backbone: {backbone}
 - decoder: width {config.decoder.width}, labels per group {grouping}
 - seeds: {", ".join(map(str, sorted(seeds)))}

@@ -23,6 +23,12 @@ UNSEEN = ("pink star", "gray cross", "cyan line")
 
 
 @pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test reads what another run encoded, or writes to the user's folders."""
+    monkeypatch.setenv("ZSL_CACHE", str(tmp_path / "zsl-cache"))
+
+
+@pytest.fixture(autouse=True)
 def _fresh_accelerate() -> Iterator[None]:
     """Accelerate keeps one precision a process, as a command has; each test is a command of its own."""
     yield

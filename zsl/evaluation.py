@@ -10,12 +10,12 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from embeddings import Bank
+from embeddings.progress import Progress, silent
 from zsl.backbone import Backbone
 from zsl.data import MultiLabelData, Part, Samples, batches_of, opened
 from zsl.data.dataset import Tensors
 from zsl.metrics import average_precision, chance_average_precision, f1_at_k, mean_over_labels
 from zsl.model import ZeroShotModel
-from zsl.progress import Progress, silent
 
 Scores = Float[np.ndarray, "image label"]
 

@@ -14,13 +14,13 @@ from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 
 from embeddings.errors import InputError, TrainingError
+from embeddings.progress import Progress, silent
 from zsl.config import Config
 from zsl.data import Samples, batches_of, opened
 from zsl.evaluation import score
 from zsl.losses import LOSSES
 from zsl.metrics import mean_average_precision
 from zsl.model import ZeroShotModel
-from zsl.progress import Progress, silent
 
 Precision = Literal["auto", "no", "bf16", "fp16"]
 

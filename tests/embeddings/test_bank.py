@@ -2,14 +2,19 @@
 
 import numpy as np
 import pytest
+from safetensors.numpy import load_file
 
 from embeddings import Bank, InputError, Provenance
+from embeddings.transforms import fit_transforms
+
+LABELS = ("sky", "polar bear", 'naïve "art", café', "狗", "a" * 300)
 
 
 def _bank():
-    vectors = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
-    made = Provenance("gensim:x.txt", "a photo of a {}", "sha256 0", ("l2",))
-    return Bank(("sky", "polar bear", 'naïve "art", café'), vectors, made, ("", "vector of 'polar_bear'", ""))
+    vectors = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
+    made = Provenance("gensim:x.txt", "sha256 0", ("a photo of a {}", "{}"), ("lower", "skip"), 3, ("zzz",))
+    fitted = fit_transforms(("l2", "center"), vectors[:3], (3, 4))
+    return Bank(LABELS, vectors, made, ("", "vector of 'polar_bear'", "", "", ""), 3, fitted)
 
 
 def test_saved_and_loaded_it_is_the_same(tmp_path):
@@ -19,13 +24,32 @@ def test_saved_and_loaded_it_is_the_same(tmp_path):
     assert loaded.labels == bank.labels
     assert loaded.notes == bank.notes
     assert loaded.provenance == bank.provenance
+    assert (loaded.seen, loaded.unseen) == (LABELS[:3], LABELS[3:])
+    assert [t.name for t in loaded.transforms] == ["l2", "center"]
+    np.testing.assert_array_equal(loaded.transforms[1].arrays["mean"], bank.transforms[1].arrays["mean"])
     np.testing.assert_array_equal(loaded.vectors, bank.vectors)
     assert loaded.sha256 == bank.sha256
 
 
+def test_the_vectors_of_a_file_are_mapped(tmp_path):
+    path = tmp_path / "bank.safetensors"
+    _bank().save(path)
+    loaded = Bank.load(path)
+    assert isinstance(loaded.vectors.base, np.memmap)
+    loaded.vectors[0] = 1  # of this process alone
+    np.testing.assert_array_equal(Bank.load(path).vectors, _bank().vectors)
+    with pytest.raises(ValueError, match="read-only"):
+        Bank.load(path, writable=False).vectors[0] = 1
+
+
+def test_the_file_is_one_that_safetensors_reads(tmp_path):
+    _bank().save(tmp_path / "bank.safetensors")
+    np.testing.assert_array_equal(load_file(tmp_path / "bank.safetensors")["vectors"], _bank().vectors)
+
+
 def test_the_same_bank_is_the_same_bytes(tmp_path):
     _bank().save(tmp_path / "a")
-    _bank().save(tmp_path / "b")
+    Bank.load(tmp_path / "a").save(tmp_path / "b")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
     assert sorted(p.name for p in tmp_path.iterdir()) == ["a", "b"]
 
@@ -36,11 +60,21 @@ def test_any_flipped_byte_is_an_error(tmp_path):
     whole = path.read_bytes()
     for place in range(len(whole)):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(InputError, match=r"bank\.safetensors (is damaged|is not an intact bank)"):
+            Bank.load(path)
+
+
+def test_a_file_cut_short_is_an_error(tmp_path):
+    path = tmp_path / "bank.safetensors"
+    _bank().save(path)
+    whole = path.read_bytes()
+    for size in range(0, len(whole), 7):
+        path.write_bytes(whole[:size])
         with pytest.raises(InputError, match=r"bank\.safetensors"):
             Bank.load(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"not a bank", b"\x10\x00\x00\x00\x00\x00\x00\x00{}"])
+@pytest.mark.parametrize("content", [b"", b"not a bank", b"\x02\x00\x00\x00\x00\x00\x00\x00{}", b"\xff" * 40])
 def test_other_files_are_not_banks(tmp_path, content):
     (tmp_path / "x").write_bytes(content)
     with pytest.raises(InputError, match="not an intact bank"):
@@ -69,3 +103,9 @@ def test_select_keeps_the_order_asked_for():
 def test_parts_that_do_not_fit_are_named(labels, vectors, message):
     with pytest.raises(InputError, match=message):
         Bank(labels, vectors)
+
+
+@pytest.mark.parametrize("num_seen", [0, 3])
+def test_a_bank_has_seen_labels_of_its_own(num_seen):
+    with pytest.raises(InputError, match=f"cannot have {num_seen} seen"):
+        Bank(("a", "b"), np.ones((2, 3)), num_seen=num_seen)

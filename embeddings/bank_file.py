@@ -1,0 +1,185 @@
+"""The bank's file: one safetensors file, written a block of rows at a time, read memory-mapped.
+
+Tensors `vectors` (label, embed) float32, `labels` and `notes` (JSON in UTF-8), and the arrays of the transforms. The
+metadata hold the provenance and `sha256`, the hash of the whole file with zeros in the hash's own place.
+"""
+
+import hashlib
+import json
+import math
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from embeddings import atomic
+from embeddings.errors import InputError
+from embeddings.transforms import Transform
+
+FORMAT = "zsl-bank/2"
+NO_HASH = "0" * 64
+MAX_HEADER = 100_000_000  # safetensors' own limit
+BLOCK = 1 << 22  # bytes of a file read at once
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """How vectors were made: enough to make them again, and to give new labels the same treatment.
+
+    `encoder` is the spec and `revision` identifies its weights (hashes); `prompts` are the templates that turned names
+    into text, `oov` the policy for names out of vocabulary, `seed` that of encoders that draw numbers. `skipped` lists
+    labels that were asked for and left out.
+    """
+
+    encoder: str = "given"
+    revision: str = ""
+    prompts: tuple[str, ...] = ("{}",)
+    oov: tuple[str, ...] = ()
+    seed: int = 0
+    skipped: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """A bank without its vectors."""
+
+    labels: tuple[str, ...]
+    provenance: Provenance
+    notes: tuple[str, ...]
+    num_seen: int
+    transforms: tuple[Transform, ...]
+
+
+def _parts(head: Head, width: int) -> tuple[bytes, list[bytes]]:
+    """The file's beginning, with no hash yet, and what follows the vectors."""
+    noted = {row: note for row, note in enumerate(head.notes) if note}
+    sized = {"F32": 4, "F64": 8, "I64": 8, "U8": 1}
+    entries: list[tuple[str, str, tuple[int, ...]]] = [("vectors", "F32", (len(head.labels), width))]
+    tail = [json.dumps(value, ensure_ascii=False).encode() for value in (head.labels, noted)]
+    entries += [(name, "U8", (len(content),)) for name, content in zip(("labels", "notes"), tail, strict=True)]
+    for place, transform in enumerate(head.transforms):
+        for name, array in sorted(transform.arrays.items()):
+            kind = "I64" if array.dtype.kind == "i" else "F64"
+            stored = np.ascontiguousarray(array, "<i8" if kind == "I64" else "<f8")
+            entries.append((f"transforms.{place}.{name}", kind, stored.shape))
+            tail.append(stored.tobytes())
+    made = {
+        "format": FORMAT,
+        "provenance": asdict(head.provenance),
+        "num_seen": head.num_seen,
+        "transforms": [transform.name for transform in head.transforms],
+    }
+    header: dict[str, Any] = {"__metadata__": {"sha256": NO_HASH, "bank": json.dumps(made, sort_keys=True)}}
+    offset = 0
+    for name, kind, shape in entries:
+        size = math.prod(shape) * sized[kind]
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [offset, offset + size]}
+        offset += size
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    return struct.pack("<Q", len(text)) + text, tail
+
+
+def _content(head: Head, width: int, blocks: Iterable[np.ndarray]) -> Iterator[bytes | memoryview]:
+    begin, tail = _parts(head, width)
+    yield begin
+    rows = 0
+    for block in blocks:
+        if block.ndim != 2 or block.shape[1] != width:
+            raise ValueError(f"a block of shape {block.shape} in a bank of width {width}")
+        rows += len(block)
+        yield np.ascontiguousarray(block, "<f4").data.cast("B")
+    if rows != len(head.labels):
+        raise ValueError(f"{rows} vectors for {len(head.labels)} labels")
+    yield from tail
+
+
+def digest(head: Head, width: int, blocks: Iterable[np.ndarray]) -> str:
+    """The hash that the file would have."""
+    found = hashlib.sha256()
+    for part in _content(head, width, blocks):
+        found.update(part)
+    return found.hexdigest()
+
+
+def write(path: Path, head: Head, width: int, blocks: Iterable[np.ndarray]) -> None:
+    """Writes the file atomically; `blocks` are the vectors in order, (rows, width) each."""
+    found = hashlib.sha256()
+    place = 0
+    with atomic.replacing(path) as file:
+        for part in _content(head, width, blocks):
+            place = place or bytes(part).index(NO_HASH.encode())
+            found.update(part)
+            file.write(part)
+        file.seek(place)
+        file.write(found.hexdigest().encode())
+
+
+def read(path: Path, mode: Literal["r", "c"]) -> tuple[Head, np.ndarray, str]:
+    """Head, memory-mapped vectors and hash of a file, which is read once to check the hash.
+
+    Args:
+        path: of the file.
+        mode: of the mapping; vectors are read-only under "r" and copied when they are changed under "c".
+    Raises:
+        InputError: no such file, not a bank, damaged.
+    """
+    if not path.is_file():
+        raise InputError(f"no bank file {path}")
+    try:
+        begin, header = _header(path)
+        sha256 = header["__metadata__"]["sha256"]
+        made = json.loads(header["__metadata__"]["bank"])
+        intact = made["format"] == FORMAT and _hash_of(path, begin, sha256) == sha256
+        if not intact:
+            raise InputError(f"{path} is damaged: its content does not match its sha256; build it again")
+        del header["__metadata__"]
+        tensors = {name: _mapped(path, len(begin), entry, mode) for name, entry in header.items()}
+        labels = tuple(json.loads(tensors["labels"].tobytes()))
+        notes = [""] * len(labels)
+        for row, note in json.loads(tensors["notes"].tobytes()).items():
+            notes[int(row)] = note
+        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in made["provenance"].items()}
+        provenance = Provenance(**values)
+        transforms = []
+        for place, name in enumerate(made["transforms"]):
+            prefix = f"transforms.{place}."
+            arrays = {key.removeprefix(prefix): np.array(t) for key, t in tensors.items() if key.startswith(prefix)}
+            transforms.append(Transform(name, arrays))
+        head = Head(labels, provenance, tuple(notes), made["num_seen"], tuple(transforms))
+    except InputError:
+        raise
+    except (struct.error, KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise InputError(f"{path} is not an intact bank file ({error}); build it again") from error
+    return head, tensors["vectors"], sha256
+
+
+def _header(path: Path) -> tuple[bytes, dict[str, Any]]:
+    with path.open("rb") as file:
+        prefix = file.read(8)
+        (size,) = struct.unpack("<Q", prefix)
+        if size > MAX_HEADER:
+            raise ValueError("its header is too long")
+        text = file.read(size)
+    header = json.loads(text)
+    if not isinstance(header, dict):
+        raise ValueError("its header is no table")
+    return prefix + text, header
+
+
+def _hash_of(path: Path, begin: bytes, sha256: str) -> str:
+    found = hashlib.sha256(begin.replace(sha256.encode(), NO_HASH.encode(), 1))
+    with path.open("rb") as file:
+        file.seek(len(begin))
+        while block := file.read(BLOCK):
+            found.update(block)
+    return found.hexdigest()
+
+
+def _mapped(path: Path, offset: int, entry: dict[str, Any], mode: Literal["r", "c"]) -> np.ndarray:
+    kind = {"F32": "<f4", "F64": "<f8", "I64": "<i8", "U8": "u1"}[entry["dtype"]]
+    start, _ = entry["data_offsets"]
+    return np.memmap(path, kind, mode, offset + start, tuple(entry["shape"]))

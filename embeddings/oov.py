@@ -1,0 +1,204 @@
+"""How a name is looked up in a table of words: the policy for multiword names and names out of vocabulary.
+
+A policy lists ways that are tried in order for every name, after the name as it stands; the last may say what
+happens to a name that none of them finds.
+
+- `phrase`: `_` for spaces ("polar_bear").
+- `lower`: lower case, with what `phrase` gives too.
+- `singular`: English singulars ("dog" for "dogs") of all the spellings so far.
+- `parts`: the mean of the words' vectors, each looked up in the ways before; all must be found.
+- `subwords`: fastText's vector from character n-grams.
+- `random`: a random vector of norm 1; `skip`: the name is left out; `error`: an error lists the names, the default.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from embeddings.errors import InputError
+from embeddings.mapping import release
+from embeddings.seeded import random_vectors
+from embeddings.spelling import require
+
+WAYS = ("phrase", "lower", "singular", "parts", "subwords")
+ENDS = ("error", "skip", "random")
+DEFAULT_POLICY = ("phrase", "lower", "error")
+BLOCK = 8_192  # vectors gathered at once
+
+
+@dataclass(frozen=True)
+class Found:
+    """Words of a table: the row of each in `vectors` (word, embed), which may be memory-mapped."""
+
+    rows: Mapping[str, int]
+    vectors: np.ndarray
+
+
+@runtime_checkable
+class WordTable(Protocol):
+    """Some words have a vector."""
+
+    @property
+    def place(self) -> str:
+        """For errors."""
+
+    def find(self, wanted: Collection[str]) -> Found:
+        """The words of `wanted` that are there, and maybe others."""
+
+    def words(self) -> Collection[str]:
+        """All words, to look for near spellings."""
+
+    def from_subwords(self, text: str) -> np.ndarray | None:
+        """A vector made of the text's character n-grams, or None where the table has none."""
+
+
+def check_policy(policy: Sequence[str]) -> None:
+    """A policy is ways, then at most one end.
+
+    Raises:
+        InputError: it is not.
+    """
+    for place, step in enumerate(policy):
+        if step not in WAYS + ENDS:
+            raise InputError(f"unknown policy {step!r} for names out of vocabulary; known: {', '.join(WAYS + ENDS)}")
+        if step in ENDS and place < len(policy) - 1:
+            raise InputError(f"policy {','.join(policy)}: {step} must stand last")
+
+
+def singulars(word: str) -> tuple[str, ...]:
+    """Spellings that an English plural's singular may have; the table says which of them is a word."""
+    for ending, others in _ENDINGS.items():
+        if word.lower().endswith(ending) and len(word) > len(ending) + 1:
+            stem = word[: -len(ending)]
+            return tuple(stem + other for other in others)
+    return ()
+
+
+_ENDINGS = {
+    "children": ("child",),
+    "people": ("person",),
+    "feet": ("foot",),
+    "teeth": ("tooth",),
+    "geese": ("goose",),
+    "mice": ("mouse",),
+    "men": ("man",),
+    "ies": ("y", "ie"),
+    "ves": ("f", "fe", "ve"),
+    "oes": ("o", "oe"),
+    "xes": ("x", "xe"),
+    "ches": ("ch", "che"),
+    "shes": ("sh", "she"),
+    "sses": ("ss",),
+    "ses": ("s", "se"),
+    "ss": (),
+    "s": ("",),
+}
+
+
+def spellings(text: str, policy: Sequence[str]) -> list[list[str]]:
+    """The spellings that each way of the policy adds, for the name itself and then way by way; [] for other ways."""
+    known = [text]
+    steps = [[text]]
+    for way in policy:
+        added: list[str] = []
+        if way == "phrase":
+            added = [form.replace(" ", "_") for form in known]
+        elif way == "lower":
+            added = [form.lower() for form in known]
+        elif way == "singular":
+            added = [single for form in known for single in singulars(form)]
+        added = [form for form in dict.fromkeys(added) if form not in known]
+        known += added
+        steps.append(added)
+    return steps
+
+
+def parts_of(text: str) -> list[str]:
+    """The words of a name, if it has several."""
+    words = [word for word in re.split(r"[\s_\-/]+", text) if word]
+    return words if len(words) > 1 else []
+
+
+@dataclass
+class Plan:
+    """What each text's vector is made of: one `row` of the table, or, where that is -1, one of the `others`."""
+
+    rows: np.ndarray
+    notes: list[str]
+    means: dict[int, list[int]] = field(default_factory=dict)
+    made: dict[int, np.ndarray] = field(default_factory=dict)
+    skipped: list[int] = field(default_factory=list)
+
+
+def look_up(table: WordTable, texts: Sequence[str], policy: Sequence[str], seed: int) -> tuple[Plan, Found]:
+    """Finds every text in the table by the policy.
+
+    Raises:
+        InputError: texts that are not found, with their nearest spellings, where the policy ends in an error.
+    """
+    wanted = set(texts)
+    ways = policy[: policy.index("parts")] if "parts" in policy else ()
+    for text in texts:
+        wanted.update(form for step in spellings(text, policy) for form in step)
+        if "parts" in policy:
+            wanted.update(form for word in parts_of(text) for step in spellings(word, ways) for form in step)
+    found = table.find(wanted)
+    del wanted
+    plan = Plan(np.full(len(texts), -1, np.int64), [""] * len(texts))
+    missing = [text for row, text in enumerate(texts) if not _resolve(plan, row, text, found, table, policy, seed)]
+    if missing:
+        require(missing, table.words(), table.place)
+    return plan, found
+
+
+def _resolve(plan: Plan, row: int, text: str, found: Found, table: WordTable, policy: Sequence[str], seed: int) -> bool:
+    for way, forms in zip(("", *policy), spellings(text, policy), strict=True):
+        key = next((form for form in forms if form in found.rows), None)
+        if key is not None:
+            plan.rows[row] = found.rows[key]
+            plan.notes[row] = "" if key == text else f"vector of {key!r}"
+            return True
+        if way == "parts":
+            keys = [_key(word, found, policy[: policy.index("parts")]) for word in parts_of(text)]
+            if keys and None not in keys:
+                plan.means[row] = [found.rows[key] for key in keys if key is not None]
+                plan.notes[row] = f"mean of {', '.join(map(repr, keys))}"
+                return True
+        elif way == "subwords":
+            made = table.from_subwords(text)
+            if made is None:
+                raise InputError(f"{table.place} has no subwords; take the policy subwords out or give a fastText file")
+            plan.made[row] = made
+            plan.notes[row] = "from subwords"
+            return True
+        elif way == "random":
+            plan.made[row] = random_vectors([text], found.vectors.shape[1], seed)[0]
+            plan.notes[row] = "random vector"
+            return True
+        elif way == "skip":
+            plan.skipped.append(row)
+            return True
+    return False
+
+
+def _key(word: str, found: Found, ways: Sequence[str]) -> str | None:
+    return next((form for step in spellings(word, ways) for form in step if form in found.rows), None)
+
+
+def gather(plan: Plan, found: Found) -> Iterator[np.ndarray]:
+    """The vectors of a plan, without those skipped, in blocks of rows."""
+    kept = np.delete(np.arange(len(plan.rows)), plan.skipped)
+    for start in range(0, len(kept), BLOCK):
+        texts = kept[start : start + BLOCK]
+        rows = plan.rows[texts]
+        block = np.empty((len(texts), found.vectors.shape[1]), np.float32)
+        block[rows >= 0] = found.vectors[rows[rows >= 0]]
+        for place in np.flatnonzero(rows < 0):
+            text = int(texts[place])
+            mean = plan.means.get(text)
+            block[place] = plan.made[text] if mean is None else found.vectors[mean].mean(axis=0, dtype=np.float64)
+        yield block
+        release(found.vectors)

@@ -1,0 +1,143 @@
+"""What a bank says about its labels: cosine neighbours, duplicates, and how two banks agree."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from embeddings.bank import Bank
+from embeddings.errors import InputError
+from embeddings.transforms import ROWS
+
+MOST_RANKED = 2_000  # labels whose similarities are ranked against each other; more are drawn from
+NEIGHBOURS = 10
+
+
+def unit(vectors: Float[np.ndarray, "label embed"]) -> Float[np.ndarray, "label embed"]:
+    """The vectors scaled to norm 1."""
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+
+
+def duplicates(bank: Bank) -> list[tuple[str, ...]]:
+    """Groups of labels that have one vector, which no model can tell apart."""
+    groups: dict[bytes, list[str]] = {}
+    for label, row in zip(bank.labels, bank.vectors, strict=True):
+        groups.setdefault(row.tobytes(), []).append(label)
+    return [tuple(group) for group in groups.values() if len(group) > 1]
+
+
+def neighbors(bank: Bank, label: str, k: int, among: Sequence[str] | None = None) -> list[tuple[str, float]]:
+    """The k labels nearest to a label, with their cosine similarities, nearest first.
+
+    Args:
+        bank: where they are looked for.
+        label: of the bank.
+        k: how many.
+        among: the labels to look among; all of the bank's unless told otherwise.
+    Raises:
+        InputError: a label that is not in the bank.
+    """
+    (row,) = bank.rows([label])
+    rows = np.arange(len(bank)) if among is None else np.array(bank.rows(among), np.int64)
+    rows = rows[rows != row]
+    target = unit(bank.vectors[[row]])[0]
+    blocks = [unit(bank.vectors[rows[start : start + ROWS]]) @ target for start in range(0, len(rows), ROWS)]
+    similarity = np.concatenate([np.zeros(0, np.float32), *blocks])
+    best = np.argsort(-similarity, kind="stable")[:k]
+    return [(bank.labels[rows[place]], float(similarity[place])) for place in best]
+
+
+def nearest_seen(bank: Bank) -> tuple[Int[np.ndarray, " unseen"], Float[np.ndarray, " unseen"]]:
+    """For each unseen label, the row of its nearest seen label and their cosine similarity."""
+    first = len(bank.seen)
+    rows, similarities = np.zeros(len(bank) - first, np.int64), np.full(len(bank) - first, -np.inf)
+    unseen = unit(bank.vectors[first:])
+    for start in range(0, first, ROWS):
+        similarity = unseen @ unit(bank.vectors[start : min(start + ROWS, first)]).T
+        best = similarity.argmax(axis=1)
+        value = similarity[np.arange(len(best)), best]
+        nearer = value > similarities
+        rows[nearer], similarities[nearer] = start + best[nearer], value[nearer]
+    return rows, similarities
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How two banks see the labels that both have.
+
+    Args:
+        labels: how many both have, `ranked` how many of them took part in the rankings.
+        rank_agreement: mean over labels of Spearman's correlation of the label's similarities to the others.
+        neighbour_overlap: mean share of a label's 10 nearest that both banks name.
+        cka: linear centred kernel alignment (Kornblith et al. 2019), over all common labels.
+        nearest_seen: each bank's mean similarity of unseen labels to their nearest seen one; None without unseen ones.
+        same_nearest: share of unseen labels whose nearest seen label is the same in both.
+    """
+
+    labels: int
+    ranked: int
+    rank_agreement: float
+    neighbour_overlap: float
+    cka: float
+    nearest_seen: tuple[float, float] | None
+    same_nearest: float | None
+
+
+def compare(a: Bank, b: Bank) -> Comparison:
+    """Compares two banks over the labels that both have; seen and unseen are the first one's.
+
+    Raises:
+        InputError: fewer than three labels in common.
+    """
+    known = set(b.labels)
+    common = [label for label in a.labels if label in known]
+    if len(common) < 3:
+        raise InputError(f"the banks have {len(common)} labels in common; a comparison needs three")
+    pair = [unit(a.select(common)), unit(b.select(common))]
+    chosen = np.arange(len(common))
+    if len(common) > MOST_RANKED:
+        chosen = np.sort(np.random.default_rng(0).choice(len(common), MOST_RANKED, replace=False))
+    first, second = (_similarities(vectors[chosen]) for vectors in pair)
+    num_seen = len(set(a.seen) & known)
+    seen_means, same = None, None
+    if 0 < num_seen < len(common):
+        found = [nearest_seen(Bank(tuple(common), vectors, num_seen=num_seen)) for vectors in pair]
+        seen_means = (float(found[0][1].mean()), float(found[1][1].mean()))
+        same = float((found[0][0] == found[1][0]).mean())
+    return Comparison(
+        len(common),
+        len(chosen),
+        _spearman(first, second),
+        _overlap(first, second, min(NEIGHBOURS, len(chosen) - 1)),
+        _cka(*pair),
+        seen_means,
+        same,
+    )
+
+
+def _similarities(vectors: np.ndarray) -> np.ndarray:
+    """Each label's similarities to the others, (label, label - 1)."""
+    similar = vectors @ vectors.T
+    return similar[~np.eye(len(similar), dtype=bool)].reshape(len(similar), -1)
+
+
+def _spearman(first: np.ndarray, second: np.ndarray) -> float:
+    from scipy.stats import rankdata
+
+    ranks = [rankdata(values, axis=1) for values in (first, second)]
+    centred = [r - r.mean(axis=1, keepdims=True) for r in ranks]
+    spread = np.sqrt((centred[0] ** 2).sum(1) * (centred[1] ** 2).sum(1))
+    product = (centred[0] * centred[1]).sum(1)
+    return float(np.divide(product, spread, out=np.zeros_like(product), where=spread > 0).mean())
+
+
+def _overlap(first: np.ndarray, second: np.ndarray, k: int) -> float:
+    best = [np.argsort(-values, axis=1, kind="stable")[:, :k] for values in (first, second)]
+    return float(np.mean([len(np.intersect1d(x, y)) / k for x, y in zip(*best, strict=True)]))
+
+
+def _cka(first: np.ndarray, second: np.ndarray) -> float:
+    x, y = (np.asarray(v, np.float64) - v.mean(axis=0, dtype=np.float64) for v in (first, second))
+    norms = np.linalg.norm(x.T @ x) * np.linalg.norm(y.T @ y)
+    return float(np.linalg.norm(y.T @ x) ** 2 / norms) if norms > 0 else 0.0

@@ -1,0 +1,40 @@
+"""Names that are not where they were looked for, with what they may have meant."""
+
+import difflib
+from collections.abc import Collection, Iterable
+
+from embeddings.errors import InputError
+
+SHOWN = 10
+MANY = 20_000  # words to compare a name with; beyond it, those of its first letter and about its length
+
+
+def nearest(name: str, known: Collection[str]) -> str | None:
+    """The known name that is spelled most like `name`, if one is at all."""
+    words: Iterable[str] = known
+    if len(known) > MANY:
+        first = name[:1].lower()
+        words = [word for word in known if word[:1].lower() == first and abs(len(word) - len(name)) <= 3]
+    found = difflib.get_close_matches(name, words, n=1)
+    return found[0] if found else None
+
+
+def require(names: Iterable[str], known: Collection[str], place: str) -> None:
+    """All names are known.
+
+    Raises:
+        InputError: names that are not, each with its nearest spelling in `place`.
+    """
+    present = known if isinstance(known, dict | set | frozenset) else set(known)
+    missing = [name for name in names if name not in present]
+    if not missing:
+        return
+    shown = []
+    for name in missing[:SHOWN]:
+        near = nearest(name, present)
+        shown.append(f"{name!r}" + (f" (nearest: {near!r})" if near else ""))
+    more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+    raise InputError(
+        f"no vector in {place} for {len(missing)} label(s): {', '.join(shown)}{more}; rename them, give an alias, "
+        "leave them out, or choose an encoder or a policy for names out of vocabulary that covers them"
+    )

@@ -1,0 +1,163 @@
+"""Names to texts: files of names, prompt templates, descriptions and aliases."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from embeddings.errors import InputError
+from embeddings.spelling import nearest
+
+Descriptions = Mapping[str, Sequence[str]]
+Aliases = Mapping[str, str]
+
+
+def read_lines(path: Path, what: str) -> list[tuple[int, str]]:
+    """The lines of a UTF-8 text file that are not blank, stripped, with their numbers.
+
+    Raises:
+        InputError: no such file, a line that is not UTF-8, no line at all.
+    """
+    if not path.is_file():
+        raise InputError(f"no file of {what} {path}")
+    lines = []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        try:
+            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path}:{number}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
+        if text:
+            lines.append((number, text))
+    if not lines:
+        raise InputError(f"{path} holds no {what}")
+    return lines
+
+
+def read_labels(path: Path) -> tuple[str, ...]:
+    """The label names of a text file, one a line.
+
+    Raises:
+        InputError: as `read_lines`; a name twice.
+    """
+    first: dict[str, int] = {}
+    for number, label in read_lines(path, "label names"):
+        if label in first:
+            raise InputError(f"{path}:{number}: label {label!r} stands on line {first[label]} too; remove one")
+        first[label] = number
+    return tuple(first)
+
+
+def read_prompts(path: Path) -> tuple[str, ...]:
+    """Templates, one a line, each with `{}` where the name goes.
+
+    Raises:
+        InputError: as `read_lines`; a template without a place for the name.
+    """
+    lines = read_lines(path, "prompt templates")
+    for number, prompt in lines:
+        check_prompt(prompt, f"{path}:{number}: ")
+    return tuple(prompt for _, prompt in lines)
+
+
+def check_prompt(prompt: str, place: str = "") -> None:
+    """A template has a place for the name.
+
+    Raises:
+        InputError: it has not.
+    """
+    if "{}" not in prompt:
+        raise InputError(f"{place}prompt template {prompt!r} must hold {{}}, where the name goes")
+
+
+def read_descriptions(path: Path) -> dict[str, tuple[str, ...]]:
+    """Texts by label: lines "label<TAB>text", several a label if need be, or JSON {"label": ["text", ...]}.
+
+    Raises:
+        InputError: as `read_lines`; not the layout.
+    """
+    found: dict[str, list[str]] = {}
+    for place, label, text in _pairs(path, "descriptions"):
+        if not text:
+            raise InputError(f"{place}label {label!r} has an empty description; write one or remove it")
+        found.setdefault(label, []).append(text)
+    return {label: tuple(texts) for label, texts in found.items()}
+
+
+def read_aliases(path: Path) -> dict[str, str]:
+    """The name to use for a label's: lines "label<TAB>alias", or JSON {"label": "alias"}.
+
+    Raises:
+        InputError: as `read_lines`; not the layout; two aliases for one label.
+    """
+    found: dict[str, str] = {}
+    for place, label, alias in _pairs(path, "aliases"):
+        if not alias or label in found:
+            raise InputError(f"{place}label {label!r} needs one alias; remove the line or correct it")
+        found[label] = alias
+    return found
+
+
+def _pairs(path: Path, what: str) -> list[tuple[str, str, str]]:
+    lines = read_lines(path, what)
+    if path.suffix != ".json":
+        for number, line in lines:
+            if line.count("\t") != 1:
+                raise InputError(f"{path}:{number}: write the label, one tab, then the text")
+        cut = [(number, line.partition("\t")) for number, line in lines]
+        return [(f"{path}:{number}: ", label.strip(), text.strip()) for number, (label, _, text) in cut]
+    try:
+        table = json.loads(path.read_text("utf-8-sig"))
+        rows: list[tuple[str, list[str]]] = []
+        for label, texts in table.items():
+            rows.append((label, [texts] if isinstance(texts, str) else list(texts)))
+            if not all(isinstance(text, str) for text in rows[-1][1]):
+                raise TypeError(f"label {label!r} has a text that is none")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise InputError(f'{path} is not JSON {{"label": "text"}} or {{"label": ["text", ...]}} ({error})') from error
+    return [(f"{path}: ", label, text.strip()) for label, texts in rows for text in texts or [""]]
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What is encoded for labels: `distinct` texts, and for each label `counts` rows of them, one after another."""
+
+    distinct: tuple[str, ...]
+    rows: np.ndarray
+    counts: np.ndarray
+    notes: tuple[str, ...]
+
+
+def texts_of(
+    labels: Sequence[str], prompts: Sequence[str], descriptions: Descriptions | None, aliases: Aliases | None
+) -> Texts:
+    """Each label's texts: its descriptions if there are any given, else its name or alias in every template.
+
+    Raises:
+        InputError: a label without a description where descriptions are given.
+    """
+    for prompt in prompts:
+        check_prompt(prompt)
+    if not prompts:
+        raise InputError("give at least one prompt template; '{}' is the name alone")
+    aliases = aliases or {}
+    notes = [f"alias {aliases[label]!r}" if label in aliases else "" for label in labels]
+    names = [aliases.get(label, label) for label in labels]
+    if descriptions is None:
+        flat = [prompt.replace("{}", name) for name in names for prompt in prompts] if prompts != ("{}",) else names
+        counts = np.full(len(labels), len(prompts))
+    else:
+        flat, given = [], []
+        for row, (label, name) in enumerate(zip(labels, names, strict=True)):
+            own = descriptions.get(name if name in descriptions else label)
+            if own is None:
+                near = nearest(label, descriptions)
+                raise InputError(f"no description of label {label!r}" + (f"; the nearest is {near!r}" if near else ""))
+            flat += own
+            given.append(len(own))
+            notes[row] = "; ".join(filter(None, (notes[row], f"{len(own)} description(s)")))
+        counts = np.array(given)
+    rows: dict[str, int] = {}
+    order = np.fromiter((rows.setdefault(text, len(rows)) for text in flat), np.int64, len(flat))
+    return Texts(tuple(rows), order, counts, tuple(notes))

@@ -1,0 +1,258 @@
+"""`zsl bank`: making, extending and looking at embedding banks."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from experiments.console import ConsoleProgress, clear_errors, make_console
+
+if TYPE_CHECKING:
+    from embeddings.encoders import TagLists
+
+app = typer.Typer(no_args_is_help=True, help="Banks of word vectors: build, extend, look at them.")
+
+BankFile = Annotated[Path, typer.Argument(metavar="BANK", help="A bank's file.")]
+Out = Annotated[Path, typer.Option(help="File to write.")]
+DescriptionsFile = Annotated[
+    Path | None, typer.Option(help="Texts to encode in a label's stead: label<TAB>text lines, or JSON.")
+]
+AliasesFile = Annotated[Path | None, typer.Option(help="Names to use for labels': label<TAB>alias lines, or JSON.")]
+
+
+@app.command()
+@clear_errors
+def encoders() -> None:
+    """The encoders: what a spec may name."""
+    from embeddings import ENCODERS
+    from experiments.tables import console_table
+
+    rows = [[name, family.source, family.width, family.licence] for name, family in ENCODERS.items()]
+    make_console().print(console_table("Encoders", ["family", "source", "width", "licence"], rows, 4))
+    typer.echo("A spec is FAMILY or FAMILY:ARGUMENT; join several with +.")
+
+
+@app.command()
+@clear_errors
+def build(
+    labels: Annotated[str, typer.Argument(help="A text file, one name a line; or a dataset's recipe or TOML file.")],
+    encoder: Annotated[str, typer.Option(help="A spec; see zsl bank encoders.")],
+    out: Out,
+    unseen: Annotated[
+        Path | None, typer.Option(help="The unseen names: a text file or a split JSON. They come last.")
+    ] = None,
+    prompt: Annotated[
+        list[str] | None, typer.Option(help="A template with {} for the name; several are averaged.")
+    ] = None,
+    prompts: Annotated[Path | None, typer.Option(help="A file of templates, one a line.")] = None,
+    descriptions: DescriptionsFile = None,
+    aliases: AliasesFile = None,
+    oov: Annotated[
+        str,
+        typer.Option(
+            help="Policy for names out of vocabulary, of: phrase lower singular parts subwords, "
+            "then error, skip or random."
+        ),
+    ] = "phrase,lower,error",
+    transform: Annotated[
+        list[str] | None, typer.Option(help="l2, center, whiten or pca:WIDTH, fitted on seen labels; in order.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of encoders that draw numbers.")] = 0,
+    cache: Annotated[bool, typer.Option(help="Keep encoded texts in $ZSL_CACHE [default: ~/.cache/zsl].")] = True,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="data.KEY=VALUE", help="For a dataset's recipe.")
+    ] = None,
+) -> None:
+    """Makes a bank of label names with any text encoder."""
+    from embeddings import InputError
+    from embeddings.build import default_cache
+    from experiments.config import BankConfig
+    from experiments.source import make_bank
+
+    if prompt and prompts:
+        raise InputError("give --prompt or --prompts, not both")
+    _check_new_file(out)
+    names, num_seen, tag_lists = _names(labels, unseen, settings or [])
+    config = BankConfig(
+        encoder=encoder,
+        prompts=prompts or tuple(prompt or ("{}",)),
+        descriptions=descriptions,
+        aliases=aliases,
+        oov=tuple(step.strip() for step in oov.split(",") if step.strip()),
+        transforms=tuple(transform or ()),
+        seed=seed,
+    )
+    console = make_console()
+    with ConsoleProgress(console) as progress:
+        bank = make_bank(config, names, num_seen, tag_lists, default_cache() if cache else None, progress)
+    bank.save(out)
+    _tell(bank)
+
+
+def _check_new_file(path: Path) -> None:
+    from embeddings import InputError
+
+    if path.exists() or not path.absolute().parent.is_dir():
+        reason = "exists" if path.exists() else "lies in no folder that is there"
+        raise InputError(f"output file {path} {reason}; choose another --out")
+
+
+def _names(labels: str, unseen: Path | None, settings: list[str]) -> tuple[tuple[str, ...], int, "TagLists | None"]:
+    """Names, seen ones first, how many are seen, and the tag lists of a dataset."""
+    from embeddings import InputError
+    from embeddings.texts import read_labels
+    from experiments.config import load_config, recipes
+    from zsl.data import load_data
+    from zsl.data.split import read_split
+
+    if labels in recipes() or labels.endswith(".toml"):
+        if unseen is not None:
+            raise InputError(f"the unseen labels of {labels} are its own; leave out --unseen")
+        data = load_data(load_config(labels, settings).data)
+        return data.names, len(data.seen), data.tag_lists
+    if settings:
+        raise InputError("--set is for a dataset's recipe, not for a file of names")
+    if not Path(labels).is_file():
+        raise InputError(f"no file of label names {labels!r}, and no recipe; recipes: {', '.join(recipes())}")
+    seen = read_labels(Path(labels))
+    if unseen is None:
+        return seen, len(seen), None
+    if unseen.suffix == ".json":
+        seen, last = read_split(unseen, seen)
+    else:
+        last = read_labels(unseen)
+        seen = tuple(name for name in seen if name not in set(last))
+    if not seen:
+        raise InputError(f"every name of {labels} is in {unseen}: no seen label is left")
+    return seen + last, len(seen), None
+
+
+def _tell(bank: Any) -> None:
+    from experiments.bank_tables import summary, summary_lines
+
+    for line in summary_lines(bank, summary(bank)):
+        typer.echo(line)
+
+
+@app.command()
+@clear_errors
+def extend(
+    bank: BankFile,
+    labels: Annotated[Path, typer.Argument(help="A text file of new names, one a line.")],
+    out: Out,
+    descriptions: DescriptionsFile = None,
+    aliases: AliasesFile = None,
+) -> None:
+    """Adds unseen labels to a bank, encoded and transformed as its own were."""
+    from embeddings import Bank, extend_bank
+    from embeddings.build import default_cache
+    from embeddings.texts import read_aliases, read_descriptions, read_labels
+
+    _check_new_file(out)
+    with ConsoleProgress(make_console()) as progress:
+        longer = extend_bank(
+            Bank.load(bank),
+            read_labels(labels),
+            descriptions=None if descriptions is None else read_descriptions(descriptions),
+            aliases=None if aliases is None else read_aliases(aliases),
+            cache=default_cache(),
+            progress=progress,
+        )
+    longer.save(out)
+    _tell(longer)
+
+
+@app.command()
+@clear_errors
+def show(
+    bank: BankFile,
+    labels: Annotated[bool, typer.Option("--labels", help="What was done for each label.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, with the notes of all labels.")] = False,
+) -> None:
+    """What is in a bank: coverage, norms, duplicates, and how it was made."""
+    import json
+
+    from embeddings import Bank
+    from experiments.bank_tables import summary, summary_lines
+
+    loaded = Bank.load(bank)
+    told = summary(loaded)
+    if as_json:
+        typer.echo(json.dumps(told | {"notes": dict(zip(loaded.labels, loaded.notes, strict=True))}, indent=1))
+        return
+    for line in summary_lines(loaded, told):
+        typer.echo(line)
+    noted = [(label, note) for label, note in zip(loaded.labels, loaded.notes, strict=True) if note or labels]
+    for label, note in noted if labels else noted[:20]:
+        typer.echo(f"  {label}: {note or 'as it stands'}")
+    if not labels and len(noted) > 20:
+        typer.echo(f"  ... {len(noted) - 20} more; zsl bank show {bank} --labels lists all")
+
+
+@app.command()
+@clear_errors
+def neighbors(
+    bank: BankFile,
+    labels: Annotated[list[str], typer.Argument(metavar="LABEL...", help="Labels of the bank.")],
+    k: Annotated[int, typer.Option("-k", min=1, help="How many neighbours.")] = 10,
+    seen: Annotated[bool, typer.Option("--seen", help="Among the seen labels alone.")] = False,
+) -> None:
+    """The labels nearest to a label by cosine similarity."""
+    from embeddings import Bank
+    from embeddings.similarity import neighbors as nearest
+
+    loaded = Bank.load(bank)
+    unseen = set(loaded.unseen)
+    for label in labels:
+        found = nearest(loaded, label, k, loaded.seen if seen else None)
+        typer.echo(f"{label} ({'unseen' if label in unseen else 'seen'})")
+        for name, similarity in found:
+            typer.echo(f"  {similarity:6.3f}  {name}{' (unseen)' if name in unseen else ''}")
+
+
+@app.command()
+@clear_errors
+def compare(
+    a: Annotated[Path, typer.Argument(metavar="A", help="A bank's file.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="Another's.")],
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+) -> None:
+    """How far two banks agree about the labels that both have."""
+    import json
+    from dataclasses import asdict
+
+    from embeddings import Bank
+    from embeddings.similarity import compare as compared
+    from experiments.bank_tables import comparison_rows
+    from experiments.tables import console_table
+
+    result = compared(Bank.load(a), Bank.load(b))
+    if as_json:
+        typer.echo(json.dumps(asdict(result), indent=1))
+        return
+    title = f"A: {a}  B: {b}"
+    make_console().print(console_table(title, ["", "value", ""], comparison_rows(result)))
+
+
+@app.command()
+@clear_errors
+def plot(
+    bank: BankFile,
+    out: Annotated[Path, typer.Option(help="Folder for map.png and nearest_seen.png.")],
+) -> None:
+    """A 2-D map of the labels, and the histogram of unseen labels' nearest seen similarity."""
+    from embeddings import Bank, InputError
+    from experiments.bank_tables import save_map, save_nearest_seen
+
+    loaded = Bank.load(bank)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"output folder {out} cannot be made ({error.strerror}); choose another --out") from error
+    save_map(loaded, out / "map.png")
+    typer.echo(f"{out / 'map.png'}")
+    if loaded.unseen:
+        save_nearest_seen(loaded, out / "nearest_seen.png")
+        typer.echo(f"{out / 'nearest_seen.png'}")
+    else:
+        typer.echo("the bank has no unseen label, so there is no histogram of their nearest seen ones")

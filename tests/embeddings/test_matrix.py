@@ -1,0 +1,103 @@
+"""Ready matrices: formats, ML-Decoder's layout, rows by order and by name."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from embeddings import InputError, build_bank
+
+LABELS = ("sky", "polar bear", "dog")
+VECTORS = np.random.default_rng(0).normal(size=(3, 5)).astype(np.float32)
+
+
+def _write(path, array, key="w"):
+    if path.suffix == ".npy":
+        np.save(path, array)
+    elif path.suffix == ".safetensors":
+        save_file({key: torch.tensor(array)}, path)
+    else:
+        torch.save(torch.tensor(array) if path.suffix == ".pt" else {key: torch.tensor(array)}, path)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".pth", ".pt"])
+@pytest.mark.parametrize("array", [VECTORS, VECTORS.T.copy(), VECTORS.T[None].copy(), VECTORS.astype(np.float64)])
+def test_rows_and_columns_of_every_format(tmp_path, suffix, array):
+    path = tmp_path / f"m{suffix}"
+    _write(path, array)
+    bank = build_bank(LABELS, f"matrix:{path}")
+    np.testing.assert_allclose(bank.vectors, VECTORS, atol=1e-7)
+    assert bank.labels == LABELS
+
+
+def test_half_precision_as_mkt_saves_its_label_embeddings(tmp_path):
+    torch.save(torch.tensor(VECTORS).half(), tmp_path / "label_emb.pt")
+    bank = build_bank(LABELS, f"matrix:{tmp_path / 'label_emb.pt'}")
+    np.testing.assert_array_equal(bank.vectors, VECTORS.astype(np.float16).astype(np.float32))
+
+
+def test_rows_by_name(tmp_path):
+    np.save(tmp_path / "m.npy", VECTORS)
+    (tmp_path / "names.txt").write_text("\n".join(LABELS))
+    spec = f"matrix:{tmp_path / 'm.npy'},labels={tmp_path / 'names.txt'}"
+    np.testing.assert_array_equal(build_bank(("dog", "sky"), spec).vectors, VECTORS[[2, 0]])
+    with pytest.raises(InputError, match=r"m.npy for 1 label\(s\): 'dogs' \(nearest: 'dog'\)"):
+        build_bank(("dogs", "sky"), spec)
+
+
+def test_one_of_several_tensors(tmp_path):
+    torch.save({"a": torch.ones(4), "b": torch.tensor(VECTORS)}, tmp_path / "m.pth")
+    np.testing.assert_array_equal(build_bank(LABELS, f"matrix:{tmp_path / 'm.pth'},key=b").vectors, VECTORS)
+    with pytest.raises(InputError, match=r"holds tensors \['a', 'b'\]; choose one"):
+        build_bank(LABELS, f"matrix:{tmp_path / 'm.pth'}")
+
+
+def test_a_square_matrix_needs_its_layout(tmp_path):
+    square = VECTORS[:, :3]
+    np.save(tmp_path / "m.npy", square)
+    with pytest.raises(InputError, match="is square: say .*layout=rows or"):
+        build_bank(LABELS, f"matrix:{tmp_path / 'm.npy'}")
+    np.testing.assert_array_equal(build_bank(LABELS, f"matrix:{tmp_path / 'm.npy'},layout=columns").vectors, square.T)
+
+
+def test_nothing_is_unpickled(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return (tmp_path.joinpath("sprung").touch, ())
+
+    (tmp_path / "m.pth").write_bytes(pickle.dumps(Trap()))
+    np.save(tmp_path / "m.npy", np.array([Trap()], object), allow_pickle=True)
+    for name in ("m.pth", "m.npy"):
+        with pytest.raises(InputError, match=f"{name} cannot be read"):
+            build_bank(LABELS, f"matrix:{tmp_path / name}")
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (VECTORS[:2], r"shape \(2, 5\), which does not fit 3 labels"),
+        (VECTORS.ravel(), r"shape \(15,\), not a matrix"),
+        (np.where(np.arange(3)[:, None] == 1, np.nan, VECTORS), "'polar bear' has a non-finite vector"),
+        (np.where(np.arange(3)[:, None] == 2, 0, VECTORS), "'dog' has a zero vector"),
+    ],
+)
+def test_unusable_matrices_are_named(tmp_path, array, message):
+    np.save(tmp_path / "m.npy", array)
+    with pytest.raises(InputError, match=message):
+        build_bank(LABELS, f"matrix:{tmp_path / 'm.npy'}")
+
+
+def test_unusable_files_are_named(tmp_path):
+    (tmp_path / "m.txt").touch()
+    (tmp_path / "m.npy").write_bytes(b"\x93NUMPY")
+    for name, message in (("m.txt", "is none of .npy"), ("m.npy", "m.npy cannot be read"), ("x.npy", "no file")):
+        with pytest.raises(InputError, match=message):
+            build_bank(LABELS, f"matrix:{tmp_path / name}")
+    np.save(tmp_path / "m.npy", VECTORS)
+    with pytest.raises(InputError, match="takes no prompts"):
+        build_bank(LABELS, f"matrix:{tmp_path / 'm.npy'}", prompts="a {}")
+    with pytest.raises(InputError, match="unknown option 'label'"):
+        build_bank(LABELS, f"matrix:{tmp_path / 'm.npy'},label=x")
