@@ -118,7 +118,7 @@ class Bank:
 
     def save(self, path: str | Path) -> None:
         """Writes one safetensors file, atomically; the same bank gives the same bytes."""
-        bank_file.write(Path(path), self.head, self.embed_dim, self._blocks())
+        self.__dict__["sha256"] = bank_file.write(Path(path), self.head, self.embed_dim, self._blocks())
 
     @classmethod
     def load(cls, path: str | Path, writable: bool = True) -> "Bank":

@@ -105,8 +105,8 @@ def digest(head: Head, width: int, blocks: Iterable[np.ndarray]) -> str:
     return found.hexdigest()
 
 
-def write(path: Path, head: Head, width: int, blocks: Iterable[np.ndarray]) -> None:
-    """Writes the file atomically; `blocks` are the vectors in order, (rows, width) each."""
+def write(path: Path, head: Head, width: int, blocks: Iterable[np.ndarray]) -> str:
+    """Writes the file atomically and returns its hash; `blocks` are the vectors in order, (rows, width) each."""
     found = hashlib.sha256()
     place = 0
     with atomic.replacing(path) as file:
@@ -116,6 +116,7 @@ def write(path: Path, head: Head, width: int, blocks: Iterable[np.ndarray]) -> N
             file.write(part)
         file.seek(place)
         file.write(found.hexdigest().encode())
+    return found.hexdigest()
 
 
 def read(path: Path, mode: Literal["r", "c"]) -> tuple[Head, np.ndarray, str]:

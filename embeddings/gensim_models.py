@@ -2,7 +2,7 @@
 
 import logging
 import pickle
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ class KeyedTable:
     keyed: Any
     place: str
 
-    def find(self, wanted: Collection[str]) -> Found:
+    def find(self, wanted: Callable[[], Collection[str]]) -> Found:
         """Every word of the table: its matrix is not copied."""
         return Found(self.keyed.key_to_index, self.keyed.vectors)
 

@@ -106,7 +106,7 @@ class MatrixTable:
         self.place, self.vectors = place, vectors
         self.rows = {label: row for row, label in enumerate(labels)}
 
-    def find(self, wanted: Collection[str]) -> Found:
+    def find(self, wanted: Callable[[], Collection[str]]) -> Found:
         """Every row: the matrix is not copied."""
         return Found(self.rows, self.vectors)
 

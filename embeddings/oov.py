@@ -12,7 +12,7 @@ happens to a name that none of them finds.
 """
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -45,8 +45,8 @@ class WordTable(Protocol):
     def place(self) -> str:
         """For errors."""
 
-    def find(self, wanted: Collection[str]) -> Found:
-        """The words of `wanted` that are there, and maybe others."""
+    def find(self, wanted: Callable[[], Collection[str]]) -> Found:
+        """The words that `wanted()` names and that are there, and maybe others."""
 
     def words(self) -> Collection[str]:
         """All words, to look for near spellings."""
@@ -105,13 +105,14 @@ def spellings(text: str, policy: Sequence[str]) -> list[list[str]]:
     for way in policy:
         added: list[str] = []
         if way == "phrase":
-            added = [form.replace(" ", "_") for form in known]
+            added = [form.replace(" ", "_") for form in known if " " in form]
         elif way == "lower":
-            added = [form.lower() for form in known]
+            added = [form.lower() for form in known if not form.islower()]
         elif way == "singular":
             added = [single for form in known for single in singulars(form)]
-        added = [form for form in dict.fromkeys(added) if form not in known]
-        known += added
+        if added:
+            added = [form for form in dict.fromkeys(added) if form not in known]
+            known += added
         steps.append(added)
     return steps
 
@@ -139,27 +140,37 @@ def look_up(table: WordTable, texts: Sequence[str], policy: Sequence[str], seed:
     Raises:
         InputError: texts that are not found, with their nearest spellings, where the policy ends in an error.
     """
-    wanted = set(texts)
-    ways = policy[: policy.index("parts")] if "parts" in policy else ()
-    for text in texts:
-        wanted.update(form for step in spellings(text, policy) for form in step)
-        if "parts" in policy:
-            wanted.update(form for word in parts_of(text) for step in spellings(word, ways) for form in step)
-    found = table.find(wanted)
-    del wanted
+    found = table.find(lambda: _wanted(texts, policy))
     plan = Plan(np.full(len(texts), -1, np.int64), [""] * len(texts))
-    missing = [text for row, text in enumerate(texts) if not _resolve(plan, row, text, found, table, policy, seed)]
+    missing = []
+    for row, text in enumerate(texts):
+        if text in found.rows:
+            plan.rows[row] = found.rows[text]
+        elif not _resolve(plan, row, text, found, table, policy, seed):
+            missing.append(text)
     if missing:
         require(missing, table.words(), table.place)
     return plan, found
 
 
+def _wanted(texts: Sequence[str], policy: Sequence[str]) -> set[str]:
+    """Every spelling that the policy may look for."""
+    wanted = set(texts)
+    ways = policy[: policy.index("parts")] if "parts" in policy else ()
+    for text in texts:
+        for step in spellings(text, policy)[1:]:
+            wanted.update(step)
+        if "parts" in policy:
+            wanted.update(form for word in parts_of(text) for step in spellings(word, ways) for form in step)
+    return wanted
+
+
 def _resolve(plan: Plan, row: int, text: str, found: Found, table: WordTable, policy: Sequence[str], seed: int) -> bool:
-    for way, forms in zip(("", *policy), spellings(text, policy), strict=True):
+    for way, forms in zip(policy, spellings(text, policy)[1:], strict=True):
         key = next((form for form in forms if form in found.rows), None)
         if key is not None:
             plan.rows[row] = found.rows[key]
-            plan.notes[row] = "" if key == text else f"vector of {key!r}"
+            plan.notes[row] = f"vector of {key!r}"
             return True
         if way == "parts":
             keys = [_key(word, found, policy[: policy.index("parts")]) for word in parts_of(text)]

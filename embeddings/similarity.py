@@ -1,6 +1,6 @@
 """What a bank says about its labels: cosine neighbours, duplicates, and how two banks agree."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 
 from embeddings.bank import Bank
 from embeddings.errors import InputError
+from embeddings.mapping import release
 from embeddings.transforms import ROWS
 
 MOST_RANKED = 2_000  # labels whose similarities are ranked against each other; more are drawn from
@@ -21,10 +22,31 @@ def unit(vectors: Float[np.ndarray, "label embed"]) -> Float[np.ndarray, "label 
 
 def duplicates(bank: Bank) -> list[tuple[str, ...]]:
     """Groups of labels that have one vector, which no model can tell apart."""
-    groups: dict[bytes, list[str]] = {}
-    for label, row in zip(bank.labels, bank.vectors, strict=True):
-        groups.setdefault(row.tobytes(), []).append(label)
-    return [tuple(group) for group in groups.values() if len(group) > 1]
+    factors = np.random.default_rng(0).integers(1, 2**63, bank.embed_dim, np.uint64)
+    hashes = np.empty(len(bank), np.uint64)  # a sum of products modulo 2^64 finds the few rows that may be equal
+    for start, block in blocks(bank):
+        hashes[start : start + len(block)] = (block.view(np.uint32) * factors).sum(axis=1, dtype=np.uint64)
+    order = np.argsort(hashes, kind="stable")
+    equal = np.zeros(len(bank) + 1, bool)
+    equal[1:-1] = hashes[order[1:]] == hashes[order[:-1]]
+    groups: dict[bytes, list[int]] = {}
+    for place, row in enumerate(np.sort(order[equal[:-1] | equal[1:]])):
+        if place % ROWS == 0:
+            release(bank.vectors)
+        groups.setdefault(bank.vectors[row].tobytes(), []).append(int(row))
+    return [tuple(bank.labels[row] for row in group) for group in groups.values() if len(group) > 1]
+
+
+def norms(bank: Bank) -> Float[np.ndarray, " label"]:
+    """The norm of every vector."""
+    return np.concatenate([np.linalg.norm(block, axis=1) for _, block in blocks(bank)])
+
+
+def blocks(bank: Bank) -> Iterator[tuple[int, np.ndarray]]:
+    """Blocks of rows with the number of their first: a large bank passes through in bounded memory."""
+    for start in range(0, len(bank), ROWS):
+        yield start, bank.vectors[start : start + ROWS]
+        release(bank.vectors)
 
 
 def neighbors(bank: Bank, label: str, k: int, among: Sequence[str] | None = None) -> list[tuple[str, float]]:
@@ -52,6 +74,8 @@ def nearest_seen(bank: Bank) -> tuple[Int[np.ndarray, " unseen"], Float[np.ndarr
     """For each unseen label, the row of its nearest seen label and their cosine similarity."""
     first = len(bank.seen)
     rows, similarities = np.zeros(len(bank) - first, np.int64), np.full(len(bank) - first, -np.inf)
+    if not len(rows):
+        return rows, similarities
     unseen = unit(bank.vectors[first:])
     for start in range(0, first, ROWS):
         similarity = unseen @ unit(bank.vectors[start : min(start + ROWS, first)]).T

@@ -48,12 +48,13 @@ class WordFile:
                 "file, a GloVe file, or one of gensim's or fastText's own files"
             )
 
-    def find(self, wanted: Collection[str]) -> Found:
+    def find(self, wanted: Callable[[], Collection[str]]) -> Found:
         """The rows of the wanted words, in a temporary file; a word that stands twice has its first vector."""
         rows: dict[str, int] = {}
+        names = wanted()
         with tempfile.TemporaryFile() as kept:
             for place, word, numbers in self._records():
-                if word in wanted and word not in rows:
+                if word in names and word not in rows:
                     kept.write(self._vector(place, word, numbers).data)
                     rows[word] = len(rows)
             kept.flush()

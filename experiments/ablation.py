@@ -10,7 +10,8 @@ import numpy as np
 
 from embeddings import Bank, InputError, atomic
 from embeddings.progress import Progress
-from experiments.config import BankConfig, RunConfig, apply_setting, validated
+from experiments.bank import BankConfig
+from experiments.config import RunConfig, apply_setting, validated
 from experiments.run import check_new, evaluate_run, make_decoder, train_run
 from experiments.source import load_bank, open_source
 from zsl.training import make_accelerator

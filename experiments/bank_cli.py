@@ -66,8 +66,7 @@ def build(
     """Makes a bank of label names with any text encoder."""
     from embeddings import InputError
     from embeddings.build import default_cache
-    from experiments.config import BankConfig
-    from experiments.source import make_bank
+    from experiments.bank import BankConfig, make_bank
 
     if prompt and prompts:
         raise InputError("give --prompt or --prompts, not both")
@@ -101,23 +100,17 @@ def _names(labels: str, unseen: Path | None, settings: list[str]) -> tuple[tuple
     """Names, seen ones first, how many are seen, and the tag lists of a dataset."""
     from embeddings import InputError
     from embeddings.texts import read_labels
-    from experiments.config import load_config, recipes
-    from zsl.data import load_data
-    from zsl.data.split import read_split
 
-    if labels in recipes() or labels.endswith(".toml"):
-        if unseen is not None:
-            raise InputError(f"the unseen labels of {labels} are its own; leave out --unseen")
-        data = load_data(load_config(labels, settings).data)
-        return data.names, len(data.seen), data.tag_lists
+    if labels.endswith(".toml") or not Path(labels).is_file():
+        return _names_of_dataset(labels, unseen, settings)
     if settings:
         raise InputError("--set is for a dataset's recipe, not for a file of names")
-    if not Path(labels).is_file():
-        raise InputError(f"no file of label names {labels!r}, and no recipe; recipes: {', '.join(recipes())}")
     seen = read_labels(Path(labels))
     if unseen is None:
         return seen, len(seen), None
     if unseen.suffix == ".json":
+        from zsl.data.split import read_split
+
         seen, last = read_split(unseen, seen)
     else:
         last = read_labels(unseen)
@@ -125,6 +118,21 @@ def _names(labels: str, unseen: Path | None, settings: list[str]) -> tuple[tuple
     if not seen:
         raise InputError(f"every name of {labels} is in {unseen}: no seen label is left")
     return seen + last, len(seen), None
+
+
+def _names_of_dataset(
+    recipe: str, unseen: Path | None, settings: list[str]
+) -> tuple[tuple[str, ...], int, "TagLists | None"]:
+    from embeddings import InputError
+    from experiments.config import load_config, recipes
+    from zsl.data import load_data
+
+    if recipe not in recipes() and not recipe.endswith(".toml"):
+        raise InputError(f"no file of label names {recipe!r}, and no recipe; recipes: {', '.join(recipes())}")
+    if unseen is not None:
+        raise InputError(f"the unseen labels of {recipe} are its own; leave out --unseen")
+    data = load_data(load_config(recipe, settings).data)
+    return data.names, len(data.seen), data.tag_lists
 
 
 def _tell(bank: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from embeddings import Bank, atomic
-from embeddings.similarity import Comparison, duplicates, nearest_seen, unit
+from embeddings.similarity import Comparison, duplicates, nearest_seen, norms, unit
 
 MOST_MAPPED = 5_000  # labels on a map; more are drawn from
 NAMED = 100  # labels with their names on a map
@@ -16,7 +16,7 @@ NAMED = 100  # labels with their names on a map
 
 def summary(bank: Bank) -> dict[str, Any]:
     """What `zsl bank show` tells, as JSON would hold it."""
-    norms = np.linalg.norm(bank.vectors, axis=1)
+    lengths = norms(bank)
     made = bank.provenance
     kinds = Counter(_kind(note) for note in bank.notes)
     _, similarity = nearest_seen(bank)
@@ -33,7 +33,7 @@ def summary(bank: Bank) -> dict[str, Any]:
         "transforms": [transform.name for transform in bank.transforms],
         "seed": made.seed,
         "found_as": dict(kinds.most_common()),
-        "norms": {"least": float(norms.min()), "median": float(np.median(norms)), "most": float(norms.max())},
+        "norms": {"least": float(lengths.min()), "median": float(np.median(lengths)), "most": float(lengths.max())},
         "duplicates": [list(group) for group in duplicates(bank)],
         "nearest_seen_similarity": float(similarity.mean()) if len(similarity) else None,
         "sha256": bank.sha256,
@@ -51,7 +51,7 @@ def _kind(note: str) -> str:
 
 def summary_lines(bank: Bank, told: dict[str, Any]) -> list[str]:
     """The summary as lines of text."""
-    norms = told["norms"]
+    least, median, most = (told["norms"][name] for name in ("least", "median", "most"))
     prompts = told["prompts"]
     lines = [
         f"labels      {told['labels']:,}: {told['seen']:,} seen, {told['unseen']:,} unseen; width {told['width']}",
@@ -61,7 +61,7 @@ def summary_lines(bank: Bank, told: dict[str, Any]) -> list[str]:
         f"transforms  {', '.join(told['transforms']) or 'none'}",
         f"coverage    {told['labels']:,} of {told['labels'] + len(told['skipped']):,} labels: "
         + ", ".join(f"{count:,} {kind}" for kind, count in told["found_as"].items()),
-        f"norms       {norms['least']:.3g} to {norms['most']:.3g}, median {norms['median']:.3g}",
+        f"norms       {least:.3g} to {most:.3g}, median {median:.3g}",
     ]
     if told["skipped"]:
         lines.append(f"skipped     {_listed(told['skipped'])}")

@@ -9,29 +9,13 @@ from typing import Any, Literal
 from pydantic import Field, ValidationError, model_validator
 
 from embeddings import InputError
-from embeddings.oov import DEFAULT_POLICY
+from experiments.bank import BankConfig
 from zsl.backbone import BackboneConfig
 from zsl.config import Config
 from zsl.data import DATASETS, DataConfig, ScenesConfig
 from zsl.training import TrainConfig
 
 RECIPES = Path(__file__).parent / "recipes"
-
-
-class BankConfig(Config):
-    """Word vectors: a saved bank's `file`, or what `embeddings.build_bank` takes.
-
-    `prompts`, `descriptions` and `aliases` may be files; `oov` is the policy for names out of vocabulary.
-    """
-
-    encoder: str = "lexical"
-    prompts: tuple[str, ...] | Path = ("{}",)
-    descriptions: Path | None = None
-    aliases: Path | None = None
-    oov: tuple[str, ...] = DEFAULT_POLICY
-    transforms: tuple[str, ...] = ("l2",)
-    seed: int = Field(0, ge=0)
-    file: Path | None = None
 
 
 class DecoderConfig(Config):

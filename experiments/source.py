@@ -1,9 +1,7 @@
 """What runs on one dataset share: the data, the word vectors, and the backbone's tokens."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,11 +11,10 @@ from torchvision.transforms import v2
 
 from embeddings import Bank, InputError, build_bank
 from embeddings.build import default_cache
-from embeddings.encoders import TagLists
 from embeddings.progress import Progress, silent
 from embeddings.spelling import require
-from embeddings.texts import read_aliases, read_descriptions, read_prompts
-from experiments.config import BankConfig, RunConfig
+from experiments.bank import BankConfig, make_bank
+from experiments.config import RunConfig
 from zsl.backbone import Backbone
 from zsl.data import MultiLabelData, Part, Samples, load_data
 from zsl.evaluation import evaluate, extract_tokens, score, vocabularies
@@ -39,35 +36,6 @@ def load_bank(config: BankConfig, data: MultiLabelData, progress: Progress = sil
     bank = Bank.load(config.file)
     require(data.names, bank.labels, str(config.file))
     return bank
-
-
-def make_bank(
-    config: BankConfig,
-    labels: Sequence[str],
-    num_seen: int,
-    tag_lists: TagLists | None,
-    cache: Path | None,
-    progress: Progress = silent,
-) -> Bank:
-    """A bank of these labels as a config describes it.
-
-    Raises:
-        InputError: unreadable files, names without a vector.
-    """
-    return build_bank(
-        labels,
-        config.encoder,
-        num_seen=num_seen,
-        prompts=read_prompts(config.prompts) if isinstance(config.prompts, Path) else config.prompts,
-        descriptions=None if config.descriptions is None else read_descriptions(config.descriptions),
-        aliases=None if config.aliases is None else read_aliases(config.aliases),
-        oov=config.oov,
-        transforms=config.transforms,
-        seed=config.seed,
-        tag_lists=tag_lists,
-        cache=cache,
-        progress=progress,
-    )
 
 
 @dataclass

@@ -72,7 +72,7 @@ def console_table(title: str, header: list[str], rows: list[list[str]], left: in
     """A rich table; the first `left` columns are names."""
     table = Table(title=title, title_justify="left")
     for index, name in enumerate(header):
-        table.add_column(name, justify="left" if index < left else "right")
+        table.add_column(name, justify="left" if index < left else "right", overflow="fold")
     for row in rows:
         table.add_row(*row, end_section=row is rows[-1])
     return table
@@ -117,11 +117,11 @@ def save_plot(results: Results, path: Path) -> None:
     if has_paper(results.ablation):
         paper = [np.nan if v.paper is None else v.paper for v in variants]
         axes.plot(places, paper, "kD", markersize=5, fillstyle="none", label="paper (NUS-WIDE)")
-    axes.set_xticks(places, [_axis_title(v) for v in variants])
+    axes.set_xticks(places, [_axis_title(v) for v in variants], fontsize=8)
     axes.set_ylabel("mAP of unseen labels [%]")
     axes.set_title(results.ablation.caption, fontsize=10, loc="left")
     axes.margins(y=0.12)
-    axes.legend(fontsize=8, loc="upper left")
+    figure.legend(fontsize=8, loc="outside lower center", ncols=4, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=150)

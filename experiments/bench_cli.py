@@ -1,0 +1,74 @@
+"""`zsl bench`: speed and memory against peers, in one run."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from experiments.console import ConsoleProgress, clear_errors, make_console
+
+if TYPE_CHECKING:
+    from experiments.bench import Figures
+
+app = typer.Typer(help="Speed and memory against peers, measured in one run.")
+Out = Annotated[Path | None, typer.Option(help="A JSON file for the figures.")]
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    context: typer.Context,
+    list_: Annotated[bool, typer.Option("--list", help="Print what there is.")] = False,
+) -> None:
+    """Speed and memory against peers, measured in one run."""
+    if context.invoked_subcommand is None and not list_:
+        typer.echo(context.get_help())
+    elif list_:
+        for command in app.registered_commands:
+            assert command.callback is not None
+            typer.echo(f"{command.name}  {(command.callback.__doc__ or '').splitlines()[0]}")
+
+
+@app.command("encoding")
+@clear_errors
+def encoding(
+    encoder: Annotated[str, typer.Option(help="sentence-transformers:MODEL_OR_FOLDER")],
+    labels: Annotated[int, typer.Option(min=1, help="Label names to encode.")] = 100_000,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each side runs, in turn.")] = 3,
+    out: Out = None,
+) -> None:
+    """Encoding label names, against the sentence-transformers model called directly."""
+    from experiments.bench import bench_encoding
+
+    console = make_console()
+    with ConsoleProgress(console) as progress:
+        figures = bench_encoding(encoder, labels, rounds, progress)
+    _show(figures, out)
+
+
+@app.command("bank-memory")
+@clear_errors
+def bank_memory(
+    labels: Annotated[int, typer.Option(min=1, help="Labels of the bank.")] = 1_000_000,
+    width: Annotated[int, typer.Option(min=1, help="Size of a vector.")] = 300,
+    out: Out = None,
+) -> None:
+    """Peak memory of building a large bank from vector files, against gensim."""
+    from experiments.bench import bench_bank_memory
+
+    console = make_console()
+    with ConsoleProgress(console) as progress:
+        figures = bench_bank_memory(labels, width, progress)
+    _show(figures, out)
+
+
+def _show(figures: "Figures", out: Path | None) -> None:
+    import json
+
+    from embeddings import atomic
+    from experiments.tables import console_table
+
+    console = make_console()
+    console.print(console_table(figures.title, figures.header, figures.rows))
+    typer.echo("; ".join(f"{name} {value}" for name, value in figures.record["machine"].items()))
+    if out is not None:
+        atomic.write_text(out, json.dumps(figures.record, indent=1) + "\n")
