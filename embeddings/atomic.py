@@ -14,7 +14,10 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
     A crash or an exception leaves the old file, or none.
     """
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error  # not the temporary name
     try:
         with os.fdopen(descriptor, "w+b") as file:
             yield file

@@ -1,6 +1,6 @@
 """A bank: label names with their vectors, and where the vectors come from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import InitVar, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,9 +11,9 @@ from jaxtyping import Float
 from embeddings import bank_file
 from embeddings.bank_file import Head, Provenance
 from embeddings.errors import InputError
-from embeddings.mapping import release
+from embeddings.mapping import blocks
 from embeddings.spelling import require
-from embeddings.transforms import ROWS, Transform
+from embeddings.transforms import Transform
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,8 +58,8 @@ class Bank:
             twice = next(label for row, label in enumerate(self.labels) if self._rows[label] != row)
             raise InputError(f"label {twice!r} stands twice in the bank; remove one")
         if not verified:
-            for start in range(0, len(vectors), ROWS):
-                check_rows(vectors[start : start + ROWS], self.labels[start : start + ROWS], "label")
+            for _ in checked(blocks(vectors), self.labels, "label"):
+                pass
 
     @cached_property
     def _rows(self) -> dict[str, int]:
@@ -106,19 +106,14 @@ class Bank:
         """
         return self.vectors[self.rows(labels)]
 
-    def _blocks(self) -> Iterator[np.ndarray]:
-        for start in range(0, len(self), ROWS):
-            yield self.vectors[start : start + ROWS]
-            release(self.vectors)
-
     @cached_property
     def sha256(self) -> str:
         """Hash of everything in the bank."""
-        return bank_file.digest(self.head, self.embed_dim, self._blocks())
+        return bank_file.digest(self.head, self.embed_dim, blocks(self.vectors))
 
     def save(self, path: str | Path) -> None:
         """Writes one safetensors file, atomically; the same bank gives the same bytes."""
-        self.__dict__["sha256"] = bank_file.write(Path(path), self.head, self.embed_dim, self._blocks())
+        self.__dict__["sha256"] = bank_file.write(Path(path), self.head, self.embed_dim, blocks(self.vectors))
 
     @classmethod
     def load(cls, path: str | Path, writable: bool = True) -> "Bank":
@@ -136,12 +131,16 @@ class Bank:
         return bank
 
 
-def check_rows(vectors: np.ndarray, names: Sequence[str], place: str) -> None:
-    """Every row is finite and not all zeros.
+def checked(parts: Iterable[np.ndarray], names: Sequence[str], place: str) -> Iterator[np.ndarray]:
+    """Passes blocks of rows on; every row is finite and not all zeros.
 
     Raises:
         InputError: a row that is not, with its name.
     """
-    for fault, bad in (("non-finite", ~np.isfinite(vectors).all(1)), ("zero", ~vectors.any(1))):
-        if bad.any():
-            raise InputError(f"{place} {names[int(np.argmax(bad))]!r} has a {fault} vector")
+    done = 0
+    for part in parts:
+        for fault, bad in (("non-finite", ~np.isfinite(part).all(1)), ("zero", ~part.any(1))):
+            if bad.any():
+                raise InputError(f"{place} {names[done + int(np.argmax(bad))]!r} has a {fault} vector")
+        done += len(part)
+        yield part

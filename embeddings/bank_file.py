@@ -30,13 +30,15 @@ class Provenance:
     """How vectors were made: enough to make them again, and to give new labels the same treatment.
 
     `encoder` is the spec and `revision` identifies its weights (hashes); `prompts` are the templates that turned names
-    into text, `oov` the policy for names out of vocabulary, `seed` that of encoders that draw numbers. `skipped` lists
-    labels that were asked for and left out.
+    into text, `descriptions` the hash of the texts that stood in for them, "" where none did; `oov` the policy for
+    names out of vocabulary, `seed` that of encoders that draw numbers. `skipped` lists labels that were asked for and
+    left out.
     """
 
     encoder: str = "given"
     revision: str = ""
     prompts: tuple[str, ...] = ("{}",)
+    descriptions: str = ""
     oov: tuple[str, ...] = ()
     seed: int = 0
     skipped: tuple[str, ...] = ()
@@ -134,9 +136,10 @@ def read(path: Path, mode: Literal["r", "c"]) -> tuple[Head, np.ndarray, str]:
         begin, header = _header(path)
         sha256 = header["__metadata__"]["sha256"]
         made = json.loads(header["__metadata__"]["bank"])
-        intact = made["format"] == FORMAT and _hash_of(path, begin, sha256) == sha256
-        if not intact:
+        if _hash_of(path, begin, sha256) != sha256:
             raise InputError(f"{path} is damaged: its content does not match its sha256; build it again")
+        if made["format"] != FORMAT:
+            raise InputError(f"{path} is a bank of another version ({made['format']}); build it again")
         del header["__metadata__"]
         tensors = {name: _mapped(path, len(begin), entry, mode) for name, entry in header.items()}
         labels = tuple(json.loads(tensors["labels"].tobytes()))
@@ -153,7 +156,7 @@ def read(path: Path, mode: Literal["r", "c"]) -> tuple[Head, np.ndarray, str]:
         head = Head(labels, provenance, tuple(notes), made["num_seen"], tuple(transforms))
     except InputError:
         raise
-    except (struct.error, KeyError, IndexError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (struct.error, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise InputError(f"{path} is not an intact bank file ({error}); build it again") from error
     return head, tensors["vectors"], sha256
 

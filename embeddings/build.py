@@ -1,30 +1,31 @@
 """Banks from label names: encoded once, kept in a cache, pooled, transformed."""
 
-import hashlib
 import json
 import os
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from hashlib import sha256
 from importlib.metadata import version
-from itertools import chain
+from itertools import chain, compress
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
+from threadpoolctl import threadpool_limits
 
 from embeddings import bank_file
-from embeddings.bank import Bank, check_rows
+from embeddings.bank import Bank, checked
 from embeddings.bank_file import Head, Provenance
-from embeddings.encoders import ENCODERS, Encoder, Request, TagLists, open_encoder, split_spec
+from embeddings.encoders import ENCODERS, Encoder, Request, TagLists, by_order, open_encoder, split_spec
 from embeddings.errors import InputError
-from embeddings.mapping import release
+from embeddings.mapping import IN_MEMORY, ROWS, blocks, collected, release
 from embeddings.oov import DEFAULT_POLICY, check_policy
 from embeddings.progress import Progress, silent
 from embeddings.texts import Aliases, Descriptions, Texts, texts_of
-from embeddings.transforms import ROWS, fit_transforms, transformed
+from embeddings.transforms import fit_transforms, transformed
 
-IN_MEMORY = 1 << 26  # bytes; the vectors of a larger bank stay in their file, memory-mapped and read-only
 LIBRARIES = ("gensim", "numpy", "sentence-transformers", "torch", "transformers")
 
 
@@ -72,54 +73,41 @@ def build_bank(
     """
     labels = tuple(labels)
     _check_labels(labels)
-    prompts = (prompts,) if isinstance(prompts, str) else tuple(prompts)
     check_policy(oov)
+    prompts = (prompts,) if isinstance(prompts, str) else tuple(prompts)
     texts = texts_of(labels, prompts, descriptions, aliases)
-    request = Request(texts.distinct, tuple(oov), seed, tag_lists)
     parts = split_spec(encoder)
-    plain = prompts == ("{}",) and descriptions is None and not aliases
-    for part in parts:
-        if _by_order(part) and not plain:
+    for part in filter(by_order, parts):
+        if prompts != ("{}",) or descriptions is not None or aliases:
             raise InputError(f"encoder {part} goes by the labels' order, so it takes no prompts, aliases, descriptions")
+    request = Request(texts.distinct, tuple(oov), seed, tag_lists)
     encoded = [_encoded(part, request, cache, progress) for part in parts]
     kept, vectors = _pooled(texts, encoded)
-    chosen = np.flatnonzero(kept)
-    seen = len(labels) if num_seen is None else num_seen
+    notes = _notes(texts, parts, encoded)
+    num_seen = int(kept[: len(labels) if num_seen is None else num_seen].sum())
+    if not num_seen:
+        raise InputError("no seen label is left in the bank; the policy for names out of vocabulary skipped them all")
+    skipped = tuple(label for label, keep in zip(labels, kept, strict=True) if not keep)
+    if skipped:
+        labels, notes = (tuple(compress(names, kept)) for names in (labels, notes))
     made = Provenance(
         encoder,
         " + ".join(bank.provenance.revision for bank in encoded),
         prompts,
+        _hash_of_descriptions(descriptions, skipped + labels),
         tuple(oov),
         seed,
-        tuple(label for label, keep in zip(labels, kept, strict=True) if not keep),
+        skipped,
     )
-    notes = _notes(texts, encoded)
-    kept_labels = labels if kept.all() else tuple(labels[row] for row in chosen)
-    kept_notes = notes if kept.all() else tuple(notes[row] for row in chosen)
-    kept_seen = int(kept[:seen].sum())
-    if not kept_seen:
-        raise InputError("no seen label is left in the bank; the policy for names out of vocabulary skipped them all")
-    fitted = fit_transforms(transforms, vectors[:kept_seen], [bank.embed_dim for bank in encoded])
-    verified = vectors is encoded[0].vectors and not fitted
-    if fitted:
-        vectors = _collected(transformed(vectors, fitted), len(vectors))
-    elif vectors.nbytes <= IN_MEMORY:
+    # one thread: how many there are changes the last bits
+    with threadpool_limits(1):
+        fitted = fit_transforms(transforms, vectors[:num_seen], [bank.embed_dim for bank in encoded])
+        if fitted:
+            after = f"after {', '.join(transforms)}, label"
+            vectors = collected(checked(transformed(vectors, fitted), labels, after), len(vectors))
+    if vectors.nbytes <= IN_MEMORY and not vectors.flags.writeable:
         vectors = np.array(vectors)
-    return Bank(kept_labels, vectors, made, kept_notes, kept_seen, fitted, verified=verified)
-
-
-def _by_order(part: str) -> bool:
-    return part.startswith("matrix:") and "labels=" not in part
-
-
-def _check_labels(labels: Sequence[str]) -> None:
-    if not labels:
-        raise InputError("there is no label to encode")
-    if len(set(labels)) < len(labels):
-        twice = next(label for label, count in Counter(labels).items() if count > 1)
-        raise InputError(f"label {twice!r} stands twice among the labels; remove one")
-    if not all(map(str.strip, labels)):
-        raise InputError("one of the labels is empty; remove it")
+    return Bank(labels, vectors, made, notes, num_seen, fitted, verified=True)
 
 
 def extend_bank(
@@ -135,15 +123,18 @@ def extend_bank(
     """The bank with new unseen labels, encoded as its own were and put through its transforms as they were fitted.
 
     Raises:
-        InputError: as `build_bank`; labels that are there already; an encoder that is not the one of the bank.
+        InputError: as `build_bank`; labels that are there already; an encoder that is not the one of the bank;
+            descriptions where the bank has none, or none where it has.
     """
     made = bank.provenance
-    if any(_by_order(part) for part in split_spec(made.encoder)):
-        raise InputError(f"a bank of {made.encoder} goes by the order of its labels, so it cannot be extended")
     known = set(bank.labels)
     twice = [label for label in labels if label in known]
     if twice:
         raise InputError(f"label {twice[0]!r} is in the bank already; remove it from the new ones")
+    if any(map(by_order, split_spec(made.encoder))):
+        raise InputError(f"a bank of {made.encoder} goes by the order of its labels, so it cannot be extended")
+    if (descriptions is None) != (not made.descriptions):
+        raise InputError(f"the bank's labels have {'no ' if not made.descriptions else ''}descriptions; do as it did")
     new = build_bank(
         labels,
         made.encoder,
@@ -161,36 +152,62 @@ def extend_bank(
             f"encoder {made.encoder} is now {new.provenance.revision!r}, but the bank was made with {made.revision!r}; "
             "restore it, or build the whole bank again"
         )
-    vectors = np.concatenate([bank.vectors, _collected(transformed(new.vectors, bank.transforms), len(new))])
-    provenance = Provenance(**{**vars(made), "skipped": made.skipped + new.provenance.skipped})
-    return Bank(bank.labels + new.labels, vectors, provenance, bank.notes + new.notes, bank.num_seen, bank.transforms)
+    with threadpool_limits(1):
+        treated = checked(transformed(new.vectors, bank.transforms), new.labels, "label")
+        vectors = collected(chain(blocks(bank.vectors), treated), len(bank) + len(new))
+    added = new.provenance
+    hashes = sha256(f"{made.descriptions} {added.descriptions}".encode()).hexdigest() if made.descriptions else ""
+    provenance = replace(made, descriptions=hashes, skipped=made.skipped + added.skipped)
+    labels, notes = bank.labels + new.labels, bank.notes + new.notes
+    return Bank(labels, vectors, provenance, notes, bank.num_seen, bank.transforms, verified=True)
+
+
+def _check_labels(labels: Sequence[str]) -> None:
+    if not labels:
+        raise InputError("there is no label to encode")
+    if len(set(labels)) < len(labels):
+        twice = next(label for label, count in Counter(labels).items() if count > 1)
+        raise InputError(f"label {twice!r} stands twice among the labels; remove one")
+    if not all(map(str.strip, labels)):
+        raise InputError("one of the labels is empty; remove it")
+
+
+def _hash_of_descriptions(descriptions: Descriptions | None, labels: Sequence[str]) -> str:
+    if descriptions is None:
+        return ""
+    used = {label: list(descriptions[label]) for label in labels if label in descriptions}
+    return sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
 
 
 def _encoded(part: str, request: Request, cache: Path | None, progress: Progress) -> Bank:
     """The vectors of the request's texts under one encoder, as a bank whose labels are the texts."""
-    family = part.partition(":")[0]
-    encoder = open_encoder(part, request)
+    name = part.partition(":")[0]
+    family, encoder = ENCODERS[name], open_encoder(part, request)
     revision = encoder.revision()
-    if cache is None or not ENCODERS[family].cached:
+    if cache is None or not family.cached:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "texts.safetensors"
             _encode_to(path, part, encoder, revision, request, progress)
             return Bank.load(path, writable=False)  # the mapping outlives the file's name
-    asked = [family, revision, request.oov, request.seed, request.texts]
-    used = [bank_file.FORMAT, *(f"{name} {version(name)}" for name in LIBRARIES)]
-    path = cache / f"{hashlib.sha256(json.dumps([asked, used]).encode()).hexdigest()}.safetensors"
+    used = [bank_file.FORMAT, family.version, *(f"{library} {version(library)}" for library in LIBRARIES)]
+    key = sha256(json.dumps([name, revision, family.depends_on(request), used]).encode()).hexdigest()
+    path = cache / f"{key}.safetensors"
+    lock = FileLock(f"{path}.lock")
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with FileLock(f"{path}.lock"):  # a second process waits for the first one's vectors
-            if path.is_file():
-                try:
-                    return Bank.load(path, writable=False)
-                except InputError:
-                    path.unlink()  # damaged: it is made again
-            _encode_to(path, part, encoder, revision, request, progress)
-            return Bank.load(path, writable=False)
+        lock.acquire()  # a second process waits for the first one's vectors
     except OSError as error:
         raise InputError(f"cache folder {cache} cannot be written ({error}); set ZSL_CACHE to another one") from error
+    try:
+        if path.is_file():
+            try:
+                return Bank.load(path, writable=False)
+            except InputError:
+                path.unlink()  # damaged: it is made again
+        _encode_to(path, part, encoder, revision, request, progress)
+        return Bank.load(path, writable=False)
+    finally:
+        lock.release()
 
 
 def _encode_to(path: Path, part: str, encoder: Encoder, revision: str, request: Request, progress: Progress) -> None:
@@ -204,19 +221,18 @@ def _encode_to(path: Path, part: str, encoder: Encoder, revision: str, request: 
         raise InputError(f"encoder {part} has a vector for none of the labels, and the policy skips them all")
     family = part.partition(":")[0]
 
-    def checked() -> Iterator[np.ndarray]:
+    def told(parts: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         done = 0
-        for block in encoding.blocks:
-            check_rows(block, texts[done : done + len(block)], f"encoder {part}:")
+        progress(f"encode with {family}", 0, len(texts))
+        for block in parts:
             done += len(block)
             progress(f"encode with {family}", done, len(texts))
             yield block
 
-    progress(f"encode with {family}", 0, len(texts))
-    blocks = checked()
-    first = next(blocks)
+    parts = told(checked(encoding.blocks, texts, f"encoder {part}:"))
+    first = next(parts)
     head = Head(texts, Provenance(family, revision, skipped=skipped), notes, len(texts), ())
-    bank_file.write(path, head, first.shape[1], chain([first], blocks))
+    bank_file.write(path, head, first.shape[1], chain([first], parts))
 
 
 def _pooled(texts: Texts, encoded: Sequence[Bank]) -> tuple[np.ndarray, np.ndarray]:
@@ -229,13 +245,13 @@ def _pooled(texts: Texts, encoded: Sequence[Bank]) -> tuple[np.ndarray, np.ndarr
     starts = np.cumsum(texts.counts) - texts.counts
     kept = np.logical_and.reduceat(np.all(present, axis=0)[texts.rows], starts)
     alone = len(encoded) == 1 and len(texts.rows) == len(texts.distinct) == len(texts.counts)
-    if alone and kept.all():
+    if alone and kept.all() and not texts.averaged:
         return kept, encoded[0].vectors
     places = np.cumsum(present, axis=1) - 1  # of each distinct text among an encoder's vectors
     labels = np.flatnonzero(kept)
     most = int(texts.counts.max())
 
-    def blocks() -> Iterator[np.ndarray]:
+    def parts() -> Iterator[np.ndarray]:
         step = max(1, ROWS // most)
         for start in range(0, len(labels), step):
             chosen = labels[start : start + step]
@@ -243,31 +259,22 @@ def _pooled(texts: Texts, encoded: Sequence[Bank]) -> tuple[np.ndarray, np.ndarr
             begins = np.cumsum(counts) - counts
             flat = texts.rows[np.repeat(starts[chosen] - begins, counts) + np.arange(counts.sum())]
             sides = [bank.vectors[place[flat]] for bank, place in zip(encoded, places, strict=True)]
-            if most > 1:
+            if texts.averaged:
                 unit = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in sides]
                 sides = [np.add.reduceat(side, begins) / counts[:, None] for side in unit]
             yield np.concatenate(sides, axis=1)
             for bank in encoded:
                 release(bank.vectors)
 
-    return kept, _collected(blocks(), len(labels))
+    names = [texts.distinct[texts.rows[starts[label]]] for label in labels]
+    return kept, collected(checked(parts(), names, "the mean of the texts of"), len(labels))
 
 
-def _collected(blocks: Iterator[np.ndarray], rows: int) -> np.ndarray:
-    first = next(blocks)
-    vectors = np.empty((rows, first.shape[1]), np.float32)
-    done = 0
-    for block in chain([first], blocks):
-        vectors[done : done + len(block)] = block
-        done += len(block)
-    return vectors
-
-
-def _notes(texts: Texts, encoded: Sequence[Bank]) -> tuple[str, ...]:
+def _notes(texts: Texts, specs: Sequence[str], encoded: Sequence[Bank]) -> tuple[str, ...]:
     """What was done for each label, over its texts and encoders."""
     of_text = []
-    for bank in encoded:
-        prefix = f"{bank.provenance.encoder}: " if len(encoded) > 1 else ""
+    for spec, bank in zip(specs, encoded, strict=True):
+        prefix = f"{spec}: " if len(encoded) > 1 else ""
         pairs = zip(bank.labels, bank.notes, strict=True)
         of_text.append({text: f"{prefix}{note}" for text, note in pairs if note})
     if not any(of_text) and not any(texts.notes):

@@ -21,6 +21,7 @@ from embeddings.texts import read_labels
 from embeddings.word_files import WordFile
 
 MAX_WIDTH = 65_536
+MATRIX_OPTIONS = ("labels", "key", "layout")
 BLOCK = 8_192
 
 TagLists = Callable[[], Iterable[list[str]]]
@@ -64,15 +65,22 @@ class Encoder(ABC):
 class Family:
     """One line of the registry.
 
-    `open(argument, request)` makes the encoder, the argument being what follows the colon; `cached` families cost
-    enough to keep what they return.
+    `open(argument, request)` makes the encoder, the argument being what follows the colon. `version` is that of this
+    toolkit's part in the vectors: it rises when a family's vectors change. Those of `cached` families are kept.
     """
 
     open: Callable[[str, Request], Encoder]
     source: str
     width: str
     licence: str
+    version: int = 1
     cached: bool = True
+
+    by_policy: bool = True
+
+    def depends_on(self, request: Request) -> list[object]:
+        """What of a request decides the vectors: the policy and the seed where the family is a table of words."""
+        return [request.texts, request.oov, request.seed] if self.by_policy else [request.texts]
 
 
 @dataclass(frozen=True)
@@ -183,7 +191,7 @@ def _corpus(argument: str, request: Request, family: str) -> Encoder:
 
 
 def _matrix(argument: str, request: Request) -> Encoder:
-    name, options = _options(argument, ("labels", "key", "layout"))
+    name, options = _options(argument, MATRIX_OPTIONS)
     path = Path(name)
     table = matrix.read_matrix(path, options.get("key"))
     labels = read_labels(Path(options["labels"])) if "labels" in options else request.texts
@@ -193,15 +201,19 @@ def _matrix(argument: str, request: Request) -> Encoder:
 
 
 def _options(argument: str, known: Iterable[str]) -> tuple[str, dict[str, str]]:
-    """A name and the `,key=value` that follow it."""
-    name, options = argument, {}
-    while found := re.fullmatch(r"(.*?),?(\w+)=([^,=]*)", name):
-        name = found[1]
-        options[found[2]] = found[3]
-    for key in options:
-        if key not in known:
-            raise InputError(f"unknown option {key!r} in {argument!r}; known: {', '.join(known)}")
+    """A name and the `,key=value` that follow it; a value ends where the next known key begins."""
+    name, *given = re.split(rf"(?:^|,)(?=(?:{'|'.join(known)})=)", argument)
+    pairs = [option.partition("=")[::2] for option in given]
+    options = dict(pairs)
+    if len(options) < len(pairs):
+        raise InputError(f"{argument!r} gives an option twice; give each once")
     return name, options
+
+
+def by_order(part: str) -> bool:
+    """Whether an encoder gives vectors to labels by their order alone."""
+    family, _, argument = part.partition(":")
+    return family == "matrix" and "labels" not in _options(argument, MATRIX_OPTIONS)[1]
 
 
 def _hash_of_files(paths: Iterable[Path]) -> str:
@@ -213,10 +225,12 @@ def _hash_of_files(paths: Iterable[Path]) -> str:
 
 
 ENCODERS: dict[str, Family] = {
-    "lexical": Family(_lexical, "hashed words and letter n-grams", "512, or lexical:WIDTH", "this project's", False),
-    "random": Family(_random, "seeded normal vectors", "512, or random:WIDTH", "this project's", False),
+    "lexical": Family(
+        _lexical, "hashed words and letter n-grams", "512, or lexical:WIDTH", "this project's", cached=False
+    ),
+    "random": Family(_random, "seeded normal vectors", "512, or random:WIDTH", "this project's", cached=False),
     "sentence-transformers": Family(
-        _sentence_transformers, "a model's folder or hub name", "the model's", "the model's"
+        _sentence_transformers, "a model's folder or hub name", "the model's", "the model's", by_policy=False
     ),
     "gensim": Family(
         _gensim, "word2vec, GloVe, fastText or gensim file, or downloader name", "the file's", "the file's"
@@ -238,7 +252,7 @@ ENCODERS: dict[str, Family] = {
         ".npy, .safetensors or .pth, in the labels' order or with labels=FILE",
         "the file's",
         "the file's",
-        False,
+        cached=False,
     ),
 }
 

@@ -2,26 +2,29 @@
 
 import logging
 import pickle
+import re
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from embeddings.errors import InputError
-from embeddings.oov import Found
+from embeddings.oov import Found, WordTable
 from embeddings.texts import read_lines
 
 FASTTEXT_MAGIC = b"\xba\x16\x4f\x2f"
 
 
-@dataclass(frozen=True, eq=False)
-class KeyedTable:
-    """A `WordTable` over gensim's KeyedVectors."""
+class KeyedTable(WordTable):
+    """A word table over gensim's KeyedVectors."""
 
-    keyed: Any
-    place: str
+    def __init__(self, keyed: Any, place: str):
+        super().__init__(place)
+        self.keyed = keyed
+        # a fastText model may have been trained without n-grams
+        self.has_subwords = getattr(keyed, "bucket", 0) > 0 and getattr(keyed, "max_n", 0) > 0
 
     def find(self, wanted: Callable[[], Collection[str]]) -> Found:
         """Every word of the table: its matrix is not copied."""
@@ -31,16 +34,16 @@ class KeyedTable:
         """Every word."""
         return self.keyed.key_to_index
 
-    def from_subwords(self, text: str) -> np.ndarray | None:
-        """gensim's own sum over character n-grams; None for a table without them."""
-        return self.keyed.get_vector(text) if hasattr(self.keyed, "vectors_ngrams") else None
+    def from_subwords(self, text: str) -> np.ndarray:
+        """gensim's own sum over character n-grams."""
+        return self.keyed.get_vector(text)
 
 
 class _Inert:
     """Stands for every class and function of a pickle: it is made with any arguments and keeps its state."""
 
-    def __init__(self, *_: object, **__: object):
-        pass
+    def __init__(self, *arguments: Any, **_: object):
+        self.arguments = arguments
 
     def __call__(self, *_: object, **__: object) -> "_Inert":
         return _Inert()
@@ -50,26 +53,54 @@ class _Inert:
             self.__dict__.update(state)
 
 
+class _Type(_Inert):
+    """A pickled dtype: its code is the first argument, and the first letter of its state's second the byte order."""
+
+    order = "="
+
+    def __setstate__(self, state: Any) -> None:
+        _, self.order, subarray, names, fields, *_ = state
+        if subarray or names or fields:
+            raise ValueError("an array of compound type")
+
+    def numbers(self) -> np.dtype:
+        """The type of plain numbers that it stands for."""
+        code = self.arguments[0]
+        if not isinstance(code, str) or not re.fullmatch("[fiu][1248]", code) or self.order not in ("<", ">", "=", "|"):
+            raise ValueError(f"an array of type {code!r}")
+        return np.dtype(self.order + code)
+
+
+class _Array(_Inert):
+    """A pickled array. numpy's own `__setstate__` would follow pointers that a file can make up."""
+
+    def __setstate__(self, state: Any) -> None:
+        _, self.shape, self.type, self.columns, self.content = state
+
+    def numbers(self) -> np.ndarray:
+        """The array, of plain numbers."""
+        array = np.frombuffer(bytes(self.content), self.type.numbers())
+        return array.reshape(self.shape, order="F" if self.columns else "C")
+
+
 def _new_dict(*_: object) -> dict[Any, Any]:
     return {}
 
 
-_PLAIN = {("collections", "OrderedDict"): _new_dict, ("collections", "defaultdict"): _new_dict}
-_ARRAYS = {
-    (module, name)
-    for module in ("numpy", "numpy._core.multiarray", "numpy._core.numeric")
-    for name in ("ndarray", "dtype", "_reconstruct", "_frombuffer")
+_STANDS_FOR = {
+    "collections.OrderedDict": _new_dict,
+    "collections.defaultdict": _new_dict,
+    "numpy.dtype": _Type,
+    "numpy._core.multiarray._reconstruct": _Array,
+    "numpy.core.multiarray._reconstruct": _Array,  # before numpy 2
 }
 
 
-class _ArraysOnly(pickle.Unpickler):
-    """Reads numbers, text, lists, dicts and numpy arrays; nothing else that a pickle names is looked up or called."""
+class _NumbersOnly(pickle.Unpickler):
+    """Reads numbers, text, lists, dicts and arrays of numbers; nothing that a pickle names is looked up or called."""
 
     def find_class(self, module: str, name: str) -> Any:
-        module = module.replace("numpy.core", "numpy._core")  # its name before numpy 2
-        if (module, name) in _ARRAYS:
-            return super().find_class(module, name)
-        return _PLAIN.get((module, name), _Inert)
+        return _STANDS_FOR.get(f"{module}.{name}", _Inert)
 
 
 def load_saved(path: Path) -> Any:
@@ -83,24 +114,29 @@ def load_saved(path: Path) -> Any:
     """
     try:
         with path.open("rb") as file:
-            saved = _ArraysOnly(file).load()
+            saved = _NumbersOnly(file).load()
         state = _state(saved, path)
+        words, rows = state.get("key_to_index"), state.get("vectors_vocab", state.get("vectors"))
+        if not isinstance(words, dict) or rows is None:
+            raise InputError(
+                f"{path} holds no word vectors of gensim 4; load it in gensim and save its KeyedVectors (.wv.save)"
+            )
+        if rows.ndim != 2 or rows.dtype.kind != "f" or not all(isinstance(word, str) for word in words):
+            raise ValueError("its words or vectors are none")
+        if not all(type(row) is int and 0 <= row < len(rows) for row in words.values()):
+            raise ValueError("a word whose vector is not there")
+        return _fasttext(state) if "vectors_vocab" in state else _keyed(words, rows)
     except InputError:
         raise
     except Exception as error:  # an unpickler meets damage in many ways
         raise InputError(f"{path} is a damaged gensim file ({error}); save it again") from error
-    if not isinstance(state.get("key_to_index"), dict) or "vector_size" not in state:
-        raise InputError(
-            f"{path} holds no word vectors of gensim 4; load it in gensim and save its KeyedVectors (.wv.save)"
-        )
-    if "vectors_ngrams" in state:
-        return _fasttext(state)
+
+
+def _keyed(words: dict[str, int], vectors: np.ndarray) -> Any:
     from gensim.models import KeyedVectors
 
-    keyed = KeyedVectors(state["vector_size"])
-    keyed.key_to_index, keyed.vectors = state["key_to_index"], state["vectors"]
-    if keyed.vectors.shape != (len(keyed.key_to_index), keyed.vector_size):
-        raise InputError(f"{path}: {len(keyed.key_to_index)} words for vectors of shape {keyed.vectors.shape}")
+    keyed = KeyedVectors(vectors.shape[1])
+    keyed.key_to_index, keyed.vectors = words, vectors
     return keyed
 
 
@@ -109,7 +145,9 @@ def _state(saved: Any, path: Path) -> dict[str, Any]:
     state = dict(vars(saved))
     if isinstance(state.get("wv"), _Inert):
         return _state(state["wv"], Path(f"{path}.wv"))
-    for name in state.get("__numpys", []):
+    for name in _NEEDED_ARRAYS & state.keys():
+        state[name] = state[name].numbers()
+    for name in _NEEDED_ARRAYS & set(state.get("__numpys", [])):
         beside = Path(f"{path}.{name}.npy")
         if not beside.is_file():
             raise InputError(f"no file {beside}, where gensim put the vectors of {path.name}; keep the files together")
@@ -120,10 +158,13 @@ def _state(saved: Any, path: Path) -> dict[str, Any]:
     return state
 
 
+_NEEDED_ARRAYS = {"vectors", "vectors_vocab", "vectors_ngrams"}
+
+
 def _fasttext(state: dict[str, Any]) -> Any:
     from gensim.models.fasttext import FastTextKeyedVectors
 
-    keyed = FastTextKeyedVectors(state["vector_size"], state["min_n"], state["max_n"], state["bucket"])
+    keyed = FastTextKeyedVectors(state["vectors_vocab"].shape[1], state["min_n"], state["max_n"], state["bucket"])
     for name in ("key_to_index", "index_to_key", "vectors_vocab", "vectors_ngrams"):
         setattr(keyed, name, state[name])
     keyed.recalc_char_ngram_buckets()  # as gensim does after loading: neither is in the file
@@ -165,7 +206,8 @@ def downloaded(name: str) -> Path:
         ) from error
 
 
-TRAINING = {"width": 100, "epochs": 20, "window": 1_000, "min_count": 1}
+# buckets are of fastText's n-grams; its own 2 million are for a language, not for a few thousand tags
+TRAINING = {"width": 100, "epochs": 20, "window": 1_000, "min_count": 1, "bucket": 50_000}
 
 
 def train_vectors(family: str, tag_lists: Iterable[list[str]], options: dict[str, int], seed: int) -> Any:
@@ -188,6 +230,10 @@ def train_vectors(family: str, tag_lists: Iterable[list[str]], options: dict[str
     if not any(len(sentence) > 1 for sentence in sentences):
         raise InputError("encoder corpus: no list holds two words, so there is nothing to learn from")
     chosen = TRAINING | options
+    buckets = {"bucket": chosen["bucket"]} if family == "fasttext" else {}
+    kept = Counter(word for sentence in sentences for word in sentence)
+    if not any(count >= chosen["min_count"] for count in kept.values()):
+        raise InputError(f"encoder corpus: no word stands {chosen['min_count']} times in the lists; lower min_count")
     trained = {"word2vec": Word2Vec, "fasttext": FastText}[family](
         sentences,
         vector_size=chosen["width"],
@@ -197,7 +243,8 @@ def train_vectors(family: str, tag_lists: Iterable[list[str]], options: dict[str
         sg=1,
         sample=0,  # frequent tags are not stop words
         workers=1,
-        seed=seed + 1,
+        seed=(seed + 1) % 2**32,
+        **buckets,
     )
     return trained.wv
 

@@ -1,15 +1,47 @@
-"""Memory-mapped arrays."""
+"""Arrays that may be memory-mapped: rows pass through in blocks, and need not stay in memory."""
 
 import mmap
+import tempfile
+from collections.abc import Iterator
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
+ROWS = 16_384  # of a block
+IN_MEMORY = 1 << 26  # bytes; larger results go to a temporary file
+
+
+def blocks(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Blocks of rows; a read-only mapped array lets go of each when the next is asked for."""
+    for start in range(0, len(array), ROWS):
+        yield array[start : start + ROWS]
+        release(array)
+
 
 def release(array: np.ndarray) -> None:
-    """Lets the pages of a read-only memory-mapped array go: they need not stay in memory once they are read."""
+    """Lets the pages of an array that is mapped read-only go; changes to others must not be lost."""
     base: Any = array
-    while base is not None and not isinstance(base, mmap.mmap):
-        base = getattr(base, "base", None)
-    if base is not None and not array.flags.writeable and hasattr(mmap, "MADV_DONTNEED"):
-        base.madvise(mmap.MADV_DONTNEED)
+    while isinstance(base, np.ndarray) and not isinstance(base.base, mmap.mmap):
+        base = base.base
+    if isinstance(base, np.memmap) and base.mode == "r" and hasattr(mmap, "MADV_DONTNEED"):
+        mapped: Any = base.base
+        mapped.madvise(mmap.MADV_DONTNEED)
+
+
+def collected(parts: Iterator[np.ndarray], rows: int) -> np.ndarray:
+    """The blocks as one float32 array: in memory, or, if that would be large, mapped from a temporary file."""
+    first = next(parts)
+    shape = (rows, first.shape[1])
+    if rows * first.shape[1] * 4 > IN_MEMORY:
+        with tempfile.TemporaryFile() as file:
+            for part in chain([first], parts):
+                file.write(np.ascontiguousarray(part, np.float32).data)
+            file.flush()
+            return np.memmap(file, np.float32, "r", shape=shape)
+    array = np.empty(shape, np.float32)
+    done = 0
+    for part in chain([first], parts):
+        array[done : done + len(part)] = part
+        done += len(part)
+    return array

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from embeddings.errors import InputError
-from embeddings.oov import Found
+from embeddings.oov import Found, WordTable
 
 
 def read_matrix(path: Path, key: str | None = None) -> np.ndarray:
@@ -43,7 +43,10 @@ def read_matrix(path: Path, key: str | None = None) -> np.ndarray:
 
 
 def _numpy(path: Path) -> dict[str, np.ndarray]:
-    return {"": np.load(path, mmap_mode="r", allow_pickle=False)}
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(array, np.ndarray):
+        raise TypeError("an archive of arrays")
+    return {"": array}
 
 
 def _safetensors(path: Path) -> dict[str, np.ndarray]:
@@ -99,11 +102,12 @@ def rows_by_label(matrix: np.ndarray, labels: int, layout: str | None, place: st
     return matrix if chosen[0] == "rows" else matrix.T
 
 
-class MatrixTable:
-    """A `WordTable` over a matrix and the labels of its rows."""
+class MatrixTable(WordTable):
+    """A word table over a matrix and the labels of its rows."""
 
     def __init__(self, vectors: np.ndarray, labels: Sequence[str], place: str):
-        self.place, self.vectors = place, vectors
+        super().__init__(place)
+        self.vectors = vectors
         self.rows = {label: row for row, label in enumerate(labels)}
 
     def find(self, wanted: Callable[[], Collection[str]]) -> Found:
@@ -113,7 +117,3 @@ class MatrixTable:
     def words(self) -> Collection[str]:
         """Every label."""
         return self.rows
-
-    def from_subwords(self, text: str) -> None:
-        """A matrix has no subwords."""
-        return None

@@ -12,9 +12,10 @@ happens to a name that none of them finds.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from functools import partial
 
 import numpy as np
 
@@ -37,22 +38,25 @@ class Found:
     vectors: np.ndarray
 
 
-@runtime_checkable
-class WordTable(Protocol):
+class WordTable(ABC):
     """Some words have a vector."""
 
-    @property
-    def place(self) -> str:
-        """For errors."""
+    has_subwords = False  # whether any text has one, made of its character n-grams
 
+    def __init__(self, place: str):
+        self.place = place
+
+    @abstractmethod
     def find(self, wanted: Callable[[], Collection[str]]) -> Found:
         """The words that `wanted()` names and that are there, and maybe others."""
 
+    @abstractmethod
     def words(self) -> Collection[str]:
         """All words, to look for near spellings."""
 
-    def from_subwords(self, text: str) -> np.ndarray | None:
-        """A vector made of the text's character n-grams, or None where the table has none."""
+    def from_subwords(self, text: str) -> np.ndarray:
+        """A vector made of the text's character n-grams, where `has_subwords`."""
+        raise NotImplementedError
 
 
 def check_policy(policy: Sequence[str]) -> None:
@@ -70,14 +74,15 @@ def check_policy(policy: Sequence[str]) -> None:
 
 def singulars(word: str) -> tuple[str, ...]:
     """Spellings that an English plural's singular may have; the table says which of them is a word."""
-    for ending, others in _ENDINGS.items():
-        if word.lower().endswith(ending) and len(word) > len(ending) + 1:
-            stem = word[: -len(ending)]
-            return tuple(stem + other for other in others)
+    for endings, stem_letters in ((_IRREGULAR, 0), (_REGULAR, 2)):
+        for ending, others in endings.items():
+            if word.lower().endswith(ending) and len(word) >= len(ending) + stem_letters:
+                stem = word[: -len(ending)]
+                return tuple(stem + other for other in others)
     return ()
 
 
-_ENDINGS = {
+_IRREGULAR = {
     "children": ("child",),
     "people": ("person",),
     "feet": ("foot",),
@@ -85,6 +90,8 @@ _ENDINGS = {
     "geese": ("goose",),
     "mice": ("mouse",),
     "men": ("man",),
+}
+_REGULAR = {
     "ies": ("y", "ie"),
     "ves": ("f", "fe", "ve"),
     "oes": ("o", "oe"),
@@ -130,7 +137,7 @@ class Plan:
     rows: np.ndarray
     notes: list[str]
     means: dict[int, list[int]] = field(default_factory=dict)
-    made: dict[int, np.ndarray] = field(default_factory=dict)
+    made: dict[int, Callable[[], np.ndarray]] = field(default_factory=dict)
     skipped: list[int] = field(default_factory=list)
 
 
@@ -179,20 +186,23 @@ def _resolve(plan: Plan, row: int, text: str, found: Found, table: WordTable, po
                 plan.notes[row] = f"mean of {', '.join(map(repr, keys))}"
                 return True
         elif way == "subwords":
-            made = table.from_subwords(text)
-            if made is None:
+            if not table.has_subwords:
                 raise InputError(f"{table.place} has no subwords; take the policy subwords out or give a fastText file")
-            plan.made[row] = made
+            plan.made[row] = partial(table.from_subwords, text)
             plan.notes[row] = "from subwords"
             return True
         elif way == "random":
-            plan.made[row] = random_vectors([text], found.vectors.shape[1], seed)[0]
+            plan.made[row] = partial(_random, text, found.vectors.shape[1], seed)
             plan.notes[row] = "random vector"
             return True
         elif way == "skip":
             plan.skipped.append(row)
             return True
     return False
+
+
+def _random(text: str, width: int, seed: int) -> np.ndarray:
+    return random_vectors([text], width, seed)[0]
 
 
 def _key(word: str, found: Found, ways: Sequence[str]) -> str | None:
@@ -210,6 +220,6 @@ def gather(plan: Plan, found: Found) -> Iterator[np.ndarray]:
         for place in np.flatnonzero(rows < 0):
             text = int(texts[place])
             mean = plan.means.get(text)
-            block[place] = plan.made[text] if mean is None else found.vectors[mean].mean(axis=0, dtype=np.float64)
+            block[place] = plan.made[text]() if mean is None else found.vectors[mean].mean(axis=0, dtype=np.float64)
         yield block
         release(found.vectors)

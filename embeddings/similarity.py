@@ -1,6 +1,6 @@
 """What a bank says about its labels: cosine neighbours, duplicates, and how two banks agree."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +8,11 @@ from jaxtyping import Float, Int
 
 from embeddings.bank import Bank
 from embeddings.errors import InputError
-from embeddings.mapping import release
-from embeddings.transforms import ROWS
+from embeddings.mapping import ROWS, blocks, release
 
 MOST_RANKED = 2_000  # labels whose similarities are ranked against each other; more are drawn from
 NEIGHBOURS = 10
+SQUARE = 4_096  # labels of either side whose similarities are in memory at once
 
 
 def unit(vectors: Float[np.ndarray, "label embed"]) -> Float[np.ndarray, "label embed"]:
@@ -23,9 +23,9 @@ def unit(vectors: Float[np.ndarray, "label embed"]) -> Float[np.ndarray, "label 
 def duplicates(bank: Bank) -> list[tuple[str, ...]]:
     """Groups of labels that have one vector, which no model can tell apart."""
     factors = np.random.default_rng(0).integers(1, 2**63, bank.embed_dim, np.uint64)
-    hashes = np.empty(len(bank), np.uint64)  # a sum of products modulo 2^64 finds the few rows that may be equal
-    for start, block in blocks(bank):
-        hashes[start : start + len(block)] = (block.view(np.uint32) * factors).sum(axis=1, dtype=np.uint64)
+    # a sum of products modulo 2^64 finds the few rows that may be equal
+    sums = [(block.view(np.uint32) * factors).sum(axis=1, dtype=np.uint64) for block in blocks(bank.vectors)]
+    hashes = np.concatenate(sums)
     order = np.argsort(hashes, kind="stable")
     equal = np.zeros(len(bank) + 1, bool)
     equal[1:-1] = hashes[order[1:]] == hashes[order[:-1]]
@@ -39,14 +39,7 @@ def duplicates(bank: Bank) -> list[tuple[str, ...]]:
 
 def norms(bank: Bank) -> Float[np.ndarray, " label"]:
     """The norm of every vector."""
-    return np.concatenate([np.linalg.norm(block, axis=1) for _, block in blocks(bank)])
-
-
-def blocks(bank: Bank) -> Iterator[tuple[int, np.ndarray]]:
-    """Blocks of rows with the number of their first: a large bank passes through in bounded memory."""
-    for start in range(0, len(bank), ROWS):
-        yield start, bank.vectors[start : start + ROWS]
-        release(bank.vectors)
+    return np.concatenate([np.linalg.norm(block, axis=1) for block in blocks(bank.vectors)])
 
 
 def neighbors(bank: Bank, label: str, k: int, among: Sequence[str] | None = None) -> list[tuple[str, float]]:
@@ -64,8 +57,8 @@ def neighbors(bank: Bank, label: str, k: int, among: Sequence[str] | None = None
     rows = np.arange(len(bank)) if among is None else np.array(bank.rows(among), np.int64)
     rows = rows[rows != row]
     target = unit(bank.vectors[[row]])[0]
-    blocks = [unit(bank.vectors[rows[start : start + ROWS]]) @ target for start in range(0, len(rows), ROWS)]
-    similarity = np.concatenate([np.zeros(0, np.float32), *blocks])
+    parts = [unit(bank.vectors[rows[start : start + ROWS]]) @ target for start in range(0, len(rows), ROWS)]
+    similarity = np.concatenate([np.zeros(0, np.float32), *parts])
     best = np.argsort(-similarity, kind="stable")[:k]
     return [(bank.labels[rows[place]], float(similarity[place])) for place in best]
 
@@ -74,15 +67,15 @@ def nearest_seen(bank: Bank) -> tuple[Int[np.ndarray, " unseen"], Float[np.ndarr
     """For each unseen label, the row of its nearest seen label and their cosine similarity."""
     first = len(bank.seen)
     rows, similarities = np.zeros(len(bank) - first, np.int64), np.full(len(bank) - first, -np.inf)
-    if not len(rows):
-        return rows, similarities
-    unseen = unit(bank.vectors[first:])
-    for start in range(0, first, ROWS):
-        similarity = unseen @ unit(bank.vectors[start : min(start + ROWS, first)]).T
-        best = similarity.argmax(axis=1)
-        value = similarity[np.arange(len(best)), best]
-        nearer = value > similarities
-        rows[nearer], similarities[nearer] = start + best[nearer], value[nearer]
+    for begin in range(0, len(rows), SQUARE):
+        part = slice(begin, begin + SQUARE)
+        unseen = unit(bank.vectors[first:][part])
+        for start in range(0, first, SQUARE):
+            similarity = unseen @ unit(bank.vectors[start : min(start + SQUARE, first)]).T
+            best = similarity.argmax(axis=1)
+            value = similarity[np.arange(len(best)), best]
+            nearer = value > similarities[part]
+            rows[part][nearer], similarities[part][nearer] = start + best[nearer], value[nearer]
     return rows, similarities
 
 
@@ -93,7 +86,8 @@ class Comparison:
     Args:
         labels: how many both have, `ranked` how many of them took part in the rankings.
         rank_agreement: mean over labels of Spearman's correlation of the label's similarities to the others.
-        neighbour_overlap: mean share of a label's 10 nearest that both banks name.
+        neighbours: how many of a label's nearest are compared: 10, or fewer in a small bank.
+        neighbour_overlap: mean share of them that both banks name.
         cka: linear centred kernel alignment (Kornblith et al. 2019), over all common labels.
         nearest_seen: each bank's mean similarity of unseen labels to their nearest seen one; None without unseen ones.
         same_nearest: share of unseen labels whose nearest seen label is the same in both.
@@ -102,6 +96,7 @@ class Comparison:
     labels: int
     ranked: int
     rank_agreement: float
+    neighbours: int
     neighbour_overlap: float
     cka: float
     nearest_seen: tuple[float, float] | None
@@ -123,6 +118,7 @@ def compare(a: Bank, b: Bank) -> Comparison:
     if len(common) > MOST_RANKED:
         chosen = np.sort(np.random.default_rng(0).choice(len(common), MOST_RANKED, replace=False))
     first, second = (_similarities(vectors[chosen]) for vectors in pair)
+    neighbours = max(1, min(NEIGHBOURS, (len(chosen) - 1) // 2))
     num_seen = len(set(a.seen) & known)
     seen_means, same = None, None
     if 0 < num_seen < len(common):
@@ -133,7 +129,8 @@ def compare(a: Bank, b: Bank) -> Comparison:
         len(common),
         len(chosen),
         _spearman(first, second),
-        _overlap(first, second, min(NEIGHBOURS, len(chosen) - 1)),
+        neighbours,
+        _overlap(first, second, neighbours),
         _cka(*pair),
         seen_means,
         same,

@@ -111,22 +111,27 @@ def _pairs(path: Path, what: str) -> list[tuple[str, str, str]]:
         table = json.loads(path.read_text("utf-8-sig"))
         rows: list[tuple[str, list[str]]] = []
         for label, texts in table.items():
-            rows.append((label, [texts] if isinstance(texts, str) else list(texts)))
-            if not all(isinstance(text, str) for text in rows[-1][1]):
+            given = [texts] if isinstance(texts, str) else texts
+            if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
                 raise TypeError(f"label {label!r} has a text that is none")
-    except (ValueError, TypeError, AttributeError) as error:
+            rows.append((label, given))
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(f'{path} is not JSON {{"label": "text"}} or {{"label": ["text", ...]}} ({error})') from error
     return [(f"{path}: ", label, text.strip()) for label, texts in rows for text in texts or [""]]
 
 
 @dataclass(frozen=True)
 class Texts:
-    """What is encoded for labels: `distinct` texts, and for each label `counts` rows of them, one after another."""
+    """What is encoded for labels: `distinct` texts, and for each label `counts` rows of them, one after another.
+
+    `averaged`: vectors are scaled to norm 1 and averaged over a label's texts, also where a label has one.
+    """
 
     distinct: tuple[str, ...]
     rows: np.ndarray
     counts: np.ndarray
     notes: tuple[str, ...]
+    averaged: bool
 
 
 def texts_of(
@@ -135,12 +140,14 @@ def texts_of(
     """Each label's texts: its descriptions if there are any given, else its name or alias in every template.
 
     Raises:
-        InputError: a label without a description where descriptions are given.
+        InputError: a label without a description where descriptions are given, prompts besides them, text that is none.
     """
     for prompt in prompts:
         check_prompt(prompt)
     if not prompts:
         raise InputError("give at least one prompt template; '{}' is the name alone")
+    if descriptions is not None and tuple(prompts) != ("{}",):
+        raise InputError("descriptions are encoded as they are: give prompts or descriptions, not both")
     aliases = aliases or {}
     notes = [f"alias {aliases[label]!r}" if label in aliases else "" for label in labels]
     names = [aliases.get(label, label) for label in labels]
@@ -151,13 +158,16 @@ def texts_of(
         flat, given = [], []
         for row, (label, name) in enumerate(zip(labels, names, strict=True)):
             own = descriptions.get(name if name in descriptions else label)
-            if own is None:
+            if not own:
                 near = nearest(label, descriptions)
                 raise InputError(f"no description of label {label!r}" + (f"; the nearest is {near!r}" if near else ""))
             flat += own
             given.append(len(own))
-            notes[row] = "; ".join(filter(None, (notes[row], f"{len(own)} description(s)")))
+            notes[row] = "; ".join(filter(None, (notes[row], f"{len(own)} description(s): {own[0]!r}")))
         counts = np.array(given)
     rows: dict[str, int] = {}
     order = np.fromiter((rows.setdefault(text, len(rows)) for text in flat), np.int64, len(flat))
-    return Texts(tuple(rows), order, counts, tuple(notes))
+    for text in rows:
+        if not text.isascii() and text.encode(errors="replace").decode() != text:
+            raise InputError(f"{text!r} holds letters that are no Unicode text; correct it")
+    return Texts(tuple(rows), order, counts, tuple(notes), descriptions is not None or len(prompts) > 1)

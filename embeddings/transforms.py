@@ -7,8 +7,8 @@ import numpy as np
 from jaxtyping import Float
 
 from embeddings.errors import InputError
+from embeddings.mapping import blocks
 
-ROWS = 16_384  # of a block: vectors of any number of labels pass through in bounded memory
 SMALLEST_VARIANCE = 1e-6  # of the largest; directions below it are rounding, which whitening would blow up
 
 Vectors = Float[np.ndarray, "label embed"]
@@ -45,10 +45,11 @@ class _Moments:
     covariance: np.ndarray
 
 
-def _moments(blocks: Iterator[np.ndarray]) -> _Moments:
+def _moments(parts: Iterator[np.ndarray]) -> _Moments:
     count, total, products = 0, np.zeros(0), np.zeros((0, 0))
     shift: np.ndarray | None = None
-    for block in blocks:
+    for rows in parts:
+        block = np.asarray(rows, np.float64)
         if shift is None:  # sums about a point near the mean do not cancel
             shift = block.mean(axis=0)
             total, products = np.zeros_like(shift), np.zeros((len(shift), len(shift)))
@@ -70,30 +71,30 @@ def _components(moments: _Moments) -> tuple[np.ndarray, np.ndarray]:
     return variances, directions * np.sign(peaks)
 
 
-def _l2(argument: str, blocks: Iterator[np.ndarray], widths: Sequence[int]) -> dict[str, np.ndarray]:
+def _l2(argument: str, seen: Iterator[np.ndarray], widths: Sequence[int]) -> dict[str, np.ndarray]:
     """Every vector to norm 1; the parts of a concatenation to equal norms, so that none outweighs another."""
     return {"widths": np.array(widths, np.int64)}
 
 
-def _center(argument: str, blocks: Iterator[np.ndarray], widths: Sequence[int]) -> dict[str, np.ndarray]:
+def _center(argument: str, seen: Iterator[np.ndarray], widths: Sequence[int]) -> dict[str, np.ndarray]:
     """The mean of the seen labels becomes the origin."""
-    return {"mean": _moments(blocks).mean}
+    return {"mean": _moments(seen).mean}
 
 
-def _whiten(argument: str, blocks: Iterator[np.ndarray], widths: Sequence[int]) -> dict[str, np.ndarray]:
+def _whiten(argument: str, seen: Iterator[np.ndarray], widths: Sequence[int]) -> dict[str, np.ndarray]:
     """PCA whitening: uncorrelated dimensions of variance 1 over the seen labels, as many as those span."""
-    moments = _moments(blocks)
+    moments = _moments(seen)
     variances, directions = _components(moments)
     if not len(variances):
         raise InputError("transform whiten: the seen labels' vectors do not vary")
     return {"mean": moments.mean, "matrix": directions / np.sqrt(variances)}
 
 
-def _pca(argument: str, blocks: Iterator[np.ndarray], widths: Sequence[int]) -> dict[str, np.ndarray]:
+def _pca(argument: str, seen: Iterator[np.ndarray], widths: Sequence[int]) -> dict[str, np.ndarray]:
     """The directions in which the seen labels vary most."""
     if not (argument.isdecimal() and int(argument) > 0):
         raise InputError(f"transform pca:{argument} - write pca:WIDTH")
-    moments = _moments(blocks)
+    moments = _moments(seen)
     variances, directions = _components(moments)
     if int(argument) > len(variances):
         raise InputError(f"transform pca:{argument}: the seen labels' vectors span {len(variances)} dimensions alone")
@@ -128,8 +129,7 @@ def fit_transforms(names: Sequence[str], seen: Vectors, widths: Sequence[int]) -
 
 def transformed(vectors: Vectors, transforms: Sequence[Transform]) -> Iterator[np.ndarray]:
     """Blocks of rows after all the transforms."""
-    for start in range(0, len(vectors), ROWS):
-        block = vectors[start : start + ROWS]
+    for block in blocks(vectors):
         for transform in transforms:
             block = transform(block)
         yield block

@@ -4,6 +4,7 @@ One pass keeps the rows that are asked for and checks the rest, so that a thousa
 words need little memory, and a fault is told with its line.
 """
 
+import codecs
 import gzip
 import tempfile
 import zlib
@@ -15,37 +16,42 @@ from typing import cast
 import numpy as np
 
 from embeddings.errors import InputError
-from embeddings.oov import Found
+from embeddings.oov import Found, WordTable
 
 LONGEST_LINE = 1 << 22
+SNIFFED = 1 << 12
+CONTROL = set(range(9)) | set(range(14, 32))  # bytes that no text holds, and that vectors in binary are full of
 READ = 1 << 20
 
 Record = tuple[str, str, bytes]  # place, word, numbers
 
 
-class WordFile:
-    """A `WordTable` over a file.
+class WordFile(WordTable):
+    """A word table over a file.
 
     Raises:
         InputError: not such a file.
     """
 
     def __init__(self, path: Path):
-        self.path, self.place = path, str(path)
+        super().__init__(str(path))
+        self.path = path
         with self._open() as file:
-            first = self._read(lambda: file.readline(LONGEST_LINE))
-            second = self._read(lambda: file.readline(LONGEST_LINE))
+            first = self._read(lambda: file.readline(LONGEST_LINE)).removeprefix(codecs.BOM_UTF8)
+            begin = self._read(lambda: file.read(SNIFFED))
         fields = first.split()
         self.count: int | None = None
+        self.binary = False
         if len(fields) == 2 and all(field.isdigit() for field in fields):
             self.count, self.width = int(fields[0]), int(fields[1])
-            self.binary = not _is_text(second, self.width)
+            self.binary = bool(set(begin) & CONTROL)
         else:
-            self.width, self.binary = len(fields) - 1, False
-        if self.width < 1 or (self.count is None and not _is_text(first, self.width)):
+            self.width = _numbers_at_end(fields[1:]) if b"\t" not in first else 0
+        if self.width < 1:
+            tabs = "; its fields stand between tabs: write spaces" if b"\t" in first else ""
             raise InputError(
-                f"{path}:1: neither a header 'COUNT WIDTH' nor a word with its numbers; give a word2vec text or binary "
-                "file, a GloVe file, or one of gensim's or fastText's own files"
+                f"{path}:1: neither a header 'COUNT WIDTH' nor a word with its numbers{tabs}; give a word2vec text or "
+                "binary file or a GloVe file, plain or gzip, or one of gensim's or fastText's own files, not zipped"
             )
 
     def find(self, wanted: Callable[[], Collection[str]]) -> Found:
@@ -66,10 +72,6 @@ class WordFile:
         """Every word, in order."""
         return [word for _, word, _ in self._records()]
 
-    def from_subwords(self, text: str) -> None:
-        """These files have no subwords."""
-        return None
-
     def _open(self) -> BufferedIOBase:
         with self.path.open("rb") as file:
             zipped = file.read(2) == b"\x1f\x8b"
@@ -89,14 +91,18 @@ class WordFile:
         number = count = 0
         while line := self._read(lambda: file.readline(LONGEST_LINE)):
             number += 1
-            line = line.rstrip()
+            line = line.rstrip() if number > 1 else line.rstrip().removeprefix(codecs.BOM_UTF8)
             if not line or (number == 1 and self.count is not None):
                 continue
             place = f"{self.path}:{number}"
             found = line.count(b" ")
-            if found < self.width:
-                raise InputError(f"{place}: {found} numbers instead of {self.width}; the file is truncated or damaged")
-            # a word may hold spaces itself
+            if found < self.width or (found > self.width and self.count is not None):
+                says = "the header says" if self.count is not None else "line 1 has"
+                raise InputError(
+                    f"{place}: {found} numbers, but {says} {self.width}; the file is truncated or damaged, or its "
+                    "header wrong"
+                )
+            # in GloVe's files, which have no header, a word may hold spaces itself
             end = line.index(b" ") if found == self.width else len(line.rsplit(b" ", self.width)[0])
             yield place, self._word(line[:end], place), line[end + 1 :]
             count += 1
@@ -144,8 +150,13 @@ class WordFile:
         return vector
 
 
-def _is_text(line: bytes, width: int) -> bool:
-    try:
-        return len([float(number) for number in line.split()[-width:]]) == width < len(line.split())
-    except ValueError:
-        return False
+def _numbers_at_end(fields: list[bytes]) -> int:
+    """How many fields at the end of a line are numbers."""
+    count = 0
+    for field in reversed(fields):
+        try:
+            float(field)
+        except ValueError:
+            break
+        count += 1
+    return count

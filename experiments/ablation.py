@@ -12,7 +12,8 @@ from embeddings import Bank, InputError, atomic
 from embeddings.progress import Progress
 from experiments.bank import BankConfig
 from experiments.config import RunConfig, apply_setting, validated
-from experiments.run import check_new, evaluate_run, make_decoder, train_run
+from experiments.files import check_new
+from experiments.run import evaluate_run, make_decoder, train_run
 from experiments.source import load_bank, open_source
 from zsl.training import make_accelerator
 
@@ -32,7 +33,7 @@ class Variant:
     @property
     def shown(self) -> dict[str, str]:
         """The axes as tables show them: file names without their folders."""
-        return {axis: re.sub(r"[^+:,=]*/", "", value) for axis, value in self.axes.items()}
+        return {axis: re.sub(r"[^+:,=]*/(?=[^+/])", "", value) for axis, value in self.axes.items()}
 
     @property
     def title(self) -> str:

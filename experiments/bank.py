@@ -5,8 +5,8 @@ from pathlib import Path
 
 from pydantic import Field
 
-from embeddings import Bank, build_bank
-from embeddings.encoders import TagLists
+from embeddings import Bank, InputError, build_bank
+from embeddings.encoders import TagLists, by_order, split_spec
 from embeddings.oov import DEFAULT_POLICY
 from embeddings.progress import Progress, silent
 from embeddings.texts import read_aliases, read_descriptions, read_prompts
@@ -27,6 +27,16 @@ class BankConfig(Config):
     transforms: tuple[str, ...] = ("l2",)
     seed: int = Field(0, ge=0)
     file: Path | None = None
+
+
+def check_order(encoder: str) -> None:
+    """The encoder goes by names: the order of a dataset's labels, or of seen before unseen, is not that of a matrix.
+
+    Raises:
+        InputError: a matrix without the names of its rows.
+    """
+    for part in filter(by_order, split_spec(encoder)):
+        raise InputError(f"encoder {part}: whose row is whose? Name the rows' labels, {part},labels=NAMES.txt")
 
 
 def make_bank(

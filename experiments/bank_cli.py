@@ -18,6 +18,7 @@ DescriptionsFile = Annotated[
     Path | None, typer.Option(help="Texts to encode in a label's stead: label<TAB>text lines, or JSON.")
 ]
 AliasesFile = Annotated[Path | None, typer.Option(help="Names to use for labels': label<TAB>alias lines, or JSON.")]
+Cache = Annotated[bool, typer.Option(help="Keep encoded texts in $ZSL_CACHE [default: ~/.cache/zsl].")]
 
 
 @app.command()
@@ -58,7 +59,7 @@ def build(
         list[str] | None, typer.Option(help="l2, center, whiten or pca:WIDTH, fitted on seen labels; in order.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of encoders that draw numbers.")] = 0,
-    cache: Annotated[bool, typer.Option(help="Keep encoded texts in $ZSL_CACHE [default: ~/.cache/zsl].")] = True,
+    cache: Cache = True,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="data.KEY=VALUE", help="For a dataset's recipe.")
     ] = None,
@@ -66,12 +67,15 @@ def build(
     """Makes a bank of label names with any text encoder."""
     from embeddings import InputError
     from embeddings.build import default_cache
-    from experiments.bank import BankConfig, make_bank
+    from experiments.bank import BankConfig, check_order, make_bank
+    from experiments.files import check_new_file
 
     if prompt and prompts:
         raise InputError("give --prompt or --prompts, not both")
-    _check_new_file(out)
+    check_new_file(out)
     names, num_seen, tag_lists = _names(labels, unseen, settings or [])
+    if unseen is not None or tag_lists is not None:
+        check_order(encoder)
     config = BankConfig(
         encoder=encoder,
         prompts=prompts or tuple(prompt or ("{}",)),
@@ -82,18 +86,12 @@ def build(
         seed=seed,
     )
     console = make_console()
+    for option, path in (("--aliases", aliases), ("--descriptions", descriptions)):
+        _tell_unused(names, option, path)
     with ConsoleProgress(console) as progress:
         bank = make_bank(config, names, num_seen, tag_lists, default_cache() if cache else None, progress)
     bank.save(out)
     _tell(bank)
-
-
-def _check_new_file(path: Path) -> None:
-    from embeddings import InputError
-
-    if path.exists() or not path.absolute().parent.is_dir():
-        reason = "exists" if path.exists() else "lies in no folder that is there"
-        raise InputError(f"output file {path} {reason}; choose another --out")
 
 
 def _names(labels: str, unseen: Path | None, settings: list[str]) -> tuple[tuple[str, ...], int, "TagLists | None"]:
@@ -111,10 +109,10 @@ def _names(labels: str, unseen: Path | None, settings: list[str]) -> tuple[tuple
     if unseen.suffix == ".json":
         from zsl.data.split import read_split
 
-        seen, last = read_split(unseen, seen)
+        _, last = read_split(unseen, seen)
     else:
         last = read_labels(unseen)
-        seen = tuple(name for name in seen if name not in set(last))
+    seen = tuple(name for name in seen if name not in set(last))
     if not seen:
         raise InputError(f"every name of {labels} is in {unseen}: no seen label is left")
     return seen + last, len(seen), None
@@ -135,6 +133,21 @@ def _names_of_dataset(
     return data.names, len(data.seen), data.tag_lists
 
 
+def _tell_unused(names: tuple[str, ...], option: str, path: Path | None) -> None:
+    """Entries of a file that are for no label: one file may serve many banks, but it may also be a slip."""
+    if path is None:
+        return
+    from embeddings.spelling import nearest
+    from embeddings.texts import read_aliases, read_descriptions
+
+    given = read_aliases(path) if option == "--aliases" else read_descriptions(path)
+    unused = [label for label in given if label not in set(names)]
+    near = nearest(unused[0], names) if unused else None
+    if unused:
+        hint = f"; the nearest label is {near!r}" if near else ""
+        typer.echo(f"note: {option} has {len(unused)} entries for no label, such as {unused[0]!r}{hint}", err=True)
+
+
 def _tell(bank: Any) -> None:
     from experiments.bank_tables import summary, summary_lines
 
@@ -150,20 +163,22 @@ def extend(
     out: Out,
     descriptions: DescriptionsFile = None,
     aliases: AliasesFile = None,
+    cache: Cache = True,
 ) -> None:
     """Adds unseen labels to a bank, encoded and transformed as its own were."""
     from embeddings import Bank, extend_bank
     from embeddings.build import default_cache
     from embeddings.texts import read_aliases, read_descriptions, read_labels
+    from experiments.files import check_new_file
 
-    _check_new_file(out)
+    check_new_file(out)
     with ConsoleProgress(make_console()) as progress:
         longer = extend_bank(
             Bank.load(bank),
             read_labels(labels),
             descriptions=None if descriptions is None else read_descriptions(descriptions),
             aliases=None if aliases is None else read_aliases(aliases),
-            cache=default_cache(),
+            cache=default_cache() if cache else None,
             progress=progress,
         )
     longer.save(out)

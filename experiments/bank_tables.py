@@ -1,6 +1,7 @@
 """What `zsl bank` prints and draws."""
 
 import io
+import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 from embeddings import Bank, atomic
 from embeddings.similarity import Comparison, duplicates, nearest_seen, norms, unit
 
+MOST_UNSEEN = 10_000  # labels whose nearest seen ones a summary looks for
 MOST_MAPPED = 5_000  # labels on a map; more are drawn from
 NAMED = 100  # labels with their names on a map
 
@@ -19,7 +21,7 @@ def summary(bank: Bank) -> dict[str, Any]:
     lengths = norms(bank)
     made = bank.provenance
     kinds = Counter(_kind(note) for note in bank.notes)
-    _, similarity = nearest_seen(bank)
+    few = 0 < len(bank.unseen) <= MOST_UNSEEN
     return {
         "labels": len(bank),
         "seen": len(bank.seen),
@@ -35,7 +37,7 @@ def summary(bank: Bank) -> dict[str, Any]:
         "found_as": dict(kinds.most_common()),
         "norms": {"least": float(lengths.min()), "median": float(np.median(lengths)), "most": float(lengths.max())},
         "duplicates": [list(group) for group in duplicates(bank)],
-        "nearest_seen_similarity": float(similarity.mean()) if len(similarity) else None,
+        "nearest_seen_similarity": float(nearest_seen(bank)[1].mean()) if few else None,
         "sha256": bank.sha256,
     }
 
@@ -81,7 +83,11 @@ def comparison_rows(result: Comparison) -> list[list[str]]:
     rows = [
         ["labels in common", f"{result.labels:,}", "" if result.ranked == result.labels else f"{result.ranked} ranked"],
         ["rank agreement", f"{result.rank_agreement:.3f}", "1: same order of neighbours; 0: unrelated"],
-        ["10-neighbour overlap", f"{result.neighbour_overlap:.3f}", "share of nearest labels that both name"],
+        [
+            f"{result.neighbours}-neighbour overlap",
+            f"{result.neighbour_overlap:.3f}",
+            "share of nearest labels that both name",
+        ],
         ["linear CKA", f"{result.cka:.3f}", "1: same geometry up to rotation and scale"],
     ]
     if result.nearest_seen is not None and result.same_nearest is not None:
@@ -101,7 +107,13 @@ def save_map(bank: Bank, path: Path) -> None:
         drawn = np.random.default_rng(0).choice(len(bank.seen), MOST_MAPPED - len(unseen), replace=False)
         rows = np.concatenate([np.sort(drawn), unseen])
     perplexity = min(30.0, (len(rows) - 1) / 3)
-    model = TSNE(2, perplexity=max(perplexity, 0.5), metric="cosine", init="pca", random_state=0)
+    model = TSNE(
+        2,
+        perplexity=max(perplexity, 0.5),
+        metric="cosine",
+        init="pca" if bank.embed_dim > 1 else "random",
+        random_state=0,
+    )
     places = model.fit_transform(unit(bank.vectors[rows])) if len(rows) > 2 else np.eye(2)[: len(rows)]
     figure, axes = _figure((9, 8))
     for title, chosen, size, colour in (
@@ -112,10 +124,22 @@ def save_map(bank: Bank, path: Path) -> None:
             axes.scatter(*places[chosen].T, s=size, color=colour, label=f"{title} ({chosen.sum():,})", alpha=0.7, lw=0)
     named = np.flatnonzero(rows >= len(bank.seen)) if len(bank.unseen) else np.arange(len(rows))
     for place in named[:NAMED]:
-        axes.annotate(bank.labels[rows[place]], places[place], fontsize=6, xytext=(2, 2), textcoords="offset points")
+        axes.annotate(
+            bank.labels[rows[place]],
+            places[place],
+            fontsize=6,
+            xytext=(2, 2),
+            textcoords="offset points",
+            parse_math=False,
+        )
     axes.set_xticks([])
     axes.set_yticks([])
-    axes.set_title(f"{len(rows):,} labels under {_short(bank)}, t-SNE of cosine distances", fontsize=10, loc="left")
+    axes.set_title(
+        f"{len(rows):,} labels under {_short(bank)}, t-SNE of cosine distances",
+        fontsize=10,
+        loc="left",
+        parse_math=False,
+    )
     axes.legend(fontsize=8)
     _save(figure, path)
 
@@ -128,7 +152,7 @@ def save_nearest_seen(bank: Bank, path: Path) -> None:
     axes.axvline(similarity.mean(), color="black", linestyle=":", lw=1, label=f"mean {similarity.mean():.2f}")
     axes.set_xlabel("cosine similarity to the nearest seen label")
     axes.set_ylabel("unseen labels")
-    axes.set_title(f"{len(similarity):,} unseen labels under {_short(bank)}", fontsize=10, loc="left")
+    axes.set_title(f"{len(similarity):,} unseen labels under {_short(bank)}", fontsize=10, loc="left", parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8)
     _save(figure, path)
@@ -150,5 +174,7 @@ def _figure(size: tuple[float, float]) -> tuple[Any, Any]:
 
 def _save(figure: Any, path: Path) -> None:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # letters that the font lacks are drawn as boxes
+        figure.savefig(buffer, format="png", dpi=150)
     atomic.write_bytes(path, buffer.getvalue())

@@ -39,6 +39,7 @@ def encoding(
     """Encoding label names, against the sentence-transformers model called directly."""
     from experiments.bench import bench_encoding
 
+    _check(out)
     console = make_console()
     with ConsoleProgress(console) as progress:
         figures = bench_encoding(encoder, labels, rounds, progress)
@@ -55,10 +56,18 @@ def bank_memory(
     """Peak memory of building a large bank from vector files, against gensim."""
     from experiments.bench import bench_bank_memory
 
+    _check(out)
     console = make_console()
     with ConsoleProgress(console) as progress:
         figures = bench_bank_memory(labels, width, progress)
     _show(figures, out)
+
+
+def _check(out: Path | None) -> None:
+    from experiments.files import check_new_file
+
+    if out is not None:
+        check_new_file(out)
 
 
 def _show(figures: "Figures", out: Path | None) -> None:

@@ -106,7 +106,8 @@ def train(
 ) -> None:
     """Trains one model; the test set is not looked at."""
     from experiments.config import load_config
-    from experiments.run import check_new, make_decoder, train_run
+    from experiments.files import check_new
+    from experiments.run import make_decoder, train_run
     from experiments.source import load_bank, open_source
     from zsl.training import is_main_process, make_accelerator
 

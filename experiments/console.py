@@ -1,5 +1,6 @@
 """What every command shares: the terminal, progress as bars or plain lines, and errors as one line."""
 
+import errno
 import functools
 import time
 from collections.abc import Callable
@@ -32,6 +33,10 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
         except (InputError, TrainingError) as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
+        except OSError as error:
+            where = f": {error.filename}" if error.filename else ""
+            typer.echo(f"error: {error.strerror or error}{where}", err=True)
+            raise typer.Exit(1 if error.errno == errno.ENOSPC else 2) from error
 
     return wrapped
 

@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import json
-import os
 import platform
 import subprocess
 from importlib.metadata import version
@@ -18,6 +17,7 @@ from embeddings import Bank, InputError, atomic
 from embeddings.progress import Progress
 from embeddings.spelling import require
 from experiments.config import RunConfig, load_config
+from experiments.files import make_folder
 from experiments.source import Source, open_source
 from zsl.backbone import read_tensors
 from zsl.data import MultiLabelData
@@ -36,31 +36,6 @@ PACKAGES = (
     "scikit-learn",
     "zero-shot-toolkit",
 )
-
-
-def check_new(path: Path) -> None:
-    """Checks that an output folder is not there yet and can be made.
-
-    Raises:
-        InputError: it exists, or its parent cannot hold it.
-    """
-    if path.exists():
-        raise InputError(f"output folder {path} exists; choose another --out or remove it")
-    parent = next(p for p in path.absolute().parents if p.exists())
-    if path.is_symlink() or not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise InputError(f"output folder {path} cannot be made in {parent}; choose another --out")
-
-
-def make_folder(path: Path) -> None:
-    """Makes a folder and its parents.
-
-    Raises:
-        InputError: it cannot be made.
-    """
-    try:
-        path.mkdir(parents=True)
-    except OSError as error:
-        raise InputError(f"output folder {path} cannot be made ({error.strerror}); choose another --out") from error
 
 
 def make_decoder(config: RunConfig, channels: int, bank: Bank, num_labels: int) -> GroupDecoder:

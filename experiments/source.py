@@ -13,7 +13,7 @@ from embeddings import Bank, InputError, build_bank
 from embeddings.build import default_cache
 from embeddings.progress import Progress, silent
 from embeddings.spelling import require
-from experiments.bank import BankConfig, make_bank
+from experiments.bank import BankConfig, check_order, make_bank
 from experiments.config import RunConfig
 from zsl.backbone import Backbone
 from zsl.data import MultiLabelData, Part, Samples, load_data
@@ -30,6 +30,7 @@ def load_bank(config: BankConfig, data: MultiLabelData, progress: Progress = sil
         InputError: names without a vector; the file is no bank.
     """
     if config.file is None:
+        check_order(config.encoder)
         bank = make_bank(config, data.names, len(data.seen), data.tag_lists, default_cache(), progress)
         require(data.names, bank.labels, f"the bank of {config.encoder}")
         return bank

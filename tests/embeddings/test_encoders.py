@@ -67,7 +67,7 @@ def test_a_spec_joins_encoders(specs):
     alone = [build_bank(NAMES, spec, oov=POLICY) for spec in specs.values()]
     np.testing.assert_allclose(joined.vectors, np.concatenate([b.vectors for b in alone], axis=1), atol=1e-6)
     assert joined.provenance.revision == " + ".join(b.provenance.revision for b in alone)
-    assert "gensim: vector of 'sky'" in joined.notes[2]
+    assert f"{specs['gensim']}: vector of 'sky'" in joined.notes[2]
     unit = build_bank(NAMES, f"{specs['gensim']}+{specs['matrix']}", transforms=["l2"])
     np.testing.assert_allclose(np.linalg.norm(unit.vectors[:, :7], axis=1), 0.5**0.5, atol=1e-6)
 
@@ -82,6 +82,7 @@ def test_corpus_vectors_are_those_that_gensim_trains(tmp_path, name):
     family, kind = {"word2vec": ("corpus", Word2Vec), "fasttext": ("corpus-fasttext", FastText)}[name]
     sentences = [[word for tag in tags for word in tag.split()] for tags in TAGS]
     options = {"vector_size": 9, "epochs": 3, "window": 1000, "min_count": 1, "sg": 1, "sample": 0}
+    options |= {"bucket": 50_000} if name == "fasttext" else {}
     expected = kind(sentences, workers=1, seed=5, **options).wv
     (tmp_path / "tags.txt").write_text("\n".join("\t".join(tags) for tags in TAGS))
     bank = build_bank(["sky", "red dog"], f"{family}:{tmp_path}/tags.txt,epochs=3,width=9", oov=POLICY, seed=4)
@@ -97,8 +98,14 @@ def test_corpus_needs_lists_to_learn_from(tmp_path):
     (tmp_path / "tags.txt").write_text("sky\ndog\n")
     with pytest.raises(InputError, match="no list holds two words"):
         build_bank(["sky"], f"corpus:{tmp_path}/tags.txt")
-    with pytest.raises(InputError, match="unknown option 'size'"):
+    with pytest.raises(InputError, match="no file of tag lists .*tags.txt,size=3"):
         build_bank(["sky"], f"corpus:{tmp_path}/tags.txt,size=3")
+    with pytest.raises(InputError, match="gives an option twice"):
+        build_bank(["sky"], f"corpus:{tmp_path}/tags.txt,width=3,width=4")
+    (tmp_path / "pairs.txt").write_text("sky,dog\n")
+    with pytest.raises(InputError, match="no word stands 3 times"):
+        build_bank(["sky"], f"corpus:{tmp_path}/pairs.txt,min_count=3")
+    assert build_bank(["sky"], f"corpus:{tmp_path}/pairs.txt,width=3", seed=2**32 - 1).embed_dim == 3
     with pytest.raises(InputError, match="corpus option width:0 - the width must be"):
         build_bank(["sky"], f"corpus:{tmp_path}/tags.txt,width=0")
     with pytest.raises(InputError, match="no file of tag lists"):

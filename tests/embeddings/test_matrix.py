@@ -54,6 +54,15 @@ def test_one_of_several_tensors(tmp_path):
         build_bank(LABELS, f"matrix:{tmp_path / 'm.pth'}")
 
 
+def test_commas_and_equal_signs_in_paths(tmp_path):
+    folder = tmp_path / "run=3,a"
+    folder.mkdir()
+    np.save(folder / "m.npy", VECTORS)
+    (folder / "names.txt").write_text("\n".join(LABELS))
+    spec = f"matrix:{folder / 'm.npy'},labels={folder / 'names.txt'},layout=rows"
+    np.testing.assert_array_equal(build_bank(LABELS[::-1], spec).vectors, VECTORS[::-1])
+
+
 def test_a_square_matrix_needs_its_layout(tmp_path):
     square = VECTORS[:, :3]
     np.save(tmp_path / "m.npy", square)
@@ -93,11 +102,14 @@ def test_unusable_matrices_are_named(tmp_path, array, message):
 def test_unusable_files_are_named(tmp_path):
     (tmp_path / "m.txt").touch()
     (tmp_path / "m.npy").write_bytes(b"\x93NUMPY")
-    for name, message in (("m.txt", "is none of .npy"), ("m.npy", "m.npy cannot be read"), ("x.npy", "no file")):
+    with (tmp_path / "z.npy").open("wb") as file:
+        np.savez(file, a=VECTORS)
+    faults = {"m.txt": "is none of .npy", "m.npy": "m.npy cannot be read", "z.npy": "an archive", "x.npy": "no file"}
+    for name, message in faults.items():
         with pytest.raises(InputError, match=message):
             build_bank(LABELS, f"matrix:{tmp_path / name}")
     np.save(tmp_path / "m.npy", VECTORS)
     with pytest.raises(InputError, match="takes no prompts"):
         build_bank(LABELS, f"matrix:{tmp_path / 'm.npy'}", prompts="a {}")
-    with pytest.raises(InputError, match="unknown option 'label'"):
+    with pytest.raises(InputError, match="no file .*m.npy,label=x"):
         build_bank(LABELS, f"matrix:{tmp_path / 'm.npy'},label=x")

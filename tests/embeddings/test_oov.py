@@ -10,6 +10,7 @@ from embeddings.oov import DEFAULT_POLICY, check_policy, gather, look_up, singul
 from embeddings.seeded import random_vectors
 
 WORDS = ["dog", "polar_bear", "polar", "bear", "Paris", "city", "leaf", "tomato", "box", "woman", "glass"]
+WORDS += ["child", "person", "foot", "mouse", "man"]
 
 
 @pytest.fixture
@@ -43,6 +44,11 @@ def _vector(table, word):
         ("tomatoes", ("singular",), "tomato"),
         ("boxes", ("singular",), "box"),
         ("women", ("singular",), "woman"),
+        ("children", ("singular",), "child"),
+        ("people", ("singular",), "person"),
+        ("feet", ("singular",), "foot"),
+        ("mice", ("singular",), "mouse"),
+        ("men", ("singular",), "man"),
         ("glasses", ("singular",), "glass"),
         ("Polar Bears", ("phrase", "lower", "singular"), "polar_bear"),
     ],

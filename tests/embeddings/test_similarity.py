@@ -14,7 +14,8 @@ LABELS = tuple(f"label {row}" for row in range(23))
 
 @pytest.fixture(autouse=True)
 def _several_blocks(monkeypatch):
-    monkeypatch.setattr(module, "ROWS", 5)
+    for name in ("ROWS", "SQUARE"):
+        monkeypatch.setattr(module, name, 5)
 
 
 def _bank(width=7, seed=0):
@@ -94,5 +95,6 @@ def test_only_common_labels_are_compared(monkeypatch):
     result = compare(a, b)
     assert (result.labels, result.ranked) == (13, 9)
     assert result.nearest_seen is None
+    assert result.neighbours == 4  # of 8 others: all of them would always agree
     with pytest.raises(InputError, match="2 labels in common"):
         compare(a, Bank(LABELS[:2], np.ones((2, 3))))

@@ -37,7 +37,11 @@ def test_descriptions_are_encoded_in_the_labels_stead():
     descriptions = {"dog": ("barks", "wags"), "polar bear": ("white",), "cat": ("meows",)}
     found = texts_of(LABELS, ("{}",), descriptions, {"dogs": "dog"})
     assert _texts(found) == [["barks", "wags"], ["white"], ["barks", "wags"]]
-    assert found.notes == ("2 description(s)", "1 description(s)", "alias 'dog'; 2 description(s)")
+    assert found.notes == (
+        "2 description(s): 'barks'",
+        "1 description(s): 'white'",
+        "alias 'dog'; 2 description(s): 'barks'",
+    )
     with pytest.raises(InputError, match="no description of label 'dogs'; the nearest is 'dog'"):
         texts_of(LABELS, ("{}",), descriptions, None)
 
@@ -75,6 +79,8 @@ def test_files_of_aliases_and_descriptions_as_lines_or_json(tmp_path):
         (read_descriptions, "d.json", b'{"dog": [1]}', "label 'dog' has a text that is none"),
         (read_descriptions, "d.json", b'{"dog": []}', "empty description"),
         (read_descriptions, "d.json", b'{"dog"', "d.json is not JSON"),
+        (read_descriptions, "d.json", b'{"dog": {"a": "b"}}', "label 'dog' has a text that is none"),
+        (read_descriptions, "d.json", b"[" * 100_000, "d.json is not JSON"),
     ],
 )
 def test_broken_files_are_named_with_the_line(tmp_path, read, name, content, message):
@@ -83,6 +89,11 @@ def test_broken_files_are_named_with_the_line(tmp_path, read, name, content, mes
         read(tmp_path / name)
     with pytest.raises(InputError, match="no file of"):
         read(tmp_path / "nowhere")
+
+
+def test_text_that_is_none_is_an_error():
+    with pytest.raises(InputError, match="no Unicode text"):
+        texts_of(("a\ud800",), ("{}",), None, None)
 
 
 def test_no_template_is_an_error():

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from sklearn.decomposition import PCA
 
-from embeddings import InputError
-from embeddings import transforms as module
+from embeddings import InputError, mapping
 from embeddings.transforms import fit_transforms, transformed
 
 
 @pytest.fixture(autouse=True)
 def _several_blocks(monkeypatch):
-    monkeypatch.setattr(module, "ROWS", 11)
+    monkeypatch.setattr(mapping, "ROWS", 11)
 
 
 @pytest.fixture
@@ -40,6 +39,12 @@ def test_whitening_and_pca_are_those_of_scikit_learn(vectors, names, components,
 def test_whitened_seen_labels_are_uncorrelated(vectors):
     found = _applied(["l2", "whiten"], vectors, 31)[:31]
     np.testing.assert_allclose(np.cov(found.T), np.eye(found.shape[1]), atol=1e-8)
+
+
+def test_whitening_is_exact_for_vectors_far_from_the_origin_and_of_unequal_scales():
+    scales = np.geomspace(1, 1e-2, 7)
+    vectors = (np.random.default_rng(0).normal(size=(53, 7)) * scales + 3).astype(np.float32)
+    np.testing.assert_allclose(np.cov(_applied(["whiten"], vectors, 53).T), np.eye(7), atol=1e-7)
 
 
 def test_whitening_keeps_the_dimensions_that_the_seen_labels_span(vectors):

@@ -50,6 +50,12 @@ def test_glove_without_a_header_and_with_spaces_in_words(keyed, tmp_path):
     np.testing.assert_allclose(bank.vectors, [keyed[key] for key in [*KEYS, "New York"]], rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("header", [b"2 2\r\n", b""])
+def test_a_byte_order_mark_and_carriage_returns(tmp_path, header):
+    (tmp_path / "v.txt").write_bytes(b"\xef\xbb\xbf" + header + b"sky 1 2\r\ndog 3 4\r\n")
+    np.testing.assert_array_equal(build_bank(["dog", "sky"], f"gensim:{tmp_path / 'v.txt'}").vectors, [[3, 4], [1, 2]])
+
+
 def test_a_word_that_stands_twice_has_its_first_vector(tmp_path):
     (tmp_path / "v.txt").write_text("2 2\ndog 1 2\ndog 3 4\n")
     np.testing.assert_array_equal(build_bank(["dog"], f"gensim:{tmp_path / 'v.txt'}").vectors, [[1, 2]])
@@ -88,16 +94,81 @@ def test_fasttext_with_subwords(tmp_path, name, sep_limit):
         build_bank(labels, f"gensim:{path}")
 
 
-def test_a_pickle_runs_nothing(tmp_path):
-    class Trap:
-        def __reduce__(self):
-            return (tmp_path.joinpath("sprung").touch, ())
+@pytest.mark.parametrize("name", ["f.bin", "f.kv"])
+def test_fasttext_without_ngrams_has_no_subwords(tmp_path, name):
+    model = FastText(TAGS, vector_size=7, min_count=1, workers=1, bucket=101, max_n=0)
+    path = str(tmp_path / name)
+    save_facebook_model(model, path) if name == "f.bin" else model.wv.save(path)
+    np.testing.assert_allclose(build_bank(["dog"], f"gensim:{path}").vectors, [model.wv["dog"]], atol=1e-6)
+    with pytest.raises(InputError, match="has no subwords"):
+        build_bank(["doggies"], f"gensim:{path}", oov=("subwords",))
 
-    for content in (Trap(), {"wv": Trap()}, [Trap()]):
-        (tmp_path / "v.kv").write_bytes(pickle.dumps(content))
-        with pytest.raises(InputError, match="v.kv (holds no word vectors|is a damaged gensim file)"):
-            build_bank(NAMES, f"gensim:{tmp_path / 'v.kv'}")
+
+class Trap:
+    """A pickle of it touches a file when it is read as pickles are."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return (self.path.touch, ())
+
+
+class Fake:
+    """A pickle of it is an object with these attributes."""
+
+    def __init__(self, **attributes):
+        self.__dict__.update(attributes)
+
+
+def _state(**changed):
+    whole = {"key_to_index": {"dog": 0, "sky": 1}, "vectors": np.ones((2, 3), np.float32)}
+    return Fake(**(whole | changed))
+
+
+class ForgedType:
+    """Pickles as a numpy dtype of Python objects whose flags say that there are none: numpy would follow the bytes."""
+
+    def __reduce__(self):
+        state = (3, "|", None, ("a",), {"a": (np.dtype("O"), 0)}, 8, 1, 0)
+        return (np.dtype, ("V8", False, True), state)
+
+
+class ForgedArray:
+    def __reduce__(self):
+        reconstruct = np.ones(1).__reduce__()[0]
+        return (reconstruct, (np.ndarray, (0,), b"b"), (1, (2, 1), ForgedType(), False, b"A" * 16))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        lambda path: Trap(path),
+        lambda path: {"wv": Trap(path)},
+        lambda path: [Trap(path)],
+        lambda path: _state(vectors=Trap(path)),
+        lambda path: _state(vectors=ForgedArray()),
+        lambda path: _state(vectors=None),
+        lambda path: _state(vectors=[[1.0], [2.0]]),
+        lambda path: _state(vectors=np.array([["a"], [1]], object)),
+        lambda path: _state(vectors=np.ones((2, 3), np.int64)),
+        lambda path: _state(key_to_index={"dog": 7, "sky": 1}),
+        lambda path: _state(key_to_index={"dog": -1, "sky": 1}),
+        lambda path: _state(key_to_index={"dog": "x", "sky": 1}),
+        lambda path: _state(key_to_index={3: 0, 4: 1}),
+        lambda path: _state(vectors_vocab=np.ones((2, 3), np.float32)),
+    ],
+)
+def test_a_pickle_runs_nothing_and_must_hold_words_and_numbers(tmp_path, content):
+    (tmp_path / "v.kv").write_bytes(pickle.dumps(content(tmp_path / "sprung")))
+    with pytest.raises(InputError, match="v.kv (holds no word vectors|is a damaged gensim file)"):
+        build_bank(["sky", "dog"], f"gensim:{tmp_path / 'v.kv'}")
     assert not (tmp_path / "sprung").exists()
+
+
+def test_an_honest_pickle_of_the_same_kind_is_read(tmp_path):
+    (tmp_path / "v.kv").write_bytes(pickle.dumps(_state()))
+    np.testing.assert_array_equal(build_bank(["sky"], f"gensim:{tmp_path / 'v.kv'}").vectors, [[1, 1, 1]])
 
 
 def test_damage_to_gensims_own_files_is_named(keyed, tmp_path):
@@ -131,8 +202,12 @@ def test_damage_to_gensims_own_files_is_named(keyed, tmp_path):
         (b"<html>\n<body>\n", "v:1: neither a header"),
         (b"3 2\nsky 1 2\ndog 1 2\n", "v:1: the header says 3 words, but 2 follow"),
         (b"1 2\nsky 1 2\ndog 1 2\n", "v:1: the header says 1 words, but 2 follow"),
-        (b"2 2\nsky 1 2\ndog 1\n", "v:3: 1 numbers instead of 2"),
-        (b"sky 1 2\ndog 1", "v:2: 1 numbers instead of 2"),
+        (b"2 2\nsky 1 2\ndog 1\n", "v:3: 1 numbers, but the header says 2"),
+        (b"sky 1 2\ndog 1", "v:2: 1 numbers, but line 1 has 2"),
+        (b"1 2\nsky 1 2 3\n", "v:2: 3 numbers, but the header says 2"),
+        (b"2 3\nsky 1 2\ndog 1 2\n", "v:2: 2 numbers, but the header says 3"),
+        (b"1 2\nsky 0,1 0,2\n", "v:2: the vector of 'sky' is not numbers"),
+        (b"sky\t1\t2\n", "v:1: neither a header .* between tabs"),
         (b"2 2\nsky 1 2\n\xff\xfe 1 2\n", "v:3: a word that is not UTF-8"),
         (b"2 2\nsky 1 2\ndog 1 nan\n", "v:3: 'dog' has a non-finite vector"),
         (b"2 2\nsky 0 0\ndog 1 2\n", "v:2: 'sky' has a zero vector"),
@@ -152,5 +227,5 @@ def test_broken_files_are_named_with_the_line(tmp_path, content, message):
 
 def test_a_fault_in_a_line_that_nobody_asks_for_is_found_where_it_can_be(tmp_path):
     (tmp_path / "v").write_text("3 2\nsky 1 2\ncat 0\ndog 1 2\n")
-    with pytest.raises(InputError, match="v:3: 1 numbers instead of 2"):
+    with pytest.raises(InputError, match="v:3: 1 numbers, but the header says 2"):
         build_bank(["sky"], f"gensim:{tmp_path / 'v'}")

@@ -139,6 +139,42 @@ def test_plots(bank, names, tmp_path):
     assert "no unseen label" in shown
 
 
+def test_plots_of_odd_labels(tmp_path):
+    (tmp_path / "names.txt").write_text("$a_$\n狗\ndog\nsky\n")
+    options = ("--encoder", "random:5", "--transform", "pca:1")
+    assert zsl("bank", "build", tmp_path / "names.txt", *options, "--out", tmp_path / "bank").exit_code == 0
+    assert zsl("bank", "plot", tmp_path / "bank", "--out", tmp_path / "plots").exit_code == 0
+
+
+def test_a_matrix_goes_by_names_where_labels_are_reordered(names, tmp_path):
+    np.save(tmp_path / "m.npy", np.arange(1, 9)[:, None] * np.ones((8, 3)))  # rows in the order of all.txt
+    (tmp_path / "one.txt").write_text("cat\n")
+    split = (names[0], "--unseen", tmp_path / "one.txt")
+    plain = ("--encoder", f"matrix:{tmp_path}/m.npy", "--out", tmp_path / "bank")
+    refused(zsl("bank", "build", *split, *plain), "whose row is whose", "labels=NAMES.txt")
+    named = ("--encoder", f"matrix:{tmp_path}/m.npy,labels={names[0]}", "--out", tmp_path / "bank")
+    assert zsl("bank", "build", *split, *named).exit_code == 0
+    loaded = Bank.load(tmp_path / "bank")
+    assert loaded.select(["cat"])[0, 0] == 1
+    assert loaded.select(["sky"])[0, 0] == 2
+    assert zsl("bank", "build", names[0], *plain[:-1], tmp_path / "plain").exit_code == 0
+
+
+def test_entries_for_no_label_are_told(names, tmp_path):
+    (tmp_path / "aliases.tsv").write_text("Dog\thound\nsky\theaven\n")
+    options = ("--encoder", "lexical", "--aliases", tmp_path / "aliases.tsv", "--out", tmp_path / "bank")
+    result = zsl("bank", "build", *names, *options)
+    assert "--aliases has 1 entries for no label, such as 'Dog'; the nearest label is 'dog'" in result.stderr
+
+
+def test_files_that_cannot_be_read_or_written_are_one_line(names, tmp_path):
+    lexical = ("--encoder", "lexical")
+    refused(zsl("bank", "build", *names, *lexical, "--out", tmp_path / ("x" * 300)), "x" * 300)
+    refused(zsl("bank", "build", *names, *lexical, "--out", "/proc/bank"), "/proc/bank")
+    refused(zsl("bank", "show", tmp_path), "no bank file")
+    refused(zsl("bank", "build", tmp_path / ("n" * 300), *lexical, "--out", tmp_path / "bank"), "n" * 300)
+
+
 def test_the_encoders_are_listed():
     shown = zsl("bank", "encoders").stdout
     assert all(word in shown for word in ("sentence-transformers", "corpus-fasttext", "licence", "width"))
@@ -170,6 +206,9 @@ def test_bad_input_is_one_line_and_writes_nothing(names, keyed, bank, tmp_path):
     assert not out.exists()
     refused(zsl("bank", "build", *names, *lexical, "--out", bank), "glove.bank exists")
     refused(zsl("bank", "build", *names, *lexical, "--out", tmp_path / "no" / "bank"), "lies in no folder")
+    described = ("--descriptions", tmp_path / "d.tsv", "--prompt", "a {}")
+    (tmp_path / "d.tsv").write_text("sky\tblue\n")
+    refused(build(*names, *lexical, *described), "give prompts or descriptions, not both")
     whole = bank.read_bytes()
     bank.write_bytes(whole[:-3] + b"?" + whole[-2:])
     refused(zsl("bank", "show", bank), "glove.bank is damaged", "sha256", "build it again")

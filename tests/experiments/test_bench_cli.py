@@ -27,6 +27,8 @@ def test_encoding_measures_both_sides(tmp_path):
     assert record["largest_difference"] < 1e-6
     assert record["machine"]["sentence-transformers"]
     assert "names/s" in result.stdout
+    refused(zsl("bench", "encoding", "--encoder", "sentence-transformers:./nowhere"), "cannot load './nowhere'")
+    refused(zsl("bench", "encoding", "--encoder", "lexical", "--out", tmp_path / "f.json"), "f.json exists")
     refused(zsl("bench", "encoding", "--encoder", "lexical"), "this benchmark is for sentence-transformers")
 
 
@@ -35,7 +37,7 @@ def test_bank_memory_measures_every_format(tmp_path):
     result = zsl("bench", "bank-memory", "--labels", 1500, "--width", 7, "--out", tmp_path / "f.json")
     assert result.exit_code == 0
     measured = json.loads((tmp_path / "f.json").read_text())["measured"]
-    assert [one["file"] for one in measured] == ["kv"] * 3 + ["binary"] * 3 + ["text"] * 3 + ["bank"]
+    assert [one["file"] for one in measured] == ["kv"] * 4 + ["binary"] * 4 + ["text"] * 4 + ["bank"]
     assert all(one["peak_bytes"] > 1e7 and one["seconds"] > 0 for one in measured)
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import torch
 
 from embeddings import InputError
+from embeddings.texts import read_lines
 from zsl.config import Config
 from zsl.data.dataset import MultiLabelData, Part, Tensors
-from zsl.data.split import read_names, read_split
+from zsl.data.split import read_split
 
 
 class Corel5kConfig(Config):
@@ -51,7 +52,9 @@ def load_corel5k(config: Corel5kConfig) -> MultiLabelData:
     if not whole or len(set(labels)) < len(labels):
         raise InputError(f"{config.file} is not a Corel5k file: the lengths of X, Y, labels, n_train do not fit")
     split_seen, split_unseen = read_split(config.split, labels)
-    kept = set(split_seen) & (set(split_seen) if config.seen is None else read_names(config.seen))
+    kept = set(split_seen) & (
+        set(split_seen) if config.seen is None else {name for _, name in read_lines(config.seen, "names")}
+    )
     seen = [name for name in labels if name in kept]
     unseen = [name for name in labels if name in set(split_unseen)]
     if not seen or not unseen:

@@ -22,7 +22,7 @@ def read_split(path: Path, labels: Iterable[str]) -> tuple[tuple[str, ...], tupl
         split = json.loads(path.read_text("utf-8"))
         unseen = _names(split["test class"])
         seen = _names(split["train class"]) if "train class" in split else None
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise InputError(
             f'{path} is not a split file ({error!r}); it holds lists "test class" and "train class"'
         ) from error
@@ -41,20 +41,3 @@ def _names(values: object) -> tuple[str, ...]:
     if not isinstance(values, list) or not all(isinstance(value, str) and value.strip() for value in values):
         raise TypeError("not a list of names")
     return tuple(value.strip() for value in values)
-
-
-def read_names(path: Path) -> set[str]:
-    """The names of a text file, one a line.
-
-    Raises:
-        InputError: no such file, not UTF-8, or no name in it.
-    """
-    if not path.is_file():
-        raise InputError(f"no file of names {path}")
-    try:
-        names = {line.strip() for line in path.read_text("utf-8").splitlines()} - {""}
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text ({error})") from error
-    if not names:
-        raise InputError(f"{path} holds no name")
-    return names
