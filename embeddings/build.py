@@ -43,8 +43,8 @@ def build_bank(
     prompts: str | Sequence[str] = "{}",
     descriptions: Descriptions | None = None,
     aliases: Aliases | None = None,
-    oov: Sequence[str] = DEFAULT_POLICY,
-    transforms: Sequence[str] = (),
+    oov: str | Sequence[str] = DEFAULT_POLICY,
+    transforms: str | Sequence[str] = (),
     seed: int = 0,
     tag_lists: TagLists | None = None,
     cache: Path | None = None,
@@ -73,6 +73,10 @@ def build_bank(
     """
     labels = tuple(labels)
     _check_labels(labels)
+    num_seen = len(labels) if num_seen is None else num_seen
+    if not 0 < num_seen <= len(labels):
+        raise InputError(f"num_seen is {num_seen}, but there are {len(labels)} labels, the seen ones first")
+    oov, transforms = ((given,) if isinstance(given, str) else tuple(given) for given in (oov, transforms))
     check_policy(oov)
     prompts = (prompts,) if isinstance(prompts, str) else tuple(prompts)
     texts = texts_of(labels, prompts, descriptions, aliases)
@@ -80,11 +84,11 @@ def build_bank(
     for part in filter(by_order, parts):
         if prompts != ("{}",) or descriptions is not None or aliases:
             raise InputError(f"encoder {part} goes by the labels' order, so it takes no prompts, aliases, descriptions")
-    request = Request(texts.distinct, tuple(oov), seed, tag_lists)
+    request = Request(texts.distinct, oov, seed, tag_lists)
     encoded = [_encoded(part, request, cache, progress) for part in parts]
     kept, vectors = _pooled(texts, encoded)
     notes = _notes(texts, parts, encoded)
-    num_seen = int(kept[: len(labels) if num_seen is None else num_seen].sum())
+    num_seen = int(kept[:num_seen].sum())
     if not num_seen:
         raise InputError("no seen label is left in the bank; the policy for names out of vocabulary skipped them all")
     skipped = tuple(label for label, keep in zip(labels, kept, strict=True) if not keep)
@@ -95,7 +99,7 @@ def build_bank(
         " + ".join(bank.provenance.revision for bank in encoded),
         prompts,
         _hash_of_descriptions(descriptions, skipped + labels),
-        tuple(oov),
+        oov,
         seed,
         skipped,
     )
@@ -134,7 +138,8 @@ def extend_bank(
     if any(map(by_order, split_spec(made.encoder))):
         raise InputError(f"a bank of {made.encoder} goes by the order of its labels, so it cannot be extended")
     if (descriptions is None) != (not made.descriptions):
-        raise InputError(f"the bank's labels have {'no ' if not made.descriptions else ''}descriptions; do as it did")
+        remedy = "give some for the new labels" if made.descriptions else "leave them out"
+        raise InputError(f"the bank's labels have {'' if made.descriptions else 'no '}descriptions: {remedy}")
     new = build_bank(
         labels,
         made.encoder,
@@ -175,7 +180,8 @@ def _check_labels(labels: Sequence[str]) -> None:
 def _hash_of_descriptions(descriptions: Descriptions | None, labels: Sequence[str]) -> str:
     if descriptions is None:
         return ""
-    used = {label: list(descriptions[label]) for label in labels if label in descriptions}
+    given = {label: descriptions[label] for label in labels if label in descriptions}
+    used = {label: [texts] if isinstance(texts, str) else list(texts) for label, texts in given.items()}
     return sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
 
 

@@ -24,7 +24,7 @@ MAX_WIDTH = 65_536
 MATRIX_OPTIONS = ("labels", "key", "layout")
 BLOCK = 8_192
 
-TagLists = Callable[[], Iterable[list[str]]]
+TagLists = Callable[[], Iterable[list[str]]] | Iterable[list[str]]
 
 
 @dataclass(frozen=True)
@@ -173,12 +173,18 @@ def _gensim(argument: str, request: Request) -> Encoder:
 
 
 def _corpus(argument: str, request: Request, family: str) -> Encoder:
-    name, options = _options(argument, gensim_models.TRAINING)
-    numbers = {key: _width(value, 0, f"corpus option {key}") for key, value in options.items()}
+    known = [key for key in gensim_models.TRAINING if key != "bucket" or family == "fasttext"]
+    name, options = _options(argument, known)
+    for key, value in options.items():
+        if not value.isdecimal() or not 0 < int(value) <= 2**31:
+            raise InputError(f"encoder corpus: {key}={value} is no positive number")
+    numbers = {key: int(value) for key, value in options.items()}
+    if name and not Path(name).is_file():
+        raise InputError(f"encoder corpus: no file of tag lists {name}; options are {', '.join(known)}, as width=100")
     if name:
         lists = gensim_models.read_tag_lists(Path(name))
     elif request.tag_lists is not None:
-        lists = list(request.tag_lists())
+        lists = list(request.tag_lists() if callable(request.tag_lists) else request.tag_lists)
     else:
         raise InputError("encoder corpus needs tag lists: corpus:FILE, one image a line, or a dataset to train on")
     digest = hashlib.sha256(json.dumps([family, lists, numbers, request.seed]).encode()).hexdigest()
@@ -197,7 +203,8 @@ def _matrix(argument: str, request: Request) -> Encoder:
     labels = read_labels(Path(options["labels"])) if "labels" in options else request.texts
     vectors = matrix.rows_by_label(table, len(labels), options.get("layout"), f"matrix:{name}")
     files = [path, Path(options["labels"])] if "labels" in options else [path]
-    return Words(_hash_of_files(files), lambda: matrix.MatrixTable(vectors, labels, str(path)))
+    layout = "rows" if vectors is table else "columns"
+    return Words(f"{_hash_of_files(files)}, {layout}", lambda: matrix.MatrixTable(vectors, labels, str(path)))
 
 
 def _options(argument: str, known: Iterable[str]) -> tuple[str, dict[str, str]]:

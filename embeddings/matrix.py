@@ -22,13 +22,15 @@ def read_matrix(path: Path, key: str | None = None) -> np.ndarray:
         InputError: another suffix, damaged, a pickle of anything but tensors, several tensors and no key.
     """
     if not path.is_file():
-        raise InputError(f"encoder matrix: no file {path}")
+        raise InputError(f"encoder matrix: no file {path}; options are labels=, key=, layout=, each after a comma")
     if path.suffix not in READERS:
         raise InputError(f"encoder matrix: {path} is none of {', '.join(READERS)}")
     try:
         content = READERS[path.suffix](path)
     except Exception as error:  # each library has its own kinds
         reason = str(error).strip().splitlines() or [type(error).__name__]
+        if "weights_only" in str(error):
+            reason = ["it holds objects besides tensors; save the tensor alone"]
         raise InputError(f"{path} cannot be read as {path.suffix[1:]} of tensors ({reason[0]})") from error
     chosen = list(content) if key is None else [name for name in content if name == key]
     if len(chosen) != 1:

@@ -22,7 +22,7 @@ import numpy as np
 from embeddings.errors import InputError
 from embeddings.mapping import release
 from embeddings.seeded import random_vectors
-from embeddings.spelling import require
+from embeddings.spelling import LOOKED_UP, require
 
 WAYS = ("phrase", "lower", "singular", "parts", "subwords")
 ENDS = ("error", "skip", "random")
@@ -156,7 +156,7 @@ def look_up(table: WordTable, texts: Sequence[str], policy: Sequence[str], seed:
         elif not _resolve(plan, row, text, found, table, policy, seed):
             missing.append(text)
     if missing:
-        require(missing, table.words(), table.place)
+        require(missing, table.words(), table.place, LOOKED_UP)
     return plan, found
 
 

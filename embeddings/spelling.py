@@ -19,7 +19,14 @@ def nearest(name: str, known: Collection[str]) -> str | None:
     return found[0] if found else None
 
 
-def require(names: Iterable[str], known: Collection[str], place: str) -> None:
+NAMES = "correct them"
+LOOKED_UP = (
+    "rename them, give an alias, leave them out, or choose an encoder or a policy for names out of vocabulary that "
+    "covers them"
+)
+
+
+def require(names: Iterable[str], known: Collection[str], place: str, remedy: str = NAMES) -> None:
     """All names are known.
 
     Raises:
@@ -34,7 +41,4 @@ def require(names: Iterable[str], known: Collection[str], place: str) -> None:
         near = nearest(name, present)
         shown.append(f"{name!r}" + (f" (nearest: {near!r})" if near else ""))
     more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-    raise InputError(
-        f"no vector in {place} for {len(missing)} label(s): {', '.join(shown)}{more}; rename them, give an alias, "
-        "leave them out, or choose an encoder or a policy for names out of vocabulary that covers them"
-    )
+    raise InputError(f"no vector in {place} for {len(missing)} label(s): {', '.join(shown)}{more}; {remedy}")

@@ -10,7 +10,7 @@ import numpy as np
 from embeddings.errors import InputError
 from embeddings.spelling import nearest
 
-Descriptions = Mapping[str, Sequence[str]]
+Descriptions = Mapping[str, str | Sequence[str]]
 Aliases = Mapping[str, str]
 
 
@@ -41,6 +41,8 @@ def read_labels(path: Path) -> tuple[str, ...]:
     Raises:
         InputError: as `read_lines`; a name twice.
     """
+    if path.suffix == ".json":
+        raise InputError(f"{path} is JSON; give label names as a text file, one a line")
     first: dict[str, int] = {}
     for number, label in read_lines(path, "label names"):
         if label in first:
@@ -158,6 +160,7 @@ def texts_of(
         flat, given = [], []
         for row, (label, name) in enumerate(zip(labels, names, strict=True)):
             own = descriptions.get(name if name in descriptions else label)
+            own = (own,) if isinstance(own, str) else own
             if not own:
                 near = nearest(label, descriptions)
                 raise InputError(f"no description of label {label!r}" + (f"; the nearest is {near!r}" if near else ""))

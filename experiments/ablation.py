@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from embeddings import Bank, InputError, atomic
+from embeddings.encoders import split_spec
 from embeddings.progress import Progress
 from experiments.bank import BankConfig
 from experiments.config import RunConfig, apply_setting, validated
@@ -60,7 +61,8 @@ MINILM = "sentence-transformers:sentence-transformers/all-MiniLM-L6-v2"
 
 def encoder_variants(encoders: Sequence[str]) -> tuple[Variant, ...]:
     """One variant an encoder, and last, where there are several, those that know something about names joined."""
-    informed = [spec for spec in encoders if spec.partition(":")[0] != "random"]
+    families = {spec: {part.partition(":")[0] for part in split_spec(spec)} for spec in encoders}
+    informed = [spec for spec in families if "random" not in families[spec]]
     joined = ["+".join(informed)] if len(informed) > 1 else []
     return tuple(Variant({"bank.encoder": spec}) for spec in dict.fromkeys([*encoders, *joined]))
 
@@ -98,12 +100,17 @@ class Record:
 
 @dataclass(frozen=True)
 class Results:
-    """A finished table; `baseline` holds the metrics of the backbone's own readout, where it was trained here."""
+    """A finished table.
+
+    `baseline` holds the metrics of the backbone's own readout, where it was trained here; `random` counts the labels
+    that the policy gave random vectors, by variant's title.
+    """
 
     ablation: Ablation
     config: RunConfig
     records: tuple[Record, ...]
     baseline: Mapping[str, float]
+    random: Mapping[str, int]
 
     def of(self, variant: Variant, metric: str) -> np.ndarray:
         """A metric's values over seeds."""
@@ -139,7 +146,7 @@ def run_ablation(ablation: Ablation, config: RunConfig, seeds: int, out: Path, p
         for variant in ablation.variants:
             seeded = configs[variant.title].model_copy(update={"train": config.train.model_copy(update={"seed": seed})})
             run = f"runs/{variant.title}-seed{seed}"
-            task = f"{variant.title.replace('-', '/')} seed {seed}"
+            task = f"{'/'.join(variant.shown.values())} seed {seed}"
             train_run(seeded, source, banks[seeded.bank], out / run, task)
             accelerator.wait_for_everyone()
             metrics = evaluate_run(out / run, source, task=f"test {task}")
@@ -149,7 +156,13 @@ def run_ablation(ablation: Ablation, config: RunConfig, seeds: int, out: Path, p
                 atomic.write_text(out / "results.json", content + "\n")
     if baseline and accelerator.is_main_process:
         atomic.write_text(out / "baseline.json", json.dumps(baseline, indent=1) + "\n")
-    return Results(ablation, config, tuple(records), baseline)
+    filled = {title: random_labels(banks[values.bank]) for title, values in configs.items()}
+    return Results(ablation, config, tuple(records), baseline, filled)
+
+
+def random_labels(bank: Bank) -> int:
+    """How many labels have a random vector because the encoder has none for them."""
+    return sum("random vector" in note for note in bank.notes)
 
 
 def _variant_config(config: RunConfig, variant: Variant) -> RunConfig:

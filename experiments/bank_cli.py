@@ -82,7 +82,7 @@ def build(
         descriptions=descriptions,
         aliases=aliases,
         oov=tuple(step.strip() for step in oov.split(",") if step.strip()),
-        transforms=tuple(transform or ()),
+        transforms=tuple(name.strip() for given in transform or () for name in given.split(",")),
         seed=seed,
     )
     console = make_console()

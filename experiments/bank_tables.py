@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from embeddings import Bank, atomic
+from embeddings.encoders import split_spec
 from embeddings.similarity import Comparison, duplicates, nearest_seen, norms, unit
 
 MOST_UNSEEN = 10_000  # labels whose nearest seen ones a summary looks for
@@ -44,11 +45,15 @@ def summary(bank: Bank) -> dict[str, Any]:
 
 def _kind(note: str) -> str:
     """What was done, without the words that it was done with."""
-    if not note:
-        return "as it stands"
-    starts = ("vector of", "mean of", "alias")
-    steps = [next((f"{start} ..." for start in starts if start in step), step) for step in note.split("; ")]
-    return "; ".join(dict.fromkeys(steps))
+    kinds = {
+        "alias ": "by alias",
+        "description(s)": "by descriptions",
+        "vector of ": "in another spelling",
+        "mean of ": "mean of parts",
+        "from subwords": "from subwords",
+        "random vector": "random vector",
+    }
+    return ", ".join(kind for sign, kind in kinds.items() if sign in note) or "as it stands"
 
 
 def summary_lines(bank: Bank, told: dict[str, Any]) -> list[str]:
@@ -88,7 +93,7 @@ def comparison_rows(result: Comparison) -> list[list[str]]:
             f"{result.neighbour_overlap:.3f}",
             "share of nearest labels that both name",
         ],
-        ["linear CKA", f"{result.cka:.3f}", "1: same geometry up to rotation and scale"],
+        ["linear CKA", f"{result.cka:.3f}", "1: same geometry up to rotation and scale; 0: unrelated (debiased)"],
     ]
     if result.nearest_seen is not None and result.same_nearest is not None:
         first, second = result.nearest_seen
@@ -107,11 +112,13 @@ def save_map(bank: Bank, path: Path) -> None:
         drawn = np.random.default_rng(0).choice(len(bank.seen), MOST_MAPPED - len(unseen), replace=False)
         rows = np.concatenate([np.sort(drawn), unseen])
     perplexity = min(30.0, (len(rows) - 1) / 3)
+    # equal vectors have no principal axes
+    init = "pca" if bank.embed_dim > 1 and unit(bank.vectors[rows]).var(axis=0).sum() > 1e-9 else "random"
     model = TSNE(
         2,
         perplexity=max(perplexity, 0.5),
         metric="cosine",
-        init="pca" if bank.embed_dim > 1 else "random",
+        init=init,
         random_state=0,
     )
     places = model.fit_transform(unit(bank.vectors[rows])) if len(rows) > 2 else np.eye(2)[: len(rows)]
@@ -123,7 +130,8 @@ def save_map(bank: Bank, path: Path) -> None:
         if chosen.any():
             axes.scatter(*places[chosen].T, s=size, color=colour, label=f"{title} ({chosen.sum():,})", alpha=0.7, lw=0)
     named = np.flatnonzero(rows >= len(bank.seen)) if len(bank.unseen) else np.arange(len(rows))
-    for place in named[:NAMED]:
+    named = named[np.linspace(0, len(named) - 1, min(NAMED, len(named))).astype(int)]
+    for place in named:
         axes.annotate(
             bank.labels[rows[place]],
             places[place],
@@ -135,7 +143,7 @@ def save_map(bank: Bank, path: Path) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     axes.set_title(
-        f"{len(rows):,} labels under {_short(bank)}, t-SNE of cosine distances",
+        f"{len(rows):,} labels under {_short(bank)}, {len(named)} named: t-SNE of cosine distances",
         fontsize=10,
         loc="left",
         parse_math=False,
@@ -152,7 +160,8 @@ def save_nearest_seen(bank: Bank, path: Path) -> None:
     axes.axvline(similarity.mean(), color="black", linestyle=":", lw=1, label=f"mean {similarity.mean():.2f}")
     axes.set_xlabel("cosine similarity to the nearest seen label")
     axes.set_ylabel("unseen labels")
-    axes.set_title(f"{len(similarity):,} unseen labels under {_short(bank)}", fontsize=10, loc="left", parse_math=False)
+    title = f"How near {len(similarity):,} unseen labels are to seen ones under {_short(bank)}"
+    axes.set_title(title, fontsize=10, loc="left", parse_math=False)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(fontsize=8)
     _save(figure, path)
@@ -160,7 +169,8 @@ def save_nearest_seen(bank: Bank, path: Path) -> None:
 
 def _short(bank: Bank) -> str:
     """The encoder's spec without folders."""
-    return " + ".join(part.rpartition("/")[2] for part in bank.provenance.encoder.split("+"))
+    parts = (part.partition(":") for part in split_spec(bank.provenance.encoder))
+    return " + ".join(f"{family}{colon}{argument.rstrip('/').rpartition('/')[2]}" for family, colon, argument in parts)
 
 
 def _figure(size: tuple[float, float]) -> tuple[Any, Any]:

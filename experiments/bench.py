@@ -134,7 +134,7 @@ def bench_bank_memory(labels: int, width: int, progress: Progress) -> Figures:
                 "gensim, numpy": (PEER, [str(names), str(path), str(peer), kind]),
                 "zsl bank build": (OWN, own),
                 "zsl bank build --no-cache": (OWN, [*own, "--no-cache"]),
-                "zsl bank build --transform l2": (OWN, [*own, "--transform", "l2"]),
+                "zsl bank build --transform l2, texts cached": (OWN, [*own, "--transform", "l2"]),
             }
             for side, (code, arguments) in sides.items():
                 bank.unlink(missing_ok=True)

@@ -93,7 +93,8 @@ def _show(results: "Results", out: Path, console: Console) -> None:
     save_report(results, shlex.join(["zsl", *sys.argv[1:]]), out / "report.md")
     console.print(console_table(results.ablation.caption, header, rows, len(results.ablation.variants[0].axes)))
     paper = " The paper's column is its figure on NUS-WIDE." if has_paper(results.ablation) else ""
-    console.print(f"Percent.{paper}", highlight=False)
+    spread = " Mean ± standard deviation over seeds." if len({r.seed for r in results.records}) > 1 else ""
+    console.print(f"Percent.{spread}{paper}", highlight=False)
     console.print(f"{out}/: results.json, report.md, plot.png, runs/", highlight=False)
 
 
@@ -105,6 +106,7 @@ def train(
     settings: Settings = None,
 ) -> None:
     """Trains one model; the test set is not looked at."""
+    from experiments.ablation import random_labels
     from experiments.config import load_config
     from experiments.files import check_new
     from experiments.run import make_decoder, train_run
@@ -121,6 +123,9 @@ def train(
         source.pretrain()
         train_run(values, source, bank, out)
     if is_main_process():
+        filled = random_labels(bank)
+        if filled:
+            console.print(f"note: {filled} of {len(bank)} labels have random vectors, by bank.oov", highlight=False)
         console.print(f"trained; measure it with: zsl evaluate {out}", highlight=False, soft_wrap=True)
 
 
@@ -128,7 +133,10 @@ def train(
 @clear_errors
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of zsl train.")],
-    bank: Annotated[Path | None, typer.Option(help="Another bank of word vectors, of the same width.")] = None,
+    bank: Annotated[
+        Path | None,
+        typer.Option(help="Another bank of vectors, of the same width; the figures are printed alone."),
+    ] = None,
     settings: Settings = None,
 ) -> None:
     """Tests a trained model on unseen labels (ZSL) and on all labels (GZSL)."""

@@ -2,6 +2,8 @@
 
 import errno
 import functools
+import os
+import sys
 import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -33,6 +35,9 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
         except (InputError, TrainingError) as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
+        except BrokenPipeError:  # the reader of a pipe has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
             typer.echo(f"error: {error.strerror or error}{where}", err=True)

@@ -12,7 +12,7 @@ from torchvision.transforms import v2
 from embeddings import Bank, InputError, build_bank
 from embeddings.build import default_cache
 from embeddings.progress import Progress, silent
-from embeddings.spelling import require
+from embeddings.spelling import LOOKED_UP, require
 from experiments.bank import BankConfig, check_order, make_bank
 from experiments.config import RunConfig
 from zsl.backbone import Backbone
@@ -32,7 +32,7 @@ def load_bank(config: BankConfig, data: MultiLabelData, progress: Progress = sil
     if config.file is None:
         check_order(config.encoder)
         bank = make_bank(config, data.names, len(data.seen), data.tag_lists, default_cache(), progress)
-        require(data.names, bank.labels, f"the bank of {config.encoder}")
+        require(data.names, bank.labels, f"the bank of {config.encoder}", LOOKED_UP)
         return bank
     bank = Bank.load(config.file)
     require(data.names, bank.labels, str(config.file))

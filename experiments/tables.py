@@ -50,7 +50,10 @@ def rows_of(results: Results) -> tuple[list[str], list[list[str]]]:
     header = [*axes, *columns.values()]
     rows = []
     for variant in results.ablation.variants:
-        rows.append([*variant.shown.values(), *(percent(results.of(variant, c)) for c in columns)])
+        filled = results.random[variant.title]
+        *names, last = variant.shown.values()
+        last += f" ({filled} labels have random vectors)" if filled else ""
+        rows.append([*names, last, *(percent(results.of(variant, c)) for c in columns)])
     blank = [""] * (len(axes) - 1)
     if results.baseline:
         own = (percent(np.array([results.baseline[c]])) for c in columns)

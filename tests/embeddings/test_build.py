@@ -68,7 +68,7 @@ def test_a_label_does_not_depend_on_the_texts_of_others(table):
     longer = extend_bank(alone, ["c"], descriptions={"c": ["word2", "word3"]})
     np.testing.assert_array_equal(longer.vectors[2], beside.vectors[1])
     assert len({bank.provenance.descriptions for bank in (alone, beside, longer)}) == 3
-    with pytest.raises(InputError, match="the bank's labels have descriptions; do as it did"):
+    with pytest.raises(InputError, match="the bank's labels have descriptions: give some"):
         extend_bank(alone, ["c"])
     with pytest.raises(InputError, match="the bank's labels have no descriptions"):
         extend_bank(build_bank(["word1"], spec), ["c"], descriptions={"c": ["word2"]})
@@ -76,6 +76,18 @@ def test_a_label_does_not_depend_on_the_texts_of_others(table):
         build_bank(["a", "b"], spec, descriptions={"a": ["word1"], "b": []})
     with pytest.raises(InputError, match="give prompts or descriptions, not both"):
         build_bank(["a"], spec, descriptions={"a": ["word1"]}, prompts="the {}")
+
+
+def test_strings_stand_for_one_of_their_kind(table):
+    keyed, spec = table
+    bank = build_bank(["a"], spec, descriptions={"a": "WORD1"}, oov="lower", transforms="l2")
+    np.testing.assert_allclose(bank.vectors[0], keyed["word1"] / np.linalg.norm(keyed["word1"]), atol=1e-6)
+
+
+@pytest.mark.parametrize("num_seen", [0, 3])
+def test_the_number_of_seen_labels_is_checked(num_seen):
+    with pytest.raises(InputError, match=f"num_seen is {num_seen}, but there are 2 labels"):
+        build_bank(["a", "b"], "lexical", num_seen=num_seen)
 
 
 def test_aliases_may_give_two_labels_one_vector(table):

@@ -66,13 +66,16 @@ def test_a_comparison_against_loops():
     shared = np.mean([len(best(first, r) & best(second, r)) / 10 for r in range(23)])
     assert result.neighbour_overlap == pytest.approx(shared)
 
-    def gram(bank):  # CKA by its definition: HSIC of the centred Gram matrices
-        unit = bank.vectors / np.linalg.norm(bank.vectors, axis=1, keepdims=True)
-        centre = np.eye(23) - 1 / 23
-        return centre @ unit @ unit.T @ centre
+    grams = {bank: cosine_similarity(bank.vectors).astype(np.float64) for bank in (a, b)}
+    for gram in grams.values():
+        np.fill_diagonal(gram, 0)
 
-    x, y = gram(a), gram(b)
-    assert result.cka == pytest.approx((x * y).sum() / np.sqrt((x * x).sum() * (y * y).sum()), abs=1e-6)
+    def hsic(one, two):  # Song et al. 2012, Eq. 5
+        x, y, ones = grams[one], grams[two], np.ones(23)
+        product = np.trace(x @ y) + ones @ x @ ones * (ones @ y @ ones) / (22 * 21) - 2 / 21 * ones @ x @ y @ ones
+        return product / (23 * 20)
+
+    assert result.cka == pytest.approx(hsic(a, b) / np.sqrt(hsic(a, a) * hsic(b, b)), abs=1e-6)
     nearest = [nearest_seen(bank) for bank in (a, b)]
     assert result.nearest_seen == pytest.approx([values.mean() for _, values in nearest])
     assert result.same_nearest == pytest.approx(np.mean(nearest[0][0] == nearest[1][0]))
@@ -86,6 +89,12 @@ def test_a_bank_agrees_with_its_own_rotation():
     assert result.neighbour_overlap == pytest.approx(1)
     assert result.cka == pytest.approx(1, abs=1e-6)
     assert result.same_nearest == 1  # seen and unseen are the first bank's
+
+
+def test_unrelated_banks_have_no_common_geometry():
+    banks = [Bank(LABELS, np.random.default_rng(seed).normal(size=(23, 500))) for seed in range(20)]
+    values = [compare(one, two).cka for one, two in zip(banks[::2], banks[1::2], strict=True)]
+    assert abs(np.mean(values)) < 0.1
 
 
 def test_only_common_labels_are_compared(monkeypatch):

@@ -49,7 +49,7 @@ def test_build_orders_seen_before_unseen_and_shows_what_it_did(bank, keyed, tmp_
     shown = zsl("bank", "show", bank).stdout
     for words in (
         "9: 7 seen, 2 unseen; width 7",
-        "9 of 9 labels: 8 as it stands, 1 vector of ...",
+        "9 of 9 labels: 8 as it stands, 1 in another spelling",
         "duplicates  'interesting' = 'interestingness'",
         "polar bear: vector of 'polar_bear'",
         loaded.sha256,
@@ -137,6 +137,15 @@ def test_plots(bank, names, tmp_path):
     assert zsl("bank", "build", names[0], "--encoder", "lexical", "--out", tmp_path / "seen.bank").exit_code == 0
     shown = zsl("bank", "plot", tmp_path / "seen.bank", "--out", tmp_path / "plots2").stdout
     assert "no unseen label" in shown
+
+
+def test_plots_of_labels_with_one_vector(tmp_path):
+    (tmp_path / "names.txt").write_text("dog\ndogs\npuppy\n")
+    (tmp_path / "aliases.tsv").write_text("dogs\tdog\npuppy\tdog\n")
+    options = ("--encoder", "lexical:32", "--aliases", tmp_path / "aliases.tsv", "--transform", "l2,l2")
+    assert zsl("bank", "build", tmp_path / "names.txt", *options, "--out", tmp_path / "bank").exit_code == 0
+    assert "2 by alias" in zsl("bank", "show", tmp_path / "bank").stdout
+    assert zsl("bank", "plot", tmp_path / "bank", "--out", tmp_path / "plots").exit_code == 0
 
 
 def test_plots_of_odd_labels(tmp_path):

@@ -75,6 +75,7 @@ def test_encoders_are_compared_on_both_unseen_sets(small, tmp_path):
     result = zsl("ablate", "encoders", "--config", "demo", "--out", tmp_path / "out", *options, *small)
     assert result.exit_code == 0
     assert "paper" not in result.stdout
+    assert "(81 labels have random vectors)" in (tmp_path / "out" / "report.md").read_text()
     records = json.loads((tmp_path / "out" / "results.json").read_text())
     joined = "+".join(specs[:3])  # random is the control
     assert [record["variant"] for record in records] == [{"encoder": spec} for spec in [*specs, joined]]
