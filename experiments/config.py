@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from embeddings import InputError
 from experiments.bank import BankConfig
+from zsl.augmentation import AugmentConfig
 from zsl.backbone import BackboneConfig
 from zsl.config import Config
 from zsl.data import DATASETS, DataConfig, ScenesConfig
@@ -51,6 +52,7 @@ class RunConfig(Config):
     bank: BankConfig = BankConfig()
     backbone: BackboneConfig | None = None
     decoder: DecoderConfig = DecoderConfig(num_groups=100)
+    augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
 

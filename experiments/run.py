@@ -49,11 +49,13 @@ def make_decoder(config: RunConfig, channels: int, bank: Bank, num_labels: int) 
 
 def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task: str = "train") -> None:
     """Trains one model on seen labels and writes its folder; the test set is not looked at."""
-    set_seed(config.train.seed)
     tuned = source.backbone is not None and not source.frozen
     backbone = copy.deepcopy(source.backbone) if tuned else None  # every run starts from the same one
+    if backbone is not None and config.backbone is not None and config.backbone.mode == "frozen":
+        backbone.freeze()
     sample = source.train.inputs.read([0])
     channels = backbone.channels(sample.shape[-1]) if backbone is not None else int(sample.shape[-1])
+    set_seed(config.train.seed)  # after the first read, which may draw numbers: the decoder does not depend on it
     decoder = make_decoder(config, channels, bank, len(source.data.seen))
     model = ZeroShotModel(backbone, decoder)
     vectors = torch.from_numpy(bank.select(source.data.seen))

@@ -7,7 +7,6 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
-from torchvision.transforms import v2
 
 from embeddings import Bank, InputError, build_bank
 from embeddings.build import default_cache
@@ -15,6 +14,7 @@ from embeddings.progress import Progress, silent
 from embeddings.spelling import LOOKED_UP, require
 from experiments.bank import BankConfig, check_order, make_bank
 from experiments.config import RunConfig
+from zsl.augmentation import make_augmentation
 from zsl.backbone import Backbone
 from zsl.data import MultiLabelData, Part, Samples, load_data
 from zsl.evaluation import evaluate, extract_tokens, score, vocabularies
@@ -69,7 +69,8 @@ class Source:
     @property
     def frozen(self) -> bool:
         """Whether runs train on tokens."""
-        return self.config.backbone is not None and self.config.backbone.mode == "frozen"
+        chosen = self.config.backbone
+        return chosen is not None and chosen.mode == "frozen" and chosen.cached
 
     @cached_property
     def train(self) -> Part:
@@ -100,9 +101,8 @@ class Source:
         held = max(1, round(share * len(order)))
         if held >= len(order):
             raise InputError(f"{len(order)} training images leave none to train on; lower train.validation")
-        augment = None
-        if self.config.train.flip and part.inputs is self.data.train.inputs and self.data.kind == "images":
-            augment = v2.RandomHorizontalFlip()
+        from_images = part.inputs is self.data.train.inputs and self.data.kind == "images"
+        augment = make_augmentation(self.config.augment) if from_images else None
         return Samples(part, np.sort(order[held:]), augment), Samples(part, np.sort(order[:held]))
 
     def pretrain(self) -> None:

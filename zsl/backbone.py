@@ -35,7 +35,8 @@ class BackboneConfig(Config):
     `level` is a feature level of timm's `forward_intermediates`; without it the model's last features are taken.
     `arguments` go to `timm.create_model`; `identity` names modules to replace by identity, for weights that were
     trained without them. `mean` and `std` apply to pixels scaled to [0, 1]; the paper uses none.
-    `mode`: "frozen" reads every image once and trains on its tokens; "tuned" trains the backbone too.
+    `mode`: "frozen" reads every image once and trains on its tokens; "tuned" trains the backbone too. A frozen backbone
+    that is not `cached` reads every image in every epoch, so that each is augmented anew.
     """
 
     name: str
@@ -47,6 +48,7 @@ class BackboneConfig(Config):
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (1.0, 1.0, 1.0)
     mode: Literal["frozen", "tuned"] = "frozen"
+    cached: bool = True
     pretrain: PretrainConfig | None = None
 
 
@@ -64,6 +66,7 @@ class Backbone(nn.Module):
     def __init__(self, config: BackboneConfig):
         super().__init__()
         self.model = _create(config)
+        self.frozen = False
         self.level = config.level
         self.channels_last_output = getattr(self.model, "output_fmt", None) == "NHWC"
         self.prefix_tokens = int(getattr(self.model, "num_prefix_tokens", 0))
@@ -92,6 +95,15 @@ class Backbone(nn.Module):
         if features.ndim == 3:
             return features[:, self.prefix_tokens :]
         return features.flatten(1, 2) if self.channels_last_output else features.flatten(2).transpose(1, 2)
+
+    def freeze(self) -> None:
+        """No gradients and no running statistics from here on."""
+        self.frozen = True
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> "Backbone":
+        return super().train(mode and not self.frozen)
 
     @torch.no_grad()
     def channels(self, image_size: int) -> int:

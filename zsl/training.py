@@ -44,7 +44,6 @@ class TrainConfig(Config):
     margin: float = Field(0.05, ge=0, lt=1)
     ema: float = Field(0.9997, ge=0, lt=1)
     validation: float = Field(0.1, gt=0, lt=1)
-    flip: bool = True
     precision: Precision = "auto"
     workers: int = Field(0, ge=0)
     seed: int = Field(0, ge=0, lt=2**31)

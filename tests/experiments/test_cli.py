@@ -259,4 +259,6 @@ def test_as_a_process():
     assert all(name in shown.stdout for name in ("demo", "ablate", "train", "evaluate"))
     wrong = subprocess.run([*command, "train", "demo", "--out", "x", "--set", "a.b=1"], capture_output=True, text=True)
     assert wrong.returncode == 2
-    assert wrong.stderr == ("error: demo: unknown key 'a'; known: data, bank, backbone, decoder, train, evaluate\n")
+    assert wrong.stderr == (
+        "error: demo: unknown key 'a'; known: data, bank, backbone, decoder, augment, train, evaluate\n"
+    )

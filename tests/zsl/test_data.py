@@ -9,11 +9,16 @@ from PIL import Image
 
 from embeddings import InputError
 from tests.conftest import SEEN, UNSEEN
+from zsl.backbone import Backbone, BackboneConfig
 from zsl.data import DATASETS, Samples, ScenesConfig, batches_of, load_data, opened
 from zsl.data.corel5k import Corel5kConfig
 from zsl.data.csv_layout import CsvConfig
 from zsl.data.dataset import ImageFiles
 from zsl.data.drawing import SHAPES, TEXTURES, draw, vocabulary
+from zsl.data.nus_wide import NusWideConfig
+from zsl.data.tokens import TokensConfig
+from zsl.extraction import Extraction, extract
+from zsl.training import make_accelerator
 
 
 @pytest.fixture
@@ -36,8 +41,20 @@ def _corel5k(folder, **options):
     return Corel5kConfig(name="corel5k", file=folder / "regions.npz", split=folder / "split.json", **options)
 
 
-def test_every_dataset_has_its_entry(photographs, regions):
+@pytest.fixture
+def token_folder(photographs, tmp_path):
+    """Tokens of the photographs through a small backbone."""
+    data = load_data(CsvConfig(name="csv", root=photographs, image_size=32))
+    settings = Extraction(rows=16, batch_size=8)
+    backbone = Backbone(BackboneConfig(name="resnet10t", level=2))
+    extract(backbone, data, tmp_path / "tokens", settings, {}, make_accelerator("no"))
+    return tmp_path / "tokens"
+
+
+def test_every_dataset_has_its_entry(photographs, regions, raw, token_folder):
     configs = {
+        "nus_wide": NusWideConfig(name="nus_wide", root=raw.root, image_size=24),
+        "tokens": TokensConfig(name="tokens", root=token_folder),
         "scenes": ScenesConfig(train=4, test=200, image_size=32),
         "csv": CsvConfig(name="csv", root=photographs, image_size=24),
         "corel5k": _corel5k(regions[0]),

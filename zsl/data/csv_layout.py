@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from embeddings import InputError
-from zsl.config import Config
 from zsl.data.dataset import ImageFiles, MultiLabelData, Part
+from zsl.data.exclusion import ImagesConfig
 from zsl.data.split import read_split
 
 COLUMNS = ("filepath", "classes", "split_name")
 
 
-class CsvConfig(Config):
+class CsvConfig(ImagesConfig):
     """`root` holds the images, and the two files unless they are given with paths of their own."""
 
     name: Literal["csv"]
@@ -26,7 +25,6 @@ class CsvConfig(Config):
     split: Path = Path("split.json")
     train: str = "train"
     test: str = "val"
-    image_size: int = Field(224, ge=8)
 
 
 def load_csv(config: CsvConfig) -> MultiLabelData:
@@ -43,6 +41,7 @@ def load_csv(config: CsvConfig) -> MultiLabelData:
     column = {label: index for index, label in enumerate(seen + unseen)}
     paths: dict[str, list[Path]] = {config.train: [], config.test: []}
     targets: dict[str, list[np.ndarray]] = {config.train: [], config.test: []}
+    leaked = 0
     for line, filepath, classes, part in rows:
         if part not in paths:
             raise InputError(f"{table}:{line}: split_name {part!r} is neither {config.train!r} nor {config.test!r}")
@@ -53,6 +52,8 @@ def load_csv(config: CsvConfig) -> MultiLabelData:
                 hint = f" (nearest: {near[0]!r})" if near else ""
                 raise InputError(f"{table}:{line}: unknown label {label!r}{hint}; add it to {split.name} or correct it")
             row[column[label]] = 1
+        if part == config.train:
+            leaked += int(row[len(seen) :].sum())
         if part == config.train and not row[: len(seen)].any():
             continue
         path = config.root / filepath
@@ -76,6 +77,7 @@ def load_csv(config: CsvConfig) -> MultiLabelData:
         test=made(config.test, len(column)),
         kind="images",
         fingerprint=f"sha256 {digest}",
+        leaked=leaked,
     )
 
 

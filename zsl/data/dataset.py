@@ -93,6 +93,9 @@ class MultiLabelData:
         kind: what `read` gives: "images" (uint8) or "tokens".
         renamed: further name lists of the same unseen labels, by title ("synonyms").
         fingerprint: identifies the content.
+        notes: what a user should know of the reading, such as images left out.
+        leaked: training annotations that name unseen labels; they are not in the targets.
+        expected: the protocol's known figures: "training images", "test images", "seen labels", "unseen labels".
     """
 
     name: str
@@ -103,6 +106,9 @@ class MultiLabelData:
     kind: str
     fingerprint: str
     renamed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    leaked: int = 0
+    expected: Mapping[str, int] = field(default_factory=dict)
 
     def tag_lists(self) -> Iterator[list[str]]:
         """The seen labels of each training image."""

@@ -1,0 +1,198 @@
+"""An audit of a dataset before hours are spent on it: one plain verdict an item."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from embeddings import Bank, InputError, atomic
+from embeddings.oov import singulars
+from embeddings.progress import Progress, silent
+from zsl.data.dataset import ImageFiles, MultiLabelData
+
+Verdict = Literal["ok", "note", "warning", "error"]
+BATCH = 64  # images that one process decodes at a time
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One item of an audit; an "error" would spoil results or stop a run, a "warning" is worth a look."""
+
+    item: str
+    verdict: Verdict
+    message: str
+
+
+def audit(data: MultiLabelData, bank: Bank | None = None, broken: Mapping[str, str] | None = None) -> list[Finding]:
+    """Looks at a dataset's labels, and tells of its images.
+
+    Args:
+        data: of images or tokens.
+        bank: in which every label should have a vector.
+        broken: of `broken_images`, where they were looked at.
+    """
+    findings = [_sizes(data), *(Finding("read", "note", note) for note in data.notes), _fingerprint(data)]
+    findings += [_without_positives(data), _leaks(data), _near_duplicates(data)]
+    if bank is not None:
+        findings.append(_vectors(data, bank))
+    if broken is not None:
+        findings.append(_images(data, broken))
+    return findings
+
+
+def _sizes(data: MultiLabelData) -> Finding:
+    found = (len(data.train.targets), len(data.test.targets), len(data.seen), len(data.unseen))
+    told = "{:,} training images, {:,} test images, {:,} seen labels, {:,} unseen".format(*found)
+    if not data.expected:
+        return Finding("sizes", "note", told)
+    want = {"training images": found[0], "test images": found[1], "seen labels": found[2], "unseen labels": found[3]}
+    other = [f"{data.expected[name]:,} {name}" for name in want if data.expected.get(name, want[name]) != want[name]]
+    if other:
+        return Finding("sizes", "warning", f"{told}; the protocol has {', '.join(other)}")
+    return Finding("sizes", "ok", f"{told}, as in the protocol")
+
+
+def _fingerprint(data: MultiLabelData) -> Finding:
+    """K p / R of published F1@K, precision and recall, is the positives per test image: it tells the test set."""
+    targets = data.test.targets
+    parts = {"unseen (ZSL)": targets[:, len(data.seen) :], "all labels (GZSL)": targets}
+    told = ", ".join(f"{name} {part.sum(dtype=np.int64) / len(part):.3f}" for name, part in parts.items())
+    return Finding("positives per test image", "note", f"{told}; compare K x precision / recall of published figures")
+
+
+def _without_positives(data: MultiLabelData) -> Finding:
+    train = [n for n, count in zip(data.seen, data.train.targets.sum(0, dtype=np.int64), strict=True) if not count]
+    test = [
+        n
+        for n, count in zip(data.seen + data.unseen, data.test.targets.sum(0, dtype=np.int64), strict=True)
+        if not count
+    ]
+    if not train and not test:
+        return Finding("labels without positives", "ok", "every label has one in training and in test")
+    told = [f"{len(names)} in {part}: {_some(names)}" for part, names in (("training", train), ("test", test)) if names]
+    return Finding("labels without positives", "warning", "; ".join(told))
+
+
+def _leaks(data: MultiLabelData) -> Finding:
+    if data.leaked:
+        message = (
+            f"{data.leaked:,} training annotations name unseen labels; they are ignored, but the pictures are seen"
+        )
+        return Finding("unseen labels in training", "warning", message)
+    return Finding("unseen labels in training", "ok", "no training annotation names an unseen label")
+
+
+def _near_duplicates(data: MultiLabelData) -> Finding:
+    """Seen and unseen names that differ in case, spaces or number alone: the unseen label is not new."""
+
+    def forms(name: str) -> set[str]:
+        plain = re.sub(r"[\s_\-]+", "", name.lower())
+        return {plain, *singulars(plain)}
+
+    of_form: dict[str, str] = {}
+    for name in data.seen:
+        for form in forms(name):
+            of_form.setdefault(form, name)
+    pairs = []
+    for name in data.unseen:
+        match = next((of_form[form] for form in sorted(forms(name)) if form in of_form), None)
+        if match is not None:
+            pairs.append(f"{match!r} / {name!r}")
+    if pairs:
+        return Finding("near-duplicate names", "warning", f"{len(pairs)} seen / unseen: {_some(pairs, quote=False)}")
+    return Finding("near-duplicate names", "ok", "no unseen name is a seen one in another spelling or number")
+
+
+def _vectors(data: MultiLabelData, bank: Bank) -> Finding:
+    lacking = [name for name in data.names if name not in set(bank.labels)]
+    if lacking:
+        return Finding("labels without a vector", "error", f"{len(lacking)} of {len(data.names)}: {_some(lacking)}")
+    return Finding("labels without a vector", "ok", f"the bank has all {len(data.names):,}")
+
+
+def _some(names: Sequence[str], quote: bool = True) -> str:
+    shown = ", ".join(map(repr, names[:SHOWN]) if quote else names[:SHOWN])
+    return shown + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
+
+
+def _images(data: MultiLabelData, broken: Mapping[str, str]) -> Finding:
+    total = len(_paths(data))
+    if not broken:
+        return Finding("images", "ok", f"all {total:,} decode")
+    shown = "; ".join(islice(broken.values(), 3)) + (f"; and {len(broken) - 3:,} more" if len(broken) > 3 else "")
+    return Finding("images", "error", f"{len(broken):,} of {total:,} do not decode: {shown}")
+
+
+def broken_images(
+    data: MultiLabelData, workers: int = 1, state: Path | None = None, progress: Progress = silent
+) -> dict[str, str]:
+    """Decodes every image; the paths of those that do not decode, with the reason.
+
+    Args:
+        data: of image files.
+        workers: processes that decode.
+        state: a file that remembers what was found, so that a stopped look goes on.
+        progress: told of images.
+    Raises:
+        InputError: `state` is another file.
+    """
+    stamps = {str(path): _stamp(path) for path in _paths(data)}
+    known = {path: told for path, told in _read_state(state).items() if told[0] == stamps.get(path)}
+    left = [path for path in stamps if path not in known]
+    batches = [left[start : start + BATCH] for start in range(0, len(left), BATCH)]
+    done = len(stamps) - len(left)
+    progress("decode images", done, len(stamps))
+    # "spawn": a fork would copy torch's threads in the middle of what they do
+    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        for number, found in enumerate(pool.map(_faults, batches) if batches else (), 1):
+            known |= {path: (stamps[path], fault) for path, fault in found.items()}
+            done += len(found)
+            progress("decode images", done, len(stamps))
+            if state is not None and (number % 50 == 0 or number == len(batches)):
+                atomic.write_text(state, json.dumps(known, indent=0) + "\n")
+    return {path: known[path][1] for path in stamps if known[path][1]}
+
+
+def _stamp(path: Path) -> str:
+    """Changes when a file does."""
+    found = path.stat() if path.is_file() else None
+    return "missing" if found is None else f"{found.st_size} {found.st_mtime_ns}"
+
+
+def _paths(data: MultiLabelData) -> list[Path]:
+    found: list[Path] = []
+    for part in (data.train, data.test):
+        if isinstance(part.inputs, ImageFiles):
+            found += part.inputs.paths
+    return list(dict.fromkeys(found))
+
+
+def _faults(paths: list[str]) -> dict[str, str]:
+    """Why each file does not decode; "" where it does."""
+    faults = {}
+    for path in paths:
+        try:
+            ImageFiles((Path(path),), 8).read([0])
+            faults[path] = ""
+        except InputError as error:
+            faults[path] = str(error)
+    return faults
+
+
+def _read_state(state: Path | None) -> dict[str, tuple[str, str]]:
+    """By path: the stamp of the file that was looked at, and its fault."""
+    if state is None or not state.is_file():
+        return {}
+    try:
+        known = json.loads(state.read_text("utf-8"))
+        return {path: (str(stamp), str(fault)) for path, (stamp, fault) in known.items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise InputError(f"{state} is no state of an audit ({error}); remove it") from error

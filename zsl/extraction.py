@@ -1,0 +1,264 @@
+"""Writing a frozen backbone's tokens to disk, so that training reads no picture.
+
+Every shard is made alone, by one process, of batches that lie inside it, from random numbers that belong to its images:
+however many processes there are, and wherever they are stopped and started again, the files are the same.
+"""
+
+import json
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from safetensors.torch import save as safetensors_bytes
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from embeddings import InputError, atomic
+from embeddings.progress import Progress, silent
+from zsl.backbone import Backbone
+from zsl.data import MultiLabelData
+from zsl.data.dataset import Augmentation
+from zsl.data.tokens import DTYPES, FORMAT, hash_of
+
+
+@dataclass(frozen=True)
+class Extraction:
+    """How tokens are stored: `views` of every training image (1 without augmentation), of the shards of `rows` images.
+
+    `skip_unreadable`: images that do not decode are left out and listed, instead of an error.
+    """
+
+    dtype: str = "bf16"
+    views: int = 1
+    rows: int = 2048
+    batch_size: int = 64
+    seed: int = 0
+    workers: int = 0
+    skip_unreadable: bool = False
+
+
+@dataclass(frozen=True)
+class _Shard:
+    part: str
+    number: int
+    rows: range
+
+    @property
+    def file(self) -> str:
+        return f"{self.part}-{self.number:05d}.safetensors"
+
+
+Read = tuple[_Shard, Tensor, list[int], list[str]]
+
+
+class _Batches(Dataset[Read]):
+    """Batches of images of shards; each image's views are drawn from a generator of its own."""
+
+    def __init__(
+        self,
+        data: MultiLabelData,
+        shards: list[_Shard],
+        settings: Extraction,
+        augment: Augmentation | None,
+        shape: torch.Size,
+    ):
+        self.parts = {"train": data.train, "test": data.test}
+        self.settings, self.augment, self.shape = settings, augment, shape
+        size = settings.batch_size
+        self.batches = [(s, s.rows[start : start + size]) for s in shards for start in range(0, len(s.rows), size)]
+
+    def __len__(self) -> int:
+        return len(self.batches)
+
+    def __getitem__(self, index: int) -> Read:
+        shard, rows = self.batches[index]
+        views = views_of(shard.part, self.settings)
+        images = torch.zeros(len(rows), views, *self.shape, dtype=torch.uint8)
+        unreadable, reasons = [], []
+        for place, row in enumerate(rows):
+            try:
+                images[place] = self._views(shard.part, row, views)
+            except InputError as error:
+                unreadable.append(row)
+                reasons.append(str(error))
+        return shard, images, unreadable, reasons
+
+    def _views(self, part: str, row: int, views: int) -> Tensor:
+        image = self.parts[part].inputs.read([row])[0]
+        if part == "test" or self.augment is None:
+            return image.expand(views, *image.shape)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.settings.seed * 1_000_003 + row)
+            return torch.stack([self.augment(image) for _ in range(views)])
+
+
+def views_of(part: str, settings: Extraction) -> int:
+    """Test images have one view."""
+    return settings.views if part == "train" else 1
+
+
+def _whole(batch: Any) -> Any:
+    return batch[0]
+
+
+@torch.inference_mode()
+def extract(
+    backbone: Backbone,
+    data: MultiLabelData,
+    folder: Path,
+    settings: Extraction,
+    made_with: dict[str, Any],
+    accelerator: Accelerator,
+    augment: Augmentation | None = None,
+    progress: Progress = silent,
+) -> None:
+    """Writes the tokens of a dataset's images into a folder; one that was begun before is gone on with.
+
+    Args:
+        backbone: frozen; its tokens are stored.
+        data: of images.
+        folder: made if it is not there.
+        settings: how tokens are stored.
+        made_with: what the tokens depend on besides: the backbone's config, the hash of its weights, the transform.
+        accelerator: shards are shared out among its processes.
+        augment: of training images, where there are several views.
+        progress: told of batches.
+    Raises:
+        InputError: the folder holds another extraction; an image that does not decode, unless those are skipped.
+    """
+    plan = _plan(data, settings, made_with)
+    if accelerator.is_main_process:
+        _begin(folder, plan)
+    accelerator.wait_for_everyone()
+    shards = _shards(data, settings)
+    own = [s for s in shards[accelerator.process_index :: accelerator.num_processes] if not _done(folder / s.file)]
+    image = first_readable(data)
+    batches = _Batches(data, own, settings, augment, image.shape)
+    loader = DataLoader(batches, 1, num_workers=settings.workers, collate_fn=_whole)
+    backbone.to(accelerator.device).eval()
+    done = 0
+    for shard, group in groupby(loader, key=lambda read: read[0]):
+        tokens: list[Tensor] = []
+        faults: dict[int, str] = {}
+        for _, images, unreadable, reasons in group:
+            if unreadable and not settings.skip_unreadable:
+                raise InputError(f"{reasons[0]}; or give --skip-unreadable")
+            faults |= dict(zip(unreadable, reasons, strict=True))
+            tokens.append(_tokens(backbone, images, accelerator, DTYPES[settings.dtype]))
+            done += 1
+            progress("extract", done, len(batches))
+        _write(folder / shard.file, torch.cat(tokens), faults)
+    accelerator.wait_for_everyone()
+    if accelerator.is_main_process:
+        _finish(folder, data, settings, plan, shards)
+    accelerator.wait_for_everyone()
+
+
+def first_readable(data: MultiLabelData) -> Tensor:
+    """The first image that decodes.
+
+    Raises:
+        InputError: none does.
+    """
+    for row in range(len(data.train.targets)):
+        try:
+            return data.train.inputs.read([row])[0]
+        except InputError as error:
+            last = error
+    raise InputError(f"no training image of {data.name} decodes ({last})")
+
+
+def _tokens(backbone: Backbone, images: Tensor, accelerator: Accelerator, dtype: torch.dtype) -> Tensor:
+    with accelerator.autocast():
+        tokens = backbone(images.flatten(0, 1).to(accelerator.device))
+    return tokens.to("cpu", dtype).unflatten(0, images.shape[:2])
+
+
+def _shards(data: MultiLabelData, settings: Extraction) -> list[_Shard]:
+    shards = []
+    for part, rows in (("train", len(data.train.targets)), ("test", len(data.test.targets))):
+        starts = range(0, rows, settings.rows)
+        shards += [_Shard(part, n, range(s, min(s + settings.rows, rows))) for n, s in enumerate(starts)]
+    return shards
+
+
+def _plan(data: MultiLabelData, settings: Extraction, made_with: dict[str, Any]) -> dict[str, Any]:
+    """All that the files depend on, as JSON."""
+    plan = {
+        "format": FORMAT,
+        "data": data.name,
+        "fingerprint": data.fingerprint,
+        "dtype": settings.dtype,
+        "views": settings.views,
+        "rows_per_shard": settings.rows,
+        "batch_size": settings.batch_size,
+        "seed": settings.seed,
+        "skip_unreadable": settings.skip_unreadable,
+        "made_with": made_with,
+    }
+    found: dict[str, Any] = json.loads(json.dumps(plan))
+    return found
+
+
+def _begin(folder: Path, plan: dict[str, Any]) -> None:
+    path = folder / "plan.json"
+    if not folder.exists():
+        folder.mkdir(parents=True)
+    if not path.is_file():
+        if any(folder.iterdir()):
+            raise InputError(f"{folder} is not empty and holds no extraction; choose another --out")
+        atomic.write_text(path, json.dumps(plan, indent=1) + "\n")
+        return
+    begun = json.loads(path.read_text("utf-8"))
+    for key in plan:
+        if begun.get(key) != plan[key]:
+            raise InputError(
+                f"{folder} was begun with {key} = {begun.get(key)!r}, now it is {plan[key]!r}; choose another --out, "
+                "or do as before"
+            )
+
+
+def _done(path: Path) -> bool:
+    """Whether a shard is whole: what tells of it is written after it."""
+    return path.with_suffix(".json").is_file() and path.is_file()
+
+
+def _write(path: Path, tokens: Tensor, faults: dict[int, str]) -> None:
+    atomic.write_bytes(path, safetensors_bytes({"tokens": tokens.contiguous()}))
+    told = {
+        "file": path.name,
+        "bytes": path.stat().st_size,
+        "sha256": hash_of(path),
+        "shape": list(tokens.shape),
+        "unreadable": {str(row): reason for row, reason in faults.items()},
+    }
+    atomic.write_text(path.with_suffix(".json"), json.dumps(told, indent=1) + "\n")
+
+
+def _finish(
+    folder: Path, data: MultiLabelData, settings: Extraction, plan: dict[str, Any], shards: list[_Shard]
+) -> None:
+    parts = {}
+    for part, rows in (("train", len(data.train.targets)), ("test", len(data.test.targets))):
+        told = [json.loads((folder / s.file).with_suffix(".json").read_text("utf-8")) for s in shards if s.part == part]
+        unreadable = {int(row): reason for one in told for row, reason in one.pop("unreadable").items()}
+        parts[part] = {
+            "images": rows,
+            "views": views_of(part, settings),
+            "unreadable": sorted(unreadable),
+            "reasons": [unreadable[row] for row in sorted(unreadable)],
+            "shards": told,
+        }
+    names = {"seen": data.seen, "unseen": data.unseen, "renamed": dict(data.renamed)}
+    content = {
+        "names": torch.frombuffer(bytearray(json.dumps(names).encode()), dtype=torch.uint8),
+        "targets.train": torch.from_numpy(np.packbits(data.train.targets, axis=1)),
+        "targets.test": torch.from_numpy(np.packbits(data.test.targets, axis=1)),
+    }
+    atomic.write_bytes(folder / "labels.safetensors", safetensors_bytes(content))
+    # last: a folder with a manifest is a whole extraction
+    atomic.write_text(folder / "manifest.json", json.dumps(plan | {"parts": parts}, indent=1) + "\n")
