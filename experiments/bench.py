@@ -139,7 +139,7 @@ def bench_bank_memory(labels: int, width: int, progress: Progress) -> Figures:
             for side, (code, arguments) in sides.items():
                 bank.unlink(missing_ok=True)
                 progress(f"{kind}: {side}", 0, 1)
-                seconds, peak = _peak_of(code, arguments, folder / "cache")
+                seconds, peak, _ = peak_of(code, arguments, folder / "cache")
                 progress(f"{kind}: {side}", 1, 1)
                 measured.append({"file": kind, "side": side, "seconds": seconds, "peak_bytes": peak})
                 rows.append([kind, side, f"{seconds:.1f}", f"{peak / 1e9:.2f}", f"{peak / matrix:.2f}"])
@@ -147,7 +147,7 @@ def bench_bank_memory(labels: int, width: int, progress: Progress) -> Figures:
             if not np.allclose(vectors, unit(np.load(peer, mmap_mode="r")[:1000]), atol=1e-6):
                 raise RuntimeError(f"the vectors of {kind} differ from gensim's")
             peer.unlink()
-        seconds, peak = _peak_of(READ, [str(bank), "name0", f"name{labels - 1}"], folder / "cache")
+        seconds, peak, _ = peak_of(READ, [str(bank), "name0", f"name{labels - 1}"], folder / "cache")
         measured.append({"file": "bank", "side": "Bank.load, select", "seconds": seconds, "peak_bytes": peak})
         rows.append(["bank", "Bank.load, select 2", f"{seconds:.1f}", f"{peak / 1e9:.2f}", f"{peak / matrix:.2f}"])
     title = f"A bank of {labels:,} x {width} float32, {matrix / 1e9:.2f} GB: peak memory of the whole process"
@@ -184,8 +184,8 @@ def _vector_files(folder: Path, labels: int, width: int, progress: Progress) -> 
     return files
 
 
-def _peak_of(code: str, arguments: Sequence[str], cache: Path) -> tuple[float, int]:
-    """Seconds and peak resident bytes of a process that runs some Python (from Linux's /proc)."""
+def peak_of(code: str, arguments: Sequence[str], cache: Path) -> tuple[float, int, str]:
+    """Seconds, peak resident bytes (from Linux's /proc) and output of a process that runs some Python."""
     started = time.perf_counter()
     # asked of the process itself: what wait4 tells counts the parent's memory at the fork
     done = subprocess.run(
@@ -197,4 +197,4 @@ def _peak_of(code: str, arguments: Sequence[str], cache: Path) -> tuple[float, i
     seconds = time.perf_counter() - started
     if done.returncode:
         raise RuntimeError(f"a benchmark's process ended with status {done.returncode}: {done.stderr[-2000:]}")
-    return seconds, int(done.stdout.split()[-1]) * 1024
+    return seconds, int(done.stdout.split()[-1]) * 1024, done.stdout

@@ -63,6 +63,44 @@ def bank_memory(
     _show(figures, out)
 
 
+@app.command("tokens")
+@clear_errors
+def tokens(
+    config: Annotated[str, typer.Option(help="A recipe or a TOML file with a frozen backbone.")] = "demo",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A config value; may be repeated.")
+    ] = None,
+    out: Out = None,
+) -> None:
+    """Training Table 8 from cached tokens, against the frozen backbone in the loop."""
+    from experiments.bench_tokens import bench_tokens
+    from experiments.config import load_config
+
+    _check(out)
+    values = load_config(config, settings or [])
+    with ConsoleProgress(make_console()) as progress:
+        figures = bench_tokens(values, progress)
+    _show(figures, out)
+
+
+@app.command("nus-wide")
+@clear_errors
+def nus_wide(
+    truth: Annotated[
+        Path | None, typer.Option(help="The real annotation, an .npz; generated labels without it.")
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Pictures that are there; the others are holes.")] = 4000,
+    out: Out = None,
+) -> None:
+    """Opening NUS-WIDE's raw layout at full size: 269,648 images, 1,000 tags, 81 concepts."""
+    from experiments.bench_nus_wide import bench_nus_wide
+
+    _check(out)
+    with ConsoleProgress(make_console()) as progress:
+        figures = bench_nus_wide(truth, images, progress)
+    _show(figures, out)
+
+
 def _check(out: Path | None) -> None:
     from experiments.files import check_new_file
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from experiments import bank_cli, bench_cli
+from experiments import bank_cli, bench_cli, data_cli
 from experiments.console import ConsoleProgress, clear_errors, make_console
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 app.add_typer(bank_cli.app, name="bank")
 app.add_typer(bench_cli.app, name="bench")
+app.add_typer(data_cli.app, name="data")
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A config value; may be repeated.")

@@ -1,0 +1,60 @@
+"""`zsl data extract`: a config's dataset through its frozen backbone, to disk."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+
+from embeddings import InputError
+from embeddings.progress import Progress
+from experiments.config import RunConfig
+from experiments.source import open_source
+from zsl.augmentation import make_augmentation
+from zsl.backbone import Backbone
+from zsl.extraction import Extraction, extract
+from zsl.training import make_accelerator
+
+
+def weights_hash(backbone: Backbone) -> str:
+    """sha256 of a backbone's weights, by name."""
+    digest = hashlib.sha256()
+    for name, value in sorted(backbone.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def run_extraction(
+    config: RunConfig, out: Path, views: int, dtype: str, rows: int, skip_unreadable: bool, progress: Progress
+) -> str:
+    """Writes the tokens of a config's dataset, and returns a line that tells how to train from them.
+
+    Raises:
+        InputError: no frozen backbone, a folder with another extraction, images that do not decode.
+    """
+    if config.backbone is None or config.backbone.mode == "tuned":
+        raise InputError('tokens are those of a frozen backbone: give [backbone] with mode = "frozen"')
+    augment = make_augmentation(config.augment)
+    if views > 1 and augment is None:
+        raise InputError("several views of an image differ by augmentation alone; give [augment], or --views 1")
+    source = open_source(config, make_accelerator(config.train.precision), progress)
+    source.pretrain()
+    assert source.backbone is not None
+    settings = Extraction(
+        dtype=dtype,
+        views=views,
+        rows=rows,
+        batch_size=config.evaluate.batch_size,
+        seed=config.train.seed,
+        workers=config.train.workers,
+        skip_unreadable=skip_unreadable,
+    )
+    made_with = {
+        "backbone": config.backbone.model_dump(mode="json"),
+        "weights_sha256": weights_hash(source.backbone),
+        "precision": source.accelerator.mixed_precision,
+        "data": config.data.model_dump(mode="json"),
+        "augment": config.augment.model_dump(mode="json") if views > 1 else None,
+    }
+    extract(source.backbone, source.data, out, settings, made_with, source.accelerator, augment, progress)
+    return f"{out}: tokens of {source.data.name}; train on them with --set data.name=tokens --set data.root={out}"

@@ -1,0 +1,34 @@
+"""The benchmarks of datasets at small size."""
+
+import json
+
+import numpy as np
+
+from experiments import bench_nus_wide
+from tests.experiments.command import refused, zsl
+
+
+def test_tokens_against_the_backbone_in_the_loop(small, tmp_path):
+    result = zsl("bench", "tokens", "--config", "demo", *small, "--out", tmp_path / "f.json")
+    assert result.exit_code == 0, result.output
+    measured = json.loads((tmp_path / "f.json").read_text())["measured"]
+    assert len(measured) == 4
+    assert all(one["largest_difference"] < 1e-3 for one in measured)
+    refused(zsl("bench", "tokens", "--config", "corel5k"), "is for [backbone]", "frozen")
+
+
+def test_nus_wide_is_opened_twice(monkeypatch, tmp_path):
+    monkeypatch.setattr(bench_nus_wide, "IMAGES", 300)
+    monkeypatch.setattr(bench_nus_wide, "TEST", 120)
+    generator = np.random.default_rng(0)
+    labels = generator.random((300, 5)) < 0.3
+    concepts = np.array(["sky", "sea", "cat", "dog", "sun"])
+    truth = {"labels_packed": np.packbits(labels, axis=1), "concepts": concepts, "test_rows": np.arange(120) * 2}
+    np.savez(tmp_path / "truth.npz", **truth)
+    options = ("--images", 40, "--truth", tmp_path / "truth.npz", "--out", tmp_path / "f.json")
+    assert zsl("bench", "nus-wide", *options).exit_code == 0
+    record = json.loads((tmp_path / "f.json").read_text())
+    assert record["ground_truth"]["test_positives"] == int(labels[:240:2].sum())
+    assert [one["opening"] for one in record["measured"]] == ["first", "second"]
+    (tmp_path / "x.npz").write_bytes(b"")
+    refused(zsl("bench", "nus-wide", "--truth", tmp_path / "x.npz"), "x.npz is no annotation")
