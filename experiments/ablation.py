@@ -128,7 +128,7 @@ def run_ablation(ablation: Ablation, config: RunConfig, seeds: int, out: Path, p
     """
     check_new(out)
     accelerator = make_accelerator(config.train.precision)
-    configs = {v.title: _variant_config(config, v) for v in ablation.variants}
+    configs = {v.title: variant_config(config, v) for v in ablation.variants}
     if len(configs) < len(ablation.variants):
         raise InputError(f"two variants have one name; there are {', '.join(configs)}: rename a file or a folder")
     source = open_source(config, accelerator, progress)
@@ -165,7 +165,8 @@ def random_labels(bank: Bank) -> int:
     return sum("random vector" in note for note in bank.notes)
 
 
-def _variant_config(config: RunConfig, variant: Variant) -> RunConfig:
+def variant_config(config: RunConfig, variant: Variant) -> RunConfig:
+    """A config with a variant's values."""
     values = config.model_dump(mode="json")
     for key, value in variant.settings.items():
         apply_setting(values, f"{key}={json.dumps(value)}")

@@ -2,14 +2,13 @@
 
 import tempfile
 import time
-from collections.abc import Mapping
 from pathlib import Path
 
 from embeddings import InputError
 from embeddings.progress import Progress, silent
-from experiments.ablation import ABLATIONS
+from experiments.ablation import ABLATIONS, variant_config
 from experiments.bench import Figures, machine
-from experiments.config import RunConfig, apply_setting, validated
+from experiments.config import RunConfig, validated
 from experiments.extract import run_extraction
 from experiments.run import evaluate_run, train_run
 from experiments.source import Source, load_bank, open_source
@@ -45,7 +44,7 @@ def bench_tokens(config: RunConfig, progress: Progress) -> Figures:
             seconds, metrics = {}, {}
             for side, (base, source) in sources.items():
                 run = folder / f"{variant.title}-{side.replace(' ', '-')}"
-                seconds[side], metrics[side] = _run(base, variant.settings, source, run)
+                seconds[side], metrics[side] = _run(variant_config(base, variant), source, run)
                 progress(f"{variant.title}: {side}", 1, 1)
             slow, fast = seconds.values()
             first, second = metrics.values()
@@ -60,14 +59,10 @@ def bench_tokens(config: RunConfig, progress: Progress) -> Figures:
     return Figures(title, header, rows, record)
 
 
-def _run(config: RunConfig, settings: Mapping[str, str], source: Source, run: Path) -> tuple[float, dict[str, float]]:
+def _run(config: RunConfig, source: Source, run: Path) -> tuple[float, dict[str, float]]:
     """Seconds of training, with validation after each epoch, and the test's metrics."""
-    values = config.model_dump(mode="json")
-    for key, value in settings.items():
-        apply_setting(values, f"{key}={value}")
-    chosen = validated(values, "variant")
-    bank = load_bank(chosen.bank, source.data)
+    bank = load_bank(config.bank, source.data)
     started = time.perf_counter()
-    train_run(chosen, source, bank, run)
+    train_run(config, source, bank, run)
     seconds = time.perf_counter() - started
     return seconds, evaluate_run(run, source)

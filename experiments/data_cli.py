@@ -64,7 +64,7 @@ def extract(
     config: ConfigArgument,
     out: Annotated[Path, typer.Option(help="Folder to make; one that was begun before is gone on with.")],
     settings: Settings = None,
-    views: Annotated[int, typer.Option(min=1, help="Augmented views of every training image; 1 is the image.")] = 1,
+    views: Annotated[int, typer.Option(min=1, help="Of every training image: itself, and augmented ones.")] = 1,
     dtype: Annotated[Literal["bf16", "fp16"], typer.Option(help="Of the stored tokens.")] = "bf16",
     rows: Annotated[int, typer.Option(min=1, help="Images in a shard.")] = 2048,
     skip_unreadable: Annotated[bool, typer.Option(help="Leave out images that do not decode, and list them.")] = False,

@@ -1,6 +1,6 @@
 """What runs on one dataset share: the data, the word vectors, and the backbone's tokens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -17,6 +17,7 @@ from experiments.config import RunConfig
 from zsl.augmentation import make_augmentation
 from zsl.backbone import Backbone
 from zsl.data import MultiLabelData, Part, Samples, load_data
+from zsl.data.tokens import TokenFiles
 from zsl.evaluation import evaluate, extract_tokens, score, vocabularies
 from zsl.model import ZeroShotModel
 from zsl.readout import MaxPooledReadout
@@ -103,7 +104,10 @@ class Source:
             raise InputError(f"{len(order)} training images leave none to train on; lower train.validation")
         from_images = part.inputs is self.data.train.inputs and self.data.kind == "images"
         augment = make_augmentation(self.config.augment) if from_images else None
-        return Samples(part, np.sort(order[held:]), augment), Samples(part, np.sort(order[:held]))
+        train = part
+        if isinstance(part.inputs, TokenFiles):  # the validation rows are read as they are
+            train = replace(part, inputs=replace(part.inputs, drawing=True))
+        return Samples(train, np.sort(order[held:]), augment), Samples(part, np.sort(order[:held]))
 
     def pretrain(self) -> None:
         """Trains the backbone on seen labels, if the config asks for it."""

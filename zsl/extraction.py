@@ -27,7 +27,7 @@ from zsl.data.tokens import DTYPES, FORMAT, hash_of
 
 @dataclass(frozen=True)
 class Extraction:
-    """How tokens are stored: `views` of every training image (1 without augmentation), of the shards of `rows` images.
+    """How tokens are stored: `views` of every training image, the image itself and augmented ones; shards of `rows`.
 
     `skip_unreadable`: images that do not decode are left out and listed, instead of an error.
     """
@@ -93,7 +93,7 @@ class _Batches(Dataset[Read]):
             return image.expand(views, *image.shape)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.seed * 1_000_003 + row)
-            return torch.stack([self.augment(image) for _ in range(views)])
+            return torch.stack([image, *(self.augment(image) for _ in range(views - 1))])
 
 
 def views_of(part: str, settings: Extraction) -> int:

@@ -5,25 +5,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
 from embeddings import build_bank
+from embeddings.progress import silent
+from experiments.config import EvaluateConfig, RunConfig
+from experiments.source import open_source
 from tests.conftest import SEEN, UNSEEN
 from tests.experiments.command import refused, zsl
-
-SETTINGS = (
-    "data.image_size=32",
-    "backbone.name=resnet10t",
-    "backbone.weights=",
-    "backbone.arguments={}",
-    "backbone.identity=[]",
-    "backbone.level=2",
-    "evaluate.batch_size=4",
-    "evaluate.k=[1, 2]",
-)
+from zsl.data import load_data
+from zsl.data.tokens import TokensConfig, map_shard
+from zsl.training import make_accelerator
 
 
 @pytest.fixture
@@ -93,17 +89,22 @@ def test_views_differ_and_are_drawn(options, tmp_path):
     out = tmp_path / "tokens"
     augment = ("--set", "augment.flip=true", "--set", "augment.cutout=0.5", "--set", "augment.policy=randaugment")
     assert zsl("data", "extract", options, "--out", out, "--views", 3, "--dtype", "fp16", *augment).exit_code == 0
-    from zsl.data import load_data
-    from zsl.data.tokens import TokensConfig, map_shard
-
     data = load_data(TokensConfig(name="tokens", root=out))
     stored = map_shard(out / "train-00000.safetensors")
     assert stored.shape[:2] == (40, 3)
     assert stored.dtype == torch.float16
     assert not torch.equal(stored[:, 0], stored[:, 1])
     torch.manual_seed(0)
-    drawn = torch.stack([data.train.inputs.read([7])[0] for _ in range(30)])
+    drawn = torch.stack([replace(data.train.inputs, drawing=True).read([7])[0] for _ in range(30)])
     assert len(torch.unique(drawn.flatten(1), dim=0)) == 3
+    # without drawing it is the image itself, and so it is in validation
+    assert zsl("data", "extract", options, "--out", tmp_path / "plain", "--dtype", "fp16").exit_code == 0
+    plain = load_data(TokensConfig(name="tokens", root=tmp_path / "plain"))
+    torch.testing.assert_close(data.train.inputs.read(range(40)), plain.train.inputs.read(range(40)), rtol=0, atol=1e-2)
+    config = RunConfig(data=TokensConfig(name="tokens", root=out), evaluate=EvaluateConfig(k=(1,)))
+    source = open_source(config, make_accelerator("auto"), silent)
+    train, held = source.split(source.train)
+    assert (train.part.inputs.drawing, held.part.inputs.drawing) == (True, False)
     assert map_shard(out / "test-00000.safetensors").shape[1] == 1
     refused(zsl("data", "extract", options, "--out", tmp_path / "x", "--views", 2), "differ by augmentation alone")
 
@@ -114,9 +115,6 @@ def test_images_that_do_not_decode_are_refused_or_left_out(options, photographs,
     out = tmp_path / "tokens"
     refused(zsl("data", "extract", options, "--out", out), "3.jpg does not decode", "--skip-unreadable")
     assert zsl("data", "extract", options, "--out", tmp_path / "b", "--skip-unreadable").exit_code == 0
-    from zsl.data import load_data
-    from zsl.data.tokens import TokensConfig
-
     data = load_data(TokensConfig(name="tokens", root=tmp_path / "b"))
     assert (len(data.train.inputs), len(data.test.inputs)) == (39, 19)
     assert (len(data.train.targets), len(data.test.targets)) == (39, 19)
@@ -126,7 +124,6 @@ def test_images_that_do_not_decode_are_refused_or_left_out(options, photographs,
 def test_damaged_tokens_are_named(options, tmp_path):
     out = tmp_path / "tokens"
     assert zsl("data", "extract", options, "--out", out, "--rows", 16).exit_code == 0
-    train = ("train", "corel5k", "--out", tmp_path / "run", "--set", "data.name=tokens", "--set", f"data.root={out}")
     shard = out / "train-00001.safetensors"
     whole = shard.read_bytes()
     shard.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
@@ -138,7 +135,6 @@ def test_damaged_tokens_are_named(options, tmp_path):
     refused(zsl("data", "extract", options, "--out", out, "--rows", 8), "was begun with rows_per_shard = 16")
     (out / "manifest.json").unlink()
     refused(zsl("train", tokens, "--out", tmp_path / "run"), "no finished extraction")
-    del train
 
 
 def test_a_check_gives_a_verdict_on_each_item(options, photographs, tmp_path):

@@ -39,12 +39,16 @@ class TokensConfig(Config):
 
 @dataclass(frozen=True)
 class TokenFiles:
-    """Inputs in shards of `rows_per_shard` images; where there are several views of an image, one is drawn."""
+    """Inputs in shards of `rows_per_shard` images; `read` takes the first view, the image as it is.
+
+    Where there are several views, and it is `drawing`, it takes any of them.
+    """
 
     shards: tuple[Path, ...]
     rows_per_shard: int
     rows: np.ndarray
     views: int
+    drawing: bool = False
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -54,10 +58,11 @@ class TokenFiles:
         return [map_shard(path) for path in self.shards]
 
     def read(self, rows: Rows) -> Tensor:
-        """(batch, token, channel) of the rows, in their order; the view is drawn by torch's generator."""
+        """(batch, token, channel) of the rows, in their order; views are drawn by torch's generator."""
         places = self.rows[np.asarray(rows)]
         shards, within = np.divmod(places, self.rows_per_shard)
-        views = torch.randint(self.views, (len(places),)).tolist() if self.views > 1 else [0] * len(places)
+        drawn = self.drawing and self.views > 1
+        views = torch.randint(self.views, (len(places),)).tolist() if drawn else [0] * len(places)
         mapped = self._mapped
         first = mapped[0]
         batch = torch.empty(len(places), *first.shape[2:], dtype=first.dtype)
