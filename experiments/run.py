@@ -143,7 +143,7 @@ def evaluate_run(folder: Path, source: Source, bank_file: Path | None = None, ta
         stamp = {
             "data": source.data.fingerprint,
             "test_images": len(source.data.test.targets),
-            "positives_per_image": float(source.data.test.targets.sum() / len(source.data.test.targets)),
+            "positives_per_image": float(source.data.test.targets.image_counts().mean()),
             "labels": {name: len(p.labels) for name, p in protocols(source.data).items()},
             "absent": "map leaves out labels without a positive test image; map_absent_zero counts them 0",
         }

@@ -167,8 +167,10 @@ def open_source(config: RunConfig, accelerator: Accelerator, progress: Progress)
     """
     data = load_data(config.data)
     for k in config.evaluate.k:
-        if not 1 <= k <= len(data.unseen):
-            raise InputError(f"evaluate.k holds {k}, but there are {len(data.unseen)} unseen labels")
-    if not data.test.targets[:, len(data.seen) :].any():
-        raise InputError(f"no test image of {data.name} has an unseen label, so there is nothing to measure")
+        if not 1 <= k <= len(data.unseen or data.seen):
+            known = f"{len(data.unseen)} unseen" if data.unseen else str(len(data.seen))
+            raise InputError(f"evaluate.k holds {k}, but there are {known} labels; set evaluate.k")
+    if not data.test.targets.label_counts()[len(data.seen) if data.unseen else 0 :].any():
+        kind = "an unseen" if data.unseen else "a"
+        raise InputError(f"no test image of {data.name} has {kind} label, so there is nothing to measure")
     return Source(config, data, accelerator, progress)

@@ -10,8 +10,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
-import numpy as np
-
 from embeddings import Bank, InputError, atomic
 from embeddings.oov import singulars
 from embeddings.progress import Progress, silent
@@ -40,7 +38,9 @@ def audit(data: MultiLabelData, bank: Bank | None = None, broken: Mapping[str, s
         broken: of `broken_images`, where they were looked at.
     """
     findings = [_sizes(data), *(Finding("read", "note", note) for note in data.notes), _fingerprint(data)]
-    findings += [_without_positives(data), _leaks(data), _near_duplicates(data)]
+    findings.append(_without_positives(data))
+    if data.unseen:
+        findings += [_leaks(data), _near_duplicates(data)]
     if bank is not None:
         findings.append(_vectors(data, bank))
     if broken is not None:
@@ -62,19 +62,16 @@ def _sizes(data: MultiLabelData) -> Finding:
 
 def _fingerprint(data: MultiLabelData) -> Finding:
     """K p / R of published F1@K, precision and recall, is the positives per test image: it tells the test set."""
-    targets = data.test.targets
-    parts = {"unseen (ZSL)": targets[:, len(data.seen) :], "all labels (GZSL)": targets}
-    told = ", ".join(f"{name} {part.sum(dtype=np.int64) / len(part):.3f}" for name, part in parts.items())
+    counts = data.test.targets.label_counts()
+    parts = {"unseen (ZSL)": counts[len(data.seen) :], "all labels (GZSL)": counts} if data.unseen else {"all": counts}
+    told = ", ".join(f"{name} {part.sum() / len(data.test.targets):.3f}" for name, part in parts.items())
     return Finding("positives per test image", "note", f"{told}; compare K x precision / recall of published figures")
 
 
 def _without_positives(data: MultiLabelData) -> Finding:
-    train = [n for n, count in zip(data.seen, data.train.targets.sum(0, dtype=np.int64), strict=True) if not count]
-    test = [
-        n
-        for n, count in zip(data.seen + data.unseen, data.test.targets.sum(0, dtype=np.int64), strict=True)
-        if not count
-    ]
+    train = [n for n, count in zip(data.seen, data.train.targets.label_counts(), strict=True) if not count]
+    every = zip(data.seen + data.unseen, data.test.targets.label_counts(), strict=True)
+    test = [n for n, count in every if not count]
     if not train and not test:
         return Finding("labels without positives", "ok", "every label has one in training and in test")
     told = [f"{len(names)} in {part}: {_some(names)}" for part, names in (("training", train), ("test", test)) if names]

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from accelerate import Accelerator
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
 from embeddings import Bank
@@ -30,7 +30,12 @@ class Protocol:
 
 
 def protocols(data: MultiLabelData) -> dict[str, Protocol]:
-    """ "zsl" ranks the unseen labels alone, "gzsl" all of them; "-synonyms" and the like use other names."""
+    """ "zsl" ranks the unseen labels alone, "gzsl" all of them; "-synonyms" and the like use other names.
+
+    Data without unseen labels has one protocol, "closed".
+    """
+    if not data.unseen:
+        return {"closed": Protocol(data.seen, np.arange(len(data.seen)), 0)}
     seen, every = len(data.seen), len(data.seen) + len(data.unseen)
     names = {"": data.unseen, **{f"-{title}": unseen for title, unseen in data.renamed.items()}}
     zsl = {f"zsl{t}": Protocol(unseen, np.arange(seen, every), 0) for t, unseen in names.items()}
@@ -102,15 +107,17 @@ def evaluate(scores: Mapping[str, Scores], data: MultiLabelData, k: Sequence[int
 
     Labels without a positive test image are left out of "map" and count 0 in "map_absent_zero", as in published
     code; a mean over no label at all has no entry. "map_seen" and "map_unseen" are the two halves of a generalised
-    protocol.
+    protocol. Where annotations are partial, AP is over the images whose annotation for a label is known.
 
     Returns:
         fractions by "protocol/metric".
     """
     metrics: dict[str, float] = {}
     for name, protocol in protocols(data).items():
-        targets: UInt8[np.ndarray, "image label"] = data.test.targets[:, protocol.columns]
-        ap, chance = average_precision(scores[name], targets), chance_average_precision(targets)
+        values = data.test.targets.columns(protocol.columns).dense()
+        targets, annotated = values > 0, (values != 0 if data.test.targets.partial else None)
+        ap = average_precision(scores[name], targets, annotated)
+        chance = chance_average_precision(targets, annotated)
         metrics[f"{name}/map"] = mean_over_labels(ap)
         metrics[f"{name}/map_absent_zero"] = mean_over_labels(ap, "zero")
         metrics[f"{name}/map_chance"] = mean_over_labels(chance)

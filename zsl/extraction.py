@@ -10,7 +10,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from safetensors.torch import save as safetensors_bytes
@@ -22,7 +21,7 @@ from embeddings.progress import Progress, silent
 from zsl.backbone import Backbone
 from zsl.data import MultiLabelData
 from zsl.data.dataset import Augmentation
-from zsl.data.tokens import DTYPES, FORMAT, hash_of
+from zsl.data.tokens import DTYPES, FORMAT, TARGETS, hash_of
 
 
 @dataclass(frozen=True)
@@ -253,12 +252,12 @@ def _finish(
             "reasons": [unreadable[row] for row in sorted(unreadable)],
             "shards": told,
         }
-    names = {"seen": data.seen, "unseen": data.unseen, "renamed": dict(data.renamed)}
-    content = {
-        "names": torch.frombuffer(bytearray(json.dumps(names).encode()), dtype=torch.uint8),
-        "targets.train": torch.from_numpy(np.packbits(data.train.targets, axis=1)),
-        "targets.test": torch.from_numpy(np.packbits(data.test.targets, axis=1)),
-    }
+    partial = data.train.targets.partial
+    names = {"seen": data.seen, "unseen": data.unseen, "renamed": dict(data.renamed), "partial": partial}
+    content = {"names": torch.frombuffer(bytearray(json.dumps(names).encode()), dtype=torch.uint8)}
+    for part, targets in (("train", data.train.targets), ("test", data.test.targets)):
+        arrays = (targets.matrix.data, targets.matrix.indices, targets.matrix.indptr)
+        content |= {f"targets.{part}.{name}": torch.from_numpy(a) for name, a in zip(TARGETS, arrays, strict=True)}
     atomic.write_bytes(folder / "labels.safetensors", safetensors_bytes(content))
     # last: a folder with a manifest is a whole extraction
     atomic.write_text(folder / "manifest.json", json.dumps(plan | {"parts": parts}, indent=1) + "\n")

@@ -10,20 +10,26 @@ from torch import Tensor
 Logits = Float[Tensor, "batch label"]
 
 
-def binary_cross_entropy(logits: Logits, targets: Logits) -> Float[Tensor, ""]:
+def binary_cross_entropy(logits: Logits, targets: Logits, weights: Logits | None = None) -> Float[Tensor, ""]:
     """Binary cross-entropy with logits, summed over images and labels.
 
     Args:
         logits: (batch, label).
         targets: (batch, label), 0 or 1.
+        weights: (batch, label) of the single terms, or 1.
     Returns:
         A scalar.
     """
-    return F.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
+    return F.binary_cross_entropy_with_logits(logits, targets, weights, reduction="sum")
 
 
 def asymmetric_loss(
-    logits: Logits, targets: Logits, gamma_neg: float = 4.0, gamma_pos: float = 0.0, margin: float = 0.05
+    logits: Logits,
+    targets: Logits,
+    gamma_neg: float = 4.0,
+    gamma_pos: float = 0.0,
+    margin: float = 0.05,
+    weights: Logits | None = None,
 ) -> Float[Tensor, ""]:
     """Asymmetric loss (Ridnik et al. 2021, "Asymmetric Loss For Multi-Label Classification").
 
@@ -36,6 +42,7 @@ def asymmetric_loss(
         gamma_neg: focusing of negatives; the paper takes 4, and 7 for Open Images.
         gamma_pos: focusing of positives.
         margin: probability shift `m` of negatives.
+        weights: (batch, label) of the single terms, or 1.
     Returns:
         A scalar.
     """
@@ -50,6 +57,8 @@ def asymmetric_loss(
             miss = torch.where(targets > 0, 1 - probabilities, 1 - negative_probabilities)
             weight = miss ** torch.where(targets > 0, gamma_pos, gamma_neg)
         log_likelihood = log_likelihood * weight
+    if weights is not None:
+        log_likelihood = log_likelihood * weights
     return -log_likelihood.sum()
 
 

@@ -40,7 +40,9 @@ def _label_average_precision(scores: np.ndarray, positive: np.ndarray) -> float:
     return float(np.mean(hits_above / above))
 
 
-def average_precision(scores: Scores, targets: Targets) -> Float[np.ndarray, " label"]:
+def average_precision(
+    scores: Scores, targets: Targets, annotated: Targets | None = None
+) -> Float[np.ndarray, " label"]:
     """Average precision of each label's image ranking.
 
     AP = sum_n (R_n - R_{n-1}) P_n; tied scores share a threshold, as in scikit-learn.
@@ -48,16 +50,27 @@ def average_precision(scores: Scores, targets: Targets) -> Float[np.ndarray, " l
     Args:
         scores: (batch, label), higher is more likely; NaN is an error.
         targets: (batch, label), 0 or 1.
+        annotated: (batch, label) bool: a label's other images are left out of its ranking (Open Images).
     Returns:
         (label,) float64 in [0, 1]; NaN for a label without positives.
     Raises:
         ValueError: shapes differ, targets are not binary, or scores hold NaN.
     """
     scores, targets = _checked(scores, targets)
+    if annotated is not None:
+        targets = targets & _as_annotated(annotated, scores)
     result = np.full(scores.shape[1], np.nan)
     for label in np.flatnonzero(targets.any(axis=0)):
-        result[label] = _label_average_precision(np.ascontiguousarray(scores[:, label]), targets[:, label])
+        kept = slice(None) if annotated is None else annotated[:, label]
+        ranking = np.ascontiguousarray(scores[kept, label])
+        result[label] = _label_average_precision(ranking, targets[kept, label])
     return result
+
+
+def _as_annotated(annotated: Targets, scores: Scores) -> np.ndarray:
+    if annotated.shape != scores.shape or annotated.dtype != np.bool_:
+        raise ValueError(f"annotated {annotated.dtype} {annotated.shape} must be bool {scores.shape}")
+    return annotated
 
 
 def mean_average_precision(scores: Scores, targets: Targets, absent: str = "nan") -> float:
@@ -124,16 +137,21 @@ def _top_k_hits(scores: np.ndarray, targets: np.ndarray, k: int) -> int:
     return int(np.count_nonzero(chosen & targets))
 
 
-def chance_average_precision(targets: Targets) -> Float[np.ndarray, " label"]:
+def chance_average_precision(targets: Targets, annotated: Targets | None = None) -> Float[np.ndarray, " label"]:
     """Expected AP of each label under a random ranking without ties.
 
     With n images and R positives: `H_n / n + (R - 1) / (n - 1) * (1 - H_n / n)`, H_n the n-th harmonic number.
 
+    Args:
+        targets: (batch, label), 0 or 1.
+        annotated: (batch, label) bool, as of `average_precision`.
     Returns:
         (label,) float64; NaN for a label without positives.
     """
-    images = len(targets)
-    positives = np.asarray(targets).sum(axis=0, dtype=np.float64)
-    first = np.sum(1 / np.arange(1, images + 1)) / images
-    rest = (positives - 1) / max(images - 1, 1)
+    targets = np.asarray(targets)
+    images = np.full(targets.shape[1], len(targets)) if annotated is None else annotated.sum(axis=0)
+    positives = (targets if annotated is None else targets * annotated).sum(axis=0, dtype=np.float64)
+    harmonic = np.concatenate([[0], np.cumsum(1 / np.arange(1, len(targets) + 1))])
+    first = harmonic[images] / np.maximum(images, 1)
+    rest = (positives - 1) / np.maximum(images - 1, 1)
     return np.where(positives > 0, first + rest * (1 - first), np.nan)

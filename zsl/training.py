@@ -17,9 +17,10 @@ from embeddings.errors import InputError, TrainingError
 from embeddings.progress import Progress, silent
 from zsl.config import Config
 from zsl.data import Samples, batches_of, opened
+from zsl.data.targets import Targets
 from zsl.evaluation import score
 from zsl.losses import LOSSES
-from zsl.metrics import mean_average_precision
+from zsl.metrics import average_precision, mean_over_labels
 from zsl.model import ZeroShotModel
 
 Precision = Literal["auto", "no", "bf16", "fp16"]
@@ -29,7 +30,8 @@ class TrainConfig(Config):
     """Training of one model; `batch_size` is over all processes.
 
     `validation` is the share of the seen training data that picks the epoch. `ema` is the decay of the weights'
-    moving average, which is what is validated and kept; 0 turns it off. `workers` decode images.
+    moving average, which is what is validated and kept; 0 turns it off. `workers` decode images. `untagged_weight` is
+    that of labels which nobody annotated, where annotations are partial: they count as negatives.
     """
 
     epochs: int = Field(40, ge=1)
@@ -42,6 +44,7 @@ class TrainConfig(Config):
     gamma_neg: float = Field(4.0, ge=0)
     gamma_pos: float = Field(0.0, ge=0)
     margin: float = Field(0.05, ge=0, lt=1)
+    untagged_weight: float = Field(1.0, ge=0, le=1)
     ema: float = Field(0.9997, ge=0, lt=1)
     validation: float = Field(0.1, gt=0, lt=1)
     precision: Precision = "auto"
@@ -115,7 +118,7 @@ def fit(
         TrainingError: the loss is not finite.
         InputError: an input that cannot be read, a validation part without positives.
     """
-    if not validation.targets.any():
+    if not validation.targets.label_counts().any():
         raise InputError("the validation part holds no positive; raise train.validation")
     loss_of = LOSSES[config.loss]
     options = {"gamma_neg": config.gamma_neg, "gamma_pos": config.gamma_pos, "margin": config.margin}
@@ -132,6 +135,7 @@ def fit(
     schedule = OneCycleLR(optimizer.optimizer, rates, total_steps=steps, pct_start=rise)
     average = ModelEmaV3(model, decay=config.ema, use_warmup=True) if config.ema else None
     vectors = vectors if vectors is None else vectors.to(accelerator.device)
+    partial = train.targets.partial
     history = History()
     for epoch in range(config.epochs):
         prepared.train()
@@ -139,7 +143,8 @@ def fit(
         for step, batch in enumerate(loader):
             inputs, targets = opened(batch)
             logits = prepared(inputs, vectors)
-            loss = loss_of(logits.float(), targets.float(), **options)
+            weights = torch.where(targets == 0, config.untagged_weight, 1.0) if partial else None
+            loss = loss_of(logits.float(), (targets > 0).float(), weights=weights, **options)
             # gradients are averaged over processes, the loss is a sum over images
             accelerator.backward(loss * accelerator.num_processes)
             optimizer.step()
@@ -160,7 +165,7 @@ def fit(
         if not np.isfinite(scores).all():
             raise TrainingError(f"{task}: the weights are not finite after epoch {epoch + 1}; lower train.lr")
         history.loss.append(mean_loss)
-        history.validation_map.append(mean_average_precision(scores, validation.targets))
+        history.validation_map.append(mean_over_labels(_label_ap(scores, validation.targets)))
         progress(task, (epoch + 1) * len(loader), steps, _epoch_line(history, config.epochs))
         if history.validation_map[-1] >= max(history.validation_map):
             history.best_epoch = epoch
@@ -168,6 +173,11 @@ def fit(
     model.load_state_dict(history.best_state)
     accelerator.free_memory()
     return history
+
+
+def _label_ap(scores: np.ndarray, targets: Targets) -> np.ndarray:
+    values = targets.dense()
+    return average_precision(scores, values > 0, values != 0 if targets.partial else None)
 
 
 def _epoch_line(history: History, epochs: int) -> str:

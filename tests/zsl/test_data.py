@@ -64,7 +64,7 @@ def test_every_dataset_has_its_entry(photographs, regions, raw, token_folder):
         data = load_data(config)
         assert data.train.targets.shape == (len(data.train.inputs), len(data.seen))
         assert data.test.targets.shape == (len(data.test.inputs), len(data.seen) + len(data.unseen))
-        assert data.train.targets.any(axis=1).all()
+        assert data.train.targets.image_counts().all()
         assert not set(data.seen) & set(data.unseen)
         inputs = data.test.inputs.read([3, 1])
         assert inputs.ndim == (4 if data.kind == "images" else 3)
@@ -76,9 +76,9 @@ def test_scenes_have_the_shape_of_nus_wide():
     assert (len(seen), len(unseen), len(synonyms)) == (925, 81, 81)
     assert len({*seen, *unseen, *synonyms}) == 925 + 81 + 81
     data = load_data(ScenesConfig(train=50, test=300, image_size=32))
-    assert data.train.targets.sum(axis=1).min() >= 1
-    assert data.train.targets.sum(axis=1).max() <= 5
-    assert data.test.targets[:, 925:].any()
+    assert data.train.targets.image_counts().min() >= 1
+    assert data.train.targets.image_counts().max() <= 5
+    assert data.test.targets.label_counts()[925:].any()
     assert data.renamed["synonyms"] == tuple(synonyms)
 
 
@@ -102,7 +102,7 @@ def test_csv_layout_is_read_as_written(photographs):
     assert (data.seen, data.unseen) == (SEEN, UNSEEN)
     line = (photographs / "data.csv").read_text().splitlines()[1 + 40]  # the first test row
     names = line.split("[")[1].split("]")[0].split(", ")
-    assert [(SEEN + UNSEEN)[i] for i in np.flatnonzero(data.test.targets[0])] == sorted(
+    assert [(SEEN + UNSEEN)[i] for i in np.flatnonzero(data.test.targets.dense()[0])] == sorted(
         names, key=(SEEN + UNSEEN).index
     )
     with Image.open(photographs / "images" / "40.jpg") as image:
@@ -117,7 +117,7 @@ def test_training_ignores_unseen_labels_and_rows_without_a_seen_one(photographs)
     (photographs / "data.csv").write_text("\n".join(rows))
     data = load_data(CsvConfig(name="csv", root=photographs))
     assert len(data.train.targets) == 39
-    np.testing.assert_array_equal(data.train.targets[0], [0, 1, 0, 0, 0])
+    np.testing.assert_array_equal(data.train.targets.dense()[0], [0, 1, 0, 0, 0])
 
 
 def test_a_split_without_seen_names_takes_the_others(photographs):

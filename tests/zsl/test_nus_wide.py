@@ -42,7 +42,7 @@ def test_the_labelled_test_set_leaves_out_images_without_a_concept(raw):
     root, truth = raw.root, raw.truth
     data = _load(root, test="labelled")
     assert len(data.test.targets) == int(truth[TRAIN:].any(axis=1).sum()) < IMAGES - TRAIN
-    assert data.test.targets[:, len(SEEN) :].any(axis=1).all()
+    assert data.test.targets.dense()[:, len(SEEN) :].any(axis=1).all()
     assert data.fingerprint != _load(root).fingerprint
     assert "labelled" in data.name
 
@@ -57,7 +57,8 @@ def test_holes_are_refused_or_left_out(raw):
     assert len(data.test.targets) == IMAGES - TRAIN - 2
     assert data.notes == (f"2 of {len(data.train.targets) + IMAGES - TRAIN} images are missing and left out",)
     np.testing.assert_array_equal(
-        data.test.targets[:, : len(SEEN)], tags[TRAIN + 2 :, [TAGS.index(name) for name in SEEN]].reshape(-1, len(SEEN))
+        data.test.targets.dense()[:, : len(SEEN)],
+        tags[TRAIN + 2 :, [TAGS.index(name) for name in SEEN]].reshape(-1, len(SEEN)),
     )
     for path in (root / "Flickr").rglob("*.jpg"):
         path.unlink()
@@ -104,7 +105,7 @@ def test_the_same_images_and_labels_through_two_layouts_are_identical_samples(ra
     names = data.seen + data.unseen
     lines = ["filepath,classes,split_name"]
     for part, split in ((data.train, "train"), (data.test, "val")):
-        for path, row in zip(part.inputs.paths, part.targets, strict=True):
+        for path, row in zip(part.inputs.paths, part.targets.dense(), strict=True):
             classes = ", ".join(names[column] for column in np.flatnonzero(row))
             lines.append(f'{path.relative_to(raw.root)},"[{classes}]",{split}')
     (raw.root / "data.csv").write_text("\n".join(lines) + "\n")

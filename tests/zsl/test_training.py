@@ -7,6 +7,7 @@ import torch
 from embeddings import InputError, build_bank
 from zsl.data import MultiLabelData, Part, Samples
 from zsl.data.dataset import Tensors
+from zsl.data.targets import Targets
 from zsl.decoder import GroupDecoder
 from zsl.evaluation import evaluate, protocols, score, vocabularies
 from zsl.metrics import average_precision, f1_at_k
@@ -31,7 +32,7 @@ def data():
             chosen = generator.choice(labels, 2, replace=False)
             targets[row, chosen] = 1
             tokens[row, :2] = 4 * directions[chosen]
-        return Part(Tensors(torch.from_numpy(tokens)), targets)
+        return Part(Tensors(torch.from_numpy(tokens)), Targets.of(targets))
 
     return MultiLabelData("toy", SEEN, UNSEEN, part(150, 8), part(90, 11), "tokens", "toy")
 
@@ -72,7 +73,9 @@ def test_the_best_epoch_is_kept(data):
     held = Samples(data.train, np.arange(120, 150))
     vectors = {"seen": torch.from_numpy(bank.select(SEEN))}
     scores = score(model, held, vectors, accelerator, 7)["seen"]
-    assert np.nanmean(average_precision(scores, held.targets)) == pytest.approx(max(history.validation_map), abs=1e-9)
+    assert np.nanmean(average_precision(scores, held.targets.dense())) == pytest.approx(
+        max(history.validation_map), abs=1e-9
+    )
 
 
 def test_scores_do_not_depend_on_the_batch_and_follow_the_rows(data):
@@ -93,7 +96,7 @@ def test_evaluation_is_its_protocols(data):
     generator = np.random.default_rng(0)
     scores = {name: generator.normal(size=(90, len(p.labels))) for name, p in protocols(data).items()}
     metrics = evaluate(scores, data, (1, 3))
-    truth = data.test.targets
+    truth = data.test.targets.dense()
     assert metrics["zsl/map"] == pytest.approx(np.nanmean(average_precision(scores["zsl"], truth[:, 8:])))
     assert metrics["zsl/f1@3"] == f1_at_k(scores["zsl"], truth[:, 8:], 3).f1
     per_label = average_precision(scores["gzsl"], truth)
@@ -127,6 +130,6 @@ def test_a_loss_that_is_not_finite_stops_the_run(data):
 
 
 def test_a_validation_part_without_positives_is_named(data):
-    empty = Part(data.train.inputs, np.zeros_like(data.train.targets))
+    empty = Part(data.train.inputs, Targets.of(np.zeros(data.train.targets.shape)))
     with pytest.raises(InputError, match="validation part holds no positive"):
         _train(MultiLabelData("toy", SEEN, UNSEEN, empty, data.test, "tokens", "toy"))

@@ -15,6 +15,7 @@ from embeddings.texts import read_lines
 from zsl.config import Config
 from zsl.data.dataset import MultiLabelData, Part, Tensors
 from zsl.data.split import read_split
+from zsl.data.targets import Targets
 
 
 class Corel5kConfig(Config):
@@ -67,8 +68,8 @@ def load_corel5k(config: Corel5kConfig) -> MultiLabelData:
         name="corel5k",
         seen=tuple(seen),
         unseen=tuple(unseen),
-        train=Part(Tensors(tokens[torch.from_numpy(usable)]), targets[usable, : len(seen)]),
-        test=Part(Tensors(tokens[n_train:]), targets[n_train:]),
+        train=Part(Tensors(tokens[torch.from_numpy(usable)]), Targets.of(targets[usable, : len(seen)])),
+        test=Part(Tensors(tokens[n_train:]), Targets.of(targets[n_train:])),
         kind="tokens",
         fingerprint=f"sha256 {digest}",
     )

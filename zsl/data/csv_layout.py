@@ -12,6 +12,7 @@ from embeddings import InputError
 from zsl.data.dataset import ImageFiles, MultiLabelData, Part
 from zsl.data.exclusion import ImagesConfig
 from zsl.data.split import read_split
+from zsl.data.targets import Targets
 
 COLUMNS = ("filepath", "classes", "split_name")
 
@@ -66,7 +67,7 @@ def load_csv(config: CsvConfig) -> MultiLabelData:
             raise InputError(f"{table}: no usable row with split_name {part!r}")
 
     def made(part: str, labels: int) -> Part:
-        return Part(ImageFiles(tuple(paths[part]), config.image_size), np.stack(targets[part])[:, :labels])
+        return Part(ImageFiles(tuple(paths[part]), config.image_size), Targets.of(np.stack(targets[part])[:, :labels]))
 
     digest = hashlib.sha256(table.read_bytes() + split.read_bytes()).hexdigest()
     return MultiLabelData(

@@ -7,13 +7,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
 from PIL import Image
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
 from embeddings import InputError
+from zsl.data.targets import Targets
 
 Rows = Sequence[int] | np.ndarray
 Augmentation = Callable[[Tensor], Tensor]
@@ -75,10 +75,10 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 @dataclass(frozen=True)
 class Part:
-    """Inputs and their targets: (image, label) uint8, 0 or 1."""
+    """Inputs and their targets, (image, label)."""
 
     inputs: Inputs
-    targets: UInt8[np.ndarray, "image label"]
+    targets: Targets
 
 
 @dataclass(frozen=True)
@@ -87,8 +87,8 @@ class MultiLabelData:
 
     Args:
         name: for tables.
-        seen, unseen: label names.
-        train: targets over `seen`; every image has one at least.
+        seen, unseen: label names; a closed set has no unseen ones.
+        train: targets over `seen`; every image shows one at least.
         test: targets over `seen + unseen`.
         kind: what `read` gives: "images" (uint8) or "tokens".
         renamed: further name lists of the same unseen labels, by title ("synonyms").
@@ -112,8 +112,10 @@ class MultiLabelData:
 
     def tag_lists(self) -> Iterator[list[str]]:
         """The seen labels of each training image."""
-        for row in self.train.targets:
-            yield [self.seen[column] for column in np.flatnonzero(row)]
+        matrix = self.train.targets.matrix
+        for start, end in zip(matrix.indptr, matrix.indptr[1:], strict=False):
+            shown = np.sort(matrix.indices[start:end][matrix.data[start:end] > 0])
+            yield [self.seen[column] for column in shown]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -137,7 +139,7 @@ class Samples(Dataset[Batch]):
         return len(self.rows)
 
     @property
-    def targets(self) -> UInt8[np.ndarray, "image label"]:
+    def targets(self) -> Targets:
         """The targets of these rows, in order."""
         return self.part.targets[self.rows]
 
@@ -149,7 +151,7 @@ class Samples(Dataset[Batch]):
             return error  # raised in a loader's worker process, it would reach the user as a stack trace
         if self.augment is not None:
             inputs = torch.stack([self.augment(image) for image in inputs])
-        return inputs, torch.from_numpy(self.part.targets[rows])
+        return inputs, torch.from_numpy(self.part.targets[rows].dense())
 
 
 def _whole(batch: Any) -> Any:

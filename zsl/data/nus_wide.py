@@ -18,6 +18,7 @@ from embeddings.build import default_cache
 from embeddings.texts import read_labels, read_lines
 from zsl.data.dataset import ImageFiles, MultiLabelData, Part
 from zsl.data.exclusion import ImagesConfig
+from zsl.data.targets import Targets
 
 SMALLEST = 4_000  # bytes; downloads put smaller files where an image could not be had
 READ = 1 << 23
@@ -65,10 +66,10 @@ def load_nus_wide(config: NusWideConfig) -> MultiLabelData:
     seen = tuple(name for name in names if name not in set(unseen))
     index = read_index(config.root, names, unseen)
     column = np.array([seen.index(name) if name in set(seen) else -1 for name in names])
-    tags = _dense(index.tags, column, len(index.images), len(seen))
-    truth = _dense(index.concepts, np.arange(len(unseen)), len(index.images), len(unseen))
-    train = index.train[tags[index.train].any(axis=1)]
-    test = index.test if config.test == "all" else index.test[truth[index.test].any(axis=1)]
+    tags = _table(index.tags, column, len(index.images), len(seen))
+    truth = _table(index.concepts, np.arange(len(unseen)), len(index.images), len(unseen))
+    train = index.train[tags.image_counts()[index.train] > 0]
+    test = index.test if config.test == "all" else index.test[truth.image_counts()[index.test] > 0]
     there = present(config.root / config.images, index.images)
     absent = np.concatenate([train[~there[train]], test[~there[test]]])
     if len(absent) and config.missing == "error":
@@ -89,14 +90,13 @@ def load_nus_wide(config: NusWideConfig) -> MultiLabelData:
     digest = hashlib.sha256(json.dumps([seen, unseen, config.test]).encode())
     for table in (index.tags, index.concepts, kept["train"], kept["test"]):
         digest.update(np.ascontiguousarray(table).tobytes())
-    targets = np.concatenate([tags[kept["test"]], truth[kept["test"]]], axis=1)
     skipped = f"{len(absent):,} of {len(train) + len(test):,} images are missing and left out" if len(absent) else ""
     return MultiLabelData(
         name=f"nus_wide ({config.test} test images)",
         seen=seen,
         unseen=unseen,
         train=Part(files(kept["train"]), tags[kept["train"]]),
-        test=Part(files(kept["test"]), targets),
+        test=Part(files(kept["test"]), tags[kept["test"]].beside(truth[kept["test"]])),
         kind="images",
         fingerprint=f"sha256 {digest.hexdigest()}",
         notes=(skipped,) if skipped else (),
@@ -110,11 +110,9 @@ def _one_of(root: Path, names: Sequence[str]) -> Path:
     raise InputError(f"{root} lacks {names[0]}; see the layout of the raw distribution in docs/data.md")
 
 
-def _dense(entries: np.ndarray, column: np.ndarray, rows: int, width: int) -> np.ndarray:
-    table = np.zeros((rows, width), np.uint8)
+def _table(entries: np.ndarray, column: np.ndarray, rows: int, width: int) -> Targets:
     columns = column[entries[:, 1]]
-    table[entries[columns >= 0, 0], columns[columns >= 0]] = 1
-    return table
+    return Targets.of_entries(entries[columns >= 0, 0], columns[columns >= 0], (rows, width))
 
 
 def read_index(root: Path, tags: Sequence[str], concepts: Sequence[str]) -> Index:

@@ -8,6 +8,7 @@ from pydantic import Field
 from zsl.config import Config
 from zsl.data.dataset import MultiLabelData, Part, Tensors
 from zsl.data.drawing import draw_set, vocabulary
+from zsl.data.targets import Targets
 
 
 class ScenesConfig(Config):
@@ -26,7 +27,7 @@ def load_scenes(config: ScenesConfig) -> MultiLabelData:
 
     def part(names: list[str], count: int, stream: int) -> Part:
         images, targets = draw_set(names, count, 2 * config.seed + stream, config.image_size)
-        return Part(Tensors(torch.from_numpy(images).permute(0, 3, 1, 2)), targets)
+        return Part(Tensors(torch.from_numpy(images).permute(0, 3, 1, 2)), Targets.of(targets))
 
     return MultiLabelData(
         name="scenes",

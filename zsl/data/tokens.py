@@ -16,13 +16,16 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from embeddings import InputError
 from zsl.config import Config
 from zsl.data.dataset import MultiLabelData, Part, Rows
+from zsl.data.targets import Targets
 
-FORMAT = "zsl-tokens/1"
+FORMAT = "zsl-tokens/2"
+TARGETS = ("values", "indices", "indptr")  # of a sparse (image, label) table
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -118,8 +121,9 @@ def load_tokens(config: TokensConfig) -> MultiLabelData:
             notes.append(f"{len(told['unreadable']):,} of {told['images']:,} {kind} images did not decode: left out")
         rows = np.setdiff1d(np.arange(told["images"]), told["unreadable"])
         files = TokenFiles(paths, manifest["rows_per_shard"], rows, told["views"])
-        targets = np.unpackbits(content[f"targets.{part}"].numpy(), axis=1)
-        parts[part] = Part(files, targets[rows][:, :labels])
+        values, indices, indptr = (content[f"targets.{part}.{name}"].numpy() for name in TARGETS)
+        targets = Targets(csr_array((values, indices, indptr), shape=(told["images"], labels)), names["partial"])
+        parts[part] = Part(files, targets[rows])
     return MultiLabelData(
         name=manifest["data"],
         seen=seen,
