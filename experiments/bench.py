@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from itertools import islice, product
@@ -74,7 +74,7 @@ def bench_encoding(encoder: str, labels: int, rounds: int, progress: Progress) -
         encoded["model.encode"] = SentenceTransformer(name).encode(texts, show_progress_bar=False)
 
     sides = {"model.encode": model, "build_bank and save": own}
-    seconds = _interleaved(sides, rounds, progress)
+    seconds = interleaved(sides, rounds, progress)
     apart = float(np.abs(encoded["model.encode"] - encoded["build_bank and save"]).max())
     base = median(seconds["model.encode"])
     rows = [
@@ -86,7 +86,8 @@ def bench_encoding(encoder: str, labels: int, rounds: int, progress: Progress) -
     return Figures(title, ["", "seconds", "names/s", "ratio"], rows, record)
 
 
-def _interleaved(sides: dict[str, Callable[[], None]], rounds: int, progress: Progress) -> dict[str, list[float]]:
+def interleaved(sides: Mapping[str, Callable[[], None]], rounds: int, progress: Progress) -> dict[str, list[float]]:
+    """Seconds of each side in each round, both in turn."""
     progress("rounds", 0, rounds)
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     for done in range(rounds):

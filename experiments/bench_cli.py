@@ -101,6 +101,32 @@ def nus_wide(
     _show(figures, out)
 
 
+@app.command("loader")
+@clear_errors
+def loader(
+    config: Annotated[
+        str | None, typer.Option(help="A recipe or a TOML file of image files; made pictures without it.")
+    ] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A config value; may be repeated.")
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Images to read.")] = 2000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read.")] = 2,
+    batch_size: Annotated[int, typer.Option(min=1, help="Of the loader.")] = 64,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each side runs, in turn.")] = 5,
+    out: Out = None,
+) -> None:
+    """Reading image files, against decoding and resizing them and nothing else."""
+    from experiments.bench_loader import bench_loader
+    from experiments.config import load_config
+
+    _check(out)
+    data = None if config is None else load_config(config, settings or []).data
+    with ConsoleProgress(make_console()) as progress:
+        figures = bench_loader(data, images, workers, batch_size, rounds, progress)
+    _show(figures, out)
+
+
 def _check(out: Path | None) -> None:
     from experiments.files import check_new_file
 

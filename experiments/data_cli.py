@@ -35,22 +35,28 @@ def check(
     from experiments.config import load_config
     from experiments.files import check_new_file
     from experiments.tables import console_table
-    from zsl.audit import audit, broken_images
+    from zsl.audit import audit, look_at_images
     from zsl.data import load_data
+    from zsl.data.assembly import ImagesConfig
+    from zsl.data.dataset import ImageFiles
 
     for path in (bad, out):
         if path is not None:
             check_new_file(path)
     console = make_console()
     with ConsoleProgress(console) as progress:
-        data = load_data(load_config(config, settings or []).data)
+        chosen = load_config(config, settings or []).data
+        if isinstance(chosen, ImagesConfig):
+            chosen = chosen.model_copy(update={"missing": "skip"})  # told of with the broken ones
+        data = load_data(chosen)
         loaded = None if bank is None else Bank.load(bank)
-        images = broken_images(data, workers, state, progress) if decode and data.kind == "images" else None
-    findings = audit(data, loaded, images)
+        files = isinstance(data.train.inputs, ImageFiles)
+        look = look_at_images(data, workers, state, progress) if decode and files else None
+    findings = audit(data, loaded, look)
     rows = [[finding.item, finding.verdict, finding.message] for finding in findings]
     console.print(console_table(f"{data.name}", ["item", "verdict", "finding"], rows, 3))
     if bad is not None:
-        atomic.write_text(bad, "".join(f"{path}\n" for path in images or {}))
+        atomic.write_text(bad, "".join(f"{path}\n" for path in (look.broken if look else ())))
     if out is not None:
         content = {"data": data.name, "fingerprint": data.fingerprint, "findings": [asdict(f) for f in findings]}
         atomic.write_text(out, json.dumps(content, indent=1) + "\n")

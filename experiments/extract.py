@@ -29,17 +29,20 @@ def run_extraction(
 ) -> str:
     """Writes the tokens of a config's dataset, and returns a line that tells how to train from them.
 
+    Features of another format ("hdf5", "tfrecords") are rewritten as they are.
+
     Raises:
         InputError: no frozen backbone, a folder with another extraction, images that do not decode.
     """
-    if config.backbone is None or config.backbone.mode == "tuned":
+    chosen = config.backbone
+    features = config.data.name in ("hdf5", "tfrecords")
+    if not features and (chosen is None or chosen.mode == "tuned"):
         raise InputError('tokens are those of a frozen backbone: give [backbone] with mode = "frozen"')
-    augment = make_augmentation(config.augment)
+    augment = None if features else make_augmentation(config.augment)
     if views > 1 and augment is None:
         raise InputError("several views of an image differ by augmentation alone; give [augment], or --views 1")
-    source = open_source(config, make_accelerator(config.train.precision), progress)
+    source = open_source(config, make_accelerator(config.train.precision), progress, in_order=True)
     source.pretrain()
-    assert source.backbone is not None
     settings = Extraction(
         dtype=dtype,
         views=views,
@@ -50,8 +53,8 @@ def run_extraction(
         skip_unreadable=skip_unreadable,
     )
     made_with = {
-        "backbone": config.backbone.model_dump(mode="json"),
-        "weights_sha256": weights_hash(source.backbone),
+        "backbone": None if chosen is None else chosen.model_dump(mode="json"),
+        "weights_sha256": None if source.backbone is None else weights_hash(source.backbone),
         "precision": source.accelerator.mixed_precision,
         "data": config.data.model_dump(mode="json"),
         "augment": config.augment.model_dump(mode="json") if views > 1 else None,

@@ -159,13 +159,19 @@ class Source:
         return evaluate(scores, self.data, settings.k)
 
 
-def open_source(config: RunConfig, accelerator: Accelerator, progress: Progress) -> Source:
+def open_source(config: RunConfig, accelerator: Accelerator, progress: Progress, in_order: bool = False) -> Source:
     """Loads the dataset and makes its backbone, checking first what would fail later.
 
+    Args:
+        in_order: its inputs will be read in their order alone, so that it may hold "records".
     Raises:
         InputError: unusable data, backbone or K.
     """
     data = load_data(config.data)
+    if data.kind == "records" and not in_order:
+        raise InputError(
+            f"{data.name} can be read in order alone; rewrite it with zsl data extract, and train from that"
+        )
     for k in config.evaluate.k:
         if not 1 <= k <= len(data.unseen or data.seen):
             known = f"{len(data.unseen)} unseen" if data.unseen else str(len(data.seen))

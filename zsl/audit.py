@@ -1,5 +1,6 @@
 """An audit of a dataset before hours are spent on it: one plain verdict an item."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -13,11 +14,12 @@ from typing import Literal
 from embeddings import Bank, InputError, atomic
 from embeddings.oov import singulars
 from embeddings.progress import Progress, silent
-from zsl.data.dataset import ImageFiles, MultiLabelData
+from zsl.data.dataset import ImageFiles, MultiLabelData, Part
 
 Verdict = Literal["ok", "note", "warning", "error"]
 BATCH = 64  # images that one process decodes at a time
 SHOWN = 5
+PLACEHOLDER = 10  # files of one content: what a site sends for a picture that is gone
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,21 @@ class Finding:
     message: str
 
 
-def audit(data: MultiLabelData, bank: Bank | None = None, broken: Mapping[str, str] | None = None) -> list[Finding]:
+@dataclass(frozen=True)
+class Look:
+    """What looking at every image found: why some cannot be used, by path, and the groups of identical files."""
+
+    broken: Mapping[str, str]
+    same: tuple[tuple[str, ...], ...]
+
+
+def audit(data: MultiLabelData, bank: Bank | None = None, look: Look | None = None) -> list[Finding]:
     """Looks at a dataset's labels, and tells of its images.
 
     Args:
         data: of images or tokens.
         bank: in which every label should have a vector.
-        broken: of `broken_images`, where they were looked at.
+        look: of `look_at_images`, where they were looked at.
     """
     findings = [_sizes(data), *(Finding("read", "note", note) for note in data.notes), _fingerprint(data)]
     findings.append(_without_positives(data))
@@ -43,8 +53,8 @@ def audit(data: MultiLabelData, bank: Bank | None = None, broken: Mapping[str, s
         findings += [_leaks(data), _near_duplicates(data)]
     if bank is not None:
         findings.append(_vectors(data, bank))
-    if broken is not None:
-        findings.append(_images(data, broken))
+    if look is not None:
+        findings += _images(data, look)
     return findings
 
 
@@ -120,28 +130,38 @@ def _some(names: Sequence[str], quote: bool = True) -> str:
     return shown + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
 
 
-def _images(data: MultiLabelData, broken: Mapping[str, str]) -> Finding:
-    total = len(_paths(data))
-    if not broken:
-        return Finding("images", "ok", f"all {total:,} decode")
-    shown = "; ".join(islice(broken.values(), 3)) + (f"; and {len(broken) - 3:,} more" if len(broken) > 3 else "")
-    return Finding("images", "error", f"{len(broken):,} of {total:,} do not decode: {shown}")
+def _images(data: MultiLabelData, look: Look) -> list[Finding]:
+    total = len(image_paths(data)) + len(data.missing)
+    findings = [Finding("images", "ok", f"all {total:,} decode")]
+    if look.broken:
+        more = f"; and {len(look.broken) - 3:,} more" if len(look.broken) > 3 else ""
+        shown = "; ".join(islice(look.broken.values(), 3)) + more
+        findings = [Finding("images", "error", f"{len(look.broken):,} of {total:,} cannot be used: {shown}")]
+    groups = [group for group in look.same if not set(group) & set(look.broken)]
+    if not groups:
+        return [*findings, Finding("identical images", "ok", "no two image files are the same")]
+    trained, tested = ({str(path) for path in paths_of(part)} for part in (data.train, data.test))
+    shared = [group for group in groups if trained.intersection(group) and tested.intersection(group)]
+    told = f"{sum(map(len, groups)):,} files are {len(groups):,} pictures, such as {groups[0][0]} and {groups[0][1]}"
+    if shared:
+        told += f"; {len(shared):,} of the pictures are in training and in test"
+    return [*findings, Finding("identical images", "warning", told)]
 
 
-def broken_images(
+def look_at_images(
     data: MultiLabelData, workers: int = 1, state: Path | None = None, progress: Progress = silent
-) -> dict[str, str]:
-    """Decodes every image; the paths of those that do not decode, with the reason.
+) -> Look:
+    """Decodes every image, and compares the files.
 
     Args:
-        data: of image files.
+        data: of image files; those that are missing are told of too.
         workers: processes that decode.
         state: a file that remembers what was found, so that a stopped look goes on.
         progress: told of images.
     Raises:
         InputError: `state` is another file.
     """
-    stamps = {str(path): _stamp(path) for path in _paths(data)}
+    stamps = {str(path): _stamp(path) for path in image_paths(data)}
     known = {path: told for path, told in _read_state(state).items() if told[0] == stamps.get(path)}
     left = [path for path in stamps if path not in known]
     batches = [left[start : start + BATCH] for start in range(0, len(left), BATCH)]
@@ -149,13 +169,24 @@ def broken_images(
     progress("decode images", done, len(stamps))
     # "spawn": a fork would copy torch's threads in the middle of what they do
     with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        for number, found in enumerate(pool.map(_faults, batches) if batches else (), 1):
-            known |= {path: (stamps[path], fault) for path, fault in found.items()}
+        for number, found in enumerate(pool.map(_seen, batches) if batches else (), 1):
+            known |= {path: (stamps[path], *told) for path, told in found.items()}
             done += len(found)
             progress("decode images", done, len(stamps))
             if state is not None and (number % 50 == 0 or number == len(batches)):
                 atomic.write_text(state, json.dumps(known, indent=0) + "\n")
-    return {path: known[path][1] for path in stamps if known[path][1]}
+    broken = {str(path): f"image {path} is missing or empty" for path in data.missing}
+    broken |= {path: known[path][1] for path in stamps if known[path][1]}
+    by_content: dict[str, list[str]] = {}
+    for path in stamps:
+        if path not in broken:
+            by_content.setdefault(known[path][2], []).append(path)
+    same = tuple(tuple(group) for group in by_content.values() if len(group) > 1)
+    for group in same:
+        if len(group) >= PLACEHOLDER:
+            told = f"is the same file as {len(group) - 1:,} others, a placeholder"
+            broken |= {path: f"image {path} {told}" for path in group}
+    return Look(broken, same)
 
 
 def _stamp(path: Path) -> str:
@@ -164,32 +195,34 @@ def _stamp(path: Path) -> str:
     return "missing" if found is None else f"{found.st_size} {found.st_mtime_ns}"
 
 
-def _paths(data: MultiLabelData) -> list[Path]:
-    found: list[Path] = []
-    for part in (data.train, data.test):
-        if isinstance(part.inputs, ImageFiles):
-            found += part.inputs.paths
-    return list(dict.fromkeys(found))
+def image_paths(data: MultiLabelData) -> list[Path]:
+    """The image files of both parts, each once."""
+    return list(dict.fromkeys([*paths_of(data.train), *paths_of(data.test)]))
 
 
-def _faults(paths: list[str]) -> dict[str, str]:
-    """Why each file does not decode; "" where it does."""
-    faults = {}
+def paths_of(part: Part) -> list[Path]:
+    """The image files of a part; none of one that holds something else."""
+    return list(part.inputs.paths) if isinstance(part.inputs, ImageFiles) else []
+
+
+def _seen(paths: list[str]) -> dict[str, tuple[str, str]]:
+    """Why each file does not decode, "" where it does, and a hash of its content."""
+    found = {}
     for path in paths:
         try:
-            ImageFiles((Path(path),), 8).read([0])
-            faults[path] = ""
+            ImageFiles(Path(), [path], 8).read([0])
+            found[path] = ("", hashlib.blake2b(Path(path).read_bytes(), digest_size=16).hexdigest())
         except InputError as error:
-            faults[path] = str(error)
-    return faults
+            found[path] = (str(error), "")
+    return found
 
 
-def _read_state(state: Path | None) -> dict[str, tuple[str, str]]:
-    """By path: the stamp of the file that was looked at, and its fault."""
+def _read_state(state: Path | None) -> dict[str, tuple[str, str, str]]:
+    """By path: the stamp of the file that was looked at, its fault, and its content's hash."""
     if state is None or not state.is_file():
         return {}
     try:
         known = json.loads(state.read_text("utf-8"))
-        return {path: (str(stamp), str(fault)) for path, (stamp, fault) in known.items()}
+        return {path: (str(stamp), str(fault), str(digest)) for path, (stamp, fault, digest) in known.items()}
     except (ValueError, AttributeError, TypeError) as error:
         raise InputError(f"{state} is no state of an audit ({error}); remove it") from error

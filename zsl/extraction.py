@@ -63,10 +63,10 @@ class _Batches(Dataset[Read]):
         shards: list[_Shard],
         settings: Extraction,
         augment: Augmentation | None,
-        shape: torch.Size,
+        like: Tensor,
     ):
         self.parts = {"train": data.train, "test": data.test}
-        self.settings, self.augment, self.shape = settings, augment, shape
+        self.settings, self.augment, self.like = settings, augment, like
         size = settings.batch_size
         self.batches = [(s, s.rows[start : start + size]) for s in shards for start in range(0, len(s.rows), size)]
 
@@ -76,7 +76,7 @@ class _Batches(Dataset[Read]):
     def __getitem__(self, index: int) -> Read:
         shard, rows = self.batches[index]
         views = views_of(shard.part, self.settings)
-        images = torch.zeros(len(rows), views, *self.shape, dtype=torch.uint8)
+        images = torch.zeros(len(rows), views, *self.like.shape, dtype=self.like.dtype)
         unreadable, reasons = [], []
         for place, row in enumerate(rows):
             try:
@@ -106,7 +106,7 @@ def _whole(batch: Any) -> Any:
 
 @torch.inference_mode()
 def extract(
-    backbone: Backbone,
+    backbone: Backbone | None,
     data: MultiLabelData,
     folder: Path,
     settings: Extraction,
@@ -118,8 +118,8 @@ def extract(
     """Writes the tokens of a dataset's images into a folder; one that was begun before is gone on with.
 
     Args:
-        backbone: frozen; its tokens are stored.
-        data: of images.
+        backbone: frozen; its tokens are stored. None where the data holds tokens already.
+        data: of images, or of features in another format.
         folder: made if it is not there.
         settings: how tokens are stored.
         made_with: what the tokens depend on besides: the backbone's config, the hash of its weights, the transform.
@@ -136,9 +136,10 @@ def extract(
     shards = _shards(data, settings)
     own = [s for s in shards[accelerator.process_index :: accelerator.num_processes] if not _done(folder / s.file)]
     image = first_readable(data)
-    batches = _Batches(data, own, settings, augment, image.shape)
+    batches = _Batches(data, own, settings, augment, image)
     loader = DataLoader(batches, 1, num_workers=settings.workers, collate_fn=_whole)
-    backbone.to(accelerator.device).eval()
+    if backbone is not None:
+        backbone.to(accelerator.device).eval()
     done = 0
     for shard, group in groupby(loader, key=lambda read: read[0]):
         tokens: list[Tensor] = []
@@ -171,7 +172,9 @@ def first_readable(data: MultiLabelData) -> Tensor:
     raise InputError(f"no training image of {data.name} decodes ({last})")
 
 
-def _tokens(backbone: Backbone, images: Tensor, accelerator: Accelerator, dtype: torch.dtype) -> Tensor:
+def _tokens(backbone: Backbone | None, images: Tensor, accelerator: Accelerator, dtype: torch.dtype) -> Tensor:
+    if backbone is None:
+        return images.to(dtype)
     with accelerator.autocast():
         tokens = backbone(images.flatten(0, 1).to(accelerator.device))
     return tokens.to("cpu", dtype).unflatten(0, images.shape[:2])

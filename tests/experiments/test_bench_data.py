@@ -17,6 +17,18 @@ def test_tokens_against_the_backbone_in_the_loop(small, tmp_path):
     refused(zsl("bench", "tokens", "--config", "corel5k"), "is for [backbone]", "frozen")
 
 
+def test_the_loader_against_bare_decoding(photographs, tmp_path):
+    options = ("--rounds", 1, "--images", 12, "--batch-size", 5)
+    own = ("--config", "photographs", "--set", f"data.root={photographs}", "--set", "data.image_size=24")
+    for config in ((), own):
+        out = tmp_path / f"{len(config)}.json"
+        assert zsl("bench", "loader", *options, *config, "--out", out).exit_code == 0
+        record = json.loads(out.read_text())
+        assert record["images"] == 12
+        assert all(len(times) == 1 for times in record["seconds"].values())
+    refused(zsl("bench", "loader", "--config", "demo"), "for a dataset of image files")
+
+
 def test_nus_wide_is_opened_twice(monkeypatch, tmp_path):
     monkeypatch.setattr(bench_nus_wide, "IMAGES", 300)
     monkeypatch.setattr(bench_nus_wide, "TEST", 120)

@@ -38,7 +38,7 @@ def test_groups_may_be_given_either_way():
         ("train.lr=fast", "train.lr: .*number.*got 'fast'"),
         ("decoder.query=texts", "decoder.query: .*'text', 'learnable' or 'random'.*got 'texts'"),
         ("decoder.num_groups=9", "give one of decoder.group_size and decoder.num_groups"),
-        ("data.name=coco", "data.*scenes.*csv.*corel5k"),
+        ("data.name=cocoo", "data.*scenes.*csv.*corel5k"),
         ("epochs", "write section.key=value"),
         ("train.lr.x=1", "'lr' is a value, not a section"),
     ],

@@ -156,6 +156,7 @@ def test_a_check_finds_what_would_spoil_a_run(options, photographs, tmp_path):
     (photographs / "data.csv").write_text(
         "\n".join([rows[0], f'images/0.jpg,"[{SEEN[0]}, {UNSEEN[0]}]",train', *rows[2:]])
     )
+    (photographs / "images" / "50.jpg").write_bytes((photographs / "images" / "4.jpg").read_bytes())
     build_bank(SEEN, "lexical:16").save(tmp_path / "bank")
     files = ("--bad", tmp_path / "bad.txt", "--out", tmp_path / "f.json", "--state", tmp_path / "state.json")
     result = zsl("data", "check", options, "--bank", tmp_path / "bank", *files)
@@ -168,12 +169,29 @@ def test_a_check_finds_what_would_spoil_a_run(options, photographs, tmp_path):
     assert "'pink stars' / 'pink star'" in found["near-duplicate names"]["message"]
     assert found["unseen labels in training"]["message"].startswith("1 training annotations")
     assert (tmp_path / "bad.txt").read_text() == f"{photographs / 'images' / '3.jpg'}\n"
+    # the same file under two names
+    assert "/4.jpg and " in found["identical images"]["message"]
+    assert "1 of the pictures are in training and in test" in found["identical images"]["message"]
     # a second look goes by the first one's state
     (photographs / "images" / "3.jpg").write_bytes((photographs / "images" / "4.jpg").read_bytes())
     again = ("--state", tmp_path / "state.json", "--no-decode")
     assert zsl("data", "check", options, *again).exit_code == 0
     excluded = ("--set", f"data.exclude={tmp_path / 'bad.txt'}")
     assert "39 training images" in zsl("data", "check", options, *excluded).stdout
+
+
+def test_a_file_that_many_images_share_is_a_placeholder(options, photographs, tmp_path):
+    for number in range(5, 16):
+        (photographs / "images" / f"{number}.jpg").write_bytes((photographs / "images" / "4.jpg").read_bytes())
+    (photographs / "images" / "2.jpg").unlink()
+    assert zsl("data", "check", options, "--bad", tmp_path / "bad.txt", "--out", tmp_path / "f.json").exit_code == 1
+    found = {f["item"]: f for f in json.loads((tmp_path / "f.json").read_text())["findings"]}
+    assert found["images"]["message"].startswith("13 of 60 cannot be used: image")
+    assert "is the same file as 11 others, a placeholder" in found["images"]["message"]
+    assert found["identical images"]["verdict"] == "ok"
+    excluded = ("--set", f"data.exclude={tmp_path / 'bad.txt'}")
+    assert zsl("data", "check", options, *excluded).exit_code == 0
+    assert "27 training images" in " ".join(zsl("data", "check", options, *excluded).stdout.split())
 
 
 def test_two_processes_give_the_files_of_one(options, tmp_path):

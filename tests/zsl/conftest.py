@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.zsl.layouts import album, cars, cifar, classes, coco, features, open_images, voc  # noqa: F401 - fixtures
+
 TAGS = ("sky", "whale", "old dog", "clouds", "cat", "street")
 CONCEPTS = ("clouds", "cat", "fire")  # fire is not among the tags
 IMAGES, TRAIN = 23, 13

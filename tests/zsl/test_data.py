@@ -9,14 +9,13 @@ from PIL import Image
 
 from embeddings import InputError
 from tests.conftest import SEEN, UNSEEN
+from tests.zsl.layouts import CHANNELS, write_hdf5, write_tfrecords
 from zsl.backbone import Backbone, BackboneConfig
 from zsl.data import DATASETS, Samples, ScenesConfig, batches_of, load_data, opened
 from zsl.data.corel5k import Corel5kConfig
 from zsl.data.csv_layout import CsvConfig
 from zsl.data.dataset import ImageFiles
 from zsl.data.drawing import SHAPES, TEXTURES, draw, vocabulary
-from zsl.data.nus_wide import NusWideConfig
-from zsl.data.tokens import TokensConfig
 from zsl.extraction import Extraction, extract
 from zsl.training import make_accelerator
 
@@ -51,24 +50,48 @@ def token_folder(photographs, tmp_path):
     return tmp_path / "tokens"
 
 
-def test_every_dataset_has_its_entry(photographs, regions, raw, token_folder):
-    configs = {
-        "nus_wide": NusWideConfig(name="nus_wide", root=raw.root, image_size=24),
-        "tokens": TokensConfig(name="tokens", root=token_folder),
-        "scenes": ScenesConfig(train=4, test=200, image_size=32),
-        "csv": CsvConfig(name="csv", root=photographs, image_size=24),
-        "corel5k": _corel5k(regions[0]),
+@pytest.fixture
+def every(request, photographs, regions, raw, token_folder, open_images):
+    """A small config of every dataset."""
+    of = request.getfixturevalue
+    root, *arrays = of("features")
+    write_hdf5(root, *arrays)
+    write_tfrecords(root, *arrays)
+    values = {
+        "scenes": {"train": 4, "test": 200, "image_size": 32},
+        "csv": {"root": photographs},
+        "folder": of("album").as_folder(),
+        "ram": of("album").as_ram(),
+        "class_folders": {"root": of("classes")},
+        "nus_wide": {"root": raw.root},
+        "hdf5": {"root": root},
+        "tfrecords": {"root": root, "channels": CHANNELS},
+        "open_images": {k: v for k, v in open_images.model_dump().items() if k != "name"},
+        "coco": {"root": of("coco")[0]},
+        "voc": {"root": of("voc")},
+        "cifar100": {"root": of("cifar")[0]},
+        "stanford_cars": {"root": of("cars")},
+        "corel5k": _corel5k(regions[0]).model_dump(),
+        "tokens": {"root": token_folder},
     }
-    assert configs.keys() == DATASETS.keys()
-    for config in configs.values():
+    return {name: DATASETS[name][0].model_validate({"name": name, **v}) for name, v in values.items()}
+
+
+@pytest.mark.parametrize("open_images", ["v4"], indirect=True)
+def test_every_dataset_has_its_entry(every):
+    assert every.keys() == DATASETS.keys()
+    for config in every.values():
         data = load_data(config)
         assert data.train.targets.shape == (len(data.train.inputs), len(data.seen))
         assert data.test.targets.shape == (len(data.test.inputs), len(data.seen) + len(data.unseen))
         assert data.train.targets.image_counts().all()
         assert not set(data.seen) & set(data.unseen)
-        inputs = data.test.inputs.read([3, 1])
-        assert inputs.ndim == (4 if data.kind == "images" else 3)
-        torch.testing.assert_close(data.test.inputs.read([1])[0], inputs[1])
+        rows = [min(1, len(data.test.inputs) - 1), 0]
+        inputs = data.test.inputs.read(rows)
+        assert (inputs.ndim, inputs.dtype == torch.uint8) == ((4, True) if data.kind == "images" else (3, False))
+        torch.testing.assert_close(data.test.inputs.read(rows[:1])[0], inputs[0])
+        shown = np.flatnonzero(data.train.targets.dense()[0] > 0)
+        assert next(data.tag_lists()) == [data.seen[column] for column in shown]
 
 
 def test_scenes_have_the_shape_of_nus_wide():
@@ -130,7 +153,10 @@ def test_a_split_without_seen_names_takes_the_others(photographs):
     [
         ('images/0.jpg,"[red sqare]",train', r"data.csv:2: unknown label 'red sqare' \(nearest: 'red square'\)"),
         ('images/0.jpg,"[red square]",test', r"data.csv:2: split_name 'test' is neither 'train' nor 'val'"),
-        ('images/none.jpg,"[red square]",train', r"data.csv:2: no image .*none.jpg; restore"),
+        (
+            'images/none.jpg,"[red square]",train',
+            r"1 of 60 images .* are missing .*none.jpg; restore",
+        ),
         ("images/0.jpg", r"data.csv:2: fewer than 3 fields"),
     ],
 )
@@ -182,7 +208,7 @@ def test_images_of_any_mode_are_read(tmp_path, mode):
         image = Image.fromarray(np.stack([grey] * 3, -1)).convert(mode)
     path = tmp_path / f"image.{'tif' if mode == 'CMYK' else 'png'}"
     image.save(path)
-    pixels = ImageFiles((path,), 32).read([0])[0].float()
+    pixels = ImageFiles(tmp_path, [path.name], 32).read([0])[0].float()
     assert pixels.shape == (3, 32, 32)
     assert abs(pixels.mean() - 124) < 12
     assert (pixels[:, :, -4:].mean() - pixels[:, :, :4].mean()) > 200
@@ -191,7 +217,7 @@ def test_images_of_any_mode_are_read(tmp_path, mode):
 def test_images_of_32_bits_are_refused(tmp_path):
     Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(tmp_path / "x.tif")
     with pytest.raises(InputError, match=r"x.tif does not decode \(pixels of 32 bits"):
-        ImageFiles((tmp_path / "x.tif",), 8).read([0])
+        ImageFiles(tmp_path, ["x.tif"], 8).read([0])
 
 
 def test_region_tokens_are_one_hot_and_lose_nothing(regions):

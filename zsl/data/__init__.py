@@ -6,31 +6,64 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from zsl.config import Config
+from zsl.data.cifar100 import Cifar100Config, load_cifar100
+from zsl.data.class_folders import ClassFoldersConfig, load_class_folders
+from zsl.data.coco import CocoConfig, load_coco
 from zsl.data.corel5k import Corel5kConfig, load_corel5k
 from zsl.data.csv_layout import CsvConfig, load_csv
 from zsl.data.dataset import MultiLabelData, Part, Samples, batches_of, opened
-from zsl.data.exclusion import ImagesConfig, excluding
+from zsl.data.hdf5 import Hdf5Config, load_hdf5
+from zsl.data.label_file import FolderConfig, load_folder
 from zsl.data.nus_wide import NusWideConfig, load_nus_wide
+from zsl.data.open_images import OpenImagesConfig, load_open_images
+from zsl.data.ram import RamConfig, load_ram
 from zsl.data.scenes import ScenesConfig, load_scenes
+from zsl.data.stanford_cars import StanfordCarsConfig, load_stanford_cars
+from zsl.data.tfrecords import TfRecordsConfig, load_tfrecords
 from zsl.data.tokens import TokensConfig, load_tokens
+from zsl.data.voc import VocConfig, load_voc
 
 DATASETS: dict[str, tuple[type[Config], Callable[[Any], MultiLabelData]]] = {
     "scenes": (ScenesConfig, load_scenes),
+    "folder": (FolderConfig, load_folder),
     "csv": (CsvConfig, load_csv),
-    "corel5k": (Corel5kConfig, load_corel5k),
+    "class_folders": (ClassFoldersConfig, load_class_folders),
     "nus_wide": (NusWideConfig, load_nus_wide),
+    "hdf5": (Hdf5Config, load_hdf5),
+    "tfrecords": (TfRecordsConfig, load_tfrecords),
+    "ram": (RamConfig, load_ram),
+    "open_images": (OpenImagesConfig, load_open_images),
+    "coco": (CocoConfig, load_coco),
+    "voc": (VocConfig, load_voc),
+    "cifar100": (Cifar100Config, load_cifar100),
+    "stanford_cars": (StanfordCarsConfig, load_stanford_cars),
+    "corel5k": (Corel5kConfig, load_corel5k),
     "tokens": (TokensConfig, load_tokens),
 }
 DataConfig = Annotated[
-    ScenesConfig | CsvConfig | Corel5kConfig | NusWideConfig | TokensConfig, Field(discriminator="name")
+    ScenesConfig
+    | FolderConfig
+    | CsvConfig
+    | ClassFoldersConfig
+    | NusWideConfig
+    | Hdf5Config
+    | TfRecordsConfig
+    | RamConfig
+    | OpenImagesConfig
+    | CocoConfig
+    | VocConfig
+    | Cifar100Config
+    | StanfordCarsConfig
+    | Corel5kConfig
+    | TokensConfig,
+    Field(discriminator="name"),
 ]
 
 
 def load_data(config: DataConfig) -> MultiLabelData:
-    """The dataset that a config section names, without the images that it excludes."""
+    """The dataset that a config section names."""
     _, load = DATASETS[config.name]
-    data = load(config)
-    return data if not isinstance(config, ImagesConfig) or config.exclude is None else excluding(data, config.exclude)
+    return load(config)
 
 
 __all__ = [

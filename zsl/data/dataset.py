@@ -7,7 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
@@ -43,24 +43,36 @@ class Tensors:
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Image files, decoded as RGB and resized to a square of `size` pixels, as the reference code does."""
+    """Image files below a folder, decoded as RGB and resized to a square of `size` pixels, as the reference code does.
 
-    paths: tuple[Path, ...]
+    They are turned as EXIF says; of an animation the first picture is taken.
+    """
+
+    folder: Path
+    files: Sequence[str]
     size: int
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.files)
+
+    @property
+    def paths(self) -> Iterator[Path]:
+        return (self.folder / file for file in self.files)
 
     def read(self, rows: Rows) -> Tensor:
-        return torch.stack([self._decode(self.paths[row]) for row in rows])
+        return torch.stack([self._decode(self.folder / self.files[row]) for row in rows])
 
     def _decode(self, path: Path) -> Tensor:
         try:
             with Image.open(path) as image:
+                ImageOps.exif_transpose(image, in_place=True)
                 resized = _as_rgb(image).resize((self.size, self.size), Image.Resampling.BILINEAR)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
             reason = str(error).replace(str(path), "the file")
-            raise InputError(f"image {path} does not decode ({reason}); replace it or remove its row") from error
+            raise InputError(
+                f"image {path} does not decode ({reason}); replace it, or list such images by "
+                "zsl data check --bad FILE and set data.exclude=FILE"
+            ) from error
         return v2.functional.pil_to_tensor(resized)
 
 
@@ -90,11 +102,12 @@ class MultiLabelData:
         seen, unseen: label names; a closed set has no unseen ones.
         train: targets over `seen`; every image shows one at least.
         test: targets over `seen + unseen`.
-        kind: what `read` gives: "images" (uint8) or "tokens".
+        kind: what `read` gives: "images" (uint8), "tokens", or "records", which are tokens to be read in order alone.
         renamed: further name lists of the same unseen labels, by title ("synonyms").
         fingerprint: identifies the content.
         notes: what a user should know of the reading, such as images left out.
         leaked: training annotations that name unseen labels; they are not in the targets.
+        missing: image files that the data names and that are not there.
         expected: the protocol's known figures: "training images", "test images", "seen labels", "unseen labels".
     """
 
@@ -108,6 +121,7 @@ class MultiLabelData:
     renamed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     leaked: int = 0
+    missing: tuple[Path, ...] = ()
     expected: Mapping[str, int] = field(default_factory=dict)
 
     def tag_lists(self) -> Iterator[list[str]]:

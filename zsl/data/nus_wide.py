@@ -1,48 +1,41 @@
 """NUS-WIDE from its raw distribution: noisy tags of 925 seen labels, human ground truth of 81 unseen ones."""
 
-import hashlib
-import json
-import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import Literal
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
-from safetensors.numpy import save as safetensors_bytes
 
-from embeddings import InputError, atomic
-from embeddings.build import default_cache
+from embeddings import InputError
 from embeddings.texts import read_labels, read_lines
-from zsl.data.dataset import ImageFiles, MultiLabelData, Part
-from zsl.data.exclusion import ImagesConfig
+from zsl.data.assembly import Annotated, ImagesConfig, Protocol, assemble
+from zsl.data.dataset import MultiLabelData
+from zsl.data.index_cache import Arrays, cached, packed, unpacked
 from zsl.data.targets import Targets
 
 SMALLEST = 4_000  # bytes; downloads put smaller files where an image could not be had
 READ = 1 << 23
-EXPECTED = {"training images": 161_789, "test images": 107_859, "seen labels": 925, "unseen labels": 81}
+EXPECTED = {"test images": 107_859, "seen labels": 925, "unseen labels": 81}
+LABELLED = EXPECTED | {"test images": 83_898}
 
 
 class NusWideConfig(ImagesConfig):
     """`root` holds ImageList, NUS_WID_Tags, Groundtruth, ConceptsList and `images`.
 
     `test`: "all" is LESA's, BiAM's and MKT's test set (107,859 images), "labelled" that of DualCoOp and later work
-    (those with one of the 81 labels); their numbers do not compare. `missing`: "skip" leaves out images whose file is
-    missing or of 4,000 bytes at most, "error" refuses.
+    (those with one of the 81 labels); their numbers do not compare. An image of 4,000 bytes at most is missing.
     """
 
     name: Literal["nus_wide"]
     root: Path
     images: Path = Path("Flickr")
     test: Literal["all", "labelled"] = "all"
-    missing: Literal["error", "skip"] = "error"
 
 
 @dataclass(frozen=True)
 class Index:
-    """The label files: images in the order of the image list, and two tables of labels by image."""
+    """The label files: images in order, and two tables of labels by image."""
 
     images: tuple[str, ...]
     tags: np.ndarray  # (entry, 2): image, tag
@@ -65,42 +58,15 @@ def load_nus_wide(config: NusWideConfig) -> MultiLabelData:
     unseen = read_labels(_one_of(config.root, ("ConceptsList/Concepts81.txt", "Concepts81.txt")))
     seen = tuple(name for name in names if name not in set(unseen))
     index = read_index(config.root, names, unseen)
-    column = np.array([seen.index(name) if name in set(seen) else -1 for name in names])
+    place = {name: number for number, name in enumerate(seen)}
+    column = np.array([place.get(name, -1) for name in names])
     tags = _table(index.tags, column, len(index.images), len(seen))
-    truth = _table(index.concepts, np.arange(len(unseen)), len(index.images), len(unseen))
-    train = index.train[tags.image_counts()[index.train] > 0]
-    test = index.test if config.test == "all" else index.test[truth.image_counts()[index.test] > 0]
-    there = present(config.root / config.images, index.images)
-    absent = np.concatenate([train[~there[train]], test[~there[test]]])
-    if len(absent) and config.missing == "error":
-        raise InputError(
-            f"{len(absent):,} of {len(train) + len(test):,} images of {config.root} are missing or have at most "
-            f"{SMALLEST} bytes, such as {config.images / index.images[absent[0]]}; restore them, or set "
-            "data.missing=skip"
-        )
-    kept = {"train": train[there[train]], "test": test[there[test]]}
-    for part, rows in kept.items():
-        if not len(rows):
-            raise InputError(f"no {part} image of {config.root} is in {config.root / config.images}")
-
-    def files(rows: np.ndarray) -> ImageFiles:
-        folder = config.root / config.images
-        return ImageFiles(tuple(folder / index.images[row] for row in rows), config.image_size)
-
-    digest = hashlib.sha256(json.dumps([seen, unseen, config.test]).encode())
-    for table in (index.tags, index.concepts, kept["train"], kept["test"]):
-        digest.update(np.ascontiguousarray(table).tobytes())
-    skipped = f"{len(absent):,} of {len(train) + len(test):,} images are missing and left out" if len(absent) else ""
-    return MultiLabelData(
-        name=f"nus_wide ({config.test} test images)",
-        seen=seen,
-        unseen=unseen,
-        train=Part(files(kept["train"]), tags[kept["train"]]),
-        test=Part(files(kept["test"]), tags[kept["test"]].beside(truth[kept["test"]])),
-        kind="images",
-        fingerprint=f"sha256 {digest.hexdigest()}",
-        notes=(skipped,) if skipped else (),
-    )
+    every = tags.beside(_table(index.concepts, np.arange(len(unseen)), len(index.images), len(unseen)))
+    train = Annotated([index.images[row] for row in index.train], every.columns(slice(0, len(seen)))[index.train])
+    test = Annotated([index.images[row] for row in index.test], every[index.test])
+    labelled = config.test == "labelled"
+    protocol = Protocol(labelled=labelled, smallest=SMALLEST, expected=LABELLED if labelled else EXPECTED)
+    return assemble(config, "nus_wide", config.root / config.images, (seen, unseen), (train, test), protocol)
 
 
 def _one_of(root: Path, names: Sequence[str]) -> Path:
@@ -115,54 +81,79 @@ def _table(entries: np.ndarray, column: np.ndarray, rows: int, width: int) -> Ta
     return Targets.of_entries(entries[columns >= 0, 0], columns[columns >= 0], (rows, width))
 
 
+TableFiles = Mapping[str, Path]  # one of "all" images, or one of "train" and one of "test" images
+
+
 def read_index(root: Path, tags: Sequence[str], concepts: Sequence[str]) -> Index:
     """Reads the label files, or what an earlier reading of the same files left in the cache.
 
     Raises:
         InputError: as `load_nus_wide`.
     """
-    lists = {part: _one_of(root, (f"ImageList/{part}magelist.txt",)) for part in ("I", "TrainI", "TestI")}
-    table = _one_of(root, ("NUS_WID_Tags/AllTags1k.txt", "NUS_WID_Tags/AllTags1k.dat"))
-    truths = [_one_of(root, (f"Groundtruth/AllLabels/Labels_{name}.txt",)) for name in concepts]
-    sources = [*lists.values(), table, *truths]
-    stamps = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in sources]
-    key = hashlib.sha256(json.dumps(["nus_wide/1", stamps, list(tags), list(concepts)]).encode()).hexdigest()
-    path = default_cache() / f"{key}.safetensors"
-    if path.is_file():
-        try:
-            return _from_arrays(load_file(path))
-        except (SafetensorError, KeyError, ValueError):
-            path.unlink()  # damaged: it is made again
-    index = _parse(lists, table, truths, len(tags))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    arrays = {name: getattr(index, name) for name in ("tags", "concepts", "train", "test")}
-    arrays["images"] = np.frombuffer("\n".join(index.images).encode(), np.uint8)
-    atomic.write_bytes(path, safetensors_bytes(arrays))
-    return index
+    lists = {part: _one_of(root, (f"ImageList/{part.title()}Imagelist.txt",)) for part in ("train", "test")}
+    whole = root / "ImageList/Imagelist.txt"
+    if whole.is_file():
+        lists["all"] = whole
+    endings = (".txt", ".dat")
+    table = _table_files(
+        root, [f"NUS_WID_Tags/AllTags1k{e}" for e in endings], [f"NUS_WID_Tags/{{}}_Tags1k{e}" for e in endings]
+    )
+    truths = [
+        _table_files(
+            root, [f"Groundtruth/AllLabels/Labels_{name}.txt"], [f"Groundtruth/TrainTestLabels/Labels_{name}_{{}}.txt"]
+        )
+        for name in concepts
+    ]
+    sources = [*lists.values(), *(path for one in (table, *truths) for path in one.values())]
+    options = [list(tags), list(concepts)]
+    arrays = cached("nus_wide/2", sources, options, lambda: _parse(lists, table, truths, len(tags)))
+    return Index(unpacked(arrays.pop("images")), **arrays)
 
 
-def _from_arrays(arrays: dict[str, np.ndarray]) -> Index:
-    images = tuple(arrays.pop("images").tobytes().decode().split("\n"))
-    return Index(images, **arrays)
+def _table_files(root: Path, whole: Sequence[str], halves: Sequence[str]) -> TableFiles:
+    for name in whole:
+        if (root / name).is_file():
+            return {"all": root / name}
+    for name in halves:
+        files = {part: root / name.format(part.title()) for part in ("train", "test")}
+        if all(path.is_file() for path in files.values()):
+            return files
+    return {"all": _one_of(root, whole)}
 
 
-def _parse(lists: dict[str, Path], table: Path, truths: Sequence[Path], width: int) -> Index:
-    images, train, test = (_image_names(path) for path in lists.values())
+def _parse(lists: Mapping[str, Path], table: TableFiles, truths: Sequence[TableFiles], width: int) -> Arrays:
+    names = {part: _image_names(path) for part, path in lists.items()}
+    images = names.get("all") or names["train"] + names["test"]
     row = {name: number for number, name in enumerate(images)}
     if len(row) < len(images):
-        raise InputError(f"{lists['I']} names an image twice; it is not the distribution's")
-    for part, names in (("TrainI", train), ("TestI", test)):
-        unknown = next((name for name in names if name not in row), None)
+        raise InputError(f"{lists.get('all', lists['test'])} names an image twice; it is not the distribution's")
+    rows = {"all": np.arange(len(images), dtype=np.int32)}
+    for part in ("train", "test"):
+        unknown = next((name for name in names[part] if name not in row), None)
         if unknown is not None:
-            raise InputError(f"{lists[part]}: {unknown} is not in {lists['I'].name}")
-    tags = np.concatenate(list(_ones(table, width, len(images))))
+            raise InputError(f"{lists[part]}: {unknown} is not in {lists['all'].name}")
+        rows[part] = np.array([row[name] for name in names[part]], np.int32)
     columns = []
-    for column, path in enumerate(truths):
-        entries = np.concatenate(list(_ones(path, 1, len(images))))
+    for column, files in enumerate(truths):
+        entries = _entries(files, 1, rows)
         entries[:, 1] = column
         columns.append(entries)
-    rows = [np.array([row[name] for name in names], np.int32) for names in (train, test)]
-    return Index(tuple(images), tags, np.concatenate(columns), *rows)
+    return {
+        "images": packed(images),
+        "tags": _entries(table, width, rows),
+        "concepts": np.concatenate(columns),
+        "train": rows["train"],
+        "test": rows["test"],
+    }
+
+
+def _entries(files: TableFiles, width: int, rows: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The (image, column) of every 1; `rows` are the images that a file's lines are of."""
+    found = []
+    for part, path in files.items():
+        for ones in _ones(path, width, len(rows[part])):
+            found.append(np.stack([rows[part][ones[:, 0]], ones[:, 1]], axis=1))
+    return np.concatenate(found)
 
 
 def _image_names(path: Path) -> list[str]:
@@ -201,19 +192,9 @@ def _ones(path: Path, width: int, rows: int) -> Iterator[np.ndarray]:
             flat = np.flatnonzero(letters[digit] == ord("1"))
             found = np.stack([flat // width + done, flat % width], axis=1).astype(np.int32)
             done += int(full.sum())
-            yield found
+            if done <= rows:
+                yield found
             if not block:
                 break
     if done != rows:
         raise InputError(f"{path} has {done:,} lines, but the image list has {rows:,}; they are of different versions")
-
-
-def present(folder: Path, images: Sequence[str]) -> np.ndarray:
-    """Whether each image has a file of more than 4,000 bytes; folders are listed once."""
-    sizes: dict[str, int] = {}
-    for name in dict.fromkeys(image.rpartition("/")[0] for image in images):
-        inside = folder / name
-        if inside.is_dir():
-            with os.scandir(inside) as entries:
-                sizes |= {f"{name}/{entry.name}" if name else entry.name: entry.stat().st_size for entry in entries}
-    return np.fromiter((sizes.get(image, 0) > SMALLEST for image in images), bool, len(images))

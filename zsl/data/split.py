@@ -1,10 +1,11 @@
 """The split JSON of ML-Decoder's zero-shot benchmark: {"train class": [...], "test class": [...]}."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from embeddings import InputError
+from embeddings.texts import read_labels
 
 
 def read_split(path: Path, labels: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -35,6 +36,23 @@ def read_split(path: Path, labels: Iterable[str]) -> tuple[tuple[str, ...], tupl
         twice = next(n for i, n in enumerate(every) if n in every[:i])
         raise InputError(f"{path} names {twice!r} twice; a label is seen or unseen, once")
     return seen, unseen
+
+
+def without(labels: Sequence[str], unseen: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The seen labels, those that a file of unseen names does not list, and the unseen ones, in the file's order.
+
+    Without a file every label is seen.
+
+    Raises:
+        InputError: no such file, a name twice, no seen label left.
+    """
+    if unseen is None:
+        return tuple(labels), ()
+    chosen = read_labels(unseen)
+    seen = tuple(label for label in labels if label not in set(chosen))
+    if not seen:
+        raise InputError(f"{unseen} leaves no seen label")
+    return seen, chosen
 
 
 def _names(values: object) -> tuple[str, ...]:

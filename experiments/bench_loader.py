@@ -1,0 +1,89 @@
+"""The loader of image files against nothing but decoding and resizing them."""
+
+import multiprocessing
+import tempfile
+from functools import partial
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+from PIL import Image
+
+from embeddings import InputError
+from embeddings.progress import Progress
+from experiments.bench import Figures, interleaved, machine
+from zsl.data import DataConfig, Samples, batches_of, load_data, opened
+from zsl.data.dataset import ImageFiles, Part
+from zsl.data.targets import Targets
+
+SIZE = (500, 375)  # of Flickr's medium pictures, as NUS-WIDE has them
+
+
+def bench_loader(
+    config: DataConfig | None, images: int, workers: int, batch_size: int, rounds: int, progress: Progress
+) -> Figures:
+    """Images a second of the training loader with `workers` processes, and of as many processes that decode and resize.
+
+    Args:
+        config: of image files, of which the first `images` training images are read; without it pictures are made.
+        rounds: times that each side runs, in turn.
+    Raises:
+        InputError: the data holds no image files.
+    """
+    with tempfile.TemporaryDirectory() as name:
+        part = _made(Path(name), images, progress) if config is None else load_data(config).train
+        if not isinstance(part.inputs, ImageFiles):
+            raise InputError("this benchmark is for a dataset of image files")
+        rows = np.arange(min(images, len(part.targets)))
+        paths = [part.inputs.folder / part.inputs.files[row] for row in rows.tolist()]
+        size = part.inputs.size
+        samples = Samples(part, rows)
+        sides = {
+            "decode and resize": partial(_bare, paths, size, workers),
+            "loader": partial(_load, samples, batch_size, workers),
+        }
+        sides["decode and resize"]()  # from here on the files are in memory for both
+        seconds = interleaved(sides, rounds, progress)
+    base = median(seconds["decode and resize"])
+    table = [
+        [side, f"{median(times):.2f}", f"{len(rows) / median(times):,.0f}", f"{median(times) / base:.3f}"]
+        for side, times in seconds.items()
+    ]
+    sizes = f"{len(rows):,} images to {size} px, {workers} processes, batches of {batch_size}"
+    record = {"images": len(rows), "size": size, "workers": workers, "seconds": seconds, "machine": machine()}
+    return Figures(f"{sizes}, median of {rounds} rounds", ["", "seconds", "images/s", "ratio"], table, record)
+
+
+def _bare(paths: list[Path], size: int, workers: int) -> None:
+    """As many processes as the loader has, each with its share of the images and nothing else to do."""
+    context = multiprocessing.get_context("fork")
+    processes = [context.Process(target=_decode, args=(paths[n::workers], size)) for n in range(workers)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+
+
+def _decode(paths: list[Path], size: int) -> None:
+    for path in paths:
+        with Image.open(path) as image:
+            np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
+
+
+def _load(samples: Samples, batch_size: int, workers: int) -> None:
+    for batch in batches_of(samples, batch_size, shuffle=True, workers=workers):
+        opened(batch)
+
+
+def _made(folder: Path, images: int, progress: Progress) -> Part:
+    """JPEGs of Flickr's size: coarse noise with a little fine noise, about as large as photographs."""
+    generator = np.random.default_rng(0)
+    for number in range(images):
+        small = Image.fromarray(generator.integers(0, 256, (48, 64, 3), dtype=np.uint8))
+        fine = generator.integers(-12, 13, (SIZE[1], SIZE[0], 1))
+        pixels = np.asarray(small.resize(SIZE, Image.Resampling.BICUBIC)) + fine
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{number}.jpg", quality=85)
+        if number % 100 == 0 or number + 1 == images:
+            progress("pictures", number + 1, images)
+    files = [f"{number}.jpg" for number in range(images)]
+    return Part(ImageFiles(folder, files, 224), Targets.of(np.ones((images, 1))))

@@ -1,0 +1,133 @@
+"""Other groups' feature files: BiAM's and MKT's HDF5, LESA's TFRecords; training from them."""
+
+import gzip
+import json
+import zlib
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from embeddings import InputError
+from tests.experiments.command import refused, zsl
+from tests.zsl.layouts import CHANNELS, CONCEPTS, KNOWN, TAGS, TRIED, write_hdf5, write_tfrecords
+from zsl.data import load_data
+from zsl.data.hdf5 import Hdf5Config
+from zsl.data.tfrecords import TfRecordsConfig, read_examples
+
+
+def _check(data, values, tags, truth):
+    assert (data.seen, data.unseen) == (("sky", "whale", "old dog"), CONCEPTS)
+    usable = [row for row in range(KNOWN) if (tags[row, :3] > 0).any()]
+    assert len(usable) < KNOWN
+    np.testing.assert_array_equal(data.train.targets, tags[usable, :3] > 0)
+    np.testing.assert_array_equal(data.test.targets, np.concatenate([tags[KNOWN:, :3], truth[KNOWN:]], axis=1) > 0)
+    rows = [3, 1, 4]
+    expected = values[[usable[row] for row in rows]].transpose(0, 2, 1)
+    np.testing.assert_array_equal(data.train.inputs.read(rows), expected)
+    np.testing.assert_array_equal(data.test.inputs.read(range(TRIED)), values[KNOWN:].transpose(0, 2, 1))
+
+
+@pytest.mark.parametrize(("joined", "nested"), [(True, False), (False, True)])
+def test_hdf5_files_are_read(features, joined, nested):
+    root, *arrays = features
+    write_hdf5(root, *arrays, joined, nested)
+    data = load_data(Hdf5Config(name="hdf5", root=root))
+    _check(data, *arrays)
+    assert data.kind == "tokens"
+    labelled = load_data(Hdf5Config(name="hdf5", root=root, test="labelled"))
+    assert len(labelled.test.inputs) == len(labelled.test.targets) == int((arrays[2][KNOWN:] > 0).any(1).sum()) < TRIED
+
+
+@pytest.mark.parametrize("packed", [zlib.compress, gzip.compress, bytes])
+def test_tfrecords_are_read(features, packed):
+    root, *arrays = features
+    write_tfrecords(root, *arrays, packed)
+    data = load_data(TfRecordsConfig(name="tfrecords", root=root, channels=CHANNELS))
+    _check(data, *arrays)
+    (first, *_) = read_examples(root / "TFRecords/NUS_WIDE_Train_full_feature_ZLIB.tfrecords")
+    assert first["img_id"] == b"./data/0.jpg"
+
+
+def test_hdf5_files_that_do_not_fit_are_named(features):
+    root, values, tags, truth = features
+    config = Hdf5Config(name="hdf5", root=root)
+    with pytest.raises(InputError, match=r"no file .*nus_wide_train.h5"):
+        load_data(config)
+    write_hdf5(root, values, tags, truth)
+    path = root / "features/nus_wide_test.h5"
+    whole = path.read_bytes()
+    with h5py.File(path, "a") as file:
+        del file["actor_0025.jpg-features"]
+        file["actor_0025.jpg-features"] = values[0, :, :3]
+    with pytest.raises(InputError, match=r"features of actor_0025.jpg are \(7, 3\), those of actor_0023.jpg \(7, 6\)"):
+        load_data(config)
+    path.write_bytes(whole)
+    with h5py.File(path, "a") as file:
+        del file["actor_0025.jpg-labels"]
+        file["actor_0025.jpg-labels"] = np.ones(5, np.int8)
+    with pytest.raises(InputError, match=r"actor_0025.jpg has 5 labels, but data.tags and data.concepts name 6"):
+        load_data(config)
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match=r"nus_wide_test.h5 is no whole HDF5 file"):
+        load_data(config)
+    write_hdf5(root, values[:, :, :3], tags, truth)
+    shorter = path.read_bytes()
+    write_hdf5(root, values, tags, truth)
+    path.write_bytes(shorter)
+    with pytest.raises(InputError, match=r"features of different shapes: .*\(7, 6\).*\(7, 3\)"):
+        load_data(config)
+
+
+def test_tfrecords_that_do_not_fit_are_named(features):
+    root, *arrays = features
+    write_tfrecords(root, *arrays)
+    path = root / "TFRecords/NUS_WIDE_Test_full_feature_ZLIB.tfrecords"
+    whole = path.read_bytes()
+    config = TfRecordsConfig(name="tfrecords", root=root, channels=CHANNELS)
+    for broken in (
+        whole[: len(whole) // 2],
+        whole[:40] + b"xxxx" + whole[44:],
+        zlib.compress(zlib.decompress(whole)[:-9]),
+    ):
+        path.write_bytes(broken)
+        with pytest.raises(InputError, match=r"NUS_WIDE_Test_full_feature_ZLIB.tfrecords is no whole TFRecord file"):
+            load_data(config)
+    path.write_bytes(whole)
+    with pytest.raises(InputError, match=r"record 0 has 42 numbers in 'feature' instead of 8 x 5"):
+        load_data(config.model_copy(update={"channels": 5}))
+    (root / "NUS_WID_Tags/TagList1k.txt").write_text("\n".join(TAGS[:4]))
+    with pytest.raises(InputError, match=r"record 0 has 5 numbers in 'label_1k' instead of 4"):
+        load_data(config)
+
+
+@pytest.mark.parametrize("layout", ["hdf5", "tfrecords"])
+def test_features_are_rewritten_and_trained_from(features, tmp_path, layout):
+    root, *arrays = features
+    write_hdf5(root, *arrays)
+    write_tfrecords(root, *arrays)
+    config = tmp_path / "config.toml"
+    sections = (
+        '[bank]\nencoder = "lexical:16"\n[decoder]\nwidth = 16\nffn = 16\ngroup_size = 2\ndropout = 0.0\n'
+        "[train]\nepochs = 1\nema = 0.0\nbatch_size = 8\nvalidation = 0.2\n[evaluate]\nk = [1]\nbatch_size = 4\n"
+    )
+    channels = f"channels = {CHANNELS}\n" if layout == "tfrecords" else ""
+    config.write_text(f'[data]\nname = "{layout}"\nroot = "{root}"\n{channels}{sections}')
+    if layout == "tfrecords":
+        refused(zsl("train", config, "--out", tmp_path / "x"), "in order alone", "zsl data extract")
+    else:
+        assert zsl("train", config, "--out", tmp_path / "x").exit_code == 0
+    done = zsl("data", "extract", config, "--out", tmp_path / "tokens", "--rows", 8, "--dtype", "fp16")
+    assert done.exit_code == 0, done.output
+    tokens = ("--set", "data.name=tokens", "--set", f"data.root={tmp_path / 'tokens'}")
+    config.write_text(f"[data]\nname = 'x'\n{sections}")
+    assert zsl("train", config, "--out", tmp_path / "run", *tokens).exit_code == 0
+    assert zsl("evaluate", tmp_path / "run").exit_code == 0
+    stored = load_data(Hdf5Config(name="hdf5", root=root)).train.inputs.read(range(5))
+    manifest = json.loads((tmp_path / "tokens/manifest.json").read_text())
+    assert manifest["parts"]["test"]["images"] == TRIED
+    from zsl.data.tokens import TokensConfig
+
+    again = load_data(TokensConfig(name="tokens", root=tmp_path / "tokens")).train.inputs.read(range(5))
+    torch.testing.assert_close(again.float(), stored, rtol=1e-3, atol=1e-3)

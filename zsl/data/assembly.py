@@ -1,0 +1,163 @@
+"""From lists of annotated image files to a dataset: what every layout of files has in common."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import compress
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from pydantic import Field
+
+from embeddings import InputError
+from embeddings.texts import read_lines
+from zsl.config import Config
+from zsl.data.dataset import ImageFiles, MultiLabelData, Part
+from zsl.data.targets import Targets
+
+
+class ImagesConfig(Config):
+    """Of every dataset of image files.
+
+    `image_size`: the side of the square that they are resized to. `missing`: "skip" leaves out images whose file is
+    missing or empty, "error" refuses. `exclude`: a file that lists the paths of images to leave out
+    (`zsl data check --bad` writes one).
+    """
+
+    image_size: int = Field(224, ge=8)
+    missing: Literal["error", "skip"] = "error"
+    exclude: Path | None = None
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """Image files, by their paths below a folder, and their annotations over the seen labels, then the unseen ones."""
+
+    files: Sequence[str]
+    targets: Targets
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What a dataset's protocol does with its images.
+
+    `labelled`: test images without an unseen label (of a closed set: without any) are left out; None where there is but
+    one test set. `drop_leaked`: so are
+    training images that show an unseen label; else that annotation alone is dropped. `smallest`: files of so many bytes
+    at most are holes. `expected`: as of `MultiLabelData`.
+    """
+
+    labelled: bool | None = None
+    drop_leaked: bool = False
+    smallest: int = 0
+    expected: Mapping[str, int] = field(default_factory=dict)
+
+
+def assemble(
+    config: ImagesConfig,
+    name: str,
+    folder: Path,
+    labels: tuple[Sequence[str], Sequence[str]],
+    parts: tuple[Annotated, Annotated],
+    protocol: Protocol = Protocol(),
+) -> MultiLabelData:
+    """A dataset of image files; training images without a seen label are left out.
+
+    Args:
+        folder: that the files are in.
+        labels: seen and unseen.
+        parts: training and test.
+    Raises:
+        InputError: no label, no image left, images that are missing, where those are not skipped.
+    """
+    seen, unseen = (tuple(names) for names in labels)
+    if not seen:
+        raise InputError(f"{name} has no seen label")
+    train, test = parts
+    shown = train.targets.columns(slice(len(seen), None)).image_counts()
+    usable = train.targets.columns(slice(0, len(seen))).image_counts() > 0
+    if protocol.drop_leaked:
+        usable &= shown == 0
+    rows = {"train": np.flatnonzero(usable), "test": np.arange(len(test.targets))}
+    if protocol.labelled:
+        start = len(seen) if unseen else 0
+        rows["test"] = np.flatnonzero(test.targets.columns(slice(start, None)).image_counts())
+    files = {part: [listed.files[row] for row in rows[part].tolist()] for part, listed in zip(rows, parts, strict=True)}
+    notes = []
+    if config.exclude is not None:
+        kept, note = _not_excluded(folder, files, config.exclude)
+        rows = {part: rows[part][kept[part]] for part in rows}
+        files = {part: list(compress(files[part], kept[part])) for part in rows}
+        notes.append(note)
+    there = {part: present(folder, files[part], protocol.smallest) for part in rows}
+    missing = tuple(folder / file for part in rows for file in compress(files[part], ~there[part]))
+    if missing:
+        size = f"or have at most {protocol.smallest:,} bytes" if protocol.smallest else "or empty"
+        note = f"{len(missing):,} of {sum(map(len, rows.values())):,} images of {name} are missing {size}"
+        if config.missing == "error":
+            raise InputError(f"{note}, such as {missing[0]}; restore them, or set data.missing=skip")
+        notes.append(f"{note}: left out")
+    made = {}
+    for part, targets in (("train", train.targets.columns(slice(0, len(seen)))), ("test", test.targets)):
+        if not there[part].any():
+            reason = f"is in {folder}" if len(rows[part]) else "is left"
+            raise InputError(f"no {part} image of {name} {reason}")
+        inputs = ImageFiles(folder, list(compress(files[part], there[part])), config.image_size)
+        made[part] = Part(inputs, targets[rows[part][there[part]]])
+    title = {None: "", True: " (labelled test images)", False: " (all test images)"}[protocol.labelled]
+    return MultiLabelData(
+        name=name + title,
+        seen=seen,
+        unseen=unseen,
+        train=made["train"],
+        test=made["test"],
+        kind="images",
+        fingerprint=fingerprint(seen, unseen, made["train"], made["test"]),
+        notes=tuple(notes),
+        leaked=int(shown[usable].sum()),
+        missing=missing,
+        expected=protocol.expected,
+    )
+
+
+def _not_excluded(folder: Path, files: Mapping[str, list[str]], listed: Path) -> tuple[dict[str, np.ndarray], str]:
+    """Which files of each part a file does not list, and a line that tells of the others."""
+    empty = listed.is_file() and not listed.stat().st_size  # of an audit that found nothing
+    excluded = set() if empty else {str(Path(line).absolute()) for _, line in read_lines(listed, "image paths")}
+    places = {part: [str((folder / name).absolute()) for name in names] for part, names in files.items()}
+    kept = {part: np.array([place not in excluded for place in values], bool) for part, values in places.items()}
+    left_out = sum(int((~values).sum()) for values in kept.values())
+    strange = len(excluded.difference(*places.values()))
+    note = f"{left_out:,} images that {listed.name} lists are left out"
+    return kept, note + (f"; {strange:,} of its paths are no images of the dataset" if strange else "")
+
+
+def fingerprint(seen: Sequence[str], unseen: Sequence[str], train: Part, test: Part) -> str:
+    """Of the labels, the images' file names and their annotations: the same in whatever layout they were."""
+    digest = hashlib.sha256(json.dumps([seen, unseen]).encode())
+    for part in (train, test):
+        if isinstance(part.inputs, ImageFiles):
+            digest.update("\n".join(file.rpartition("/")[2] for file in part.inputs.files).encode())
+        matrix = part.targets.matrix.tocoo().astype(np.int8)
+        order = np.lexsort((matrix.col, matrix.row))
+        for array in (matrix.row, matrix.col, matrix.data):
+            digest.update(np.ascontiguousarray(array[order].astype(np.int64)).tobytes())
+    return f"sha256 {digest.hexdigest()}"
+
+
+def present(folder: Path, files: Sequence[str], smallest: int = 0) -> np.ndarray:
+    """Whether each file is there with more than `smallest` bytes; folders are listed once."""
+    sizes: dict[str, int] = {}
+    for name in dict.fromkeys(file.rpartition("/")[0] for file in files):
+        inside = folder / name
+        if inside.is_dir():
+            with os.scandir(inside) as entries:
+                sizes |= {f"{name}/{entry.name}" if name else entry.name: _size(entry) for entry in entries}
+    return np.fromiter((sizes.get(file, 0) > smallest for file in files), bool, len(files))
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    return entry.stat().st_size if entry.is_file() else 0

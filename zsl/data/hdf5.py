@@ -1,0 +1,143 @@
+"""NUS-WIDE's features in the HDF5 files of BiAM and MKT: "NAME-features", "NAME-labels", "NAME-labels_81"."""
+
+import os
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from embeddings import InputError
+from embeddings.texts import read_labels
+from zsl.config import Config
+from zsl.data.dataset import MultiLabelData, Part, Rows
+from zsl.data.features import features_data
+from zsl.data.index_cache import Arrays, cached, packed, unpacked
+from zsl.data.targets import Targets
+
+FEATURES = "-features"
+
+
+class Hdf5Config(Config):
+    """`root` holds the files below, unless they are given with paths of their own.
+
+    `tags` and `concepts` name the labels: seen are the tags that are not among the concepts, in order. `channels`: the
+    place of the channels in an image's features: "first" is (channel, token) or (channel, row, column), as in the
+    published files. `test`: "all" test images, or those "labelled" with a concept.
+    """
+
+    name: Literal["hdf5"]
+    root: Path
+    train: Path = Path("features/nus_wide_train.h5")
+    features_test: Path = Path("features/nus_wide_test.h5")
+    tags: Path = Path("NUS_WID_Tags/TagList1k.txt")
+    concepts: Path = Path("ConceptsList/Concepts81.txt")
+    channels: Literal["first", "last"] = "first"
+    test: Literal["all", "labelled"] = "all"
+
+
+@dataclass(frozen=True)
+class Hdf5Features:
+    """Tokens (batch, token, channel) float32 of some images of an HDF5 file, read by row."""
+
+    path: Path
+    names: tuple[str, ...]
+    channels: str
+    _open: dict[int, Any] = field(default_factory=dict, compare=False, repr=False)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def read(self, rows: Rows) -> Tensor:
+        file = self._open.get(os.getpid())  # a process that was forked may not use its parent's
+        if file is None:
+            file = self._open[os.getpid()] = _h5py().File(self.path, "r")
+        found = []
+        for row in rows:
+            name = self.names[row]
+            try:
+                features = np.asarray(file[name + FEATURES], np.float32)
+            except (OSError, KeyError, ValueError) as error:
+                raise InputError(f"{self.path}: features of {name} cannot be read ({error}); fetch it again") from error
+            found.append(_tokens(features, self.channels))
+        return torch.from_numpy(np.stack(found))
+
+
+def _tokens(features: np.ndarray, channels: str) -> np.ndarray:
+    if features.ndim == 1:
+        return features[None]
+    if channels == "first":
+        return features.reshape(len(features), -1).T
+    return features.reshape(-1, features.shape[-1])
+
+
+def load_hdf5(config: Hdf5Config) -> MultiLabelData:
+    """Images are in the order of their names, which the published files keep in a pickle beside them.
+
+    Raises:
+        InputError: a missing or damaged file, features of several shapes, labels and names of different numbers.
+    """
+    tags, unseen = read_labels(config.root / config.tags), read_labels(config.root / config.concepts)
+    seen = tuple(name for name in tags if name not in set(unseen))
+    parts, shapes = {}, {}
+    for part, file in (("train", config.train), ("test", config.features_test)):
+        path = config.root / file
+        if not path.is_file():
+            raise InputError(f"no file {path}")
+        widths = [len(seen)] if part == "train" else [len(seen), len(unseen)]
+        arrays = cached("hdf5/1", [path], widths, partial(_parse, path, widths))
+        names = unpacked(arrays["names"])
+        targets = Targets.of_entries(arrays["rows"], arrays["columns"], (len(names), sum(widths)))
+        parts[part] = Part(Hdf5Features(path, names, config.channels), targets)
+        shapes[path] = tuple(arrays["shape"].tolist())
+    return features_data("hdf5", (seen, unseen), parts, shapes, config.test, "tokens")
+
+
+def _parse(path: Path, widths: list[int]) -> Arrays:
+    """Names, the shape of an image's features, and the (image, label) of every positive; -1 and 0 are negatives."""
+    try:
+        with _h5py().File(path, "r") as file:
+            names: list[str] = []
+            file.visit(lambda key: names.append(key.removesuffix(FEATURES)) if key.endswith(FEATURES) else None)
+            if not names:
+                raise InputError(f"{path} holds no dataset NAME{FEATURES}; is it one of BiAM's or MKT's?")
+            names.sort()
+            shape = file[names[0] + FEATURES].shape
+            rows, columns = [], []
+            for row, name in enumerate(names):
+                if file[name + FEATURES].shape != shape:
+                    raise InputError(
+                        f"{path}: features of {name} are {file[name + FEATURES].shape}, those of {names[0]} {shape}"
+                    )
+                found = np.flatnonzero(_labels(file, name, widths, path) > 0)
+                rows.append(np.full(len(found), row, np.int32))
+                columns.append(found.astype(np.int32))
+    except (OSError, KeyError, RuntimeError) as error:
+        raise InputError(f"{path} is no whole HDF5 file of features and labels ({error}); fetch it again") from error
+    return {
+        "names": packed(names),
+        "shape": np.array(shape, np.int64),
+        "rows": np.concatenate(rows),
+        "columns": np.concatenate(columns),
+    }
+
+
+def _labels(file: Any, name: str, widths: list[int], path: Path) -> np.ndarray:
+    """Over the seen labels, and in test then the unseen: as one array of both, or as one and "-labels_81"."""
+    labels = np.asarray(file[f"{name}-labels"]).reshape(-1)
+    if len(labels) != sum(widths) and len(widths) == 2 and len(labels) == widths[0]:
+        labels = np.concatenate([labels, np.asarray(file[f"{name}-labels_{widths[1]}"]).reshape(-1)])
+    if len(labels) != sum(widths):
+        raise InputError(f"{path}: {name} has {len(labels)} labels, but data.tags and data.concepts name {sum(widths)}")
+    return labels
+
+
+def _h5py() -> Any:
+    try:
+        import h5py
+    except ImportError as error:
+        raise InputError("HDF5 files need h5py: pip install 'zero-shot-toolkit[hdf5]'") from error
+    return h5py

@@ -1,0 +1,61 @@
+"""Stanford Cars from its folders and Matlab files: one label an image."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from scipy.io import loadmat
+
+from embeddings import InputError
+from zsl.data.assembly import Annotated, ImagesConfig, Protocol, assemble
+from zsl.data.dataset import MultiLabelData
+from zsl.data.split import without
+from zsl.data.targets import Targets
+
+EXPECTED = {"training images": 8_144, "test images": 8_041, "seen labels": 196, "unseen labels": 0}
+
+
+class StanfordCarsConfig(ImagesConfig):
+    """`root` holds devkit/, cars_train/, cars_test/, and cars_test_annos_withlabels.mat there or in devkit/.
+
+    `unseen`: names of unseen labels, one a line, whose training images are left out; without it the set is closed.
+    """
+
+    name: Literal["stanford_cars"]
+    root: Path
+    unseen: Path | None = None
+
+
+def load_stanford_cars(config: StanfordCarsConfig) -> MultiLabelData:
+    """Labels are in the order of cars_meta.mat, unseen ones in their file's.
+
+    Raises:
+        InputError: a missing or damaged file, images that are missing.
+    """
+    root = config.root
+    names = [str(name) for name in _matlab(root / "devkit/cars_meta.mat", "class_names")]
+    seen, unseen = without(names, config.unseen)
+    place = {name: number for number, name in enumerate(seen + unseen)}
+    tested = root / "cars_test_annos_withlabels.mat"
+    tested = tested if tested.is_file() else root / "devkit/cars_test_annos_withlabels.mat"
+
+    def annotated(path: Path, folder: str) -> Annotated:
+        annotations = _matlab(path, "annotations")
+        classes = np.array([int(value) for value in annotations["class"]])
+        if not ((classes >= 1) & (classes <= len(names))).all():
+            raise InputError(f"{path} holds classes that cars_meta.mat does not name; fetch it again")
+        columns = np.array([place[names[number - 1]] for number in classes])
+        targets = Targets.of_entries(np.arange(len(columns)), columns, (len(columns), len(place)))
+        return Annotated([f"{folder}/{file}" for file in annotations["fname"]], targets)
+
+    parts = annotated(root / "devkit/cars_train_annos.mat", "cars_train"), annotated(tested, "cars_test")
+    return assemble(config, "stanford_cars", root, (seen, unseen), parts, Protocol(expected={} if unseen else EXPECTED))
+
+
+def _matlab(path: Path, variable: str) -> Any:
+    if not path.is_file():
+        raise InputError(f"no file {path}")
+    try:
+        return np.atleast_1d(loadmat(path, squeeze_me=True, variable_names=[variable])[variable])
+    except Exception as error:  # scipy raises many kinds on a broken file
+        raise InputError(f"{path} is no Matlab file with {variable!r} ({error}); fetch it again") from error
