@@ -8,12 +8,13 @@ from statistics import median
 
 import numpy as np
 from PIL import Image
+from torch.utils.data import DataLoader
 
 from embeddings import InputError
 from embeddings.progress import Progress
 from experiments.bench import Figures, interleaved, machine
 from zsl.data import DataConfig, Samples, batches_of, load_data, opened
-from zsl.data.dataset import ImageFiles, Part
+from zsl.data.dataset import Batch, ImageFiles, Part
 from zsl.data.targets import Targets
 
 SIZE = (500, 375)  # of Flickr's medium pictures, as NUS-WIDE has them
@@ -22,7 +23,9 @@ SIZE = (500, 375)  # of Flickr's medium pictures, as NUS-WIDE has them
 def bench_loader(
     config: DataConfig | None, images: int, workers: int, batch_size: int, rounds: int, progress: Progress
 ) -> Figures:
-    """Images a second of the training loader with `workers` processes, and of as many processes that decode and resize.
+    """Images a second of the training loader with `workers` processes, and of as many that decode and resize alone.
+
+    The loader's processes are there already, as in every epoch but the first.
 
     Args:
         config: of image files, of which the first `images` training images are read; without it pictures are made.
@@ -37,12 +40,13 @@ def bench_loader(
         rows = np.arange(min(images, len(part.targets)))
         paths = [part.inputs.folder / part.inputs.files[row] for row in rows.tolist()]
         size = part.inputs.size
-        samples = Samples(part, rows)
+        loader = batches_of(Samples(part, rows), batch_size, shuffle=True, workers=workers)
         sides = {
             "decode and resize": partial(_bare, paths, size, workers),
-            "loader": partial(_load, samples, batch_size, workers),
+            "loader": partial(_read, loader),
         }
-        sides["decode and resize"]()  # from here on the files are in memory for both
+        for side in sides.values():  # from here on the files are in memory, and the loader's processes there
+            side()
         seconds = interleaved(sides, rounds, progress)
     base = median(seconds["decode and resize"])
     table = [
@@ -70,8 +74,8 @@ def _decode(paths: list[Path], size: int) -> None:
             np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
 
 
-def _load(samples: Samples, batch_size: int, workers: int) -> None:
-    for batch in batches_of(samples, batch_size, shuffle=True, workers=workers):
+def _read(loader: DataLoader[Batch]) -> None:
+    for batch in loader:
         opened(batch)
 
 

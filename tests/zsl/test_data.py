@@ -14,7 +14,7 @@ from zsl.backbone import Backbone, BackboneConfig
 from zsl.data import DATASETS, Samples, ScenesConfig, batches_of, load_data, opened
 from zsl.data.corel5k import Corel5kConfig
 from zsl.data.csv_layout import CsvConfig
-from zsl.data.dataset import ImageFiles
+from zsl.data.dataset import GOOD_FOR, ImageFiles
 from zsl.data.drawing import SHAPES, TEXTURES, draw, vocabulary
 from zsl.extraction import Extraction, extract
 from zsl.training import make_accelerator
@@ -197,6 +197,23 @@ def test_an_image_that_does_not_decode_is_named(photographs, workers):
     loader = batches_of(Samples(data.train), 8, workers=workers)
     with pytest.raises(InputError, match=r"^image .*3\.jpg does not decode"):
         list(map(opened, loader))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_loaders_batches_are_good_for_a_while(photographs, workers):
+    data = load_data(CsvConfig(name="csv", root=photographs, image_size=24))
+    samples = Samples(data.train)
+    loader = batches_of(samples, 3, workers=workers)
+    for _ in range(2):  # the processes stay
+        taken = []
+        for number, batch in enumerate(loader):
+            taken.append(opened(batch)[0])
+            oldest = max(0, number - GOOD_FOR)
+            assert torch.equal(taken[oldest], data.train.inputs.read(samples.rows[3 * oldest : 3 * oldest + 3]))
+        assert len(taken) == 14
+    flipped = Samples(data.train, augment=lambda image: image.flip(-1))
+    batch = next(iter(batches_of(flipped, 3, workers=workers)))
+    assert torch.equal(opened(batch)[0], data.train.inputs.read(range(3)).flip(-1))
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "LA", "CMYK", "P", "1", "I;16"])
