@@ -84,7 +84,10 @@ def load_config(source: str, settings: list[str]) -> RunConfig:
 
 
 def apply_setting(values: dict[str, Any], setting: str) -> None:
-    """Puts `section.key=value` into nested values; the value is TOML, or else a plain string."""
+    """Puts `section.key=value` into nested values; the value is TOML, or else a plain string.
+
+    Another `data.name` drops the keys of the dataset before it; `backbone=none` drops the section.
+    """
     key, equals, text = setting.partition("=")
     if not equals or not key.strip():
         raise InputError(f"--set {setting!r}: write section.key=value")
@@ -92,6 +95,11 @@ def apply_setting(values: dict[str, Any], setting: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
+    if key.strip() == "backbone" and value == "none":
+        values["backbone"] = None
+        return
+    if key.strip() == "data.name" and values.get("data", {}).get("name", value) != value:
+        values["data"] = {}
     *sections, last = key.strip().split(".")
     for section in sections:
         values = values.setdefault(section, {})

@@ -57,7 +57,7 @@ class Source:
             self.progress = silent
         chosen = self.config.backbone
         if (chosen is None) == (self.data.kind == "images"):
-            need = "give [backbone] name" if chosen is None else "remove [backbone]"
+            need = "give [backbone] name" if chosen is None else "remove [backbone], or --set backbone=none"
             raise InputError(f"dataset {self.data.name} holds {self.data.kind}; {need}")
         if chosen is not None and self.backbone is None:
             set_seed(self.config.train.seed if chosen.pretrain is None else chosen.pretrain.seed)

@@ -1,9 +1,13 @@
 """Configs: every recipe is whole, and a mistake is one line that names the key."""
 
+from pathlib import Path
+
 import pytest
 
 from embeddings import InputError
 from experiments.config import load_config, recipes, validated
+from zsl.data.csv_layout import CsvConfig
+from zsl.data.voc import VocConfig
 
 
 @pytest.mark.parametrize("recipe", recipes())
@@ -55,3 +59,11 @@ def test_files_that_are_no_configs_are_named(tmp_path):
         load_config(str(tmp_path / "broken.toml"), [])
     with pytest.raises(InputError, match="no config file or recipe 'nothing'; recipes: .*demo"):
         load_config("nothing", [])
+
+
+def test_another_dataset_drops_the_keys_of_the_one_before():
+    config = load_config("photographs", ["data.name=voc", "data.root=VOC2007", "backbone=none"])
+    assert config.data == VocConfig(name="voc", root=Path("VOC2007"))
+    assert config.backbone is None
+    same = load_config("photographs", ["data.name=csv", "data.root=mine"])
+    assert same.data == CsvConfig(name="csv", root=Path("mine"))
