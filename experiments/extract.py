@@ -60,5 +60,5 @@ def run_extraction(
         "augment": config.augment.model_dump(mode="json") if views > 1 else None,
     }
     extract(source.backbone, source.data, out, settings, made_with, source.accelerator, augment, progress)
-    settings = f"--set data.name=tokens --set data.root={out} --set backbone=none"
-    return f"{out}: tokens of {source.data.name}; train on them with {settings}"
+    use = f"--set data.name=tokens --set data.root={out} --set backbone=none"
+    return f"{out}: tokens of {source.data.name}; train on them with {use}"

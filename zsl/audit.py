@@ -175,7 +175,7 @@ def look_at_images(
             progress("decode images", done, len(stamps))
             if state is not None and (number % 50 == 0 or number == len(batches)):
                 atomic.write_text(state, json.dumps(known, indent=0) + "\n")
-    broken = {str(path): f"image {path} is missing or empty" for path in data.missing}
+    broken = {path: f"image {path} is missing or empty" for path in data.missing}
     broken |= {path: known[path][1] for path in stamps if known[path][1]}
     by_content: dict[str, list[str]] = {}
     for path in stamps:

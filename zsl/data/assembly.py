@@ -93,7 +93,7 @@ def assemble(
         files = {part: list(compress(files[part], kept[part])) for part in rows}
         notes.append(note)
     there = {part: present(folder, files[part], protocol.smallest) for part in rows}
-    missing = tuple(folder / file for part in rows for file in compress(files[part], ~there[part]))
+    missing = tuple(f"{folder}/{file}" for part in rows for file in compress(files[part], ~there[part]))
     if missing:
         size = f"or have at most {protocol.smallest:,} bytes" if protocol.smallest else "or empty"
         note = f"{len(missing):,} of {sum(map(len, rows.values())):,} images of {name} are missing {size}"
@@ -141,10 +141,9 @@ def fingerprint(seen: Sequence[str], unseen: Sequence[str], train: Part, test: P
     for part in (train, test):
         if isinstance(part.inputs, ImageFiles):
             digest.update("\n".join(file.rpartition("/")[2] for file in part.inputs.files).encode())
-        matrix = part.targets.matrix.tocoo().astype(np.int8)
-        order = np.lexsort((matrix.col, matrix.row))
-        for array in (matrix.row, matrix.col, matrix.data):
-            digest.update(np.ascontiguousarray(array[order].astype(np.int64)).tobytes())
+        matrix = part.targets.matrix.sorted_indices()
+        for array in (matrix.indptr, matrix.indices, matrix.data):
+            digest.update(array.astype(np.int64).tobytes())
     return f"sha256 {digest.hexdigest()}"
 
 

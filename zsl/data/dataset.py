@@ -137,7 +137,7 @@ class MultiLabelData:
         fingerprint: identifies the content.
         notes: what a user should know of the reading, such as images left out.
         leaked: training annotations that name unseen labels; they are not in the targets.
-        missing: image files that the data names and that are not there.
+        missing: paths of image files that the data names and that are not there.
         expected: the protocol's known figures: "training images", "test images", "seen labels", "unseen labels".
     """
 
@@ -151,7 +151,7 @@ class MultiLabelData:
     renamed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     leaked: int = 0
-    missing: tuple[Path, ...] = ()
+    missing: tuple[str, ...] = ()
     expected: Mapping[str, int] = field(default_factory=dict)
 
     def tag_lists(self) -> Iterator[list[str]]:

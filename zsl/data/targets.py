@@ -34,14 +34,14 @@ class Targets:
         partial: bool = False,
     ) -> "Targets":
         """Of single annotations in any order, each 1 without `values`; of several for one place the highest."""
-        places = rows.astype(np.int64) * shape[1] + columns
         if values is None:
-            places = np.unique(places)
-            kept = np.ones(len(places), np.int8)
-        else:
-            order = np.lexsort((-values.astype(np.int8), places))
-            places, first = np.unique(places[order], return_index=True)
-            kept = values[order][first].astype(np.int8)
+            matrix = csr_array((np.ones(len(rows), np.int8), (rows, columns)), shape=shape)
+            matrix.data[:] = 1  # what stood several times was added up
+            return cls(matrix, partial)
+        places = rows.astype(np.int64) * shape[1] + columns
+        order = np.lexsort((-values.astype(np.int8), places))
+        places, first = np.unique(places[order], return_index=True)
+        kept = values[order][first].astype(np.int8)
         return cls(csr_array((kept, np.divmod(places, shape[1])), shape=shape), partial)
 
     @property
