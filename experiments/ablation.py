@@ -16,7 +16,7 @@ from experiments.config import RunConfig, apply_setting, validated
 from experiments.files import check_new
 from experiments.run import evaluate_run, make_decoder, train_run
 from experiments.source import load_bank, open_source
-from zsl.training import make_accelerator
+from zsl.acceleration import make_accelerator
 
 
 @dataclass(frozen=True)

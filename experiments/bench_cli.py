@@ -101,6 +101,27 @@ def nus_wide(
     _show(figures, out)
 
 
+@app.command("step")
+@clear_errors
+def step(
+    config: Annotated[str, typer.Option(help="A recipe or a TOML file with a frozen backbone, or of tokens.")] = "demo",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A config value; may be repeated.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Epochs of each side, in turn.")] = 7,
+    out: Out = None,
+) -> None:
+    """The training loop, against forward, backward and the optimiser's step alone."""
+    from experiments.bench_step import bench_step
+    from experiments.config import load_config
+
+    _check(out)
+    values = load_config(config, settings or [])
+    with ConsoleProgress(make_console()) as progress:
+        figures = bench_step(values, rounds, progress)
+    _show(figures, out)
+
+
 @app.command("loader")
 @clear_errors
 def loader(

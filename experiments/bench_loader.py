@@ -13,8 +13,9 @@ from torch.utils.data import DataLoader
 from embeddings import InputError
 from embeddings.progress import Progress
 from experiments.bench import Figures, interleaved, machine
-from zsl.data import DataConfig, Samples, batches_of, load_data, opened
-from zsl.data.dataset import Batch, ImageFiles, Part
+from zsl.data import DataConfig, Samples, TrainingOrder, batches_of, load_data, opened
+from zsl.data.dataset import ImageFiles, Part
+from zsl.data.loading import Batch
 from zsl.data.targets import Targets
 
 SIZE = (500, 375)  # of Flickr's medium pictures, as NUS-WIDE has them
@@ -40,7 +41,7 @@ def bench_loader(
         rows = np.arange(min(images, len(part.targets)))
         paths = [part.inputs.folder / part.inputs.files[row] for row in rows.tolist()]
         size = part.inputs.size
-        loader = batches_of(Samples(part, rows), batch_size, shuffle=True, workers=workers)
+        loader = batches_of(Samples(part, rows), TrainingOrder(len(rows), batch_size, 0), workers)
         sides = {
             "decode and resize": partial(_bare, paths, size, workers),
             "loader": partial(_read, loader),

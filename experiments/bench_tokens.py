@@ -12,7 +12,7 @@ from experiments.config import RunConfig, validated
 from experiments.extract import run_extraction
 from experiments.run import evaluate_run, train_run
 from experiments.source import Source, load_bank, open_source
-from zsl.training import make_accelerator
+from zsl.acceleration import make_accelerator
 
 
 def bench_tokens(config: RunConfig, progress: Progress) -> Figures:

@@ -76,7 +76,7 @@ def ablate(
 def _ablate(ablation: "Ablation", source: str, settings: list[str] | None, seeds: int, out: Path) -> None:
     from experiments.ablation import run_ablation
     from experiments.config import load_config
-    from zsl.training import is_main_process
+    from zsl.acceleration import is_main_process
 
     console = make_console()
     config = load_config(source, [*ablation.settings, *(settings or [])])
@@ -105,24 +105,38 @@ def train(
     config: Annotated[str, typer.Argument(help="A recipe or a TOML file.")],
     out: Annotated[Path, typer.Option(help="Folder to make for the run.")],
     settings: Settings = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped in this folder.")] = False,
 ) -> None:
     """Trains one model; the test set is not looked at."""
     from experiments.ablation import random_labels
-    from experiments.config import load_config
+    from experiments.config import flat, load_config
     from experiments.files import check_new
-    from experiments.run import make_decoder, train_run
+    from experiments.run import begin_run, make_decoder, pretrain_backbone, same_config, train_run
     from experiments.source import load_bank, open_source
-    from zsl.training import is_main_process, make_accelerator
+    from zsl.acceleration import is_main_process, make_accelerator
 
     console = make_console()
     values = load_config(config, settings or [])
-    check_new(out)
+    if not resume:
+        check_new(out)
+    elif (out / "config.json").is_file():
+        same_config(values, out)
+    if (out / "run.json").is_file():
+        console.print(f"{out} is finished; measure it with: zsl evaluate {out}", highlight=False, soft_wrap=True)
+        return
     with ConsoleProgress(console) as progress:
-        source = open_source(values, make_accelerator(values.train.precision), progress)
+        accelerator = make_accelerator(values.train.precision, values.train.trackers, out)
+        source = open_source(values, accelerator, progress)
         bank = load_bank(values.bank, source.data)
         make_decoder(values, 1, bank, len(source.data.seen))
-        source.pretrain()
+        if source.frozen and values.backbone is not None and values.backbone.pretrain is None:
+            _ = source.train  # an image that does not decode shows before anything is written
+        begin_run(values, source, bank, out, resume)
+        if values.train.trackers:
+            accelerator.init_trackers("trackers", config={k: str(v) for k, v in flat(values.model_dump()).items()})
+        pretrain_backbone(values, source, out)
         train_run(values, source, bank, out)
+        accelerator.end_training()
     if is_main_process():
         filled = random_labels(bank)
         if filled:
@@ -143,7 +157,7 @@ def evaluate(
     """Tests a trained model on unseen labels (ZSL) and on all labels (GZSL)."""
     from experiments.run import evaluate_run, open_run
     from experiments.tables import console_table, metrics_rows
-    from zsl.training import is_main_process
+    from zsl.acceleration import is_main_process
 
     console = make_console()
     with ConsoleProgress(console) as progress:

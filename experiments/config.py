@@ -30,6 +30,7 @@ class DecoderConfig(Config):
     attention_heads: int = Field(8, ge=1)
     ffn: int = Field(2048, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
+    query_noise: float = Field(0.0, ge=0)
 
     @model_validator(mode="after")
     def _one_grouping(self) -> "DecoderConfig":
@@ -106,6 +107,14 @@ def apply_setting(values: dict[str, Any], setting: str) -> None:
         if not isinstance(values, dict):
             raise InputError(f"--set {setting!r}: {section!r} is a value, not a section")
     values[last] = value
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by "section.key"."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
 
 
 def validated(values: dict[str, Any], source: str) -> RunConfig:

@@ -43,6 +43,8 @@ def check(
     for path in (bad, out):
         if path is not None:
             check_new_file(path)
+    if state is not None and not state.is_file():
+        check_new_file(state)
     console = make_console()
     with ConsoleProgress(console) as progress:
         chosen = load_config(config, settings or []).data
@@ -56,7 +58,7 @@ def check(
     rows = [[finding.item, finding.verdict, finding.message] for finding in findings]
     console.print(console_table(f"{data.name}", ["item", "verdict", "finding"], rows, 3))
     if bad is not None:
-        atomic.write_text(bad, "".join(f"{path}\n" for path in (look.broken if look else ())))
+        atomic.write_text(bad, "".join(f"{path}\n" for path in [*data.missing, *(look.broken if look else ())]))
     if out is not None:
         content = {"data": data.name, "fingerprint": data.fingerprint, "findings": [asdict(f) for f in findings]}
         atomic.write_text(out, json.dumps(content, indent=1) + "\n")
@@ -78,7 +80,7 @@ def extract(
     """Writes a frozen backbone's tokens to disk; train from them with data.name=tokens and data.root=OUT."""
     from experiments.config import load_config
     from experiments.extract import run_extraction
-    from zsl.training import is_main_process
+    from zsl.acceleration import is_main_process
 
     values = load_config(config, settings or [])
     with ConsoleProgress(make_console()) as progress:

@@ -9,10 +9,13 @@ from embeddings import InputError
 from embeddings.progress import Progress
 from experiments.config import RunConfig
 from experiments.source import open_source
+from zsl.acceleration import make_accelerator
 from zsl.augmentation import make_augmentation
 from zsl.backbone import Backbone
+from zsl.data import DataConfig
+from zsl.data.hdf5 import Hdf5Config
+from zsl.data.tfrecords import TfRecordsConfig
 from zsl.extraction import Extraction, extract
-from zsl.training import make_accelerator
 
 
 def weights_hash(backbone: Backbone) -> str:
@@ -22,6 +25,13 @@ def weights_hash(backbone: Backbone) -> str:
         digest.update(name.encode())
         digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()
+
+
+def _stamps(data: DataConfig) -> list[tuple[str, int, int]]:
+    """Which feature files: another backbone's may have the same labels and shapes."""
+    assert isinstance(data, Hdf5Config | TfRecordsConfig)
+    found = [(str(file), (data.root / file).stat()) for file in (data.train, data.features_test)]
+    return [(file, told.st_size, told.st_mtime_ns) for file, told in found]
 
 
 def run_extraction(
@@ -57,6 +67,7 @@ def run_extraction(
         "weights_sha256": None if source.backbone is None else weights_hash(source.backbone),
         "precision": source.accelerator.mixed_precision,
         "data": config.data.model_dump(mode="json"),
+        "features": _stamps(config.data) if features else None,
         "augment": config.augment.model_dump(mode="json") if views > 1 else None,
     }
     extract(source.backbone, source.data, out, settings, made_with, source.accelerator, augment, progress)

@@ -1,7 +1,6 @@
 """One run: training, test, and the folder that it leaves."""
 
 import copy
-import hashlib
 import json
 import platform
 import subprocess
@@ -16,15 +15,19 @@ from safetensors.torch import save as safetensors_bytes
 from embeddings import Bank, InputError, atomic
 from embeddings.progress import Progress
 from embeddings.spelling import require
-from experiments.config import RunConfig, load_config
+from experiments.config import RunConfig, flat, load_config
 from experiments.files import make_folder
+from experiments.plots import save_history_plot
 from experiments.source import Source, open_source
-from zsl.backbone import read_tensors
+from zsl.acceleration import make_accelerator
+from zsl.backbone import read_tensors, weights_file
+from zsl.checkpoint import Checkpoints
 from zsl.data import MultiLabelData
+from zsl.data.tokens import hash_of
 from zsl.decoder import GroupDecoder
 from zsl.evaluation import protocols
 from zsl.model import ZeroShotModel
-from zsl.training import fit, make_accelerator
+from zsl.training import fit
 
 PACKAGES = (
     "torch",
@@ -47,41 +50,121 @@ def make_decoder(config: RunConfig, channels: int, bank: Bank, num_labels: int) 
     return GroupDecoder(channels, bank.embed_dim, num_labels, **config.decoder.model_dump())
 
 
+# keys that change how a run goes, not what comes out
+PRACTICAL = ("train.workers", "train.trackers", "train.checkpoint_steps", "evaluate.")
+
+
+def begin_run(config: RunConfig, source: Source, bank: Bank, folder: Path, resume: bool = False) -> None:
+    """Makes a run's folder with its config and bank; one that was begun before is gone on with on demand.
+
+    Raises:
+        InputError: the folder exists, or holds a run of another config, other data or another bank.
+    """
+    begun = folder / "begun.json"
+    source.accelerator.wait_for_everyone()  # each has looked whether the folder is there
+    record = {"channels": source.channels, **provenance(config, source.data, bank)}
+    if resume and begun.is_file():
+        same_config(config, folder)
+        before = json.loads(begun.read_text("utf-8"))
+        for name, one, two in (
+            ("data", before["data"]["fingerprint"], source.data.fingerprint),
+            ("bank", before["bank_sha256"], bank.sha256),
+            ("backbone weights", before["backbone_weights_sha256"], record["backbone_weights_sha256"]),
+        ):
+            if one != two:
+                raise InputError(
+                    f"{folder} was begun with other {name} ({one}, now {two}); restore them, or choose another --out"
+                )
+        return
+    if source.accelerator.is_main_process:
+        if not (resume and folder.is_dir()):
+            make_folder(folder)
+        bank.save(folder / "bank.safetensors")
+        atomic.write_text(folder / "config.json", config.model_dump_json(indent=1) + "\n")
+        atomic.write_text(begun, json.dumps(record, indent=1) + "\n")
+    source.accelerator.wait_for_everyone()
+
+
+def same_config(config: RunConfig, folder: Path) -> None:
+    """Checks that a run was begun with this config.
+
+    Raises:
+        InputError: keys differ; it names them.
+    """
+    before = flat(load_config(str(folder / "config.json"), []).model_dump(mode="json"))
+    now = flat(config.model_dump(mode="json"))
+    other = [k for k in {**before, **now} if before.get(k) != now.get(k) and not k.startswith(PRACTICAL)]
+    if other:
+        told = ", ".join(f"{key} was {before.get(key)!r}, now {now.get(key)!r}" for key in other)
+        raise InputError(f"{folder} was begun with another config: {told}; give the same, or choose another --out")
+
+
 def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task: str = "train") -> None:
-    """Trains one model on seen labels and writes its folder; the test set is not looked at."""
+    """Trains one model on seen labels and writes its folder; the test set is not looked at.
+
+    A run that was begun in the folder is gone on with from its last checkpoint.
+    """
+    if not (folder / "begun.json").is_file():
+        begin_run(config, source, bank, folder)
     tuned = source.backbone is not None and not source.frozen
     backbone = copy.deepcopy(source.backbone) if tuned else None  # every run starts from the same one
     if backbone is not None and config.backbone is not None and config.backbone.mode == "frozen":
         backbone.freeze()
-    sample = source.train.inputs.read([0])
-    channels = backbone.channels(sample.shape[-1]) if backbone is not None else int(sample.shape[-1])
     set_seed(config.train.seed)  # after the first read, which may draw numbers: the decoder does not depend on it
-    decoder = make_decoder(config, channels, bank, len(source.data.seen))
+    decoder = make_decoder(config, source.channels, bank, len(source.data.seen))
     model = ZeroShotModel(backbone, decoder)
     vectors = torch.from_numpy(bank.select(source.data.seen))
-    samples, held = source.split(source.train)
-    history = fit(config.train, model, samples, held, vectors, source.accelerator, source.progress, task)
-    if not source.accelerator.is_main_process:
+    samples, held = source.split(source.train, config.train.seed)
+    checkpoints = Checkpoints(folder / "checkpoint", config.train.checkpoint_steps)
+    if source.accelerator.is_main_process:
+        _save_backbone(config, source, folder)
+    accelerator, progress = source.accelerator, source.progress
+    history = fit(config.train, model, samples, held, vectors, accelerator, progress, task, checkpoints)
+    if source.accelerator.is_main_process:
+        _save_tensors(folder / "readout.safetensors", decoder)
+        if backbone is not None:
+            _save_tensors(folder / "backbone.safetensors", backbone)
+        atomic.write_text(folder / "history.json", json.dumps(history.as_json(), indent=1) + "\n")
+        save_history_plot(history, folder / "history.png")
+        record = {
+            **json.loads((folder / "begun.json").read_text("utf-8")),
+            "seen": source.data.seen,
+            "best_epoch": history.best_epoch + 1,
+            "parameters": sum(p.numel() for p in decoder.parameters()),
+        }
+        # last: a folder with a run.json is a whole run
+        atomic.write_text(folder / "run.json", json.dumps(record, indent=1) + "\n")
+        checkpoints.remove()
+    source.accelerator.wait_for_everyone()
+
+
+def pretrain_backbone(config: RunConfig, source: Source, folder: Path) -> None:
+    """Trains a run's frozen backbone before the run, where its config asks for that; what was trained before is kept.
+
+    Raises:
+        InputError: a damaged file.
+    """
+    saved = folder / "backbone.safetensors"
+    if source.backbone is None or config.backbone is None or config.backbone.pretrain is None:
         return
-    make_folder(folder)
-    bank.save(folder / "bank.safetensors")
-    _save_tensors(folder / "readout.safetensors", decoder)
-    chosen = config.backbone
-    saved = backbone or source.backbone
-    if chosen is not None and saved is not None and (tuned or chosen.pretrain is not None or chosen.weights is None):
-        _save_tensors(folder / "backbone.safetensors", saved)
-    atomic.write_text(folder / "config.json", config.model_dump_json(indent=1) + "\n")
-    record = {
-        "channels": channels,
-        "seen": source.data.seen,
-        "best_epoch": history.best_epoch + 1,
-        "loss": history.loss,
-        "seen_validation_map": history.validation_map,
-        "parameters": sum(p.numel() for p in decoder.parameters()),
-        **provenance(config, source.data, bank),
-    }
-    # last: a folder with a run.json is a whole run
-    atomic.write_text(folder / "run.json", json.dumps(record, indent=1) + "\n")
+    if saved.is_file():
+        _load_tensors(saved, source.backbone)
+        return
+    checkpoints = Checkpoints(folder / "pretraining", config.train.checkpoint_steps)
+    source.pretrain(checkpoints)
+    if source.accelerator.is_main_process:
+        _save_backbone(config, source, folder)
+        checkpoints.remove()
+    source.accelerator.wait_for_everyone()
+
+
+def _save_backbone(config: RunConfig, source: Source, folder: Path) -> None:
+    """The frozen backbone of a run, unless it is a file of the user's."""
+    chosen, path = config.backbone, folder / "backbone.safetensors"
+    if chosen is None or source.backbone is None or path.is_file():
+        return
+    if chosen.pretrain is not None or chosen.weights is None:
+        _save_tensors(path, source.backbone)
 
 
 def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
@@ -100,7 +183,7 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
         config = config.model_copy(
             update={"backbone": chosen.model_copy(update={"weights": None, "pretrained": False})}
         )
-    elif chosen is not None and chosen.weights is not None and chosen.weights.is_file():
+    elif chosen is not None and chosen.weights is not None and weights_file(chosen.weights).is_file():
         _check_weights(chosen.weights, record["backbone_weights_sha256"], folder)
     source = open_source(config, make_accelerator(config.train.precision), progress)
     if source.backbone is not None and own_weights.is_file():
@@ -153,7 +236,7 @@ def evaluate_run(folder: Path, source: Source, bank_file: Path | None = None, ta
 
 
 def _check_weights(path: Path, sha256: str, folder: Path) -> None:
-    if hashlib.sha256(path.read_bytes()).hexdigest() != sha256:
+    if hash_of(weights_file(path)) != sha256:
         raise InputError(f"{path} is not the file that {folder} was trained with; restore it")
 
 
@@ -187,7 +270,7 @@ def provenance(config: RunConfig, data: MultiLabelData, bank: Bank) -> dict[str,
             "seen": len(data.seen),
             "unseen": len(data.unseen),
         },
-        "backbone_weights_sha256": hashlib.sha256(weights.read_bytes()).hexdigest() if weights else None,
+        "backbone_weights_sha256": hash_of(weights_file(weights)) if weights else None,
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "git": _git_revision(),
     }

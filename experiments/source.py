@@ -1,6 +1,6 @@
 """What runs on one dataset share: the data, the word vectors, and the backbone's tokens."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -16,6 +16,7 @@ from experiments.bank import BankConfig, check_order, make_bank
 from experiments.config import RunConfig
 from zsl.augmentation import make_augmentation
 from zsl.backbone import Backbone
+from zsl.checkpoint import Checkpoints
 from zsl.data import MultiLabelData, Part, Samples, load_data
 from zsl.data.tokens import TokenFiles
 from zsl.evaluation import evaluate, extract_tokens, score, vocabularies
@@ -63,9 +64,6 @@ class Source:
             set_seed(self.config.train.seed if chosen.pretrain is None else chosen.pretrain.seed)
             self.backbone = Backbone(chosen)
             self.backbone.channels(self.data.train.inputs.read([0]).shape[-1])  # an image size that it refuses
-        for size in (self.config.train.batch_size, self.config.evaluate.batch_size):
-            if size % self.accelerator.num_processes:
-                raise InputError(f"a batch of {size} cannot be shared by {self.accelerator.num_processes} processes")
 
     @property
     def frozen(self) -> bool:
@@ -83,6 +81,12 @@ class Source:
         """Test images, or tokens."""
         return self._read(self.data.test, "test")
 
+    @cached_property
+    def channels(self) -> int:
+        """The size of a token."""
+        sample = self.data.train.inputs.read([0])
+        return int(sample.shape[-1]) if self.backbone is None else self.backbone.channels(sample.shape[-1])
+
     def read(self) -> None:
         """Reads every image, where runs share the tokens."""
         _ = self.train, self.test
@@ -95,8 +99,12 @@ class Source:
         task = f"{title} tokens"
         return extract_tokens(self.backbone, part, self.accelerator, evaluate.batch_size, workers, self.progress, task)
 
-    def split(self, part: Part) -> tuple[Samples, Samples]:
-        """Training and validation rows of the seen training data, the same for every variant and seed."""
+    def split(self, part: Part, seed: int | None = None) -> tuple[Samples, Samples]:
+        """Training and validation rows of the seen training data, the same for every variant and seed.
+
+        Args:
+            seed: of augmentation; that of the config by default.
+        """
         share = self.config.train.validation
         order = np.random.default_rng(0).permutation(len(part.targets))
         held = max(1, round(share * len(order)))
@@ -104,12 +112,12 @@ class Source:
             raise InputError(f"{len(order)} training images leave none to train on; lower train.validation")
         from_images = part.inputs is self.data.train.inputs and self.data.kind == "images"
         augment = make_augmentation(self.config.augment) if from_images else None
-        train = part
-        if isinstance(part.inputs, TokenFiles):  # the validation rows are read as they are
-            train = replace(part, inputs=replace(part.inputs, drawing=True))
-        return Samples(train, np.sort(order[held:]), augment), Samples(part, np.sort(order[:held]))
+        views = part.inputs.views if isinstance(part.inputs, TokenFiles) else 1
+        seed = self.config.train.seed if seed is None else seed
+        train = Samples(part, np.sort(order[held:]), augment, views, seed)
+        return train, Samples(part, np.sort(order[:held]))  # validation reads the images as they are
 
-    def pretrain(self) -> None:
+    def pretrain(self, checkpoints: Checkpoints | None = None) -> None:
         """Trains the backbone on seen labels, if the config asks for it."""
         chosen = self.config.backbone
         if chosen is None or chosen.pretrain is None:
@@ -133,7 +141,8 @@ class Source:
             workers=self.config.train.workers,
             seed=recipe.seed,
         )
-        fit(config, model, *self.split(self.data.train), vectors, self.accelerator, self.progress, "backbone")
+        parts = self.split(self.data.train, recipe.seed)
+        fit(config, model, *parts, vectors, self.accelerator, self.progress, "backbone", checkpoints)
         self.pretrained_readout = readout
 
     def pretrained_metrics(self) -> dict[str, float]:

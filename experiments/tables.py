@@ -1,6 +1,5 @@
 """Metrics as tables: on the console, in Markdown, and as a plot. Percent, mean and standard deviation over seeds."""
 
-import io
 import textwrap
 from collections.abc import Mapping
 from itertools import zip_longest
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from embeddings import atomic
 from experiments.ablation import Ablation, Results, Variant
+from experiments.plots import save_figure
 
 
 def metric_columns(metrics: Mapping[str, float]) -> dict[str, str]:
@@ -131,9 +131,7 @@ def save_plot(results: Results, path: Path) -> None:
     axes.margins(y=0.12)
     figure.legend(fontsize=8, loc="outside lower center", ncols=4, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=150)
-    atomic.write_bytes(path, buffer.getvalue())
+    save_figure(figure, path)
 
 
 def _axis_title(variant: Variant) -> str:

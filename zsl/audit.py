@@ -1,6 +1,7 @@
 """An audit of a dataset before hours are spent on it: one plain verdict an item."""
 
 import hashlib
+import io
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Literal
 
-from embeddings import Bank, InputError, atomic
+from embeddings import Bank, InputError
 from embeddings.oov import singulars
 from embeddings.progress import Progress, silent
 from zsl.data.dataset import ImageFiles, MultiLabelData, Part
@@ -53,6 +54,11 @@ def audit(data: MultiLabelData, bank: Bank | None = None, look: Look | None = No
         findings += [_leaks(data), _near_duplicates(data)]
     if bank is not None:
         findings.append(_vectors(data, bank))
+    if data.missing:
+        total = len(data.missing) + len(image_paths(data))
+        findings.append(
+            Finding("missing images", "error", f"{len(data.missing):,} of {total:,}: {_some(data.missing)}")
+        )
     if look is not None:
         findings += _images(data, look)
     return findings
@@ -131,7 +137,7 @@ def _some(names: Sequence[str], quote: bool = True) -> str:
 
 
 def _images(data: MultiLabelData, look: Look) -> list[Finding]:
-    total = len(image_paths(data)) + len(data.missing)
+    total = len(image_paths(data))
     findings = [Finding("images", "ok", f"all {total:,} decode")]
     if look.broken:
         more = f"; and {len(look.broken) - 3:,} more" if len(look.broken) > 3 else ""
@@ -154,7 +160,7 @@ def look_at_images(
     """Decodes every image, and compares the files.
 
     Args:
-        data: of image files; those that are missing are told of too.
+        data: of image files.
         workers: processes that decode.
         state: a file that remembers what was found, so that a stopped look goes on.
         progress: told of images.
@@ -168,15 +174,16 @@ def look_at_images(
     done = len(stamps) - len(left)
     progress("decode images", done, len(stamps))
     # "spawn": a fork would copy torch's threads in the middle of what they do
-    with ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        for number, found in enumerate(pool.map(_seen, batches) if batches else (), 1):
-            known |= {path: (stamps[path], *told) for path, told in found.items()}
+    with _appended(state) as file, ProcessPoolExecutor(workers, get_context("spawn")) as pool:
+        for found in pool.map(_seen, batches) if batches else ():
+            fresh = {path: (stamps[path], *told) for path, told in found.items()}
+            known |= fresh
+            for path, line in fresh.items():
+                file.write(json.dumps([path, *line]) + "\n")
+            file.flush()
             done += len(found)
             progress("decode images", done, len(stamps))
-            if state is not None and (number % 50 == 0 or number == len(batches)):
-                atomic.write_text(state, json.dumps(known, indent=0) + "\n")
-    broken = {path: f"image {path} is missing or empty" for path in data.missing}
-    broken |= {path: known[path][1] for path in stamps if known[path][1]}
+    broken = {path: known[path][1] for path in stamps if known[path][1]}
     by_content: dict[str, list[str]] = {}
     for path in stamps:
         if path not in broken:
@@ -217,12 +224,26 @@ def _seen(paths: list[str]) -> dict[str, tuple[str, str]]:
     return found
 
 
+def _appended(state: Path | None) -> io.TextIOBase:
+    """The state to write on; what a kill left of a line is ended."""
+    if state is None:
+        return io.StringIO()
+    file = state.open("a", encoding="utf-8")
+    if file.tell():
+        file.write("\n")
+    return file
+
+
 def _read_state(state: Path | None) -> dict[str, tuple[str, str, str]]:
-    """By path: the stamp of the file that was looked at, its fault, and its content's hash."""
+    """By path: the stamp of the file that was looked at, its fault, and its content's hash; a line a file."""
+    known: dict[str, tuple[str, str, str]] = {}
     if state is None or not state.is_file():
-        return {}
-    try:
-        known = json.loads(state.read_text("utf-8"))
-        return {path: (str(stamp), str(fault), str(digest)) for path, (stamp, fault, digest) in known.items()}
-    except (ValueError, AttributeError, TypeError) as error:
-        raise InputError(f"{state} is no state of an audit ({error}); remove it") from error
+        return known
+    for line in state.read_text("utf-8", errors="replace").splitlines():
+        try:
+            path, stamp, fault, digest = json.loads(line) if line else ("", "", "", "")
+            known[path] = (stamp, fault, digest)
+        except (ValueError, TypeError) as error:
+            if not known:
+                raise InputError(f"{state} is no state of an audit ({error}); remove it") from error
+    return known

@@ -13,6 +13,8 @@ from torch import Tensor, nn
 from embeddings import InputError
 from zsl.config import Config
 
+IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")
+
 
 class PretrainConfig(Config):
     """Training of the backbone on seen labels before it is frozen, with a max-pooled text readout on its tokens.
@@ -31,12 +33,13 @@ class PretrainConfig(Config):
 class BackboneConfig(Config):
     """A timm model.
 
-    `weights` is a local file (safetensors, or a torch file of tensors alone); `pretrained` asks timm's hub.
-    `level` is a feature level of timm's `forward_intermediates`; without it the model's last features are taken.
-    `arguments` go to `timm.create_model`; `identity` names modules to replace by identity, for weights that were
-    trained without them. `mean` and `std` apply to pixels scaled to [0, 1]; the paper uses none.
-    `mode`: "frozen" reads every image once and trains on its tokens; "tuned" trains the backbone too. A frozen backbone
-    that is not `cached` reads every image in every epoch, so that each is augmented anew.
+    `weights` is a local file (safetensors, or a torch file of tensors alone) or a folder with one of them, as hubs
+    keep models; `pretrained` asks timm's hub. `level` is a feature level of timm's `forward_intermediates`; without
+    it the model's last features are taken. `arguments` go to `timm.create_model`; `identity` names modules to replace
+    by identity, for weights that were trained without them. `mean` and `std` apply to pixels scaled to [0, 1]; the
+    paper uses none. `mode`: "frozen" reads every image once and trains on its tokens; "tuned" trains the backbone
+    too. A frozen backbone that is not `cached` reads every image in every epoch, so that each is augmented anew.
+    `checkpointing` saves memory in training at the cost of time, where the model knows how.
     """
 
     name: str
@@ -49,6 +52,7 @@ class BackboneConfig(Config):
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (1.0, 1.0, 1.0)
     mode: Literal["frozen", "tuned"] = "frozen"
     cached: bool = True
+    checkpointing: bool = False
     pretrain: PretrainConfig | None = None
 
 
@@ -81,6 +85,8 @@ class Backbone(nn.Module):
                 raise InputError(f"backbone {config.name!r} has no feature level {config.level}") from error
         else:
             self.model.reset_classifier(0)  # weights that no gradient reaches
+        if config.checkpointing:
+            _checkpoint(self.model, config.name)
         self.register_buffer("mean", 255 * torch.tensor(config.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(config.std).view(3, 1, 1), persistent=False)
 
@@ -140,6 +146,15 @@ def _create(config: BackboneConfig) -> nn.Module:
     return model.to(memory_format=torch.channels_last)
 
 
+def _checkpoint(model: nn.Module, name: str) -> None:
+    try:
+        model.set_grad_checkpointing(True)  # type: ignore[operator]
+    except (AssertionError, AttributeError) as error:
+        raise InputError(
+            f"backbone {name!r} cannot checkpoint its gradients; set backbone.checkpointing=false"
+        ) from error
+
+
 def _replace(model: nn.Module, name: str) -> None:
     try:
         model.get_submodule(name)
@@ -149,12 +164,18 @@ def _replace(model: nn.Module, name: str) -> None:
     setattr(model.get_submodule(parent), child, nn.Identity())
 
 
+def weights_file(path: Path) -> Path:
+    """The file itself, or that of a folder as hubs keep models."""
+    return next((path / name for name in IN_FOLDERS if (path / name).is_file()), path)
+
+
 def read_tensors(path: Path) -> dict[str, Tensor]:
     """A file of tensors: safetensors, or a torch file that holds nothing else; nothing is unpickled.
 
     Raises:
         InputError: no such file, a file cut short, a pickle of objects.
     """
+    path = weights_file(path)
     if not path.is_file():
         raise InputError(f"no weights file {path}")
     try:

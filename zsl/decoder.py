@@ -78,7 +78,9 @@ class GroupDecoder(Readout):
         query: "text" (Eq. 5), "learnable", or "random" (fixed).
         head: "text" (Eq. 6), "learnable" (one (d, g) matrix a group, as in closed-set ML-Decoder), or "shared"
             ((d, g), one for all groups).
-        attention_heads, ffn, dropout: of the decoder layer; the paper's are 8, 2048 and 0.1.
+        attention_heads, ffn, dropout: of the decoder layer; the paper's are 8, 2048 and 0.1. query_noise: standard
+        deviation of Gaussian noise on the word vectors that make queries, as a share of theirs; in
+            training alone (appendix J's "additive noise").
         query_bias, query_relu: bias and ReLU of the query projection: not in Eq. 5, but in the official code.
     Raises:
         InputError: an unknown query or head, sizes that cannot work together.
@@ -97,6 +99,7 @@ class GroupDecoder(Readout):
         attention_heads: int = 8,
         ffn: int = 2048,
         dropout: float = 0.1,
+        query_noise: float = 0.0,
         query_bias: bool = False,
         query_relu: bool = False,
     ):
@@ -110,7 +113,9 @@ class GroupDecoder(Readout):
         self.group_size = group_size or -(-num_labels // requested)
         self.num_groups = -(-num_labels // self.group_size)
         self.num_labels, self.embed_dim, self.width = num_labels, embed_dim, width
-        self.dropout, self.query_relu = dropout, query_relu
+        self.dropout, self.query_relu, self.query_noise = dropout, query_relu, query_noise
+        if query_noise and query != "text":
+            raise InputError(f"query noise is on word vectors, which {query} queries are not made of")
         if embed_dim is None and "text" in (query, head):
             raise InputError("a text query or head needs embed_dim, the size of a word vector")
 
@@ -173,6 +178,8 @@ class GroupDecoder(Readout):
         if self.query != "text":
             return self.queries[index]
         assert grouped is not None
+        if self.training and self.query_noise:
+            grouped = grouped + self.query_noise * grouped.std() * torch.randn_like(grouped)
         slots = self.query_projection(grouped)
         queries = F.pad(slots.flatten(1), (0, self.width - self.group_size * slots.shape[-1]))
         return queries.relu() if self.query_relu else queries

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from accelerate import Accelerator
 from jaxtyping import Float
 from torch import Tensor
@@ -12,7 +13,7 @@ from torch import Tensor
 from embeddings import Bank
 from embeddings.progress import Progress, silent
 from zsl.backbone import Backbone
-from zsl.data import MultiLabelData, Part, Samples, batches_of, opened
+from zsl.data import MultiLabelData, Part, Samples, ScoringOrder, batches_of, opened
 from zsl.data.dataset import Tensors
 from zsl.metrics import average_precision, chance_average_precision, f1_at_k, mean_over_labels
 from zsl.model import ZeroShotModel
@@ -61,17 +62,29 @@ def score(
         (image, label) float32 by vocabulary, on every process.
     """
     model.to(accelerator.device).eval()
-    loader = accelerator.prepare_data_loader(batches_of(samples, batch_size, workers=workers), device_placement=True)
+    order = ScoringOrder(len(samples), batch_size, accelerator.num_processes, accelerator.process_index)
+    loader = batches_of(samples, order, workers, accelerator.device.type == "cuda")
     parts: dict[str, list[np.ndarray]] = {name: [] for name in vectors}
     with accelerator.autocast():
         bound = {n: model.readout.bind(None if v is None else v.to(accelerator.device)) for n, v in vectors.items()}
         for step, batch in enumerate(loader):
-            tokens = model.encode(opened(batch)[0])
+            tokens = model.encode(opened(batch)[0].to(accelerator.device, non_blocking=True))
             for name, readout in bound.items():
-                logits = accelerator.gather_for_metrics(readout(tokens).float())
+                logits = gathered(readout(tokens).float(), batch_size, accelerator)
                 parts[name].append(logits.cpu().numpy())
             progress(task, step + 1, len(loader))
-    return {name: np.concatenate(chunks) for name, chunks in parts.items()}
+    # what was repeated to fill the last turn is at the end
+    return {name: np.concatenate(chunks)[: len(samples)] for name, chunks in parts.items()}
+
+
+def gathered(values: Tensor, batch_size: int, accelerator: Accelerator) -> Tensor:
+    """The rows of a turn of `ScoringOrder`, of all processes in their order."""
+    if accelerator.num_processes == 1:
+        return values
+    size = accelerator.gather(torch.tensor([len(values)], device=values.device))
+    padded = F.pad(values, (0, 0) * (values.ndim - 1) + (0, batch_size - len(values)))
+    parts = accelerator.gather(padded).unflatten(0, (accelerator.num_processes, -1))
+    return torch.cat([part[:rows] for part, rows in zip(parts, size.tolist(), strict=True)])
 
 
 @torch.inference_mode()
@@ -86,14 +99,17 @@ def extract_tokens(
 ) -> Part:
     """The part with its images replaced by the frozen backbone's tokens, bfloat16, in memory on every process."""
     backbone.to(accelerator.device).eval()
-    loader = accelerator.prepare_data_loader(batches_of(Samples(part), batch_size, workers=workers))
+    order = ScoringOrder(len(part.targets), batch_size, accelerator.num_processes, accelerator.process_index)
+    loader = batches_of(Samples(part), order, workers, accelerator.device.type == "cuda")
     tokens: Tensor | None = None
     done = 0
     for step, batch in enumerate(loader):
         with accelerator.autocast():
-            chunk = accelerator.gather_for_metrics(backbone(opened(batch)[0])).to("cpu", torch.bfloat16)
+            read = backbone(opened(batch)[0].to(accelerator.device, non_blocking=True))
+            chunk = gathered(read, batch_size, accelerator).to("cpu", torch.bfloat16)
         if tokens is None:
             tokens = torch.empty(len(part.targets), *chunk.shape[1:], dtype=chunk.dtype)
+        chunk = chunk[: len(tokens) - done]  # what was repeated to fill the last turn is at the end
         tokens[done : done + len(chunk)] = chunk
         done += len(chunk)
         progress(task, step + 1, len(loader))

@@ -174,10 +174,18 @@ def first_readable(data: MultiLabelData) -> Tensor:
 
 def _tokens(backbone: Backbone | None, images: Tensor, accelerator: Accelerator, dtype: torch.dtype) -> Tensor:
     if backbone is None:
-        return images.to(dtype)
+        return _finite(images.to(dtype))
     with accelerator.autocast():
         tokens = backbone(images.flatten(0, 1).to(accelerator.device))
-    return tokens.to("cpu", dtype).unflatten(0, images.shape[:2])
+    return _finite(tokens.to("cpu", dtype)).unflatten(0, images.shape[:2])
+
+
+def _finite(tokens: Tensor) -> Tensor:
+    if not torch.isfinite(tokens).all():
+        raise InputError(
+            "tokens are not finite: too large for --dtype fp16 (take bf16), or the backbone's weights are spoilt"
+        )
+    return tokens
 
 
 def _shards(data: MultiLabelData, settings: Extraction) -> list[_Shard]:
@@ -211,17 +219,27 @@ def _begin(folder: Path, plan: dict[str, Any]) -> None:
     if not folder.exists():
         folder.mkdir(parents=True)
     if not path.is_file():
-        if any(folder.iterdir()):
+        if any(not _temporary(inside) for inside in folder.iterdir()):
             raise InputError(f"{folder} is not empty and holds no extraction; choose another --out")
         atomic.write_text(path, json.dumps(plan, indent=1) + "\n")
         return
-    begun = json.loads(path.read_text("utf-8"))
+    for inside in filter(_temporary, folder.iterdir()):
+        inside.unlink()
+    try:
+        begun = dict(json.loads(path.read_text("utf-8")))
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path} is no plan of an extraction ({error}); choose another --out") from error
     for key in plan:
         if begun.get(key) != plan[key]:
             raise InputError(
                 f"{folder} was begun with {key} = {begun.get(key)!r}, now it is {plan[key]!r}; choose another --out, "
                 "or do as before"
             )
+
+
+def _temporary(path: Path) -> bool:
+    """Whether a file is what a write left that was killed."""
+    return path.name.startswith((".plan.", ".train-", ".test-", ".labels.", ".manifest."))
 
 
 def _done(path: Path) -> bool:
@@ -241,12 +259,19 @@ def _write(path: Path, tokens: Tensor, faults: dict[int, str]) -> None:
     atomic.write_text(path.with_suffix(".json"), json.dumps(told, indent=1) + "\n")
 
 
+def _told(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text("utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}); remove it and run zsl data extract again") from error
+
+
 def _finish(
     folder: Path, data: MultiLabelData, settings: Extraction, plan: dict[str, Any], shards: list[_Shard]
 ) -> None:
     parts = {}
     for part, rows in (("train", len(data.train.targets)), ("test", len(data.test.targets))):
-        told = [json.loads((folder / s.file).with_suffix(".json").read_text("utf-8")) for s in shards if s.part == part]
+        told = [_told((folder / s.file).with_suffix(".json")) for s in shards if s.part == part]
         unreadable = {int(row): reason for one in told for row, reason in one.pop("unreadable").items()}
         parts[part] = {
             "images": rows,
@@ -256,11 +281,21 @@ def _finish(
             "shards": told,
         }
     partial = data.train.targets.partial
-    names = {"seen": data.seen, "unseen": data.unseen, "renamed": dict(data.renamed), "partial": partial}
+    names = {
+        "seen": data.seen,
+        "unseen": data.unseen,
+        "renamed": dict(data.renamed),
+        "partial": partial,
+        "notes": data.notes,
+        "leaked": data.leaked,
+        "expected": dict(data.expected),
+    }
     content = {"names": torch.frombuffer(bytearray(json.dumps(names).encode()), dtype=torch.uint8)}
     for part, targets in (("train", data.train.targets), ("test", data.test.targets)):
         arrays = (targets.matrix.data, targets.matrix.indices, targets.matrix.indptr)
         content |= {f"targets.{part}.{name}": torch.from_numpy(a) for name, a in zip(TARGETS, arrays, strict=True)}
-    atomic.write_bytes(folder / "labels.safetensors", safetensors_bytes(content))
+    labels = folder / "labels.safetensors"
+    atomic.write_bytes(labels, safetensors_bytes(content))
+    made = {"parts": parts, "labels_sha256": hash_of(labels)}
     # last: a folder with a manifest is a whole extraction
-    atomic.write_text(folder / "manifest.json", json.dumps(plan | {"parts": parts}, indent=1) + "\n")
+    atomic.write_text(folder / "manifest.json", json.dumps(plan | made, indent=1) + "\n")

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
+from torchvision.ops import sigmoid_focal_loss
 
 Logits = Float[Tensor, "batch label"]
 
@@ -62,7 +63,59 @@ def asymmetric_loss(
     return -log_likelihood.sum()
 
 
+def focal_loss(logits: Logits, targets: Logits, gamma: float = 2.0, weights: Logits | None = None) -> Float[Tensor, ""]:
+    """Focal loss (Lin et al. 2017) without class balance: `-(1 - p_t)^gamma log p_t`, summed.
+
+    Args:
+        logits: (batch, label).
+        targets: (batch, label), 0 or 1.
+        gamma: focusing.
+        weights: (batch, label) of the single terms, or 1.
+    Returns:
+        A scalar.
+    """
+    terms = sigmoid_focal_loss(logits, targets, alpha=-1, gamma=gamma, reduction="none")
+    return (terms if weights is None else terms * weights).sum()
+
+
+def softmax_cross_entropy(logits: Logits, targets: Logits, weights: Logits | None = None) -> Float[Tensor, ""]:
+    """Cross-entropy of a softmax over labels, summed over images: for data with one label an image.
+
+    Args:
+        logits: (batch, label).
+        targets: (batch, label), 0 or 1; of several positives each has the same share.
+        weights: (batch, label) of the single terms, or 1.
+    Returns:
+        A scalar.
+    """
+    shares = targets / targets.sum(1, keepdim=True).clamp(min=1)
+    return F.cross_entropy(logits, shares if weights is None else shares * weights, reduction="sum")
+
+
+def ranking_loss(logits: Logits, targets: Logits, weights: Logits | None = None) -> Float[Tensor, ""]:
+    """The pairwise ranking loss of LESA and BiAM: every positive is to be 1 above every negative.
+
+    Of each image the mean of `1 + negative - positive` over the pairs that violate this, summed over images.
+
+    Args:
+        logits: (batch, label).
+        targets: (batch, label), 0 or 1.
+        weights: (batch, label) of negatives in their pairs, or 1.
+    Returns:
+        A scalar.
+    """
+    most = max(int(targets.sum(1).max()), 1)  # positives are few: pairs of them with all labels, not of all with all
+    there, places = targets.topk(most, dim=1)
+    gaps = 1 + logits[:, None, :] - logits.gather(1, places)[:, :, None]
+    negatives = (1 - targets) * (1 if weights is None else weights)
+    pairs = gaps.clamp(min=0) * there[:, :, None] * negatives[:, None, :]
+    return (pairs.sum((1, 2)) / (pairs > 0).sum((1, 2)).clamp(min=1)).sum()
+
+
 LOSSES: dict[str, Callable[..., Tensor]] = {
     "asymmetric": asymmetric_loss,
     "bce": binary_cross_entropy,
+    "focal": focal_loss,
+    "ranking": ranking_loss,
+    "softmax": softmax_cross_entropy,
 }

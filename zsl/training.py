@@ -1,13 +1,17 @@
 """The training loop."""
 
 import math
+import time
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
-from accelerate import Accelerator, PartialState
-from accelerate.utils import DataLoaderConfiguration, set_seed
+import torch.nn.functional as F
+from accelerate import Accelerator
+from accelerate.utils import send_to_device, set_seed
 from pydantic import Field
 from timm.utils import ModelEmaV3
 from torch import Tensor
@@ -15,74 +19,78 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 from embeddings.errors import InputError, TrainingError
 from embeddings.progress import Progress, silent
+from zsl.acceleration import Precision
+from zsl.checkpoint import Checkpoints
 from zsl.config import Config
-from zsl.data import Samples, batches_of, opened
+from zsl.data import Samples, TrainingOrder, batches_of, opened
+from zsl.data.loading import Batch, mixed
 from zsl.data.targets import Targets
 from zsl.evaluation import score
 from zsl.losses import LOSSES
 from zsl.metrics import average_precision, mean_over_labels
 from zsl.model import ZeroShotModel
 
-Precision = Literal["auto", "no", "bf16", "fp16"]
+CHECK = 10  # steps between looks at the loss
+NAMED = 8
+SCHEDULED = ("lr", "betas")  # of an optimiser's groups, what the schedule changes
 
 
 class TrainConfig(Config):
     """Training of one model; `batch_size` is over all processes.
 
     `validation` is the share of the seen training data that picks the epoch. `ema` is the decay of the weights'
-    moving average, which is what is validated and kept; 0 turns it off. `workers` decode images. `untagged_weight` is
-    that of labels which nobody annotated, where annotations are partial: they count as negatives.
+    moving average, which is what is validated and kept; 0 turns it off. `workers` decode images. `accumulate` pieces
+    of a batch are gone through one after another, with the gradients of the whole. `clip` is the norm that gradients
+    are cut to. `untagged_weight` is that of labels which nobody annotated, where annotations are partial: they count
+    as negatives. `random_queries`: so many random vectors a step are labels that no image has (appendix J's "noise").
+    `checkpoint_steps` between checkpoints, 0 for one an epoch. `trackers` are Accelerate's, by name.
     """
 
     epochs: int = Field(40, ge=1)
     batch_size: int = Field(64, ge=1)
+    accumulate: int = Field(1, ge=1)
     lr: float = Field(2e-4, gt=0)
     backbone_lr: float | None = Field(None, gt=0)
     weight_decay: float = Field(1e-4, ge=0)
     warmup: float = Field(0.2, gt=0, lt=1)
-    loss: Literal["asymmetric", "bce"] = "asymmetric"
+    clip: float | None = Field(None, gt=0)
+    loss: Literal["asymmetric", "bce", "focal", "softmax", "ranking"] = "asymmetric"
     gamma_neg: float = Field(4.0, ge=0)
     gamma_pos: float = Field(0.0, ge=0)
     margin: float = Field(0.05, ge=0, lt=1)
+    focal_gamma: float = Field(2.0, ge=0)
     untagged_weight: float = Field(1.0, ge=0, le=1)
+    random_queries: int = Field(0, ge=0)
     ema: float = Field(0.9997, ge=0, lt=1)
     validation: float = Field(0.1, gt=0, lt=1)
     precision: Precision = "auto"
+    compile: bool = False
     workers: int = Field(0, ge=0)
     seed: int = Field(0, ge=0, lt=2**31)
+    checkpoint_steps: int = Field(0, ge=0)
+    trackers: tuple[str, ...] = ()
+
+    def loss_options(self) -> dict[str, float]:
+        """What the chosen loss takes."""
+        return {
+            "asymmetric": {"gamma_neg": self.gamma_neg, "gamma_pos": self.gamma_pos, "margin": self.margin},
+            "focal": {"gamma": self.focal_gamma},
+        }.get(self.loss, {})
 
 
 @dataclass
 class History:
-    """Epoch by epoch: mean training loss per image, seen validation mAP; and the best epoch's weights."""
+    """Epoch by epoch: mean loss per image, learning rate, seen validation mAP; and the weights of the best."""
 
     loss: list[float] = field(default_factory=list)
+    lr: list[float] = field(default_factory=list)
     validation_map: list[float] = field(default_factory=list)
     best_epoch: int = -1
     best_state: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
-
-def make_accelerator(precision: Precision) -> Accelerator:
-    """Device, processes and precision; "auto" is bf16 where the hardware multiplies it, else float32."""
-    if precision == "auto":
-        precision = "bf16" if _multiplies_bf16() else "no"
-    # split_batches: the batch size of a config is the batch of one optimiser step, however many processes share it
-    return Accelerator(mixed_precision=precision, dataloader_config=DataLoaderConfiguration(split_batches=True))
-
-
-def is_main_process() -> bool:
-    """Whether this process is the one that prints and writes."""
-    return PartialState().is_main_process
-
-
-def _multiplies_bf16() -> bool:
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    if hasattr(torch.cpu, "get_capabilities"):
-        capabilities = torch.cpu.get_capabilities()
-        return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
-    # torch 2.9 knows the same by private names
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    def as_json(self) -> dict[str, Any]:
+        """Without the weights."""
+        return {"loss": self.loss, "lr": self.lr, "validation_map": self.validation_map, "best_epoch": self.best_epoch}
 
 
 def parameter_groups(model: ZeroShotModel, config: TrainConfig) -> list[dict[str, object]]:
@@ -99,6 +107,246 @@ def parameter_groups(model: ZeroShotModel, config: TrainConfig) -> list[dict[str
     return groups
 
 
+class Training:
+    """One model's training, which can be stopped after any step and gone on with to the same end, bit for bit.
+
+    Random numbers follow from the seed and the step; see `zsl.data.loading` for the order of images.
+
+    Args:
+        model: trained in place.
+        train, validation: inputs and targets over the seen labels.
+        vectors: (label, embed) of the seen labels.
+        checkpoints: where to keep what going on needs; an earlier training's are gone on with.
+        task: what progress is told of.
+    Raises:
+        InputError: a validation part without positives, a damaged checkpoint.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        model: ZeroShotModel,
+        train: Samples,
+        validation: Samples,
+        vectors: Tensor | None,
+        accelerator: Accelerator,
+        checkpoints: Checkpoints | None = None,
+        progress: Progress = silent,
+        task: str = "train",
+    ):
+        if not validation.targets.label_counts().any():
+            raise InputError("the validation part holds no positive; raise train.validation")
+        if config.loss == "softmax" and train.targets.partial:
+            raise InputError("train.loss = 'softmax' needs whole annotations; these are partial")
+        self.config, self.model, self.train, self.validation = config, model, train, validation
+        self.accelerator, self.checkpoints, self.progress, self.task = accelerator, checkpoints, progress, task
+        self.vectors = vectors if vectors is None else vectors.to(accelerator.device)
+        if config.random_queries and self.vectors is None:
+            raise InputError("train.random_queries are random word vectors: give decoder.query or head = 'text'")
+        processes, process = accelerator.num_processes, accelerator.process_index
+        self.order = TrainingOrder(len(train), config.batch_size, config.seed, processes, process, config.accumulate)
+        self.loader = batches_of(train, self.order, config.workers, accelerator.device.type == "cuda")
+        set_seed(config.seed)
+        groups = parameter_groups(model, config)
+        # decoupled: the "true" weight decay of the paper's code
+        self.prepared, self.optimizer = accelerator.prepare(model, torch.optim.AdamW(groups, fused=True))
+        if config.compile:
+            self.prepared = torch.compile(self.prepared)
+        self.total = config.epochs * self.order.steps
+        rates = [float(str(group["lr"])) for group in groups]
+        # torch divides by the length of the rise, warmup * steps - 1
+        rise = config.warmup * (1 + 1e-6) if math.isclose(config.warmup * self.total, 1) else config.warmup
+        self.schedule = OneCycleLR(self.optimizer.optimizer, rates, total_steps=self.total, pct_start=rise)
+        self.average = ModelEmaV3(model, decay=config.ema, use_warmup=True) if config.ema else None
+        self.history = History()
+        self.done = 0
+        self.loss = torch.zeros((), device=accelerator.device)
+        self.unchecked: list[tuple[int, Tensor]] = []
+        if checkpoints is not None:
+            self._restore(checkpoints)
+
+    def run(self) -> History:
+        """Trains to the end and leaves the model with the weights of the best epoch by seen validation mAP.
+
+        Raises:
+            TrainingError: the loss or the weights are not finite.
+            InputError: an input that cannot be read.
+        """
+        while self.done < self.total:
+            self.run_epoch()
+            self._end_epoch()
+        self.model.load_state_dict(self.history.best_state)
+        self.accelerator.free_memory()
+        return self.history
+
+    def run_epoch(self) -> None:
+        """The steps that are left of an epoch."""
+        epoch, first = divmod(self.done, self.order.steps)
+        self.order.begin(epoch, first)
+        self.prepared.train()
+        batches = iter(self.loader)
+        started, images = time.perf_counter(), 0
+        for step in range(first, self.order.steps):
+            self._step(step, batches)
+            images += len(self.order.batch(step))
+            self.done += 1
+            last = self.done == self.total
+            if not last:
+                self.schedule.step()
+            if self.done % CHECK == 0 or step + 1 == self.order.steps:
+                self._check()
+            if self.done % CHECK == 0 and not last:
+                speed = images / (time.perf_counter() - started)
+                self._tell(f"epoch {epoch + 1}/{self.config.epochs} {self._course(step + 1)} {speed:,.0f} images/s")
+            every = self.checkpoints.steps if self.checkpoints is not None else 0
+            if every and self.done % every == 0 and step + 1 < self.order.steps:
+                self._check()
+                self._save()
+
+    def _step(self, step: int, batches: Iterator[Batch]) -> None:
+        """One step of the optimiser, over all pieces of its batch."""
+        pieces = self.config.accumulate
+        total = torch.zeros_like(self.loss)
+        for piece in range(pieces):
+            inputs, targets = send_to_device(opened(next(batches)), self.accelerator.device, non_blocking=True)
+            torch.manual_seed(int(mixed(self.config.seed, self.done, self.accelerator.process_index, piece)[0]))
+            waiting = self.accelerator.no_sync(self.prepared) if piece + 1 < pieces else nullcontext()
+            with waiting:
+                loss = self._loss(inputs, targets)
+                if not self.order.counts(step, piece):
+                    loss = loss * 0
+                # gradients are averaged over processes, the loss is a sum over images
+                self.accelerator.backward(loss * self.accelerator.num_processes)
+            total += loss.detach()
+        self.loss += total
+        self.unchecked.append((step, total))
+        if self.config.clip is not None:
+            self.accelerator.clip_grad_norm_(self.model.parameters(), self.config.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.average is not None:
+            self.average.update(self.model, step=self.done + 1)
+
+    def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        vectors = self.vectors
+        if self.config.random_queries and vectors is not None:
+            noise = torch.randn(self.config.random_queries, vectors.shape[1], device=vectors.device)
+            vectors = torch.cat([vectors, noise * vectors.square().mean().sqrt()])
+            targets = F.pad(targets, (0, self.config.random_queries), value=-1 if self.train.targets.partial else 0)
+        logits = self.prepared(inputs, vectors)
+        options: dict[str, Any] = dict(self.config.loss_options())
+        if self.train.targets.partial:
+            options["weights"] = torch.where(targets == 0, self.config.untagged_weight, 1.0)
+        return LOSSES[self.config.loss](logits.float(), (targets > 0).float(), **options)
+
+    def _check(self) -> None:
+        """Looks at the losses since the last look, which makes a GPU wait."""
+        losses = torch.stack([loss for _, loss in self.unchecked]) if self.unchecked else self.loss[None]
+        for (step, _), finite in zip(self.unchecked, torch.isfinite(losses).tolist(), strict=False):
+            if not finite:
+                names = self.train.names(self.order.batch(step))
+                shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
+                place = "" if self.checkpoints is None else f"; {self.checkpoints.place()}"
+                when = f"step {step + 1} of epoch {self.order.epoch + 1}, with {shown}"
+                remedy = f"lower train.lr, or set train.clip{place}"
+                raise TrainingError(f"{self.task}: the loss is not finite at {when}; {remedy}")
+        self.unchecked = []
+
+    def _course(self, step: int) -> str:
+        images = min(step * self.config.batch_size, len(self.train)) / self.accelerator.num_processes
+        return f"loss {self.loss.item() / images:.3f} lr {self.schedule.get_last_lr()[-1]:.1e}"
+
+    def _tell(self, note: str) -> None:
+        self.progress(self.task, self.done, self.total, note)
+        if self.config.trackers:
+            step = self.done % self.order.steps
+            images = (step or self.order.steps) * self.config.batch_size / self.accelerator.num_processes
+            values = {"loss": self.loss.item() / images, "lr": self.schedule.get_last_lr()[-1]}
+            self.accelerator.log({f"{self.task}/{name}": value for name, value in values.items()}, step=self.done)
+
+    def _end_epoch(self) -> None:
+        """Validates the epoch, keeps it if it is the best, and writes a checkpoint."""
+        config, history = self.config, self.history
+        candidate = self.model if self.average is None else self.average.module
+        scores = score(
+            candidate, self.validation, {"seen": self.vectors}, self.accelerator, config.batch_size, config.workers
+        )["seen"]
+        if not np.isfinite(scores).all():
+            raise TrainingError(
+                f"{self.task}: the weights are not finite after epoch {len(history.loss) + 1}; lower train.lr"
+            )
+        history.loss.append(float(self.accelerator.reduce(self.loss)) / len(self.train))
+        history.lr.append(float(self.schedule.get_last_lr()[-1]))
+        history.validation_map.append(mean_over_labels(_label_ap(scores, self.validation.targets)))
+        if history.validation_map[-1] >= max(history.validation_map):
+            history.best_epoch = len(history.loss) - 1
+            history.best_state = {k: v.detach().cpu().clone() for k, v in candidate.state_dict().items()}
+        self._tell(
+            f"epoch {len(history.loss)}/{config.epochs} loss {history.loss[-1]:.3f} "
+            f"seen validation mAP {100 * history.validation_map[-1]:.1f}"
+        )
+        if self.config.trackers:
+            self.accelerator.log({f"{self.task}/seen validation mAP": history.validation_map[-1]}, step=self.done)
+        self.loss = torch.zeros_like(self.loss)
+        self._save()
+
+    def _save(self) -> None:
+        if self.checkpoints is None:
+            return
+        losses = self.accelerator.gather(self.loss[None])  # of each process, since the epoch began
+        if self.accelerator.is_main_process:
+            tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+            tensors |= {f"best.{name}": value for name, value in self.history.best_state.items()}
+            if self.average is not None:
+                tensors |= {f"average.{name}": value for name, value in self.average.module.state_dict().items()}
+            for number, values in self.optimizer.optimizer.state_dict()["state"].items():
+                tensors |= {f"optimizer.{number}.{name}": value for name, value in values.items()}
+            scaler = self.accelerator.scaler
+            state = {
+                "done": self.done,
+                "history": self.history.as_json(),
+                "losses": losses.tolist(),
+                "scaler": None if scaler is None else scaler.state_dict(),
+                "schedule": self.schedule.state_dict(),
+                "groups": [{key: group[key] for key in SCHEDULED} for group in self.optimizer.param_groups],
+            }
+            self.checkpoints.save(tensors, state)
+        self.accelerator.wait_for_everyone()
+
+    def _restore(self, checkpoints: Checkpoints) -> None:
+        found = checkpoints.load()
+        if found is None:
+            return
+        tensors, state = found
+
+        def of(kind: str) -> dict[str, Tensor]:
+            return {name[len(kind) + 1 :]: value for name, value in tensors.items() if name.startswith(f"{kind}.")}
+
+        try:
+            self.model.load_state_dict(of("model"))
+            if self.average is not None:
+                self.average.module.load_state_dict(of("average"))
+            moments: dict[int, dict[str, Tensor]] = {}
+            for name, value in of("optimizer").items():
+                number, _, key = name.partition(".")
+                moments.setdefault(int(number), {})[key] = value
+            groups = self.optimizer.optimizer.state_dict()["param_groups"]
+            self.optimizer.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+            self.history = History(**state["history"], best_state=of("best"))
+            self.loss += state["losses"][self.accelerator.process_index]
+        except (RuntimeError, ValueError, KeyError, TypeError, IndexError) as error:
+            reason = str(error).splitlines()[0]
+            raise InputError(
+                f"{checkpoints.folder} holds another training's checkpoint ({reason}); remove it"
+            ) from error
+        if self.accelerator.scaler is not None and state["scaler"]:
+            self.accelerator.scaler.load_state_dict(state["scaler"])
+        self.done = state["done"]
+        self.schedule.load_state_dict(state["schedule"])
+        for group, values in zip(self.optimizer.param_groups, state["groups"], strict=True):
+            group.update(lr=values["lr"], betas=tuple(values["betas"]))
+
+
 def fit(
     config: TrainConfig,
     model: ZeroShotModel,
@@ -108,80 +356,13 @@ def fit(
     accelerator: Accelerator,
     progress: Progress = silent,
     task: str = "train",
+    checkpoints: Checkpoints | None = None,
 ) -> History:
-    """Trains `model` on seen labels and leaves it with the weights of the best epoch by seen validation mAP.
-
-    Args:
-        train, validation: inputs and targets over the seen labels.
-        vectors: (label, embed) of the seen labels.
-    Raises:
-        TrainingError: the loss is not finite.
-        InputError: an input that cannot be read, a validation part without positives.
-    """
-    if not validation.targets.label_counts().any():
-        raise InputError("the validation part holds no positive; raise train.validation")
-    loss_of = LOSSES[config.loss]
-    options = {"gamma_neg": config.gamma_neg, "gamma_pos": config.gamma_pos, "margin": config.margin}
-    options = options if config.loss == "asymmetric" else {}
-    set_seed(config.seed)
-    groups = parameter_groups(model, config)
-    optimizer = torch.optim.AdamW(groups, fused=True)  # decoupled: the "true" weight decay of the paper's code
-    loader = batches_of(train, config.batch_size, shuffle=True, workers=config.workers)
-    prepared, optimizer, loader = accelerator.prepare(model, optimizer, loader)
-    steps = config.epochs * len(loader)
-    rates = [float(str(group["lr"])) for group in groups]
-    # torch divides by the length of the rise, warmup * steps - 1
-    rise = config.warmup * (1 + 1e-6) if math.isclose(config.warmup * steps, 1) else config.warmup
-    schedule = OneCycleLR(optimizer.optimizer, rates, total_steps=steps, pct_start=rise)
-    average = ModelEmaV3(model, decay=config.ema, use_warmup=True) if config.ema else None
-    vectors = vectors if vectors is None else vectors.to(accelerator.device)
-    partial = train.targets.partial
-    history = History()
-    for epoch in range(config.epochs):
-        prepared.train()
-        total = torch.zeros((), device=accelerator.device)
-        for step, batch in enumerate(loader):
-            inputs, targets = opened(batch)
-            logits = prepared(inputs, vectors)
-            weights = torch.where(targets == 0, config.untagged_weight, 1.0) if partial else None
-            loss = loss_of(logits.float(), (targets > 0).float(), weights=weights, **options)
-            # gradients are averaged over processes, the loss is a sum over images
-            accelerator.backward(loss * accelerator.num_processes)
-            optimizer.step()
-            optimizer.zero_grad()
-            done = epoch * len(loader) + step + 1
-            if done < steps:
-                schedule.step()
-            if average is not None:
-                average.update(model, step=done)
-            total += loss.detach()
-            if done % 10 == 0 and done < steps:
-                progress(task, done, steps, f"epoch {epoch + 1}/{config.epochs}")
-        mean_loss = accelerator.reduce(total).item() / len(train)
-        if not math.isfinite(mean_loss):
-            raise TrainingError(f"{task}: the loss is not finite in epoch {epoch + 1}; lower train.lr")
-        candidate = model if average is None else average.module
-        scores = score(candidate, validation, {"seen": vectors}, accelerator, config.batch_size, config.workers)["seen"]
-        if not np.isfinite(scores).all():
-            raise TrainingError(f"{task}: the weights are not finite after epoch {epoch + 1}; lower train.lr")
-        history.loss.append(mean_loss)
-        history.validation_map.append(mean_over_labels(_label_ap(scores, validation.targets)))
-        progress(task, (epoch + 1) * len(loader), steps, _epoch_line(history, config.epochs))
-        if history.validation_map[-1] >= max(history.validation_map):
-            history.best_epoch = epoch
-            history.best_state = {k: v.detach().cpu().clone() for k, v in candidate.state_dict().items()}
-    model.load_state_dict(history.best_state)
-    accelerator.free_memory()
-    return history
+    """`Training` from beginning to end."""
+    training = Training(config, model, train, validation, vectors, accelerator, checkpoints, progress, task)
+    return training.run()
 
 
 def _label_ap(scores: np.ndarray, targets: Targets) -> np.ndarray:
     values = targets.dense()
     return average_precision(scores, values > 0, values != 0 if targets.partial else None)
-
-
-def _epoch_line(history: History, epochs: int) -> str:
-    return (
-        f"epoch {len(history.loss)}/{epochs} loss {history.loss[-1]:.3f} "
-        f"seen validation mAP {100 * history.validation_map[-1]:.1f}"
-    )

@@ -17,6 +17,15 @@ def test_tokens_against_the_backbone_in_the_loop(small, tmp_path):
     refused(zsl("bench", "tokens", "--config", "corel5k"), "is for [backbone]", "frozen")
 
 
+def test_the_training_loop_against_bare_steps(small, tmp_path):
+    result = zsl("bench", "step", "--config", "demo", *small, "--rounds", 2, "--out", tmp_path / "f.json")
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "f.json").read_text())
+    assert {side: len(times) for side, times in record["seconds"].items()} == {"bare loop": 2, "zsl.training": 2}
+    tuned = ("--set", "backbone.mode=tuned")
+    refused(zsl("bench", "step", "--config", "demo", *small, *tuned), "a frozen backbone, or a dataset of tokens")
+
+
 def test_the_loader_against_bare_decoding(photographs, tmp_path):
     options = ("--rounds", 1, "--images", 12, "--batch-size", 5)
     own = ("--config", "photographs", "--set", f"data.root={photographs}", "--set", "data.image_size=24")

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,9 +16,9 @@ from experiments.config import EvaluateConfig, RunConfig
 from experiments.source import open_source
 from tests.conftest import SEEN, UNSEEN
 from tests.experiments.command import refused, zsl
-from zsl.data import load_data
+from zsl.acceleration import make_accelerator
+from zsl.data import Samples, load_data
 from zsl.data.tokens import TokensConfig, map_shard
-from zsl.training import make_accelerator
 
 
 @pytest.fixture
@@ -60,6 +59,7 @@ def test_an_extraction_that_is_stopped_and_gone_on_with_gives_the_same_files(opt
     for gone in (["manifest.json"], ["manifest.json", "train-00002.json"], ["labels.safetensors", "manifest.json"]):
         for name in gone:
             (whole / name).unlink()
+        (whole / ".train-00002.safetensors.killed").write_bytes(b"half")
         if "train-00002.json" in gone:
             (whole / "train-00002.safetensors").write_bytes(b"half")
             (whole / "test-00001.json").unlink()
@@ -94,16 +94,17 @@ def test_views_differ_and_are_drawn(options, tmp_path):
     assert stored.dtype == torch.float16
     assert not torch.equal(stored[:, 0], stored[:, 1])
     torch.manual_seed(0)
-    drawn = torch.stack([replace(data.train.inputs, drawing=True).read([7])[0] for _ in range(30)])
+    samples = Samples(data.train, views=3)
+    drawn = torch.stack([samples.__getitems__([40 * epoch + 7])[0][0] for epoch in range(30)])
     assert len(torch.unique(drawn.flatten(1), dim=0)) == 3
-    # without drawing it is the image itself, and so it is in validation
+    # the first is the image itself, and so it is in validation
     assert zsl("data", "extract", options, "--out", tmp_path / "plain", "--dtype", "fp16").exit_code == 0
     plain = load_data(TokensConfig(name="tokens", root=tmp_path / "plain"))
     torch.testing.assert_close(data.train.inputs.read(range(40)), plain.train.inputs.read(range(40)), rtol=0, atol=1e-2)
     config = RunConfig(data=TokensConfig(name="tokens", root=out), evaluate=EvaluateConfig(k=(1,)))
     source = open_source(config, make_accelerator("auto"), silent)
     train, held = source.split(source.train)
-    assert (train.part.inputs.drawing, held.part.inputs.drawing) == (True, False)
+    assert (train.views, held.views) == (3, 1)
     assert map_shard(out / "test-00000.safetensors").shape[1] == 1
     refused(zsl("data", "extract", options, "--out", tmp_path / "x", "--views", 2), "differ by augmentation alone")
 
@@ -129,9 +130,17 @@ def test_damaged_tokens_are_named(options, tmp_path):
     tokens = tmp_path / "t.toml"
     tokens.write_text(f'[data]\nname = "tokens"\nroot = "{out}"\n')
     refused(zsl("train", tokens, "--out", tmp_path / "run"), "train-00001.safetensors is damaged")
+    labels = out / "labels.safetensors"
+    names = labels.read_bytes()
+    labels.write_bytes(names[:-1] + bytes([names[-1] ^ 1]))
+    refused(zsl("train", tokens, "--out", tmp_path / "run"), "labels.safetensors is missing or damaged")
+    labels.write_bytes(names)
     shard.unlink()
     refused(zsl("train", tokens, "--out", tmp_path / "run"), "train-00001.safetensors is missing")
     refused(zsl("data", "extract", options, "--out", out, "--rows", 8), "was begun with rows_per_shard = 16")
+    (out / ".plan.json.killed").write_text("{")
+    (out / "manifest.json").write_text("{}")
+    refused(zsl("train", tokens, "--out", tmp_path / "run"), "manifest.json is no manifest")
     (out / "manifest.json").unlink()
     refused(zsl("train", tokens, "--out", tmp_path / "run"), "no finished extraction")
 
@@ -162,7 +171,7 @@ def test_a_check_finds_what_would_spoil_a_run(options, photographs, tmp_path):
     assert result.exit_code == 1
     found = {f["item"]: f for f in json.loads((tmp_path / "f.json").read_text())["findings"]}
     verdicts = {item: f["verdict"] for item, f in found.items()}
-    assert verdicts["images"] == verdicts["labels without a vector"] == "error"
+    assert verdicts["missing images"] == verdicts["labels without a vector"] == "error"
     assert verdicts["near-duplicate names"] == verdicts["unseen labels in training"] == "warning"
     assert "'gone'" in found["labels without positives"]["message"]
     assert "'pink stars' / 'pink star'" in found["near-duplicate names"]["message"]
@@ -185,7 +194,8 @@ def test_a_file_that_many_images_share_is_a_placeholder(options, photographs, tm
     (photographs / "images" / "2.jpg").unlink()
     assert zsl("data", "check", options, "--bad", tmp_path / "bad.txt", "--out", tmp_path / "f.json").exit_code == 1
     found = {f["item"]: f for f in json.loads((tmp_path / "f.json").read_text())["findings"]}
-    assert found["images"]["message"].startswith("13 of 60 cannot be used: image")
+    assert found["images"]["message"].startswith("12 of 59 cannot be used: image")
+    assert "1 of 60: " in found["missing images"]["message"]
     assert "is the same file as 11 others, a placeholder" in found["images"]["message"]
     assert found["identical images"]["verdict"] == "ok"
     excluded = ("--set", f"data.exclude={tmp_path / 'bad.txt'}")

@@ -23,6 +23,11 @@ IMAGES = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
         ("vit_tiny_patch16_224", {"img_size": 64}, 5, 16),
         ("swin_tiny_patch4_window7_224", {"img_size": 64}, None, 4),
         ("convnext_atto", {}, 1, 64),
+        ("convnext_tiny", {}, None, 4),
+        ("resnet50", {}, None, 4),
+        ("tresnet_m", {}, None, 4),
+        ("tresnet_l", {}, None, 4),
+        ("tresnet_v2_l", {}, None, 4),
     ],
 )
 def test_any_timm_model_reads_tokens(name, arguments, level, tokens):
@@ -33,6 +38,24 @@ def test_any_timm_model_reads_tokens(name, arguments, level, tokens):
     if level is None and name == "resnet10t":
         expected = reference.forward_features(IMAGES / 255).flatten(2).transpose(1, 2)
         torch.testing.assert_close(features, expected)
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "vit_tiny_patch16_224", "tresnet_m"])
+def test_gradient_checkpointing_changes_no_gradient(name):
+    gradients = []
+    for checkpointing in (False, True):
+        torch.manual_seed(0)
+        arguments = {"img_size": 64} if name.startswith("vit") else {}
+        backbone = Backbone(BackboneConfig(name=name, arguments=arguments, checkpointing=checkpointing)).train()
+        backbone(IMAGES).square().sum().backward()
+        gradients.append([p.grad for p in backbone.parameters()])
+    for one, two in zip(*gradients, strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-4, atol=1e-5)
+
+
+def test_a_model_without_gradient_checkpointing_is_named():
+    with pytest.raises(InputError, match="'dla34' cannot checkpoint its gradients; set backbone.checkpointing=false"):
+        Backbone(BackboneConfig(name="dla34", checkpointing=True))
 
 
 def test_swin_tokens_are_its_positions_in_order():
@@ -53,6 +76,16 @@ def test_weights_from_a_file(tmp_path, suffix):
     first, second = (Backbone(BackboneConfig(name="resnet10t", weights=path, level=1)).eval() for _ in range(2))
     torch.testing.assert_close(first(IMAGES), second(IMAGES))
     torch.testing.assert_close(first.model.conv1[0].weight, state["conv1.0.weight"])
+
+
+def test_weights_from_a_folder_as_hubs_keep_them(tmp_path):
+    torch.manual_seed(1)
+    state = timm.create_model("resnet10t").state_dict()
+    with pytest.raises(InputError, match=f"no weights file {tmp_path}"):
+        Backbone(BackboneConfig(name="resnet10t", weights=tmp_path))
+    save_file(state, tmp_path / "model.safetensors")
+    backbone = Backbone(BackboneConfig(name="resnet10t", weights=tmp_path))
+    torch.testing.assert_close(backbone.model.conv1[0].weight, state["conv1.0.weight"])
 
 
 def test_files_that_are_not_these_weights_are_named(tmp_path):

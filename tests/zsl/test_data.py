@@ -10,14 +10,15 @@ from PIL import Image
 from embeddings import InputError
 from tests.conftest import SEEN, UNSEEN
 from tests.zsl.layouts import CHANNELS, write_hdf5, write_tfrecords
+from zsl.acceleration import make_accelerator
 from zsl.backbone import Backbone, BackboneConfig
-from zsl.data import DATASETS, Samples, ScenesConfig, batches_of, load_data, opened
+from zsl.data import DATASETS, Samples, ScenesConfig, ScoringOrder, batches_of, load_data, opened
+from zsl.data.buffers import GOOD_FOR
 from zsl.data.corel5k import Corel5kConfig
 from zsl.data.csv_layout import CsvConfig
-from zsl.data.dataset import GOOD_FOR, ImageFiles
+from zsl.data.dataset import ImageFiles
 from zsl.data.drawing import SHAPES, TEXTURES, draw, vocabulary
 from zsl.extraction import Extraction, extract
-from zsl.training import make_accelerator
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def token_folder(photographs, tmp_path):
     data = load_data(CsvConfig(name="csv", root=photographs, image_size=32))
     settings = Extraction(rows=16, batch_size=8)
     backbone = Backbone(BackboneConfig(name="resnet10t", level=2))
-    extract(backbone, data, tmp_path / "tokens", settings, {}, make_accelerator("no"))
+    extract(backbone, data, tmp_path / "tokens", settings, {}, make_accelerator("fp32"))
     return tmp_path / "tokens"
 
 
@@ -194,7 +195,7 @@ def test_an_image_that_does_not_decode_is_named(photographs, workers):
     path = photographs / "images" / "3.jpg"
     path.write_bytes(path.read_bytes()[:300])
     data = load_data(CsvConfig(name="csv", root=photographs))
-    loader = batches_of(Samples(data.train), 8, workers=workers)
+    loader = batches_of(Samples(data.train), ScoringOrder(40, 8), workers)
     with pytest.raises(InputError, match=r"^image .*3\.jpg does not decode"):
         list(map(opened, loader))
 
@@ -203,7 +204,7 @@ def test_an_image_that_does_not_decode_is_named(photographs, workers):
 def test_a_loaders_batches_are_good_for_a_while(photographs, workers):
     data = load_data(CsvConfig(name="csv", root=photographs, image_size=24))
     samples = Samples(data.train)
-    loader = batches_of(samples, 3, workers=workers)
+    loader = batches_of(samples, ScoringOrder(40, 3), workers)
     for _ in range(2):  # the processes stay
         taken = []
         for number, batch in enumerate(loader):
@@ -212,7 +213,7 @@ def test_a_loaders_batches_are_good_for_a_while(photographs, workers):
             assert torch.equal(taken[oldest], data.train.inputs.read(samples.rows[3 * oldest : 3 * oldest + 3]))
         assert len(taken) == 14
     flipped = Samples(data.train, augment=lambda image: image.flip(-1))
-    batch = next(iter(batches_of(flipped, 3, workers=workers)))
+    batch = next(iter(batches_of(flipped, ScoringOrder(40, 3), workers)))
     assert torch.equal(opened(batch)[0], data.train.inputs.read(range(3)).flip(-1))
 
 

@@ -12,9 +12,12 @@ import torch
 from embeddings import InputError
 from tests.experiments.command import refused, zsl
 from tests.zsl.layouts import CHANNELS, CONCEPTS, KNOWN, TAGS, TRIED, write_hdf5, write_tfrecords
+from zsl.acceleration import make_accelerator
 from zsl.data import load_data
 from zsl.data.hdf5 import Hdf5Config
 from zsl.data.tfrecords import TfRecordsConfig, read_examples
+from zsl.data.tokens import TokensConfig
+from zsl.extraction import Extraction, extract
 
 
 def _check(data, values, tags, truth):
@@ -48,6 +51,28 @@ def test_tfrecords_are_read(features, packed):
     _check(data, *arrays)
     (first, *_) = read_examples(root / "TFRecords/NUS_WIDE_Train_full_feature_ZLIB.tfrecords")
     assert first["img_id"] == b"./data/0.jpg"
+
+
+@pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # more than this machine has cores
+@pytest.mark.parametrize("workers", [0, 3])
+def test_tfrecords_are_rewritten_by_several_processes(features, tmp_path, workers):
+    root, *arrays = features
+    write_tfrecords(root, *arrays)
+    data = load_data(TfRecordsConfig(name="tfrecords", root=root, channels=CHANNELS))
+    settings = Extraction(dtype="fp16", rows=5, batch_size=2, workers=workers)
+    extract(None, data, tmp_path / "tokens", settings, {}, make_accelerator("fp32"))
+    again = load_data(TokensConfig(name="tokens", root=tmp_path / "tokens"))
+    expected = data.train.inputs.read(range(len(data.train.inputs)))
+    found = again.train.inputs.read(range(len(expected))).float()
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-3)
+
+
+def test_features_too_large_for_fp16_are_refused(features, tmp_path):
+    root, values, *arrays = features
+    write_hdf5(root, 1e5 * values, *arrays)
+    data = load_data(Hdf5Config(name="hdf5", root=root))
+    with pytest.raises(InputError, match="not finite: too large for --dtype fp16"):
+        extract(None, data, tmp_path / "tokens", Extraction(dtype="fp16"), {}, make_accelerator("fp32"))
 
 
 def test_hdf5_files_that_do_not_fit_are_named(features):
@@ -127,7 +152,5 @@ def test_features_are_rewritten_and_trained_from(features, tmp_path, layout):
     stored = load_data(Hdf5Config(name="hdf5", root=root)).train.inputs.read(range(5))
     manifest = json.loads((tmp_path / "tokens/manifest.json").read_text())
     assert manifest["parts"]["test"]["images"] == TRIED
-    from zsl.data.tokens import TokensConfig
-
     again = load_data(TokensConfig(name="tokens", root=tmp_path / "tokens")).train.inputs.read(range(5))
     torch.testing.assert_close(again.float(), stored, rtol=1e-3, atol=1e-3)

@@ -1,16 +1,21 @@
 """Each layout, on small files written in it: the annotations, the protocol, and what is wrong with a user's files."""
 
+import json
+from contextlib import suppress
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 from pydantic import TypeAdapter
+from scipy.io import savemat
 
 from embeddings import InputError
 from tests.zsl.album import SEEN, SIDE, TEST, TRAIN, UNSEEN
 from tests.zsl.layouts import CARS, picture
 from zsl.data import DataConfig, load_data
 from zsl.data.coco import SEEN_48, UNSEEN_15, UNSEEN_17
+from zsl.data.dataset import ImageFiles
 
 
 def _load(**values):
@@ -91,12 +96,15 @@ def test_missing_images_are_skipped_with_a_count_on_demand(album):
         _load(**config)
     data = _load(**config, missing="skip")
     assert (len(data.train.targets), len(data.test.targets)) == (TRAIN - 2, TEST - 1)
-    assert "2 of 17 images" in data.notes[0]
+    assert data.notes[0] == "1 of 11 training images show no seen label and are left out"
+    assert data.notes[1].startswith("2 of 17 images of album are missing or empty")
     assert [path.rpartition("/")[2] for path in data.missing] == ["2.jpg", album.names[-1]]
     # or by a list
     (album.root / "bad.txt").write_text("".join(f"{path}\n" for path in [*data.missing, "/elsewhere/x.jpg"]))
     listed = _load(**config, exclude=album.root / "bad.txt")
-    assert listed.notes == ("2 images that bad.txt lists are left out; 1 of its paths are no images of the dataset",)
+    assert listed.notes[1:] == (
+        "2 images that bad.txt lists are left out; 1 of its paths are no images of the dataset",
+    )
     assert listed.fingerprint == data.fingerprint
 
 
@@ -196,7 +204,7 @@ def test_cifar100_is_read_from_its_binary_version(cifar, tmp_path):
     np.testing.assert_array_equal(data.train.targets, np.eye(2)[[1, 0, 1]])
     np.testing.assert_array_equal(data.test.targets, np.eye(3)[[2, 1]])
     (tmp_path / "unseen.txt").write_text("cow\n")
-    with pytest.raises(InputError, match="CIFAR-100 has no label 'cow'"):
+    with pytest.raises(InputError, match="unseen.txt: no image has label 'cow'"):
         _load(name="cifar100", root=root, unseen=tmp_path / "unseen.txt")
     path = root / "train.bin"
     path.write_bytes(path.read_bytes()[:-1])
@@ -233,3 +241,87 @@ def test_pictures_are_turned_as_exif_says_and_animations_show_their_first(tmp_pa
     assert turned[:, :, : SIDE // 3].mean() < 15
     assert moving[:, : SIDE // 3].mean() > 240
     assert moving[:, -SIDE // 3 :].mean() < 15
+
+
+def test_an_image_stands_once_and_in_one_part(album):
+    table = album.root / "data.csv"
+    config = album.as_csv()
+    whole = table.read_text()
+    lines = whole.splitlines()
+    table.write_text("\n".join([*lines, lines[1]]))
+    with pytest.raises(InputError, match="lists image pictures/0.jpg twice in training"):
+        _load(**config)
+    table.write_text("\n".join([*lines, lines[1].replace("pictures/", "./pictures/").replace("train", "val")]))
+    with pytest.raises(InputError, match="1 images of album are in training and in test, such as pictures/0.jpg"):
+        _load(**config)
+
+
+def test_a_misspelt_unseen_name_is_refused(album):
+    config = album.as_folder()
+    (album.root / "unseen.txt").write_text("pink star\npink stars\n")
+    with pytest.raises(InputError, match=r"unseen.txt: no image has label 'pink stars' \(nearest: 'pink star'\)"):
+        _load(**config)
+    config = album.as_csv()
+    (album.root / "split.json").write_text(json.dumps({"test class": ["pink stars"]}))
+    with pytest.raises(InputError, match="split.json: no image has label 'pink stars'"):
+        _load(**config)
+    with pytest.raises(InputError, match="contradict each other"):
+        _load(**config, closed=True, unseen="unseen.txt")
+    assert _load(**config, closed=True).unseen == ()
+
+
+def test_training_images_that_show_unseen_labels_are_counted(album):
+    config = album.as_nus_wide(halves=False)
+    path = album.root / "NUS_WID_Tags/AllTags1k.dat"
+    lines = path.read_text().splitlines()
+    for row in (1, 2):  # the last tag is an unseen label too
+        lines[row] = lines[row].rstrip("\t")[:-1] + "1\t"
+    path.write_text("\n".join(lines) + "\n")
+    assert _load(**config).leaked == 2
+
+
+def test_names_may_hold_line_breaks_and_strange_bytes(coco):
+    root, names = coco
+    path = root / "annotations/instances_train2014.json"
+    content = json.loads(path.read_text())
+    odd = "odd\nname.jpg"
+    (root / "train2014" / content["images"][0]["file_name"]).rename(root / "train2014" / odd)
+    content["images"][0]["file_name"] = odd
+    path.write_text(json.dumps(content))
+    data = _load(name="coco", root=root)
+    assert next(data.train.inputs.paths).name == odd
+    assert [names[c] for c in np.flatnonzero(data.train.targets.dense()[1])] == ["car", "person"]
+    content["categories"][0]["name"] = content["categories"][1]["name"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="two categories of one name"):
+        _load(name="coco", root=root)
+
+
+def test_a_cars_file_without_classes_is_named(cars):
+    savemat(
+        cars / "devkit/cars_test_annos_withlabels.mat",
+        {"annotations": np.array([(1, "00000.jpg")], [("bbox_x1", object), ("fname", object)])},
+    )
+    with pytest.raises(InputError, match="cars_test_annos_withlabels.mat has no classes"):
+        _load(name="stanford_cars", root=cars)
+
+
+@pytest.mark.parametrize("fault", ["cut", "exif", "text", "zeros"])
+def test_whatever_is_wrong_with_a_picture_it_is_named(tmp_path, fault):
+    path = tmp_path / "x.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(np.zeros((40, 40, 3), np.uint8)).save(path, exif=exif)
+    whole = path.read_bytes()
+    place = whole.index(b"Exif") + 6
+    damaged = {
+        "cut": whole[: len(whole) // 2],
+        "exif": whole[:place] + bytes(b ^ 0x55 for b in whole[place : place + 30]) + whole[place + 30 :],
+        "text": b"not a picture",
+        "zeros": bytes(500),
+    }[fault]
+    path.write_bytes(damaged)
+    inputs = ImageFiles(tmp_path, ["x.jpg"], 16)
+    refused = pytest.raises(InputError, match=r"^image .*x.jpg does not decode")
+    with refused if fault != "exif" else suppress(InputError):  # Pillow may pass over it
+        assert inputs.read([0]).shape == (1, 3, 16, 16)

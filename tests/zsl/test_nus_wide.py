@@ -55,7 +55,7 @@ def test_holes_are_refused_or_left_out(raw):
         _load(root)
     data = _load(root, missing="skip")
     assert len(data.test.targets) == IMAGES - TRAIN - 2
-    assert data.notes[0].startswith(f"2 of {len(data.train.targets) + IMAGES - TRAIN} images of nus_wide are missing")
+    assert data.notes[-1].startswith(f"2 of {len(data.train.targets) + IMAGES - TRAIN} images of nus_wide are missing")
     np.testing.assert_array_equal(
         data.test.targets.dense()[:, : len(SEEN)],
         tags[TRAIN + 2 :, [TAGS.index(name) for name in SEEN]].reshape(-1, len(SEEN)),

@@ -6,6 +6,7 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from embeddings import build_bank
+from zsl.acceleration import make_accelerator
 from zsl.data import MultiLabelData, Part, Samples
 from zsl.data.dataset import Tensors
 from zsl.data.targets import Targets
@@ -14,7 +15,7 @@ from zsl.evaluation import evaluate, protocols
 from zsl.losses import LOSSES
 from zsl.metrics import average_precision, chance_average_precision
 from zsl.model import ZeroShotModel
-from zsl.training import TrainConfig, fit, make_accelerator
+from zsl.training import TrainConfig, fit
 
 
 def test_annotations_are_those_of_the_table():
@@ -59,7 +60,7 @@ def test_average_precision_over_annotated_images_is_that_of_those_alone():
         average_precision(scores, values > 0, values)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", ["asymmetric", "bce", "focal"])
 def test_weights_scale_the_terms_of_a_loss(name):
     generator = torch.Generator().manual_seed(0)
     logits = torch.randn(3, 5, generator=generator)
@@ -94,9 +95,9 @@ def test_a_closed_set_with_partial_annotations_is_learnt():
     vectors = torch.from_numpy(bank.select(data.seen))
     torch.manual_seed(0)
     model = ZeroShotModel(None, GroupDecoder(4, 8, 3, width=8, group_size=1, attention_heads=1, ffn=8, dropout=0.0))
-    config = TrainConfig(epochs=40, lr=2e-2, ema=0, batch_size=16, loss="bce", untagged_weight=0.0, precision="no")
+    config = TrainConfig(epochs=40, lr=2e-2, ema=0, batch_size=16, loss="bce", untagged_weight=0.0, precision="fp32")
     part = Samples(data.train)
-    history = fit(config, model, part, part, vectors, make_accelerator("no"))
+    history = fit(config, model, part, part, vectors, make_accelerator("fp32"))
     assert max(history.validation_map) > 0.95
     (name,) = protocols(data)
     assert name == "closed"

@@ -11,9 +11,10 @@ from zsl.data.class_folders import ClassFoldersConfig, load_class_folders
 from zsl.data.coco import CocoConfig, load_coco
 from zsl.data.corel5k import Corel5kConfig, load_corel5k
 from zsl.data.csv_layout import CsvConfig, load_csv
-from zsl.data.dataset import MultiLabelData, Part, Samples, batches_of, opened
+from zsl.data.dataset import MultiLabelData, Part
 from zsl.data.hdf5 import Hdf5Config, load_hdf5
 from zsl.data.label_file import FolderConfig, load_folder
+from zsl.data.loading import Samples, ScoringOrder, TrainingOrder, batches_of, opened
 from zsl.data.nus_wide import NusWideConfig, load_nus_wide
 from zsl.data.open_images import OpenImagesConfig, load_open_images
 from zsl.data.ram import RamConfig, load_ram
@@ -73,6 +74,8 @@ __all__ = [
     "Part",
     "Samples",
     "ScenesConfig",
+    "ScoringOrder",
+    "TrainingOrder",
     "batches_of",
     "load_data",
     "opened",

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
@@ -76,7 +77,12 @@ def assemble(
     seen, unseen = (tuple(names) for names in labels)
     if not seen:
         raise InputError(f"{name} has no seen label")
+    if len({*seen, *unseen}) < len(seen + unseen):
+        every = seen + unseen
+        twice = next(label for place, label in enumerate(every) if label in every[:place])
+        raise InputError(f"{name} has label {twice!r} twice; tell the two apart, or remove one")
     train, test = parts
+    _check_apart(name, train.files, test.files)
     shown = train.targets.columns(slice(len(seen), None)).image_counts()
     usable = train.targets.columns(slice(0, len(seen))).image_counts() > 0
     if protocol.drop_leaked:
@@ -87,6 +93,10 @@ def assemble(
         rows["test"] = np.flatnonzero(test.targets.columns(slice(start, None)).image_counts())
     files = {part: [listed.files[row] for row in rows[part].tolist()] for part, listed in zip(rows, parts, strict=True)}
     notes = []
+    idle = len(usable) - int(usable.sum())
+    if idle:
+        reason = "show no seen label" + (" or an unseen one" if protocol.drop_leaked else "")
+        notes.append(f"{idle:,} of {len(usable):,} training images {reason} and are left out")
     if config.exclude is not None:
         kept, note = _not_excluded(folder, files, config.exclude)
         rows = {part: rows[part][kept[part]] for part in rows}
@@ -123,6 +133,22 @@ def assemble(
     )
 
 
+def _check_apart(name: str, train: Sequence[str], test: Sequence[str]) -> None:
+    """No image stands twice, and none is in both parts."""
+    seen: set[str] = set()
+    for part, files in (("training", train), ("test", test)):
+        own = {os.path.normpath(file) for file in files}
+        if len(own) < len(files):
+            twice = next(f for f, count in Counter(map(os.path.normpath, files)).items() if count > 1)
+            raise InputError(f"{name} lists image {twice} twice in {part}; remove one")
+        both = seen & own
+        if both:
+            raise InputError(
+                f"{len(both):,} images of {name} are in training and in test, such as {min(both)}; remove them from one"
+            )
+        seen = own
+
+
 def _not_excluded(folder: Path, files: Mapping[str, list[str]], listed: Path) -> tuple[dict[str, np.ndarray], str]:
     """Which files of each part a file does not list, and a line that tells of the others."""
     empty = listed.is_file() and not listed.stat().st_size  # of an audit that found nothing
@@ -140,7 +166,8 @@ def fingerprint(seen: Sequence[str], unseen: Sequence[str], train: Part, test: P
     digest = hashlib.sha256(json.dumps([seen, unseen]).encode())
     for part in (train, test):
         if isinstance(part.inputs, ImageFiles):
-            digest.update("\n".join(file.rpartition("/")[2] for file in part.inputs.files).encode())
+            names = "\n".join(file.rpartition("/")[2] for file in part.inputs.files)
+            digest.update(names.encode("utf-8", "surrogatepass"))
         matrix = part.targets.matrix.sorted_indices()
         for array in (matrix.indptr, matrix.indices, matrix.data):
             digest.update(array.astype(np.int64).tobytes())
@@ -151,12 +178,16 @@ def present(folder: Path, files: Sequence[str], smallest: int = 0) -> np.ndarray
     """Whether each file is there with more than `smallest` bytes; folders are listed once."""
     sizes: dict[str, int] = {}
     for name in dict.fromkeys(file.rpartition("/")[0] for file in files):
-        inside = folder / name
-        if inside.is_dir():
-            with os.scandir(inside) as entries:
+        try:
+            with os.scandir(folder / name) as entries:
                 sizes |= {f"{name}/{entry.name}" if name else entry.name: _size(entry) for entry in entries}
+        except OSError:  # no such folder, or none that can be read
+            continue
     return np.fromiter((sizes.get(file, 0) > smallest for file in files), bool, len(files))
 
 
 def _size(entry: os.DirEntry[str]) -> int:
-    return entry.stat().st_size if entry.is_file() else 0
+    try:
+        return entry.stat().st_size if entry.is_file() else 0
+    except OSError:
+        return 0

@@ -64,7 +64,7 @@ def _classes(folder: Path) -> dict[str, list[str]]:
     classes = {
         inside.name: sorted(file.name for file in inside.iterdir() if file.suffix.lower() in suffixes)
         for inside in sorted(folder.iterdir())
-        if inside.is_dir()
+        if inside.is_dir() and not inside.name.startswith(".")
     }
     if not any(classes.values()):
         raise InputError(f"{folder} holds no folder of images")

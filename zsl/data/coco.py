@@ -85,7 +85,7 @@ def _instances(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], np.ndarray
     """Category names, image files, and the (image, category) of every object."""
     if not path.is_file():
         raise InputError(f"no file {path}")
-    arrays = cached("coco/1", [path], None, lambda: _parse(path))
+    arrays = cached("coco/2", [path], None, lambda: _parse(path))
     return unpacked(arrays["categories"]), unpacked(arrays["files"]), arrays["entries"]
 
 
@@ -98,6 +98,8 @@ def _parse(path: Path) -> Arrays:
         content = json.loads(path.read_bytes(), object_hook=without_outline)
         categories = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
         files = {entry["id"]: str(entry["file_name"]) for entry in content["images"]}
+        if len(set(categories.values())) < len(categories):
+            raise ValueError("two categories of one name")
         column = {key: number for number, key in enumerate(categories)}
         row = {key: number for number, key in enumerate(files)}
         found = {(row[entry["image_id"]], column[entry["category_id"]]) for entry in content["annotations"]}

@@ -47,10 +47,12 @@ def load_csv(config: CsvConfig) -> MultiLabelData:
     every = sorted({label for row in rows for label in row[2]})
     split = config.root / (config.unseen or config.split)
     seen, unseen = tuple(every), tuple[str, ...]()
+    if config.unseen is not None and config.closed:
+        raise InputError("data.closed and data.unseen contradict each other; give one")
     if config.unseen is not None:
         seen, unseen = without(every, split)
     elif not config.closed:
-        seen, unseen = read_split(split, every)
+        seen, unseen = read_split(split, every, whole=True)
     column = {label: index for index, label in enumerate(seen + unseen)}
     files: dict[str, list[str]] = {config.train: [], config.test: []}
     entries: dict[str, list[tuple[int, int]]] = {config.train: [], config.test: []}
@@ -107,4 +109,7 @@ def _labels(classes: str, place: str) -> list[str]:
         if not all(isinstance(name, str) for name in names):
             raise InputError(f"{place}: classes {classes!r} are no list of quoted names; correct them")
         return [name.strip() for name in names if name.strip()]
-    return [name.strip() for name in inner.split(",") if name.strip()]
+    names = [name.strip() for name in inner.split(",") if name.strip()]
+    if any(name[0] in "'\"" for name in names):
+        raise InputError(f"{place}: classes {classes!r}: quote all names or none")
+    return names

@@ -23,6 +23,9 @@ class Chosen:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def name(self, row: int) -> str:
+        return self.inputs.name(int(self.rows[row]))
+
     def read(self, rows: Rows) -> Tensor:
         return self.inputs.read(self.rows[np.asarray(rows)])
 

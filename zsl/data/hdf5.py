@@ -48,11 +48,17 @@ class Hdf5Features:
     channels: str
     _open: dict[int, Any] = field(default_factory=dict, compare=False, repr=False)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_open": {}}
+
     def __len__(self) -> int:
         return len(self.names)
 
+    def name(self, row: int) -> str:
+        return self.names[row]
+
     def read(self, rows: Rows) -> Tensor:
-        file = self._open.get(os.getpid())  # a process that was forked may not use its parent's
+        file = self._open.get(os.getpid())  # a process that was forked opens its own
         if file is None:
             file = self._open[os.getpid()] = _h5py().File(self.path, "r")
         found = []
@@ -88,7 +94,7 @@ def load_hdf5(config: Hdf5Config) -> MultiLabelData:
         if not path.is_file():
             raise InputError(f"no file {path}")
         widths = [len(seen)] if part == "train" else [len(seen), len(unseen)]
-        arrays = cached("hdf5/1", [path], widths, partial(_parse, path, widths))
+        arrays = cached("hdf5/2", [path], widths, partial(_parse, path, widths))
         names = unpacked(arrays["names"])
         targets = Targets.of_entries(arrays["rows"], arrays["columns"], (len(names), sum(widths)))
         parts[part] = Part(Hdf5Features(path, names, config.channels), targets)
@@ -106,6 +112,8 @@ def _parse(path: Path, widths: list[int]) -> Arrays:
                 raise InputError(f"{path} holds no dataset NAME{FEATURES}; is it one of BiAM's or MKT's?")
             names.sort()
             shape = file[names[0] + FEATURES].shape
+            if not 1 <= len(shape) <= 3:
+                raise InputError(f"{path}: features of {names[0]} are {shape}; they have 1 to 3 axes")
             rows, columns = [], []
             for row, name in enumerate(names):
                 if file[name + FEATURES].shape != shape:
@@ -115,7 +123,9 @@ def _parse(path: Path, widths: list[int]) -> Arrays:
                 found = np.flatnonzero(_labels(file, name, widths, path) > 0)
                 rows.append(np.full(len(found), row, np.int32))
                 columns.append(found.astype(np.int32))
-    except (OSError, KeyError, RuntimeError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # HDF5 holds whatever somebody put into it
         raise InputError(f"{path} is no whole HDF5 file of features and labels ({error}); fetch it again") from error
     return {
         "names": packed(names),

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,25 +19,27 @@ Arrays = dict[str, np.ndarray]
 
 def cached(kind: str, sources: Sequence[Path], options: object, parse: Callable[[], Arrays]) -> Arrays:
     """The arrays that `parse` makes of files, or those that it made of the same files and options before."""
-    stamps = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in sources]
+    found = [(path, path.stat()) for path in sources]
+    stamps = [(str(path.resolve()), told.st_size, told.st_mtime_ns, told.st_ctime_ns) for path, told in found]
     key = hashlib.sha256(json.dumps([kind, stamps, options]).encode()).hexdigest()
     path = default_cache() / f"{key}.safetensors"
     if path.is_file():
         try:
             return load_file(path)
         except (OSError, SafetensorError, ValueError):
-            path.unlink()  # damaged: it is made again
+            path.unlink(missing_ok=True)  # damaged: it is made again
     arrays = parse()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic.write_bytes(path, safetensors_bytes(arrays))
+    with suppress(OSError):  # a cache that cannot be written to only costs time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_bytes(path, safetensors_bytes(arrays))
     return arrays
 
 
 def packed(names: Sequence[str]) -> np.ndarray:
-    """Names, none of which holds a line break, as an array."""
-    return np.frombuffer("\n".join(names).encode(), np.uint8)
+    """Names as an array."""
+    return np.frombuffer(json.dumps(list(names)).encode(), np.uint8)
 
 
 def unpacked(array: np.ndarray) -> tuple[str, ...]:
     """The names that were packed."""
-    return tuple(array.tobytes().decode().split("\n")) if array.size else ()
+    return tuple(json.loads(array.tobytes()))

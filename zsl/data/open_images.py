@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 
 from embeddings import InputError
 from embeddings.texts import read_lines
@@ -27,16 +27,16 @@ class OpenImagesConfig(ImagesConfig):
     the pictures: train/ID.jpg, or train_X/ID.jpg where X is the id's first digit, as the archives unpack.
 
     `unseen`: so many of the most frequent test labels that are not trainable (v4: 400, v6: none), or a file of their
-    names or identifiers, one a line. `machine`: the least confidence of machine labels that count as positives where no
-    person said anything; without it they are not read. `test`: "all" images with annotations, or those "labelled" with
-    an unseen label.
+    names or identifiers, one a line. `machine`: the least confidence of machine labels that count as positives of
+    training images where no person said anything; without it they are not read. `test`: "all" images with
+    annotations, or those "labelled" with an unseen label.
     """
 
     name: Literal["open_images"]
     root: Path
     version: Literal["v4", "v6"] = "v6"
     images: Path = Path()
-    unseen: int | Path | None = None
+    unseen: NonNegativeInt | Path | None = None
     machine: float | None = Field(None, gt=0, le=1)
     test: Literal["all", "labelled"] = "all"
 
@@ -56,8 +56,8 @@ def load_open_images(config: OpenImagesConfig) -> MultiLabelData:
     human = {"train": f"{prefix}train-{ending}", "test": f"test-{ending}"}  # version 6 took over 5's test labels
     read = {part: [_annotations(_find(config.root, part, file))] for part, file in human.items()}
     if config.machine is not None:
-        for part, files in read.items():
-            files.append(_annotations(_find(config.root, part, f"{part}-annotations-machine-imagelabels.csv")))
+        machine = _find(config.root, "train", "train-annotations-machine-imagelabels.csv")
+        read["train"].append(_annotations(machine))
     unseen = _unseen(config, read["test"][0], seen, names)
     unknown = next((label for label in (*seen, *unseen) if label not in names), None)
     if unknown is not None:
@@ -101,14 +101,20 @@ def _unique(names: list[str], labels: list[str]) -> list[str]:
 
 def _unseen(config: OpenImagesConfig, test: Arrays, seen: list[str], names: dict[str, str]) -> list[str]:
     if isinstance(config.unseen, Path):
-        of_name = {name: label for label, name in names.items()}
-        found = []
+        of_name: dict[str, list[str]] = {}
+        for label, name in names.items():
+            of_name.setdefault(name, []).append(label)
+        found: list[str] = []
         for number, line in read_lines(config.unseen, "unseen classes"):
-            label = line if line in names else of_name.get(line)
-            if label is None or label in set(seen):
-                reason = "is no class" if label is None else "is a trainable class"
-                raise InputError(f"{config.unseen}:{number}: {line!r} {reason}")
-            found.append(label)
+            meant = [line] if line in names else of_name.get(line, [])
+            reason = {0: "is no class", 1: ""}.get(len(meant), f"is the name of several: {', '.join(meant)}")
+            if meant and meant[0] in set(seen):
+                reason = "is a trainable class"
+            if meant and meant[0] in found:
+                reason = "stands above too"
+            if reason:
+                raise InputError(f"{config.unseen}:{number}: {line!r} {reason}; correct it")
+            found += meant
         return found
     wanted = UNSEEN[config.version] if config.unseen is None else config.unseen
     labels = unpacked(test["labels"])
@@ -145,7 +151,7 @@ def _part(
 
 def _annotations(path: Path) -> Arrays:
     """Images, labels, and for each annotation its image, label and confidence in percent."""
-    return cached("open_images/1", [path], None, lambda: _parse(path))
+    return cached("open_images/2", [path], None, lambda: _parse(path))
 
 
 def _parse(path: Path) -> Arrays:

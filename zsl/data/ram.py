@@ -52,13 +52,19 @@ def load_ram(config: RamConfig) -> MultiLabelData:
     return assemble(config, config.root.resolve().name, config.root, (seen, unseen), parts)
 
 
+def _strings(values: object) -> list[str]:
+    if not isinstance(values, list):
+        raise TypeError(f"{values!r} is no list of names")
+    return [str(value) for value in values]
+
+
 def _read(path: Path) -> Listed:
     if not path.is_file():
         raise InputError(f"no file {path}")
     try:
         content = json.loads(path.read_text("utf-8"))
-        images = [(str(file), [str(name) for name in names]) for file, names in content["images"]]
-        return images, [str(name) for name in content["classes"]]
+        images = [(str(file), _strings(names)) for file, names in content["images"]]
+        return images, _strings(content["classes"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         layout = '{"images": [[path, [label, ...]], ...], "classes": [...]}'
         raise InputError(f"{path} is not {layout} ({error!r})") from error

@@ -34,6 +34,8 @@ def load_stanford_cars(config: StanfordCarsConfig) -> MultiLabelData:
     """
     root = config.root
     names = [str(name) for name in _matlab(root / "devkit/cars_meta.mat", "class_names")]
+    if len(set(names)) < len(names):
+        raise InputError(f"{root}/devkit/cars_meta.mat names a class twice; fetch it again")
     seen, unseen = without(names, config.unseen)
     place = {name: number for number, name in enumerate(seen + unseen)}
     tested = root / "cars_test_annos_withlabels.mat"
@@ -41,12 +43,16 @@ def load_stanford_cars(config: StanfordCarsConfig) -> MultiLabelData:
 
     def annotated(path: Path, folder: str) -> Annotated:
         annotations = _matlab(path, "annotations")
-        classes = np.array([int(value) for value in annotations["class"]])
-        if not ((classes >= 1) & (classes <= len(names))).all():
+        try:
+            classes = np.array([int(value) for value in annotations["class"]])
+            names_of_files = [str(file) for file in annotations["fname"]]
+        except (ValueError, TypeError, IndexError) as error:
+            raise InputError(f"{path} has no classes ({error}); it is to be the file with labels") from error
+        if not len(classes) or not ((classes >= 1) & (classes <= len(names))).all():
             raise InputError(f"{path} holds classes that cars_meta.mat does not name; fetch it again")
         columns = np.array([place[names[number - 1]] for number in classes])
         targets = Targets.of_entries(np.arange(len(columns)), columns, (len(columns), len(place)))
-        return Annotated([f"{folder}/{file}" for file in annotations["fname"]], targets)
+        return Annotated([f"{folder}/{file}" for file in names_of_files], targets)
 
     parts = annotated(root / "devkit/cars_train_annos.mat", "cars_train"), annotated(tested, "cars_test")
     return assemble(config, "stanford_cars", root, (seen, unseen), parts, Protocol(expected={} if unseen else EXPECTED))

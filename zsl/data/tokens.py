@@ -42,16 +42,15 @@ class TokensConfig(Config):
 
 @dataclass(frozen=True)
 class TokenFiles:
-    """Inputs in shards of `rows_per_shard` images; `read` takes the first view, the image as it is.
-
-    Where there are several views, and it is `drawing`, it takes any of them.
-    """
+    """Inputs in shards of `rows_per_shard` images, each in several views, of which the first is the image as it is."""
 
     shards: tuple[Path, ...]
     rows_per_shard: int
     rows: np.ndarray
     views: int
-    drawing: bool = False
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_mapped"}
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -60,16 +59,18 @@ class TokenFiles:
     def _mapped(self) -> list[Tensor]:
         return [map_shard(path) for path in self.shards]
 
-    def read(self, rows: Rows) -> Tensor:
-        """(batch, token, channel) of the rows, in their order; views are drawn by torch's generator."""
+    def name(self, row: int) -> str:
+        return f"image {self.rows[row]} of {self.shards[0].parent}"
+
+    def read(self, rows: Rows, views: np.ndarray | None = None) -> Tensor:
+        """(batch, token, channel) of the rows, in their order, in the views given or the first."""
         places = self.rows[np.asarray(rows)]
         shards, within = np.divmod(places, self.rows_per_shard)
-        drawn = self.drawing and self.views > 1
-        views = torch.randint(self.views, (len(places),)).tolist() if drawn else [0] * len(places)
+        chosen = [0] * len(places) if views is None else views.tolist()
         mapped = self._mapped
         first = mapped[0]
         batch = torch.empty(len(places), *first.shape[2:], dtype=first.dtype)
-        for place, (shard, row, view) in enumerate(zip(shards.tolist(), within.tolist(), views, strict=True)):
+        for place, (shard, row, view) in enumerate(zip(shards.tolist(), within.tolist(), chosen, strict=True)):
             batch[place] = mapped[shard][row, view]
         return batch
 
@@ -105,12 +106,14 @@ def load_tokens(config: TokensConfig) -> MultiLabelData:
     manifest = read_manifest(config.root)
     path = config.root / "labels.safetensors"
     try:
+        if hash_of(path) != manifest["labels_sha256"]:
+            raise ValueError("its content is not that of the extraction")
         content = load_file(path)
         names = json.loads(content["names"].numpy().tobytes())
         seen, unseen = tuple(names["seen"]), tuple(names["unseen"])
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise InputError(f"{path} is missing or damaged ({error}); run zsl data extract again") from error
-    parts, notes = {}, []
+        raise InputError(f"{path} is missing or damaged ({error}); remove it and run zsl data extract again") from error
+    parts, notes = {}, list(names["notes"])
     for part, labels in (("train", len(seen)), ("test", len(seen) + len(unseen))):
         told = manifest["parts"][part]
         paths = tuple(config.root / shard["file"] for shard in told["shards"])
@@ -134,6 +137,8 @@ def load_tokens(config: TokensConfig) -> MultiLabelData:
         fingerprint=manifest["fingerprint"],
         notes=tuple(notes),
         renamed={title: tuple(labels) for title, labels in names["renamed"].items()},
+        leaked=names["leaked"],
+        expected=names["expected"],
     )
 
 
@@ -148,6 +153,8 @@ def read_manifest(root: Path) -> dict[str, Any]:
         manifest = json.loads(path.read_text("utf-8"))
         if manifest["format"] != FORMAT:
             raise ValueError(f"its format is {manifest['format']}")
+        if not {"parts", "rows_per_shard", "data", "fingerprint", "labels_sha256"} <= set(manifest):
+            raise ValueError("it is not whole")
     except FileNotFoundError as error:
         raise InputError(f"{root} holds no finished extraction; run zsl data extract with --out {root}") from error
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -1,0 +1,44 @@
+"""Devices, processes and precision, by Accelerate."""
+
+from pathlib import Path
+from typing import Literal
+
+import torch
+from accelerate import Accelerator, PartialState
+
+from embeddings import InputError
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
+
+
+def make_accelerator(precision: Precision, trackers: tuple[str, ...] = (), folder: Path | None = None) -> Accelerator:
+    """Device, processes and precision; "auto" is bf16 where the hardware multiplies it, else float32.
+
+    Args:
+        trackers: names of Accelerate's trackers ("tensorboard", "wandb", ...) that training tells of its course.
+        folder: where trackers write.
+    Raises:
+        InputError: a precision or a tracker that cannot be had here.
+    """
+    if precision == "auto":
+        precision = "bf16" if _multiplies_bf16() else "fp32"
+    mixed = "no" if precision == "fp32" else precision
+    try:
+        return Accelerator(mixed_precision=mixed, log_with=list(trackers) or None, project_dir=folder)
+    except (ValueError, ImportError, NotImplementedError) as error:
+        raise InputError(f"train.precision = {precision!r}, train.trackers = {list(trackers)}: {error}") from error
+
+
+def is_main_process() -> bool:
+    """Whether this process is the one that prints and writes."""
+    return PartialState().is_main_process
+
+
+def _multiplies_bf16() -> bool:
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if hasattr(torch.cpu, "get_capabilities"):
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+    # torch 2.9 knows the same by private names
+    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()

@@ -1,0 +1,34 @@
+"""Memory for the batches that a loader's worker processes make."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.utils.data import get_worker_info
+
+AHEAD = 2  # batches that a worker process reads before they are asked for
+GOOD_FOR = 3  # batches that may be taken while an older one is in use
+
+
+class Buffers:
+    """Memory for batches: in a loader's worker process, a few shared pieces that are used in turn.
+
+    So a batch is good until `GOOD_FOR` more have been taken. The system hands out fresh shared memory page by page,
+    which costs as much as a seventh of decoding a small image.
+    """
+
+    def __init__(self) -> None:
+        self.pieces: list[Tensor] = []
+        self.turn = 0
+
+    def next(self, shape: tuple[int, ...]) -> Tensor:
+        """uint8 of the shape; what it holds is undefined."""
+        if get_worker_info() is None:
+            return torch.empty(shape, dtype=torch.uint8)
+        size = math.prod(shape)
+        self.turn = (self.turn + 1) % (AHEAD + GOOD_FOR + 1)
+        if self.turn >= len(self.pieces):
+            self.pieces += [torch.empty(0, dtype=torch.uint8)] * (self.turn + 1 - len(self.pieces))
+        if len(self.pieces[self.turn]) < size:
+            self.pieces[self.turn] = torch.empty(size, dtype=torch.uint8).share_memory_()
+        return self.pieces[self.turn][:size].view(shape)

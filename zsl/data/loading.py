@@ -1,0 +1,185 @@
+"""Batches: which images, in which order, for which process, and their reading.
+
+Nothing here remembers anything: the order of an epoch, the pieces of a batch that a process gets and the random
+numbers of an image's augmentation follow from the seed, the epoch and the image. So a run can go on from any step,
+and more processes or workers do what one does.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from embeddings import InputError
+from zsl.data.buffers import AHEAD
+from zsl.data.dataset import Augmentation, Part
+from zsl.data.targets import Targets
+
+Batch = tuple[Tensor, Tensor]
+
+
+class Samples(Dataset[Batch]):
+    """Rows of a `Part`, read a batch at a time.
+
+    Args:
+        part: inputs and targets.
+        rows: of the part; all by default.
+        augment: applied to each image, with random numbers of its own in each epoch.
+        views: where the inputs are tokens of several views, how many to draw from; 1 is the image itself.
+        seed: of augmentation and views.
+    """
+
+    def __init__(
+        self,
+        part: Part,
+        rows: np.ndarray | None = None,
+        augment: Augmentation | None = None,
+        views: int = 1,
+        seed: int = 0,
+    ):
+        self.part = part
+        self.rows = np.arange(len(part.targets)) if rows is None else rows
+        self.augment, self.views, self.seed = augment, views, seed
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def targets(self) -> Targets:
+        """The targets of these rows, in order."""
+        return self.part.targets[self.rows]
+
+    def names(self, indices: np.ndarray) -> list[str]:
+        """What the inputs of some samples are called."""
+        return [self.part.inputs.name(int(row)) for row in self.rows[indices]]
+
+    def __getitems__(self, indices: list[int]) -> Batch | InputError:
+        """The samples of indices `epoch * len(self) + place`."""
+        epochs, places = np.divmod(np.array(indices), len(self))
+        rows = self.rows[places]
+        seeds = mixed(self.seed, epochs, rows)
+        inputs = self.part.inputs
+        try:
+            if self.views > 1:
+                read = inputs.read(rows, (seeds % np.uint64(self.views)).astype(np.int64))  # type: ignore[call-arg]
+            else:
+                read = inputs.read(rows)
+        except InputError as error:
+            return error  # raised in a loader's worker process, it would reach the user as a stack trace
+        if self.augment is not None:
+            for image, seed in zip(read, seeds.tolist(), strict=True):
+                torch.manual_seed(seed)
+                image.copy_(self.augment(image))
+        return read, torch.from_numpy(self.part.targets[rows].dense())
+
+
+def mixed(*numbers: int | np.ndarray) -> np.ndarray:
+    """Numbers (of 64 bits) that any change of the given ones changes throughout (splitmix64)."""
+    state = np.zeros(1, np.uint64)
+    with np.errstate(over="ignore"):
+        for number in numbers:
+            state = state + np.asarray(number).astype(np.uint64) + np.uint64(0x9E3779B97F4A7C15)
+            state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+            state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            state = state ^ (state >> np.uint64(31))
+    return state
+
+
+class TrainingOrder(Sampler[list[int]]):
+    """Shuffled batches, each shared out among processes and, on each, among pieces whose gradients are added up.
+
+    Every image counts once an epoch, whatever the number of processes: the last batch may be smaller, and a piece
+    without an image of its own repeats one, which `counts` tells not to count.
+    """
+
+    def __init__(self, images: int, batch_size: int, seed: int, processes: int = 1, process: int = 0, pieces: int = 1):
+        self.images, self.batch_size, self.seed = images, batch_size, seed
+        self.processes, self.process, self.pieces = processes, process, pieces
+        self.steps = -(-images // batch_size)
+        self.begin(0, 0)
+
+    def begin(self, epoch: int, step: int) -> None:
+        """What the next iteration goes through: an epoch, from a step on."""
+        self.epoch, self.step = epoch, step
+        self.permutation = np.random.default_rng([self.seed, epoch]).permutation(self.images)
+
+    def batch(self, step: int) -> np.ndarray:
+        """The places of all images of a step, over all processes."""
+        return self.permutation[step * self.batch_size : (step + 1) * self.batch_size]
+
+    def _own(self, step: int) -> list[np.ndarray]:
+        share = np.array_split(self.batch(step), self.processes)[self.process]
+        return np.array_split(share, self.pieces)
+
+    def counts(self, step: int, piece: int) -> bool:
+        """Whether a piece has images of its own."""
+        return len(self._own(step)[piece]) > 0
+
+    def __len__(self) -> int:
+        return (self.steps - self.step) * self.pieces
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for step in range(self.step, self.steps):
+            for piece in self._own(step):
+                places = piece if len(piece) else self.batch(step)[:1]
+                yield (self.epoch * self.images + places).tolist()
+
+
+class ScoringOrder(Sampler[list[int]]):
+    """Batches in order, dealt to the processes in turn, so that each is the same batch however many processes there
+    are.
+
+    Where there are fewer batches than turns, a process repeats the last one.
+    """
+
+    def __init__(self, images: int, batch_size: int, processes: int = 1, process: int = 0):
+        self.batches = [range(start, min(start + batch_size, images)) for start in range(0, images, batch_size)]
+        self.processes, self.process = processes, process
+
+    def __len__(self) -> int:
+        return -(-len(self.batches) // self.processes)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for turn in range(len(self)):
+            yield list(self.batches[min(turn * self.processes + self.process, len(self.batches) - 1)])
+
+
+def _whole(batch: Any) -> Any:
+    return batch  # __getitems__ has made it a batch already
+
+
+def batches_of(
+    samples: Samples, order: TrainingOrder | ScoringOrder, workers: int = 0, pinned: bool = False
+) -> DataLoader[Batch]:
+    """A loader of whole batches; pass each through `opened`.
+
+    Those of training keep their worker processes for the next epoch.
+
+    Args:
+        workers: processes that read; a batch of theirs is good until `GOOD_FOR` more have been taken, or another
+            iteration begins.
+        pinned: into memory from which a GPU copies faster.
+    """
+    return DataLoader(
+        samples,
+        batch_sampler=order,
+        num_workers=workers,
+        collate_fn=_whole,
+        pin_memory=pinned,
+        prefetch_factor=AHEAD if workers else None,
+        persistent_workers=workers > 0 and isinstance(order, TrainingOrder),
+    )
+
+
+def opened(batch: Batch | InputError) -> Batch:
+    """The batch, or the error that reading it met.
+
+    Raises:
+        InputError: an input that cannot be read.
+    """
+    if isinstance(batch, InputError):
+        raise batch
+    return batch
