@@ -101,6 +101,27 @@ def nus_wide(
     _show(figures, out)
 
 
+@app.command("heads")
+@clear_errors
+def heads(
+    backbone: Annotated[str, typer.Option(help="A timm model.")] = "tresnet_m",
+    image_size: Annotated[int, typer.Option(min=16, help="Pixels.")] = 224,
+    classes: Annotated[list[int] | None, typer.Option(min=1, help="Repeat it [default: 100, 1000, 5000].")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Of training and inference.")] = 64,
+    steps: Annotated[int, typer.Option(min=1, help="Timed, after three to warm up.")] = 20,
+    compiled: Annotated[bool, typer.Option("--compile", help="With torch.compile.")] = False,
+    out: Out = None,
+) -> None:
+    """Heads on one backbone, images a second beside the paper's Table 9; meant for a GPU."""
+    from experiments.bench_heads import bench_heads
+
+    _check(out)
+    with ConsoleProgress(make_console()) as progress:
+        counts = classes or [100, 1000, 5000]
+        figures = bench_heads(backbone, image_size, counts, batch_size, steps, compiled, progress)
+    _show(figures, out)
+
+
 @app.command("step")
 @clear_errors
 def step(

@@ -4,6 +4,7 @@ import copy
 import json
 import platform
 import subprocess
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from zsl.data.tokens import hash_of
 from zsl.decoder import GroupDecoder
 from zsl.evaluation import protocols
 from zsl.model import ZeroShotModel
-from zsl.training import fit
+from zsl.training import History, fit
 
 PACKAGES = (
     "torch",
@@ -119,13 +120,12 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
     if source.accelerator.is_main_process:
         _save_backbone(config, source, folder)
     accelerator, progress = source.accelerator, source.progress
-    history = fit(config.train, model, samples, held, vectors, accelerator, progress, task, checkpoints)
+    watch = partial(_write_history, folder)
+    history = fit(config.train, model, samples, held, vectors, accelerator, progress, task, checkpoints, watch)
     if source.accelerator.is_main_process:
         _save_tensors(folder / "readout.safetensors", decoder)
         if backbone is not None:
             _save_tensors(folder / "backbone.safetensors", backbone)
-        atomic.write_text(folder / "history.json", json.dumps(history.as_json(), indent=1) + "\n")
-        save_history_plot(history, folder / "history.png")
         record = {
             **json.loads((folder / "begun.json").read_text("utf-8")),
             "seen": source.data.seen,
@@ -136,6 +136,11 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
         atomic.write_text(folder / "run.json", json.dumps(record, indent=1) + "\n")
         checkpoints.remove()
     source.accelerator.wait_for_everyone()
+
+
+def _write_history(folder: Path, history: History) -> None:
+    atomic.write_text(folder / "history.json", json.dumps(history.as_json(), indent=1) + "\n")
+    save_history_plot(history, folder / "history.png")
 
 
 def pretrain_backbone(config: RunConfig, source: Source, folder: Path) -> None:

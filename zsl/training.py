@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -116,6 +116,7 @@ class Training:
         model: trained in place.
         train, validation: inputs and targets over the seen labels.
         vectors: (label, embed) of the seen labels.
+        watch: called with the history after every epoch, on the main process.
         checkpoints: where to keep what going on needs; an earlier training's are gone on with.
         task: what progress is told of.
     Raises:
@@ -133,6 +134,7 @@ class Training:
         checkpoints: Checkpoints | None = None,
         progress: Progress = silent,
         task: str = "train",
+        watch: Callable[[History], None] | None = None,
     ):
         if not validation.targets.label_counts().any():
             raise InputError("the validation part holds no positive; raise train.validation")
@@ -140,6 +142,7 @@ class Training:
             raise InputError("train.loss = 'softmax' needs whole annotations; these are partial")
         self.config, self.model, self.train, self.validation = config, model, train, validation
         self.accelerator, self.checkpoints, self.progress, self.task = accelerator, checkpoints, progress, task
+        self.watch = watch
         self.vectors = vectors if vectors is None else vectors.to(accelerator.device)
         if config.random_queries and self.vectors is None:
             raise InputError("train.random_queries are random word vectors: give decoder.query or head = 'text'")
@@ -287,6 +290,8 @@ class Training:
         )
         if self.config.trackers:
             self.accelerator.log({f"{self.task}/seen validation mAP": history.validation_map[-1]}, step=self.done)
+        if self.watch is not None and self.accelerator.is_main_process:
+            self.watch(history)
         self.loss = torch.zeros_like(self.loss)
         self._save()
 
@@ -357,9 +362,10 @@ def fit(
     progress: Progress = silent,
     task: str = "train",
     checkpoints: Checkpoints | None = None,
+    watch: Callable[[History], None] | None = None,
 ) -> History:
     """`Training` from beginning to end."""
-    training = Training(config, model, train, validation, vectors, accelerator, checkpoints, progress, task)
+    training = Training(config, model, train, validation, vectors, accelerator, checkpoints, progress, task, watch)
     return training.run()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.experiments.command import refused, zsl
 
@@ -172,3 +173,14 @@ def test_two_processes_train_and_measure_as_one(options, tmp_path, accumulate):
         _launched(processes, "evaluate", tmp_path / "two")
         metrics.append((tmp_path / "two/metrics.json").read_bytes())
     assert metrics[0] == metrics[1]
+
+
+def test_trackers_are_told_of_the_course(options, tmp_path):
+    run = tmp_path / "run"
+    assert zsl("train", options, "--out", run, "--set", 'train.trackers=["tensorboard"]').exit_code == 0
+    files = [EventAccumulator(str(path)).Reload() for path in (run / "trackers").rglob("events.*")]
+    tag = "train/seen validation mAP"
+    (told,) = [events.Scalars(tag) for events in files if tag in events.Tags()["scalars"]]
+    history = json.loads((run / "history.json").read_text())
+    assert [event.value for event in told] == pytest.approx(history["validation_map"], abs=1e-6)
+    refused(zsl("train", options, "--out", tmp_path / "x", "--set", 'train.trackers=["nobody"]'), "train.trackers")
