@@ -95,6 +95,7 @@ def bench_heads(
     for count in classes:
         for title, make in HEADS.items():
             torch.manual_seed(0)
+            torch._dynamo.reset()  # it gives up on a module of which it has compiled eight kinds
             body = Backbone(BackboneConfig(name=backbone))
             model = _Classifier(body, make(body.channels(image_size), count)).to(accelerator.device)
             task = f"{title}, {count:,} classes"

@@ -108,20 +108,25 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped in this folder.")] = False,
 ) -> None:
     """Trains one model; the test set is not looked at."""
+    from embeddings.errors import InputError
     from experiments.ablation import random_labels
     from experiments.config import flat, load_config
     from experiments.files import check_new
     from experiments.run import begin_run, make_decoder, pretrain_backbone, same_config, train_run
     from experiments.source import load_bank, open_source
     from zsl.acceleration import is_main_process, make_accelerator
+    from zsl.checkpoint import Checkpoints
 
     console = make_console()
     values = load_config(config, settings or [])
-    if not resume:
+    if not resume and (out / "begun.json").is_file() and not (out / "run.json").is_file():
+        raise InputError(f"{out} holds a run that was begun; go on with it by --resume, or choose another --out")
+    if not (resume and out.is_dir()):
         check_new(out)
     elif (out / "config.json").is_file():
         same_config(values, out)
     if (out / "run.json").is_file():
+        Checkpoints(out / "checkpoint").remove()
         console.print(f"{out} is finished; measure it with: zsl evaluate {out}", highlight=False, soft_wrap=True)
         return
     with ConsoleProgress(console) as progress:

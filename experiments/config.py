@@ -57,6 +57,13 @@ class RunConfig(Config):
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
 
+    @model_validator(mode="after")
+    def _random_queries_are_texts(self) -> "RunConfig":
+        if self.train.random_queries and (self.decoder.query != "text" or self.decoder.head == "learnable"):
+            # groups of random vectors would take the parameters of groups of labels
+            raise ValueError("train.random_queries needs decoder.query = 'text' and a head that is not 'learnable'")
+        return self
+
 
 def recipes() -> list[str]:
     """The names of the configs that come with the toolkit."""
@@ -133,7 +140,7 @@ def _explain(error: ValidationError) -> str:
     fault = error.errors()[0]
     where = [str(part) for part in fault["loc"]]
     model = _section(where)
-    if where[0] == "data" and len(where) > 1 and where[1] in DATASETS:
+    if where[:1] == ["data"] and len(where) > 1 and where[1] in DATASETS:
         del where[1]  # the dataset's name, which is no key
     key = ".".join(where)
     if fault["type"] == "extra_forbidden":
@@ -141,6 +148,11 @@ def _explain(error: ValidationError) -> str:
         hint = f"did you mean {near[0]!r}? " if near else ""
         return f"unknown key {key!r}; {hint}known: {', '.join(model.model_fields)}"
     message = str(fault["msg"]).removeprefix("Value error, ")
+    if fault["type"] == "union_tag_invalid":
+        name = str(fault["ctx"]["tag"])
+        near = difflib.get_close_matches(name, DATASETS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        return f"unknown dataset data.name = {name!r}; {hint}known: {', '.join(DATASETS)}"
     if fault["type"] == "union_tag_not_found":
         message = f"give data.name, one of {', '.join(DATASETS)}"
     return message if not key or key in message else f"{key}: {message} (got {fault['input']!r})"

@@ -15,6 +15,7 @@ from rich.progress import Progress as Bars
 
 P = ParamSpec("P")
 R = TypeVar("R")
+QUIET = 30  # seconds between lines where there is no terminal to draw bars on
 
 
 def make_console() -> Console:
@@ -63,6 +64,7 @@ class ConsoleProgress:
         )
         self.tasks: dict[str, TaskID] = {}
         self.started: dict[str, float] = {}
+        self.told: dict[str, float] = {}
 
     def __enter__(self) -> "ConsoleProgress":
         self.bars.start()
@@ -72,11 +74,13 @@ class ConsoleProgress:
         self.bars.stop()
 
     def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
-        self.started.setdefault(task, time.monotonic())
+        now = time.monotonic()
+        self.started.setdefault(task, now)
         if self.console.is_terminal:
             if task not in self.tasks:
                 self.tasks[task] = self.bars.add_task(task, total=total, note=note)
             self.bars.update(self.tasks[task], completed=done, total=total, note=note)
-        elif done >= total or " loss " in note:
-            seconds = time.monotonic() - self.started[task]
+        elif done >= total or " mAP " in note or now - self.told.setdefault(task, now) >= QUIET:
+            self.told[task] = now
+            seconds = now - self.started[task]
             self.console.print(f"{task}: {done}/{total} {note} ({seconds:.0f} s)", highlight=False, soft_wrap=True)

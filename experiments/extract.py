@@ -15,6 +15,7 @@ from zsl.backbone import Backbone
 from zsl.data import DataConfig
 from zsl.data.hdf5 import Hdf5Config
 from zsl.data.tfrecords import TfRecordsConfig
+from zsl.data.tokens import read_manifest
 from zsl.extraction import Extraction, extract
 
 
@@ -72,4 +73,8 @@ def run_extraction(
     }
     extract(source.backbone, source.data, out, settings, made_with, source.accelerator, augment, progress)
     use = f"--set data.name=tokens --set data.root={out} --set backbone=none"
+    parts = read_manifest(out)["parts"].values() if source.accelerator.is_main_process else []
+    left_out = sum(len(part["unreadable"]) for part in parts)
+    if left_out:
+        use += f"; {left_out:,} images did not decode and are left out, see {out / 'manifest.json'}"
     return f"{out}: tokens of {source.data.name}; train on them with {use}"

@@ -52,7 +52,7 @@ def make_decoder(config: RunConfig, channels: int, bank: Bank, num_labels: int) 
 
 
 # keys that change how a run goes, not what comes out
-PRACTICAL = ("train.workers", "train.trackers", "train.checkpoint_steps", "evaluate.")
+PRACTICAL = ("train.workers", "train.trackers", "train.checkpoint_steps")
 
 
 def begin_run(config: RunConfig, source: Source, bank: Bank, folder: Path, resume: bool = False) -> None:
@@ -62,10 +62,12 @@ def begin_run(config: RunConfig, source: Source, bank: Bank, folder: Path, resum
         InputError: the folder exists, or holds a run of another config, other data or another bank.
     """
     begun = folder / "begun.json"
+    going_on = resume and begun.is_file()
+    if resume and not going_on and folder.is_dir() and any(not p.name.startswith(".begun.") for p in folder.iterdir()):
+        raise InputError(f"{folder} is not empty and holds no run to go on with; choose another --out")
     source.accelerator.wait_for_everyone()  # each has looked whether the folder is there
     record = {"channels": source.channels, **provenance(config, source.data, bank)}
-    if resume and begun.is_file():
-        same_config(config, folder)
+    if going_on:
         before = json.loads(begun.read_text("utf-8"))
         for name, one, two in (
             ("data", before["data"]["fingerprint"], source.data.fingerprint),
@@ -76,13 +78,15 @@ def begin_run(config: RunConfig, source: Source, bank: Bank, folder: Path, resum
                 raise InputError(
                     f"{folder} was begun with other {name} ({one}, now {two}); restore them, or choose another --out"
                 )
-        return
     if source.accelerator.is_main_process:
-        if not (resume and folder.is_dir()):
+        if not folder.is_dir():
             make_folder(folder)
-        bank.save(folder / "bank.safetensors")
-        atomic.write_text(folder / "config.json", config.model_dump_json(indent=1) + "\n")
-        atomic.write_text(begun, json.dumps(record, indent=1) + "\n")
+        if not going_on:
+            atomic.write_text(begun, json.dumps(record, indent=1) + "\n")  # first: the folder is a run's from here on
+        if not (folder / "bank.safetensors").is_file():
+            bank.save(folder / "bank.safetensors")
+        if not (folder / "config.json").is_file():
+            atomic.write_text(folder / "config.json", config.model_dump_json(indent=1) + "\n")
     source.accelerator.wait_for_everyone()
 
 
@@ -111,6 +115,8 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
     backbone = copy.deepcopy(source.backbone) if tuned else None  # every run starts from the same one
     if backbone is not None and config.backbone is not None and config.backbone.mode == "frozen":
         backbone.freeze()
+    elif backbone is not None:
+        backbone.leave_out_unused(source.data.train.inputs.read([0]).shape[-1])
     set_seed(config.train.seed)  # after the first read, which may draw numbers: the decoder does not depend on it
     decoder = make_decoder(config, source.channels, bank, len(source.data.seen))
     model = ZeroShotModel(backbone, decoder)
@@ -152,10 +158,12 @@ def pretrain_backbone(config: RunConfig, source: Source, folder: Path) -> None:
     saved = folder / "backbone.safetensors"
     if source.backbone is None or config.backbone is None or config.backbone.pretrain is None:
         return
+    checkpoints = Checkpoints(folder / "pretraining", config.train.checkpoint_steps)
     if saved.is_file():
         _load_tensors(saved, source.backbone)
+        if source.accelerator.is_main_process:
+            checkpoints.remove()
         return
-    checkpoints = Checkpoints(folder / "pretraining", config.train.checkpoint_steps)
     source.pretrain(checkpoints)
     if source.accelerator.is_main_process:
         _save_backbone(config, source, folder)

@@ -129,6 +129,7 @@ class Source:
         size = self.data.train.inputs.read([0]).shape[-1]
         set_seed(recipe.seed)
         readout = MaxPooledReadout(self.backbone.channels(size), vectors.shape[1])
+        self.backbone.leave_out_unused(size)
         model = ZeroShotModel(self.backbone, readout)
         config = TrainConfig(
             epochs=recipe.epochs,
@@ -164,6 +165,7 @@ class Source:
             self.config.train.workers,
             self.progress,
             task,
+            self.config.train.loss == "softmax",
         )
         return evaluate(scores, self.data, settings.k)
 
@@ -184,7 +186,7 @@ def open_source(config: RunConfig, accelerator: Accelerator, progress: Progress,
     for k in config.evaluate.k:
         if not 1 <= k <= len(data.unseen or data.seen):
             known = f"{len(data.unseen)} unseen" if data.unseen else str(len(data.seen))
-            raise InputError(f"evaluate.k holds {k}, but there are {known} labels; set evaluate.k")
+            raise InputError(f"evaluate.k holds {k}, but there are {known} labels; --set evaluate.k=[1]")
     if not data.test.targets.label_counts()[len(data.seen) if data.unseen else 0 :].any():
         kind = "an unseen" if data.unseen else "a"
         raise InputError(f"no test image of {data.name} has {kind} label, so there is nothing to measure")

@@ -24,7 +24,11 @@ def make_accelerator(precision: Precision, trackers: tuple[str, ...] = (), folde
         precision = "bf16" if _multiplies_bf16() else "fp32"
     mixed = "no" if precision == "fp32" else precision
     try:
-        return Accelerator(mixed_precision=mixed, log_with=list(trackers) or None, project_dir=folder)
+        accelerator = Accelerator(mixed_precision=mixed, log_with=list(trackers) or None, project_dir=folder)
+        missing = set(trackers) - {str(getattr(found, "value", found)) for found in accelerator.log_with}
+        if missing:
+            raise ValueError(f"{', '.join(sorted(missing))} is not installed")
+        return accelerator
     except (ValueError, ImportError, NotImplementedError) as error:
         raise InputError(f"train.precision = {precision!r}, train.trackers = {list(trackers)}: {error}") from error
 

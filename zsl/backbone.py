@@ -102,6 +102,16 @@ class Backbone(nn.Module):
             return features[:, self.prefix_tokens :]
         return features.flatten(1, 2) if self.channels_last_output else features.flatten(2).transpose(1, 2)
 
+    def leave_out_unused(self, image_size: int) -> None:
+        """Takes parameters out of training that the tokens do not depend on: several processes would wait for them."""
+        training = self.training
+        self.eval()
+        self(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=self.mean.device)).sum().backward()
+        for parameter in self.parameters():
+            parameter.requires_grad_(parameter.requires_grad and parameter.grad is not None)
+            parameter.grad = None
+        self.train(training)
+
     def freeze(self) -> None:
         """No gradients and no running statistics from here on."""
         self.frozen = True

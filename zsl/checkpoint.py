@@ -25,6 +25,7 @@ class Checkpoints:
     def save(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
         """Writes a checkpoint; one of the two is whole at any moment."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._clean()
         content = safetensors_bytes(
             {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
             {"state": json.dumps(state)},
@@ -55,6 +56,11 @@ class Checkpoints:
             )
             raise InputError(f"checkpoint {path} is damaged ({error}); remove it{before}") from error
 
+    def _clean(self) -> None:
+        """Removes what a write left that was killed."""
+        for path in self.folder.glob(f".{FILE}.*"):
+            path.unlink()
+
     def place(self) -> str:
         """Where the last checkpoint is, for messages."""
         last = self.folder / FILE
@@ -62,6 +68,7 @@ class Checkpoints:
 
     def remove(self) -> None:
         """Of a training that has ended, there is nothing to go on with."""
+        self._clean()
         for name in (FILE, BEFORE):
             (self.folder / name).unlink(missing_ok=True)
         if self.folder.is_dir() and not any(self.folder.iterdir()):

@@ -53,11 +53,14 @@ def score(
     workers: int = 0,
     progress: Progress = silent,
     task: str = "score",
+    softmax: bool = False,
 ) -> dict[str, Scores]:
     """Logits of every sample, in order, under each vocabulary; each input is read and encoded once.
 
     Args:
-        vectors: (label, embed) by vocabulary.
+        vectors: (label, embed) by vocabulary. softmax: log-probabilities over the vocabulary instead, of a model that
+        was trained so: its logits do not compare
+            between images.
     Returns:
         (image, label) float32 by vocabulary, on every process.
     """
@@ -70,7 +73,8 @@ def score(
         for step, batch in enumerate(loader):
             tokens = model.encode(opened(batch)[0].to(accelerator.device, non_blocking=True))
             for name, readout in bound.items():
-                logits = gathered(readout(tokens).float(), batch_size, accelerator)
+                logits = readout(tokens).float()
+                logits = gathered(logits.log_softmax(1) if softmax else logits, batch_size, accelerator)
                 parts[name].append(logits.cpu().numpy())
             progress(task, step + 1, len(loader))
     # what was repeated to fill the last turn is at the end
@@ -115,7 +119,7 @@ def extract_tokens(
         progress(task, step + 1, len(loader))
     assert tokens is not None
     assert done == len(tokens)
-    return Part(Tensors(tokens), part.targets)
+    return Part(Tensors(tokens, part.inputs), part.targets)
 
 
 def evaluate(scores: Mapping[str, Scores], data: MultiLabelData, k: Sequence[int]) -> dict[str, float]:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
-from accelerate.utils import send_to_device, set_seed
+from accelerate.utils import broadcast, send_to_device, set_seed
 from pydantic import Field
 from timm.utils import ModelEmaV3
 from torch import Tensor
@@ -32,6 +32,7 @@ from zsl.model import ZeroShotModel
 
 CHECK = 10  # steps between looks at the loss
 NAMED = 8
+MOMENTS = ("exp_avg", "exp_avg_sq")
 SCHEDULED = ("lr", "betas")  # of an optimiser's groups, what the schedule changes
 
 
@@ -138,7 +139,8 @@ class Training:
     ):
         if not validation.targets.label_counts().any():
             raise InputError("the validation part holds no positive; raise train.validation")
-        if config.loss == "softmax" and train.targets.partial:
+        self.partial = train.part.targets.partial
+        if config.loss == "softmax" and self.partial:
             raise InputError("train.loss = 'softmax' needs whole annotations; these are partial")
         self.config, self.model, self.train, self.validation = config, model, train, validation
         self.accelerator, self.checkpoints, self.progress, self.task = accelerator, checkpoints, progress, task
@@ -151,9 +153,12 @@ class Training:
         self.loader = batches_of(train, self.order, config.workers, accelerator.device.type == "cuda")
         set_seed(config.seed)
         groups = parameter_groups(model, config)
-        # decoupled: the "true" weight decay of the paper's code
+        # decoupled: the paper's "true weight decay"; its released code has Adam's own
         self.prepared, self.optimizer = accelerator.prepare(model, torch.optim.AdamW(groups, fused=True))
+        if accelerator.scaler is not None:  # as if there had been no training before
+            accelerator.scaler.load_state_dict(torch.amp.GradScaler(accelerator.device.type).state_dict())
         if config.compile:
+            torch._dynamo.reset()  # it gives up on a module of which it has compiled eight kinds
             self.prepared = torch.compile(self.prepared)
         self.total = config.epochs * self.order.steps
         rates = [float(str(group["lr"])) for group in groups]
@@ -235,17 +240,21 @@ class Training:
         if self.config.random_queries and vectors is not None:
             noise = torch.randn(self.config.random_queries, vectors.shape[1], device=vectors.device)
             vectors = torch.cat([vectors, noise * vectors.square().mean().sqrt()])
-            targets = F.pad(targets, (0, self.config.random_queries), value=-1 if self.train.targets.partial else 0)
+            targets = F.pad(targets, (0, self.config.random_queries), value=-1 if self.partial else 0)
         logits = self.prepared(inputs, vectors)
         options: dict[str, Any] = dict(self.config.loss_options())
-        if self.train.targets.partial:
+        if self.partial:
             options["weights"] = torch.where(targets == 0, self.config.untagged_weight, 1.0)
         return LOSSES[self.config.loss](logits.float(), (targets > 0).float(), **options)
 
     def _check(self) -> None:
         """Looks at the losses since the last look, which makes a GPU wait."""
-        losses = torch.stack([loss for _, loss in self.unchecked]) if self.unchecked else self.loss[None]
-        for (step, _), finite in zip(self.unchecked, torch.isfinite(losses).tolist(), strict=False):
+        if not self.unchecked:
+            return
+        losses = self.accelerator.reduce(
+            torch.stack([loss for _, loss in self.unchecked])
+        )  # all processes stop at once
+        for (step, _), finite in zip(self.unchecked, torch.isfinite(losses).tolist(), strict=True):
             if not finite:
                 names = self.train.names(self.order.batch(step))
                 shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
@@ -271,9 +280,12 @@ class Training:
         """Validates the epoch, keeps it if it is the best, and writes a checkpoint."""
         config, history = self.config, self.history
         candidate = self.model if self.average is None else self.average.module
-        scores = score(
-            candidate, self.validation, {"seen": self.vectors}, self.accelerator, config.batch_size, config.workers
-        )["seen"]
+        for buffer in [*self.model.buffers(), *candidate.buffers()]:  # a running mean is of a process's own images
+            broadcast(buffer)
+        vectors, size, softmax = {"seen": self.vectors}, config.batch_size, config.loss == "softmax"
+        scores = score(candidate, self.validation, vectors, self.accelerator, size, config.workers, softmax=softmax)[
+            "seen"
+        ]
         if not np.isfinite(scores).all():
             raise TrainingError(
                 f"{self.task}: the weights are not finite after epoch {len(history.loss) + 1}; lower train.lr"
@@ -298,7 +310,7 @@ class Training:
     def _save(self) -> None:
         if self.checkpoints is None:
             return
-        losses = self.accelerator.gather(self.loss[None])  # of each process, since the epoch began
+        loss = self.accelerator.reduce(self.loss.clone())  # of all processes, since the epoch began
         if self.accelerator.is_main_process:
             tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
             tensors |= {f"best.{name}": value for name, value in self.history.best_state.items()}
@@ -306,11 +318,15 @@ class Training:
                 tensors |= {f"average.{name}": value for name, value in self.average.module.state_dict().items()}
             for number, values in self.optimizer.optimizer.state_dict()["state"].items():
                 tensors |= {f"optimizer.{number}.{name}": value for name, value in values.items()}
+            spoilt = next((name for name, value in tensors.items() if not torch.isfinite(value).all()), None)
+            if spoilt is not None:
+                when = f"after step {self.done}; {self.checkpoints.place()}"
+                raise TrainingError(f"{self.task}: {spoilt} is not finite {when}; lower train.lr, or set train.clip")
             scaler = self.accelerator.scaler
             state = {
                 "done": self.done,
                 "history": self.history.as_json(),
-                "losses": losses.tolist(),
+                "loss": loss.item(),
                 "scaler": None if scaler is None else scaler.state_dict(),
                 "schedule": self.schedule.state_dict(),
                 "groups": [{key: group[key] for key in SCHEDULED} for group in self.optimizer.param_groups],
@@ -335,10 +351,16 @@ class Training:
             for name, value in of("optimizer").items():
                 number, _, key = name.partition(".")
                 moments.setdefault(int(number), {})[key] = value
+            parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+            for place, kept in moments.items():
+                # in the memory layout of the parameter, which the fused optimiser goes by
+                for key in MOMENTS:
+                    kept[key] = torch.empty_like(parameters[place]).copy_(kept[key])
             groups = self.optimizer.optimizer.state_dict()["param_groups"]
             self.optimizer.optimizer.load_state_dict({"state": moments, "param_groups": groups})
             self.history = History(**state["history"], best_state=of("best"))
-            self.loss += state["losses"][self.accelerator.process_index]
+            if self.accelerator.is_main_process:
+                self.loss += state["loss"]
         except (RuntimeError, ValueError, KeyError, TypeError, IndexError) as error:
             reason = str(error).splitlines()[0]
             raise InputError(
@@ -348,8 +370,8 @@ class Training:
             self.accelerator.scaler.load_state_dict(state["scaler"])
         self.done = state["done"]
         self.schedule.load_state_dict(state["schedule"])
-        for group, values in zip(self.optimizer.param_groups, state["groups"], strict=True):
-            group.update(lr=values["lr"], betas=tuple(values["betas"]))
+        for group, scheduled in zip(self.optimizer.param_groups, state["groups"], strict=True):
+            group.update(lr=scheduled["lr"], betas=tuple(scheduled["betas"]))
 
 
 def fit(

@@ -67,3 +67,10 @@ def test_another_dataset_drops_the_keys_of_the_one_before():
     assert config.backbone is None
     same = load_config("photographs", ["data.name=csv", "data.root=mine"])
     assert same.data == CsvConfig(name="csv", root=Path("mine"))
+
+
+@pytest.mark.parametrize("setting", ["decoder.query=random", "decoder.head=learnable"])
+def test_random_queries_are_for_text_queries(setting):
+    with pytest.raises(InputError, match="train.random_queries needs decoder.query = 'text'"):
+        load_config("demo", ["train.random_queries=3", setting])
+    load_config("demo", ["train.random_queries=3"])

@@ -118,3 +118,14 @@ def test_files_that_are_not_these_weights_are_named(tmp_path):
         Backbone(BackboneConfig(name="resnet10t", arguments={"no_such": 1}))
     with pytest.raises(InputError, match="unknown backbone 'resnt10'"):
         Backbone(BackboneConfig(name="resnt10"))
+
+
+def test_parameters_that_tokens_do_not_depend_on_are_not_trained():
+    backbone = Backbone(BackboneConfig(name="convnext_atto")).train()
+    backbone.leave_out_unused(64)
+    left_out = [name for name, p in backbone.named_parameters() if not p.requires_grad]
+    assert left_out
+    assert all("head" in name for name in left_out)
+    backbone(IMAGES).sum().backward()
+    assert all(p.grad is not None for p in backbone.parameters() if p.requires_grad)
+    assert backbone.training

@@ -7,6 +7,7 @@ import torch
 from embeddings import InputError, build_bank
 from embeddings.errors import TrainingError
 from zsl.acceleration import make_accelerator
+from zsl.backbone import Backbone, BackboneConfig
 from zsl.checkpoint import Checkpoints
 from zsl.data import MultiLabelData, Part, Samples
 from zsl.data.dataset import Tensors
@@ -215,3 +216,83 @@ def test_a_loss_that_fails_names_the_checkpoint(data, tmp_path):
         fit(config, model, *samples, vectors, make_accelerator("fp32"), checkpoints=checkpoints)
     tensors, _ = checkpoints.load()
     assert all(torch.isfinite(value).all() for value in tensors.values())
+
+
+def _photographed(folder, stop_at=None):
+    """Three epochs of a small convolutional backbone, in one go or in two; its last checkpoint."""
+    images = torch.randint(0, 256, (60, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    targets = np.random.default_rng(0).random((60, 8)) < 0.3
+    targets[:, 0] |= ~targets.any(1)
+    part = Part(Tensors(images), Targets.of(targets))
+    vectors = torch.from_numpy(build_bank(SEEN, "random:16").vectors)
+    config = TrainConfig(epochs=3, batch_size=16, lr=3e-3, ema=0.5, precision="fp32", clip=100.0, accumulate=2)
+
+    def begun():
+        torch.manual_seed(0)
+        backbone = Backbone(BackboneConfig(name="resnet10t", level=2))
+        model = ZeroShotModel(backbone, MaxPooledReadout(backbone.channels(32), 16))
+        samples = Samples(part, np.arange(45)), Samples(part, np.arange(45, 60))
+        return Training(config, model, *samples, vectors, make_accelerator("fp32"), Checkpoints(folder, 2))
+
+    training = begun()
+    if stop_at is not None:
+        step = training._step
+
+        def stopped(*arguments):
+            if training.done == stop_at:
+                raise KeyboardInterrupt
+            step(*arguments)
+
+        training._step = stopped
+        with pytest.raises(KeyboardInterrupt):
+            training.run()
+        training = begun()
+        assert stop_at - 2 < training.done <= stop_at
+    training.run()
+    return Checkpoints(folder).load()
+
+
+@pytest.mark.parametrize("stop_at", [3, 5, 8])
+def test_every_number_of_a_checkpoint_survives_a_stop(tmp_path, stop_at):
+    """Also the moments of convolutions, which lie in memory in another order than in a file."""
+    tensors, state = _photographed(tmp_path / "whole")
+    assert any(name.startswith("optimizer.") and value.ndim == 4 for name, value in tensors.items())
+    others, again = _photographed(tmp_path / "cut", stop_at)
+    assert again == state
+    assert tensors.keys() == others.keys()
+    for name, value in tensors.items():
+        assert torch.equal(value, others[name]), name
+
+
+def test_weights_that_are_not_finite_are_no_checkpoint(data, tmp_path):
+    model = ZeroShotModel(None, MaxPooledReadout(16, 16))
+    samples = Samples(data.train, np.arange(120)), Samples(data.train, np.arange(120, 150))
+    config = TrainConfig(epochs=1, batch_size=16, precision="fp32", ema=0)
+    vectors = torch.from_numpy(build_bank(SEEN, "random:16").vectors)
+    training = Training(config, model, *samples, vectors, make_accelerator("fp32"), Checkpoints(tmp_path))
+    training.run_epoch()
+    training._save()
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    model.readout.bias.data.fill_(float("nan"))
+    with pytest.raises(TrainingError, match=r"model.readout.bias is not finite after step 8; the last checkpoint is"):
+        training._save()
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+
+
+def test_softmax_scores_compare_between_images(data):
+    class Shifted(MaxPooledReadout):
+        """Adds a number of its own to all logits of an image."""
+
+        def bind(self, vectors):
+            return lambda tokens: MaxPooledReadout.bind(self, vectors)(tokens) + 50 * tokens[:, :1, 0]
+
+    torch.manual_seed(0)
+    vectors = {"seen": torch.from_numpy(build_bank(SEEN, "random:16").vectors)}
+    plain, shifted = MaxPooledReadout(16, 16), Shifted(16, 16)
+    shifted.load_state_dict(plain.state_dict())
+    found = [
+        score(ZeroShotModel(None, readout), Samples(data.test), vectors, make_accelerator("fp32"), 16, softmax=True)
+        for readout in (plain, shifted)
+    ]
+    np.testing.assert_allclose(found[0]["seen"], found[1]["seen"], atol=1e-4)
+    np.testing.assert_allclose(np.exp(found[0]["seen"]).sum(1), 1, rtol=1e-5)

@@ -61,6 +61,9 @@ def load_cifar100(config: Cifar100Config) -> MultiLabelData:
     """
     names = read_labels(config.root / "fine_label_names.txt")
     seen, unseen = without(names, config.unseen)
+    missing = next((name for name in unseen if name not in names), None)
+    if missing is not None:
+        raise InputError(f"{config.unseen}: CIFAR-100 has no label {missing!r}")
     place = {name: number for number, name in enumerate(seen + unseen)}
     column = np.array([place[name] for name in names])
     parts = {}

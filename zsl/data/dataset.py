@@ -31,9 +31,10 @@ class Inputs(Protocol):
 
 @dataclass(frozen=True)
 class Tensors:
-    """Inputs in memory: tokens, or drawn images."""
+    """Inputs in memory: tokens, perhaps of other inputs, or drawn images."""
 
     values: Tensor
+    source: Inputs | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -42,7 +43,7 @@ class Tensors:
         return self.values[torch.as_tensor(rows)]
 
     def name(self, row: int) -> str:
-        return f"image {row}"
+        return f"image {row}" if self.source is None else self.source.name(row)
 
 
 @dataclass(frozen=True)

@@ -1,12 +1,14 @@
 """The split JSON of ML-Decoder's zero-shot benchmark: {"train class": [...], "test class": [...]}."""
 
 import json
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
 from embeddings import InputError
-from embeddings.spelling import nearest
 from embeddings.texts import read_labels
+
+SHOWN = 10
 
 
 def read_split(path: Path, labels: Sequence[str], whole: bool = False) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -43,17 +45,24 @@ def read_split(path: Path, labels: Sequence[str], whole: bool = False) -> tuple[
 
 
 def check_known(unseen: Sequence[str], labels: Sequence[str], path: Path) -> None:
-    """Unseen names are labels of the data: a misspelt one would leave the label among the seen.
+    """An unseen name that no image has is no label of the data in another spelling, which would stay among the seen.
 
     Raises:
-        InputError: one is not.
+        InputError: some are.
     """
     known = set(labels)
-    for name in unseen:
-        if name not in known:
-            near = nearest(name, known)
-            hint = f" (nearest: {near!r})" if near else ""
-            raise InputError(f"{path}: no image has label {name!r}{hint}; correct or remove it")
+    forms = {_form(label): label for label in labels}
+    meant = [(name, forms[_form(name)]) for name in unseen if name not in known and _form(name) in forms]
+    if meant:
+        told = ", ".join(f"{name!r} (the data has {label!r})" for name, label in meant[:SHOWN])
+        more = f" and {len(meant) - SHOWN} more" if len(meant) > SHOWN else ""
+        raise InputError(f"{path}: no image has label {told}{more}; correct or remove it")
+
+
+def _form(name: str) -> str:
+    """A name without case, accents' encoding, spaces, punctuation and a plural's s."""
+    letters = "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
+    return letters.removesuffix("s") or letters
 
 
 def without(labels: Sequence[str], unseen: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
