@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from experiments.bench import Figures
 
 app = typer.Typer(help="Speed and memory against peers, measured in one run.")
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A config value; may be repeated.")
+]
 Out = Annotated[Path | None, typer.Option(help="A JSON file for the figures.")]
 
 
@@ -67,9 +70,7 @@ def bank_memory(
 @clear_errors
 def tokens(
     config: Annotated[str, typer.Option(help="A recipe or a TOML file with a frozen backbone.")] = "demo",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A config value; may be repeated.")
-    ] = None,
+    settings: Settings = None,
     out: Out = None,
 ) -> None:
     """Training Table 8 from cached tokens, against the frozen backbone in the loop."""
@@ -126,9 +127,7 @@ def heads(
 @clear_errors
 def step(
     config: Annotated[str, typer.Option(help="A recipe or a TOML file with a frozen backbone, or of tokens.")] = "demo",
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A config value; may be repeated.")
-    ] = None,
+    settings: Settings = None,
     rounds: Annotated[int, typer.Option(min=1, help="Epochs of each side, in turn.")] = 7,
     out: Out = None,
 ) -> None:
@@ -149,9 +148,7 @@ def loader(
     config: Annotated[
         str | None, typer.Option(help="A recipe or a TOML file of image files; made pictures without it.")
     ] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A config value; may be repeated.")
-    ] = None,
+    settings: Settings = None,
     images: Annotated[int, typer.Option(min=1, help="Images to read.")] = 2000,
     workers: Annotated[int, typer.Option(min=1, help="Processes that read.")] = 2,
     batch_size: Annotated[int, typer.Option(min=1, help="Of the loader.")] = 64,

@@ -28,7 +28,7 @@ from zsl.data.tokens import hash_of
 from zsl.decoder import GroupDecoder
 from zsl.evaluation import protocols
 from zsl.model import ZeroShotModel
-from zsl.training import History, fit
+from zsl.training import History, Training
 
 PACKAGES = (
     "torch",
@@ -127,7 +127,9 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
         _save_backbone(config, source, folder)
     accelerator, progress = source.accelerator, source.progress
     watch = partial(_write_history, folder)
-    history = fit(config.train, model, samples, held, vectors, accelerator, progress, task, checkpoints, watch)
+    parts = samples, held
+    training = Training(config.train, model, *parts, vectors, accelerator, checkpoints, progress, task, watch)
+    history = training.run()
     if source.accelerator.is_main_process:
         _save_tensors(folder / "readout.safetensors", decoder)
         if backbone is not None:

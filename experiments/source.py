@@ -22,7 +22,7 @@ from zsl.data.tokens import TokenFiles
 from zsl.evaluation import evaluate, extract_tokens, score, vocabularies
 from zsl.model import ZeroShotModel
 from zsl.readout import MaxPooledReadout
-from zsl.training import TrainConfig, fit
+from zsl.training import TrainConfig, Training
 
 
 def load_bank(config: BankConfig, data: MultiLabelData, progress: Progress = silent) -> Bank:
@@ -143,7 +143,7 @@ class Source:
             seed=recipe.seed,
         )
         parts = self.split(self.data.train, recipe.seed)
-        fit(config, model, *parts, vectors, self.accelerator, self.progress, "backbone", checkpoints)
+        Training(config, model, *parts, vectors, self.accelerator, checkpoints, self.progress, "backbone").run()
         self.pretrained_readout = readout
 
     def pretrained_metrics(self) -> dict[str, float]:

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -13,9 +12,9 @@ from pathlib import Path
 from typing import Literal
 
 from embeddings import Bank, InputError
-from embeddings.oov import singulars
 from embeddings.progress import Progress, silent
 from zsl.data.dataset import ImageFiles, MultiLabelData, Part
+from zsl.data.split import forms
 
 Verdict = Literal["ok", "note", "warning", "error"]
 BATCH = 64  # images that one process decodes at a time
@@ -106,17 +105,13 @@ def _leaks(data: MultiLabelData) -> Finding:
 def _near_duplicates(data: MultiLabelData) -> Finding:
     """Seen and unseen names that differ in case, spaces or number alone: the unseen label is not new."""
 
-    def forms(name: str) -> set[str]:
-        plain = re.sub(r"[\s_\-]+", "", name.lower())
-        return {plain, *singulars(plain)}
-
     of_form: dict[str, str] = {}
     for name in data.seen:
         for form in forms(name):
             of_form.setdefault(form, name)
     pairs = []
     for name in data.unseen:
-        match = next((of_form[form] for form in sorted(forms(name)) if form in of_form), None)
+        match = next((of_form[form] for form in forms(name) if form in of_form), None)
         if match is not None:
             pairs.append(f"{match!r} / {name!r}")
     if pairs:
@@ -125,7 +120,8 @@ def _near_duplicates(data: MultiLabelData) -> Finding:
 
 
 def _vectors(data: MultiLabelData, bank: Bank) -> Finding:
-    lacking = [name for name in data.names if name not in set(bank.labels)]
+    known = set(bank.labels)
+    lacking = [name for name in data.names if name not in known]
     if lacking:
         return Finding("labels without a vector", "error", f"{len(lacking)} of {len(data.names)}: {_some(lacking)}")
     return Finding("labels without a vector", "ok", f"the bank has all {len(data.names):,}")

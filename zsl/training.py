@@ -43,7 +43,7 @@ class TrainConfig(Config):
     moving average, which is what is validated and kept; 0 turns it off. `workers` decode images. `accumulate` pieces
     of a batch are gone through one after another, with the gradients of the whole. `clip` is the norm that gradients
     are cut to. `untagged_weight` is that of labels which nobody annotated, where annotations are partial: they count
-    as negatives. `random_queries`: so many random vectors a step are labels that no image has (appendix J's "noise").
+    as negatives. `random_queries`: so many random vectors a piece are labels that no image has (appendix J's "noise").
     `checkpoint_steps` between checkpoints, 0 for one an epoch. `trackers` are Accelerate's, by name.
     """
 
@@ -251,9 +251,8 @@ class Training:
         """Looks at the losses since the last look, which makes a GPU wait."""
         if not self.unchecked:
             return
-        losses = self.accelerator.reduce(
-            torch.stack([loss for _, loss in self.unchecked])
-        )  # all processes stop at once
+        # of all processes, which so stop at once
+        losses = self.accelerator.reduce(torch.stack([loss for _, loss in self.unchecked]))
         for (step, _), finite in zip(self.unchecked, torch.isfinite(losses).tolist(), strict=True):
             if not finite:
                 names = self.train.names(self.order.batch(step))
@@ -372,23 +371,6 @@ class Training:
         self.schedule.load_state_dict(state["schedule"])
         for group, scheduled in zip(self.optimizer.param_groups, state["groups"], strict=True):
             group.update(lr=scheduled["lr"], betas=tuple(scheduled["betas"]))
-
-
-def fit(
-    config: TrainConfig,
-    model: ZeroShotModel,
-    train: Samples,
-    validation: Samples,
-    vectors: Tensor | None,
-    accelerator: Accelerator,
-    progress: Progress = silent,
-    task: str = "train",
-    checkpoints: Checkpoints | None = None,
-    watch: Callable[[History], None] | None = None,
-) -> History:
-    """`Training` from beginning to end."""
-    training = Training(config, model, train, validation, vectors, accelerator, checkpoints, progress, task, watch)
-    return training.run()
 
 
 def _label_ap(scores: np.ndarray, targets: Targets) -> np.ndarray:

@@ -15,7 +15,7 @@ from zsl.evaluation import evaluate, protocols
 from zsl.losses import LOSSES
 from zsl.metrics import average_precision, chance_average_precision
 from zsl.model import ZeroShotModel
-from zsl.training import TrainConfig, fit
+from zsl.training import TrainConfig, Training
 
 
 def test_annotations_are_those_of_the_table():
@@ -97,7 +97,7 @@ def test_a_closed_set_with_partial_annotations_is_learnt():
     model = ZeroShotModel(None, GroupDecoder(4, 8, 3, width=8, group_size=1, attention_heads=1, ffn=8, dropout=0.0))
     config = TrainConfig(epochs=40, lr=2e-2, ema=0, batch_size=16, loss="bce", untagged_weight=0.0, precision="fp32")
     part = Samples(data.train)
-    history = fit(config, model, part, part, vectors, make_accelerator("fp32"))
+    history = Training(config, model, part, part, vectors, make_accelerator("fp32")).run()
     assert max(history.validation_map) > 0.95
     (name,) = protocols(data)
     assert name == "closed"

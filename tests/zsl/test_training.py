@@ -17,7 +17,7 @@ from zsl.evaluation import evaluate, protocols, score, vocabularies
 from zsl.metrics import average_precision, f1_at_k
 from zsl.model import ZeroShotModel
 from zsl.readout import MaxPooledReadout
-from zsl.training import TrainConfig, Training, fit, parameter_groups
+from zsl.training import TrainConfig, Training, parameter_groups
 
 SEEN = tuple(f"seen{i}" for i in range(8))
 UNSEEN = tuple(f"unseen{i}" for i in range(3))
@@ -49,7 +49,7 @@ def _train(data, seed=0, loss="asymmetric", ema=0.9, epochs=12, lr=5e-3, query="
     config = TrainConfig(epochs=epochs, batch_size=16, lr=lr, loss=loss, ema=ema, precision="fp32", seed=seed)
     accelerator = make_accelerator("fp32")
     samples = Samples(data.train, np.arange(120)), Samples(data.train, np.arange(120, 150))
-    history = fit(config, model, *samples, torch.from_numpy(bank.select(SEEN)), accelerator)
+    history = Training(config, model, *samples, torch.from_numpy(bank.select(SEEN)), accelerator).run()
     return model, history, bank, accelerator
 
 
@@ -117,7 +117,7 @@ def test_any_number_of_steps_has_a_schedule(data, batches):
     config = TrainConfig(epochs=1, batch_size=4, precision="fp32", ema=0)
     train, held = Samples(data.train, np.arange(4 * batches)), Samples(data.train, np.arange(120, 150))
     vectors = torch.from_numpy(build_bank(SEEN, "random:16").vectors)
-    assert np.isfinite(fit(config, model, train, held, vectors, make_accelerator("fp32")).loss[0])
+    assert np.isfinite(Training(config, model, train, held, vectors, make_accelerator("fp32")).run().loss[0])
 
 
 def test_decay_is_on_weights_only(data):
@@ -146,7 +146,7 @@ def _steps(data, seed=0, accumulate=1, **options):
     model = ZeroShotModel(None, decoder)
     config = TrainConfig(epochs=2, batch_size=16, ema=0, precision="fp32", accumulate=accumulate, **options)
     samples = Samples(data.train, np.arange(121)), Samples(data.train, np.arange(121, 150))
-    fit(config, model, *samples, torch.from_numpy(bank.select(SEEN)), make_accelerator("fp32"))
+    Training(config, model, *samples, torch.from_numpy(bank.select(SEEN)), make_accelerator("fp32")).run()
     return model.state_dict()
 
 
@@ -213,7 +213,7 @@ def test_a_loss_that_fails_names_the_checkpoint(data, tmp_path):
     vectors = torch.from_numpy(build_bank(SEEN, "random:16").vectors)
     checkpoints = Checkpoints(tmp_path, 1)
     with pytest.raises(TrainingError, match=r"at step \d+ of epoch 1, with .*image 15\b.*the last checkpoint is"):
-        fit(config, model, *samples, vectors, make_accelerator("fp32"), checkpoints=checkpoints)
+        Training(config, model, *samples, vectors, make_accelerator("fp32"), checkpoints=checkpoints).run()
     tensors, _ = checkpoints.load()
     assert all(torch.isfinite(value).all() for value in tensors.values())
 

@@ -46,9 +46,8 @@ class Protocol:
     """What a dataset's protocol does with its images.
 
     `labelled`: test images without an unseen label (of a closed set: without any) are left out; None where there is but
-    one test set. `drop_leaked`: so are
-    training images that show an unseen label; else that annotation alone is dropped. `smallest`: files of so many bytes
-    at most are holes. `expected`: as of `MultiLabelData`.
+    one test set. `drop_leaked`: training images that show an unseen label are left out too; else that annotation alone
+    is. `smallest`: files of so many bytes at most are holes. `expected`: as of `MultiLabelData`.
     """
 
     labelled: bool | None = None

@@ -9,8 +9,22 @@ import numpy as np
 from torch import Tensor
 
 from embeddings import InputError
+from zsl.config import Config
 from zsl.data.assembly import fingerprint
 from zsl.data.dataset import Inputs, MultiLabelData, Part, Rows
+
+
+class FeaturesConfig(Config):
+    """Of every dataset of NUS-WIDE's features: `root` holds the files, unless they are given with paths of their own.
+
+    `tags` and `concepts` name the labels: seen are the tags that are not among the concepts, in order. `test`: "all"
+    test images, or those "labelled" with a concept.
+    """
+
+    root: Path
+    tags: Path = Path("NUS_WID_Tags/TagList1k.txt")
+    concepts: Path = Path("ConceptsList/Concepts81.txt")
+    test: Literal["all", "labelled"] = "all"
 
 
 @dataclass(frozen=True)

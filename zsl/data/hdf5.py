@@ -12,31 +12,23 @@ from torch import Tensor
 
 from embeddings import InputError
 from embeddings.texts import read_labels
-from zsl.config import Config
 from zsl.data.dataset import MultiLabelData, Part, Rows
-from zsl.data.features import features_data
+from zsl.data.features import FeaturesConfig, features_data
 from zsl.data.index_cache import Arrays, cached, packed, unpacked
 from zsl.data.targets import Targets
 
 FEATURES = "-features"
 
 
-class Hdf5Config(Config):
-    """`root` holds the files below, unless they are given with paths of their own.
-
-    `tags` and `concepts` name the labels: seen are the tags that are not among the concepts, in order. `channels`: the
-    place of the channels in an image's features: "first" is (channel, token) or (channel, row, column), as in the
-    published files. `test`: "all" test images, or those "labelled" with a concept.
+class Hdf5Config(FeaturesConfig):
+    """`channels`: their place in an image's features: "first" is (channel, token) or (channel, row, column), as in the
+    published files.
     """
 
     name: Literal["hdf5"]
-    root: Path
     train: Path = Path("features/nus_wide_train.h5")
     features_test: Path = Path("features/nus_wide_test.h5")
-    tags: Path = Path("NUS_WID_Tags/TagList1k.txt")
-    concepts: Path = Path("ConceptsList/Concepts81.txt")
     channels: Literal["first", "last"] = "first"
-    test: Literal["all", "labelled"] = "all"
 
 
 @dataclass(frozen=True)

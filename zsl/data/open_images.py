@@ -1,6 +1,7 @@
 """Open Images' image-level labels, version 4 and 6: yes, no, or nothing said, by people and by machines."""
 
 from array import array
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
@@ -95,8 +96,8 @@ def _display_names(path: Path) -> dict[str, str]:
 
 
 def _unique(names: list[str], labels: list[str]) -> list[str]:
-    several = {name for name in names if names.count(name) > 1} if len(set(names)) < len(names) else set()
-    return [f"{name} ({label})" if name in several else name for name, label in zip(names, labels, strict=True)]
+    counts = Counter(names)
+    return [f"{name} ({label})" if counts[name] > 1 else name for name, label in zip(names, labels, strict=True)]
 
 
 def _unseen(config: OpenImagesConfig, test: Arrays, seen: list[str], names: dict[str, str]) -> list[str]:
@@ -120,7 +121,8 @@ def _unseen(config: OpenImagesConfig, test: Arrays, seen: list[str], names: dict
     labels = unpacked(test["labels"])
     counts = np.bincount(test["columns"][test["percent"] >= 50], minlength=len(labels))
     ranked = sorted(zip(-counts, labels, strict=True))
-    return [label for count, label in ranked if count and label not in set(seen)][:wanted]
+    trainable = set(seen)
+    return [label for count, label in ranked if count and label not in trainable][:wanted]
 
 
 def _part(

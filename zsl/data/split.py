@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from embeddings import InputError
+from embeddings.oov import singulars
 from embeddings.texts import read_labels
 
 SHOWN = 10
@@ -51,18 +52,22 @@ def check_known(unseen: Sequence[str], labels: Sequence[str], path: Path) -> Non
         InputError: some are.
     """
     known = set(labels)
-    forms = {_form(label): label for label in labels}
-    meant = [(name, forms[_form(name)]) for name in unseen if name not in known and _form(name) in forms]
+    of_form = {form: label for label in labels for form in forms(label)}
+    meant = [
+        (name, next(of_form[form] for form in forms(name) if form in of_form))
+        for name in unseen
+        if name not in known and not of_form.keys().isdisjoint(forms(name))
+    ]
     if meant:
         told = ", ".join(f"{name!r} (the data has {label!r})" for name, label in meant[:SHOWN])
         more = f" and {len(meant) - SHOWN} more" if len(meant) > SHOWN else ""
         raise InputError(f"{path}: no image has label {told}{more}; correct or remove it")
 
 
-def _form(name: str) -> str:
-    """A name without case, accents' encoding, spaces, punctuation and a plural's s."""
-    letters = "".join(c for c in unicodedata.normalize("NFKC", name).casefold() if c.isalnum())
-    return letters.removesuffix("s") or letters
+def forms(name: str) -> tuple[str, ...]:
+    """What a name has in common with its other spellings: without case, spaces and punctuation, plural and singular."""
+    plain = "".join(letter for letter in unicodedata.normalize("NFKC", name).casefold() if letter.isalnum())
+    return (plain, *singulars(plain))
 
 
 def without(labels: Sequence[str], unseen: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -77,7 +82,8 @@ def without(labels: Sequence[str], unseen: Path | None) -> tuple[tuple[str, ...]
         return tuple(labels), ()
     chosen = read_labels(unseen)
     check_known(chosen, labels, unseen)
-    seen = tuple(label for label in labels if label not in set(chosen))
+    taken = set(chosen)
+    seen = tuple(label for label in labels if label not in taken)
     if not seen:
         raise InputError(f"{unseen} leaves no seen label")
     return seen, chosen

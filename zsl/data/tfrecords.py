@@ -20,30 +20,21 @@ from torch import Tensor
 
 from embeddings import InputError
 from embeddings.texts import read_labels
-from zsl.config import Config
 from zsl.data.dataset import MultiLabelData, Part, Rows
-from zsl.data.features import features_data
+from zsl.data.features import FeaturesConfig, features_data
 from zsl.data.index_cache import Arrays, cached
 from zsl.data.targets import Targets
 
 READ = 1 << 20
 
 
-class TfRecordsConfig(Config):
-    """`root` holds the files below, unless they are given with paths of their own.
-
-    `tags` and `concepts` name the labels: seen are the tags that are not among the concepts, in order. `channels` are
-    those of a token. `test`: "all" test images, or those "labelled" with a concept.
-    """
+class TfRecordsConfig(FeaturesConfig):
+    """`channels` are those of a token."""
 
     name: Literal["tfrecords"]
-    root: Path
     train: Path = Path("TFRecords/NUS_WIDE_Train_full_feature_ZLIB.tfrecords")
     features_test: Path = Path("TFRecords/NUS_WIDE_Test_full_feature_ZLIB.tfrecords")
-    tags: Path = Path("NUS_WID_Tags/TagList1k.txt")
-    concepts: Path = Path("ConceptsList/Concepts81.txt")
     channels: int = Field(512, ge=1)
-    test: Literal["all", "labelled"] = "all"
 
 
 @dataclass
