@@ -149,7 +149,7 @@ def run_ablation(ablation: Ablation, config: RunConfig, seeds: int, out: Path, p
             task = f"{'/'.join(variant.shown.values())} seed {seed}"
             train_run(seeded, source, banks[seeded.bank], out / run, task)
             accelerator.wait_for_everyone()
-            metrics = evaluate_run(out / run, source, task=f"test {task}")
+            metrics = evaluate_run(out / run, source, task=f"test {task}").evaluation.metrics
             records.append(Record(variant.axes, seed, metrics, run))
             if accelerator.is_main_process:
                 content = json.dumps([asdict(record) for record in records], indent=1)

@@ -166,6 +166,28 @@ def loader(
     _show(figures, out)
 
 
+@app.command("metrics")
+@clear_errors
+def metrics(
+    images: Annotated[int, typer.Option(min=10, help="Rows of the scores.")] = 107_859,
+    labels: Annotated[int, typer.Option(min=10, help="Columns of the scores.")] = 1006,
+    truth: Annotated[Path | None, typer.Option(help="The real annotation, an .npz; generated without it.")] = None,
+    growth: Annotated[
+        list[int] | None, typer.Option(min=1, help="Images of further sizes; repeat it [default: 10^4, 10^5, 10^6].")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each side runs, in turn.")] = 3,
+    out: Out = None,
+) -> None:
+    """mAP and F1@K of NUS-WIDE's whole test set, against scikit-learn, torchmetrics and sorting."""
+    from experiments.bench_metrics import bench_metrics
+
+    _check(out)
+    with ConsoleProgress(make_console()) as progress:
+        sizes = growth or [10_000, 100_000, 1_000_000]
+        figures = bench_metrics(images, labels, truth, sizes, rounds, progress)
+    _show(figures, out)
+
+
 def _check(out: Path | None) -> None:
     from experiments.files import check_new_file
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from experiments import bank_cli, bench_cli, data_cli
+from experiments import bank_cli, bench_cli, data_cli, evaluate_cli
 from experiments.console import ConsoleProgress, clear_errors, make_console
 
 if TYPE_CHECKING:
     from experiments.ablation import Ablation, Results
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(evaluate_cli.app)
 app.add_typer(bank_cli.app, name="bank")
 app.add_typer(bench_cli.app, name="bench")
 app.add_typer(data_cli.app, name="data")
@@ -87,16 +88,17 @@ def _ablate(ablation: "Ablation", source: str, settings: list[str] | None, seeds
 
 
 def _show(results: "Results", out: Path, console: Console) -> None:
-    from experiments.tables import console_table, has_paper, rows_of, save_plot, save_report
+    from experiments.tables import APART, ONE_SEED, console_table, has_paper, rows_of, save_plot, save_report
 
     header, rows = rows_of(results)
     save_plot(results, out / "plot.png")
     save_report(results, shlex.join(["zsl", *sys.argv[1:]]), out / "report.md")
     console.print(console_table(results.ablation.caption, header, rows, len(results.ablation.variants[0].axes)))
     paper = " The paper's column is its figure on NUS-WIDE." if has_paper(results.ablation) else ""
-    spread = " Mean ± standard deviation over seeds." if len({r.seed for r in results.records}) > 1 else ""
-    console.print(f"Percent.{spread}{paper}", highlight=False)
-    console.print(f"{out}/: results.json, report.md, plot.png, runs/", highlight=False)
+    several = len({record.seed for record in results.records}) > 1
+    spread = f"mean ± standard deviation over seeds; {APART}" if several else ONE_SEED
+    console.print(f"Percent; {spread}.{paper}", highlight=False)
+    console.print(f"{out}/: results.json, report.md, table.tex, table.csv, plot.png, runs/", highlight=False)
 
 
 @app.command()
@@ -147,35 +149,6 @@ def train(
         if filled:
             console.print(f"note: {filled} of {len(bank)} labels have random vectors, by bank.oov", highlight=False)
         console.print(f"trained; measure it with: zsl evaluate {out}", highlight=False, soft_wrap=True)
-
-
-@app.command()
-@clear_errors
-def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of zsl train.")],
-    bank: Annotated[
-        Path | None,
-        typer.Option(help="Another bank of vectors, of the same width; the figures are printed alone."),
-    ] = None,
-    settings: Settings = None,
-) -> None:
-    """Tests a trained model on unseen labels (ZSL) and on all labels (GZSL)."""
-    from experiments.run import evaluate_run, open_run
-    from experiments.tables import console_table, metrics_rows
-    from zsl.acceleration import is_main_process
-
-    console = make_console()
-    with ConsoleProgress(console) as progress:
-        source = open_run(run, settings or [], progress)
-        metrics = evaluate_run(run, source, bank)
-    if not is_main_process():
-        return
-    console.print(console_table(f"{run} on {source.data.name}", *metrics_rows(metrics)))
-    console.print(
-        f"Percent, {len(source.data.test.targets):,} test images, {len(source.data.seen)} seen and "
-        f"{len(source.data.unseen)} unseen labels; labels without a positive are left out of mAP.",
-        highlight=False,
-    )
 
 
 if __name__ == "__main__":

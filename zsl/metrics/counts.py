@@ -131,38 +131,32 @@ def top_k_counts(
     Raises:
         ValueError: as `f1_at_k`.
     """
-    scores, truth, known = _tensors(scores, targets, annotated)
+    scores, truth, known = as_tensors(scores, targets, annotated)
     images, labels = scores.shape
     for k in ks:
         if not 1 <= k <= labels:
             raise ValueError(f"k = {k} is not between 1 and the {labels} labels")
     totals = {k: torch.zeros(2, labels, dtype=torch.int64, device=scores.device) for k in ks}
     for rows in row_blocks(images) if ks else ():
-        part = scores[rows]
-        best = part.topk(min(max(ks) + 1, labels), dim=1)
+        best = best_labels(scores[rows], max(ks))
+        taken = torch.ones_like(best, dtype=torch.bool) if known is None else known[rows].gather(1, best)
+        hits = truth[rows].gather(1, best) & taken
         for k, total in totals.items():
-            chosen = best.indices[:, :k]
-            taken = torch.ones_like(chosen, dtype=torch.bool) if known is None else known[rows].gather(1, chosen)
-            hits = truth[rows].gather(1, chosen) & taken
-            if k < labels:
-                tied = best.values[:, k - 1] == best.values[:, k]
-                if bool(tied.any()):
-                    chosen, taken, hits = chosen[~tied], taken[~tied], hits[~tied]
-                    mask = _first_of_ties(part[tied], best.values[tied, k - 1, None], k)
-                    mask = mask if known is None else mask & known[rows][tied]
-                    total += torch.stack([(mask & truth[rows][tied]).sum(0), mask.sum(0)])
-            total[0] += chosen[hits].bincount(minlength=labels)
-            total[1] += chosen[taken].bincount(minlength=labels)
+            total[0] += best[:, :k][hits[:, :k]].bincount(minlength=labels)
+            total[1] += best[:, :k][taken[:, :k]].bincount(minlength=labels)
     positives = _positives(truth, known)
     taken_of = {k: total.cpu().numpy() for k, total in totals.items()}
     return {k: Counts(hits, chosen, positives) for k, (hits, chosen) in taken_of.items()}
 
 
-def _first_of_ties(scores: Tensor, threshold: Tensor, k: int) -> Tensor:
-    """The K best of each image, the lower index first among the scores at the threshold."""
-    above, level = scores > threshold, scores == threshold
-    room = k - above.sum(1, keepdim=True)
-    return above | (level & (level.cumsum(1) <= room))
+def best_labels(scores: Float[Tensor, "batch label"], k: int) -> Int64[Tensor, "batch k"]:
+    """The K best labels of each image, best first; among tied scores the lower index is first."""
+    more = scores.topk(min(k + 1, scores.shape[1]), dim=1)
+    best = more.indices[:, :k]
+    tied = (more.values[:, 1:] == more.values[:, :-1]).any(1)
+    if bool(tied.any()):  # topk leaves their order open
+        best[tied] = scores[tied].sort(dim=1, descending=True, stable=True).indices[:, :k]
+    return best
 
 
 def threshold_counts(scores: Scores, targets: Targets, threshold: float, annotated: Targets | None = None) -> Counts:
@@ -171,7 +165,7 @@ def threshold_counts(scores: Scores, targets: Targets, threshold: float, annotat
     Raises:
         ValueError: as `average_precision`.
     """
-    scores, truth, known = _tensors(scores, targets, annotated)
+    scores, truth, known = as_tensors(scores, targets, annotated)
     hits = torch.zeros(scores.shape[1], dtype=torch.int64, device=scores.device)
     chosen = torch.zeros_like(hits)
     for rows in row_blocks(len(scores)):
@@ -189,7 +183,7 @@ def _positives(truth: Tensor, known: Tensor | None) -> Int64[np.ndarray, " label
     return total.cpu().numpy()
 
 
-def _tensors(scores: Scores, targets: Targets, annotated: Targets | None) -> tuple[Tensor, Tensor, Tensor | None]:
+def as_tensors(scores: Scores, targets: Targets, annotated: Targets | None) -> tuple[Tensor, Tensor, Tensor | None]:
     """All as tensors of the device that the scores are on, without a copy where that can be; checked."""
     if on_device(scores):
         known = None if annotated is None else torch.as_tensor(as_array(annotated))
