@@ -188,6 +188,26 @@ def metrics(
     _show(figures, out)
 
 
+@app.command("intervals")
+@clear_errors
+def intervals(
+    images: Annotated[int, typer.Option(min=10, help="Of a simulated test set.")] = 300,
+    positives: Annotated[
+        list[float] | None, typer.Option(min=0.1, help="Positives a label; repeat it [default: 1.5, 4, 20].")
+    ] = None,
+    sets: Annotated[int, typer.Option(min=2, help="Test sets.")] = 150,
+    replicates: Annotated[int, typer.Option(min=2, help="Of the bootstrap.")] = 200,
+    out: Out = None,
+) -> None:
+    """How often bootstrap intervals of mAP hold the expected mAP, in simulated test sets."""
+    from experiments.bench_intervals import bench_intervals
+
+    _check(out)
+    with ConsoleProgress(make_console()) as progress:
+        figures = bench_intervals(images, positives or [1.5, 4, 20], sets, replicates, progress)
+    _show(figures, out)
+
+
 def _check(out: Path | None) -> None:
     from experiments.files import check_new_file
 

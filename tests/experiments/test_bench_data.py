@@ -81,3 +81,12 @@ def test_metrics_agree_with_their_peers(tmp_path):
     }
     assert all(difference < 1e-5 for difference in record["largest_difference"].values())
     assert [(one["images"], one["labels"]) for one in record["growth"]] == [(50, 5), (500, 5), (50, 50)]
+
+
+def test_coverage_of_intervals(tmp_path):
+    options = ("--images", 60, "--positives", 5, "--sets", 6, "--replicates", 30)
+    result = zsl("bench", "intervals", *options, "--out", tmp_path / "f.json")
+    assert result.exit_code == 0
+    (one,) = json.loads((tmp_path / "f.json").read_text())["measured"]
+    assert 0 <= one["held"] <= 6
+    assert 0 < one["expected_map"] < 1
