@@ -10,14 +10,14 @@ from jaxtyping import Float
 
 from zsl.metrics.arrays import Scores, Targets, as_binary, as_known, as_scores, check_finite
 from zsl.metrics.counts import Counts, threshold_counts, top_k_counts
-from zsl.metrics.image_ranking import LabelRanking, mean_of_sums, ranking_sums
+from zsl.metrics.image_ranking import LabelRanking, mean_over_images, ranking_of_images
 from zsl.metrics.precision import precision_of
 
 
 class MetricStream:
     """Collects batches of scores and targets; each measure is that of all their images together.
 
-    AP ranks all images, so their scores are kept, in host memory; the other measures keep counts and sums. Measures do
+    AP ranks all images, so their scores are kept, in host memory; the other measures keep counts. Measures do
     not depend on the order of the batches, nor on which process had which.
 
     Args:
@@ -35,7 +35,7 @@ class MetricStream:
         self._known: list[np.ndarray] = []
         self._top: dict[int, list[Counts]] = {k: [] for k in self.k}
         self._above: dict[float, list[Counts]] = {threshold: [] for threshold in self.thresholds}
-        self._sums: list[tuple[float, float, float, int]] = []
+        self._rankings: list[np.ndarray] = []
 
     def update(self, scores: Scores, targets: Targets, annotated: Targets | None = None) -> None:
         """Adds a batch; every one or none has `annotated`.
@@ -58,7 +58,7 @@ class MetricStream:
         for k, counts in top.items():
             self._top[k].append(counts)
         if self.ranking:
-            self._sums.append(ranking_sums(values, truth))
+            self._rankings.append(ranking_of_images(values, truth))
         if self.ap:
             # copies: a loader or a model may use the memory again
             self._scores.append(values.copy())
@@ -83,7 +83,7 @@ class MetricStream:
 
     def label_ranking(self) -> LabelRanking:
         """Ranking loss, coverage and label-ranking AP."""
-        return mean_of_sums(self._sums)
+        return mean_over_images(np.concatenate(self._rankings))
 
     def gather(self, accelerator: Accelerator) -> None:
         """Takes the batches of all processes together, on each; for AP that is all scores on every process."""
@@ -100,13 +100,11 @@ class MetricStream:
             whole = np.concatenate([part[:size] for part, size in zip(parts, sizes, strict=True)])
             return whole.view(values.dtype)
 
-        for parts in (self._scores, self._targets, self._known):
+        for parts in (self._scores, self._targets, self._known, self._rankings):
             if parts:
                 parts[:] = [everywhere(np.concatenate(parts))]
         for counts in [*self._top.values(), *self._above.values()]:
             whole = reduce(Counts.__add__, counts)
             stacked = everywhere(np.stack([whole.hits, whole.chosen, whole.positives])[None])
             counts[:] = [Counts(*stacked.sum(0))]
-        if self._sums:
-            self._sums = [(a, b, c, int(n)) for a, b, c, n in everywhere(np.array(self._sums)).tolist()]
         self.images = int(everywhere(np.array([self.images])).sum())
