@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydantic import ValidationError
 
 from embeddings import InputError
 from tests.conftest import SEEN, UNSEEN
@@ -104,6 +105,18 @@ def test_scenes_have_the_shape_of_nus_wide():
     assert data.train.targets.image_counts().max() <= 5
     assert data.test.targets.label_counts()[925:].any()
     assert data.renamed["synonyms"] == tuple(synonyms)
+
+
+def test_scenes_of_fewer_labels_closed_and_of_one_label_a_picture():
+    data = load_data(ScenesConfig(train=40, test=30, image_size=32, seen=13, unseen=0, objects=1))
+    assert (len(data.seen), data.unseen, data.renamed) == (13, (), {})
+    assert data.test.targets.shape == (30, 13)
+    assert (data.train.targets.image_counts() == 1).all()
+    larger = load_data(ScenesConfig(train=40, test=30, image_size=48, seen=13, unseen=0, objects=1))
+    np.testing.assert_array_equal(data.test.targets, larger.test.targets)  # the size of pictures changes no label
+    for wrong, told in (({"seen": 1000, "unseen": 9}, "is 1009, but there are 1,008"), ({"seen": 3}, "objects is 5")):
+        with pytest.raises(ValidationError, match=told):
+            ScenesConfig(**wrong)
 
 
 def test_scenes_are_drawn_the_same_for_a_seed_and_differently_for_another():

@@ -114,11 +114,13 @@ def phrases() -> list[tuple[str, str]]:
     ]
 
 
-def vocabulary(seed: int = 0) -> tuple[list[str], list[str], list[str]]:
-    """The 925 seen names, the 81 unseen names, and the synonyms of the unseen names, in the same order."""
+def vocabulary(
+    seed: int = 0, num_seen: int = NUM_SEEN, num_unseen: int = NUM_UNSEEN
+) -> tuple[list[str], list[str], list[str]]:
+    """The seen names, the unseen names, and the synonyms of the unseen names, in the same order."""
     pairs = phrases()
     order = np.random.default_rng([seed, 1006]).permutation(len(pairs))
-    seen, unseen = order[:NUM_SEEN], order[NUM_SEEN : NUM_SEEN + NUM_UNSEEN]
+    seen, unseen = order[:num_seen], order[num_seen : num_seen + num_unseen]
     return [pairs[i][0] for i in seen], [pairs[i][0] for i in unseen], [pairs[i][1] for i in unseen]
 
 
