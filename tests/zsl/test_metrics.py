@@ -1,5 +1,6 @@
 """Every metric against scikit-learn, on numpy arrays, tensors and batches, and the corners."""
 
+import os
 import subprocess
 import sys
 
@@ -275,6 +276,7 @@ import numpy as np
 from accelerate import Accelerator
 from zsl.metrics import MetricStream
 accelerator = Accelerator(cpu=True)
+assert accelerator.num_processes == int(sys.argv[2])
 generator = np.random.default_rng(0)
 scores = generator.normal(size=(203, 7)).astype(np.float32)
 targets = generator.random(scores.shape) < 0.2
@@ -293,10 +295,10 @@ accelerator.end_training()
 def test_two_processes_give_what_one_gives(tmp_path):
     (tmp_path / "streamed.py").write_text(STREAMED)
     for processes in (1, 2):
-        launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", str(processes), "--num_machines", "1"]
-        launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
+        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
         command = [sys.executable, *launch, str(tmp_path / "streamed.py"), str(tmp_path / f"of{processes}")]
-        done = subprocess.run(command, capture_output=True, text=True)
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+        done = subprocess.run([*command, str(processes)], capture_output=True, text=True, env=environment)
         assert done.returncode == 0, done.stderr
     assert (tmp_path / "of1").read_text() == (tmp_path / "of2").read_text()
 
