@@ -1,0 +1,102 @@
+"""A table's cells: means, spread over seeds, intervals over images, and what differs from the best by more than luck."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from experiments.report.folder import Run, Table
+from experiments.report.significance import holm, paired_p
+from experiments.tables import metric_columns
+
+LEVEL = 0.05  # of significance
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A variant's figure: fractions.
+
+    `values` has one entry a seed. `interval` is the 95 % bootstrap interval over test images, its ends averaged over
+    seeds. `p` is the adjusted p-value of the paired test against the column's best; None for the best itself and where
+    there are too few seeds.
+    """
+
+    values: tuple[float, ...]
+    interval: tuple[float, float] | None
+    best: bool = False
+    p: float | None = None
+
+    @property
+    def mean(self) -> float:
+        """Over seeds."""
+        return float(np.mean(self.values))
+
+    @property
+    def spread(self) -> float | None:
+        """Sample standard deviation over seeds, where there are several."""
+        return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else None
+
+    @property
+    def tied(self) -> bool:
+        """Whether its difference to the best may be luck."""
+        return self.p is not None and self.p >= LEVEL
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric: its cells in the order of the variants (None without a value), and its figure by chance."""
+
+    metric: str
+    title: str
+    shown: bool
+    cells: tuple[Cell | None, ...]
+    chance: float | None
+    baseline: float | None
+    paper: tuple[float | None, ...]
+
+
+def columns_of(table: Table) -> list[Column]:
+    """Every metric that a run has, those that tables show first."""
+    metrics: dict[str, float] = {}
+    for run in table.runs:
+        metrics |= {name: value for name, value in run.metrics.items() if name not in metrics}
+    titles = metric_columns(metrics)
+    names = [*titles, *(n for n in metrics if n not in titles and not n.endswith("_chance"))]
+    return [_column(table, name, titles.get(name), metrics.get(f"{name}_chance")) for name in names]
+
+
+def _column(table: Table, name: str, title: str | None, chance: float | None) -> Column:
+    runs = [[run for run in table.of(axes) if name in run.metrics] for axes in table.variants]
+    cells = [_cell(chosen, name) if chosen else None for chosen in runs]
+    papers = {tuple(p.variant.items()): p.metrics for p in (table.about.paper if table.about else [])}
+    paper = tuple(papers.get(tuple(axes.items()), {}).get(name) for axes in table.variants)
+    compared = tuple(_compared(cells, [{r.seed: r.metrics[name] for r in chosen} for chosen in runs]))
+    return Column(name, title or name, title is not None, compared, chance, table.baseline.get(name), paper)
+
+
+def _cell(runs: list[Run], name: str) -> Cell:
+    intervals = [run.measured.intervals.get(name) for run in runs if run.measured is not None]
+    whole = [interval for interval in intervals if interval is not None]
+    ends = np.mean(whole, axis=0).tolist() if len(whole) == len(runs) else None
+    return Cell(tuple(run.metrics[name] for run in runs), None if ends is None else (ends[0], ends[1]))
+
+
+def _compared(cells: list[Cell | None], by_seed: list[Mapping[int, float]]) -> list[Cell | None]:
+    """The cells with the best marked and the others tested against it over their common seeds."""
+    there = [index for index, cell in enumerate(cells) if cell is not None]
+    if len(there) < 2:
+        return cells
+    best = max(there, key=lambda index: cells[index].mean)  # type: ignore[union-attr]
+    rest = [index for index in there if index != best]
+    p_values = []
+    for index in rest:
+        seeds = sorted(by_seed[index].keys() & by_seed[best].keys())
+        pairs = ([by_seed[which][seed] for seed in seeds] for which in (index, best))
+        p_values.append(paired_p(*(np.array(values) for values in pairs)))
+    adjusted = dict(zip(rest, holm(np.array(p_values)).tolist(), strict=True))
+    compared: list[Cell | None] = []
+    for index, cell in enumerate(cells):
+        p = adjusted.get(index, float("nan"))
+        marked = cell and Cell(cell.values, cell.interval, index == best, None if np.isnan(p) else p)
+        compared.append(marked)
+    return compared
