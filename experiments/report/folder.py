@@ -151,12 +151,12 @@ def _read_run(folder: Path, record: Record) -> Run:
         "labels.csv": _read_labels(run / "labels.csv"),
         "samples.json": _read(run / "samples.json", Samples),
     }
-    axes = {axis: _shown(value) for axis, value in record.variant.items()}
+    axes = {axis: shown(value) for axis, value in record.variant.items()}
     lacks = tuple(name for name, part in parts.items() if part is None)
     return Run(axes, record.seed, record.run, record.metrics, *parts.values(), lacks)
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value as tables show it: file names without their folders."""
     text = value if isinstance(value, str) else json.dumps(value)
     return re.sub(r"[^+:,=]*/(?=[^+/])", "", text)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.report.folder import Run, Table
+from experiments.report.folder import Run, Table, shown
 from experiments.report.significance import holm, paired_p
 from experiments.tables import metric_columns
 
 LEVEL = 0.05  # of significance
+SCORES = ("zsl", "gzsl", "seen", "closed")  # the protocols, whose metrics are fractions
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,14 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A metric: its cells in the order of the variants (None without a value), and its figure by chance."""
+    """A metric: its cells in the order of the variants (None without a value), and what chance, the backbone's own
+    readout and the paper have. `fraction` says that it lies in [0, 1] and is shown in percent; `main`, that tables show
+    it unless asked for more."""
 
     metric: str
     title: str
-    shown: bool
+    main: bool
+    fraction: bool
     cells: tuple[Cell | None, ...]
     chance: float | None
     baseline: float | None
@@ -60,18 +64,22 @@ def columns_of(table: Table) -> list[Column]:
     metrics: dict[str, float] = {}
     for run in table.runs:
         metrics |= {name: value for name, value in run.metrics.items() if name not in metrics}
-    titles = metric_columns(metrics)
-    names = [*titles, *(n for n in metrics if n not in titles and not n.endswith("_chance"))]
-    return [_column(table, name, titles.get(name), metrics.get(f"{name}_chance")) for name in names]
+    scores = {name: value for name, value in metrics.items() if name.startswith(SCORES)}
+    titles = {name: title for name, title in metric_columns(scores).items() if name in metrics}
+    titles |= {name: name for name in metrics if name not in scores}  # speeds, sizes
+    rest = [name for name in metrics if name not in titles and not name.endswith("_chance")]
+    return [_column(table, name, titles.get(name), metrics.get(f"{name}_chance")) for name in [*titles, *rest]]
 
 
 def _column(table: Table, name: str, title: str | None, chance: float | None) -> Column:
     runs = [[run for run in table.of(axes) if name in run.metrics] for axes in table.variants]
     cells = [_cell(chosen, name) if chosen else None for chosen in runs]
-    papers = {tuple(p.variant.items()): p.metrics for p in (table.about.paper if table.about else [])}
-    paper = tuple(papers.get(tuple(axes.items()), {}).get(name) for axes in table.variants)
     compared = tuple(_compared(cells, [{r.seed: r.metrics[name] for r in chosen} for chosen in runs]))
-    return Column(name, title or name, title is not None, compared, chance, table.baseline.get(name), paper)
+    published = table.about.paper if table.about else []
+    papers = {tuple((axis, shown(v)) for axis, v in paper.variant.items()): paper.metrics for paper in published}
+    paper = tuple(papers.get(tuple(axes.items()), {}).get(name) for axes in table.variants)
+    main, fraction = title is not None, name.startswith(SCORES)
+    return Column(name, title or name, main, fraction, compared, chance, table.baseline.get(name), paper)
 
 
 def _cell(runs: list[Run], name: str) -> Cell:
