@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from scipy.stats import spearmanr
 
 from experiments.report.folder import History, LabelRow
-from experiments.report.summary import Column
+from experiments.report.summary import Cell, Column
 from experiments.report.svg import INK, MAIN, MUTED, OTHER, PAGE, RULE, STYLE, as_svg
 
+LONGEST = 50  # characters of a variant's name over its bar
 WIDTH = 3.7  # inches: a telephone shows it without shrinking its text
 
 
@@ -25,38 +28,45 @@ def _axes(height: float, width: float = WIDTH) -> Iterator[tuple[Figure, Axes]]:
 
 
 def bars(column: Column, titles: Sequence[str], name: str) -> str:
-    """A bar for each variant: its mean, its seeds as dots, chance and the paper's figure."""
+    """A bar for each variant with its figure, its seeds as dots, its interval, chance and the paper's figure."""
     scale = 100 if column.fraction else 1
-    with _axes(0.5 + 0.31 * len(titles)) as (figure, axes):
+    with _axes(0.5 + 0.34 * len(titles)) as (figure, axes):
         for place, (title, cell, paper) in enumerate(zip(titles, column.cells, column.paper, strict=True)):
-            weight = "bold" if cell and cell.best else "normal"
-            tip = {"gid": f"tip:{title}"} if len(title) > 44 else {}
-            short = title if len(title) <= 44 else title[:43] + "…"
-            text = f"{place + 1}  {short}" if cell else f"{place + 1}  {short}: no value"
-            axes.text(0, place - 0.2, text, va="bottom", fontsize=7.5, color=INK, weight=weight, **tip)
+            _name_bar(axes, place, title, cell, scale)
             if cell is not None:
                 values = scale * np.array(cell.values)
-                told = f"{title}: {values.mean():.1f}"
-                colour = MAIN if cell.best else OTHER
-                axes.barh(place, values.mean(), 0.34, color=colour, gid=f"tip:{told}")
+                axes.barh(place, values.mean(), 0.34, color=MAIN if cell.best else OTHER)
                 if len(values) > 1:
                     axes.plot(values, np.full(len(values), place), "o", ms=3, mfc=PAGE, mec=INK, mew=0.7)
+                if cell.interval is not None:
+                    axes.plot(scale * np.array(cell.interval), [place + 0.25] * 2, color=INK, lw=0.9)
+            if column.chance is not None:
+                axes.plot([scale * column.chance] * 2, [place - 0.24, place + 0.24], color=INK, ls=":", lw=1)
             if paper is not None:
-                axes.plot(scale * paper, place, "D", ms=4.5, mfc="none", mec=INK, mew=0.9, gid="tip:the paper's figure")
-        if column.chance is not None:
-            axes.axvline(scale * column.chance, color=INK, ls=":", lw=1, gid="tip:chance")
-        axes.set_ylim(len(titles) - 0.7, -0.85)
+                axes.plot(scale * paper, place, "D", ms=4.5, mfc="none", mec=INK, mew=0.9)
+        axes.set_ylim(len(titles) - 0.62, -0.85)
         axes.set_xlim(left=0)
         axes.set_yticks([])
-        axes.spines["left"].set_color(RULE)
         axes.grid(axis="x")
         axes.tick_params(length=0)
-        said = ", ".join(
-            f"{place + 1} {title} {scale * cell.mean:.1f}"
-            for place, (title, cell) in enumerate(zip(titles, column.cells, strict=True))
-            if cell is not None
-        )
+        shown = [(t, c) for t, c in zip(titles, column.cells, strict=True) if c is not None]
+        said = ", ".join(f"{title} {scale * cell.mean:.3g}" for title, cell in shown)
         return as_svg(figure, name, f"Bars of {column.title}: {said}")
+
+
+def _name_bar(axes: Axes, place: int, title: str, cell: Cell | None, scale: int) -> None:
+    """Above the bar: the variant's number and name on the left, its figure on the right."""
+    short = title if len(title) <= LONGEST else title[: LONGEST - 1] + "…"
+    style: dict[str, Any] = {
+        "va": "bottom",
+        "fontsize": 7.5,
+        "color": INK,
+        "weight": "bold" if cell and cell.best else "normal",
+    }
+    where = axes.get_yaxis_transform()  # across: the chart's width
+    axes.text(0.004, place - 0.2, f"{place + 1}  {short}", transform=where, gid=f"tip:{title}", **style)
+    figure = "none" if cell is None else f"{scale * cell.mean:.1f}" if scale > 1 else f"{cell.mean:.4g}"
+    axes.text(1, place - 0.2, figure, transform=where, ha="right", **style)
 
 
 def scatter(across: Column, up: Column, titles: Sequence[str], name: str) -> str:
@@ -66,9 +76,9 @@ def scatter(across: Column, up: Column, titles: Sequence[str], name: str) -> str
         for place, (x, y) in enumerate(zip(across.cells, up.cells, strict=True)):
             if x is None or y is None or len(x.values) != len(y.values):
                 continue
-            axes.plot(_scaled(across, x.values), _scaled(up, y.values), "o", ms=3, color=OTHER, mec="none")
+            axes.plot(_scaled(across, x.values), _scaled(up, y.values), "o", ms=3, color=MUTED, mec="none")
             mean = (float(_scaled(across, [x.mean])[0]), float(_scaled(up, [y.mean])[0]))
-            axes.plot(*mean, "o", ms=5, color=MAIN if up.cells[place] and y.best else INK, gid=f"tip:{titles[place]}")
+            axes.plot(*mean, "o", ms=5, color=MAIN if y.best else INK, gid=f"tip:{titles[place]}")
             shift = _free_place(means, mean, axes)
             means.append(mean)
             axes.annotate(str(place + 1), mean, shift, textcoords="offset points", ha="center", va="center", color=INK)
@@ -127,7 +137,7 @@ def _curve(histories: Sequence[Sequence[History]], place: int, title: str, name:
 
 
 def ap_against(rows: Sequence[LabelRow], fact: str, protocol: str, part: str, name: str) -> tuple[str, str] | None:
-    """AP of each label against something known of it, with Spearman's correlation in the caption; None without three such labels."""
+    """AP of labels against something known of them, captioned with Spearman's correlation; None if they are too few."""
     points = [
         (float(row.facts[fact]), 100 * ap, row)
         for row in rows
@@ -139,14 +149,19 @@ def ap_against(rows: Sequence[LabelRow], fact: str, protocol: str, part: str, na
         for noted in (False, True):
             chosen = [(x, y) for x, y, row in points if bool(row.facts.get("note")) == noted]
             if chosen:
-                style = {"marker": "x", "c": INK} if noted else {"marker": "o", "c": MAIN, "alpha": 0.55, "lw": 0}
-                axes.scatter(*zip(*chosen, strict=True), s=9, **style)
+                across, up = zip(*chosen, strict=True)
+                if noted:
+                    axes.scatter(across, up, 9, c=INK, marker="x")
+                else:
+                    axes.scatter(across, up, 9, c=MAIN, alpha=0.55, lw=0)
         if fact.endswith("images"):
             axes.set_xscale("symlog", linthresh=1)
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         axes.set_xlabel({"similarity": "similarity to the nearest seen label"}.get(fact, fact.replace("_", " ")))
         axes.set_ylabel(f"AP of {part} labels, {protocol.upper()} [%]")
         axes.grid()
         axes.tick_params(length=0, which="both")
         correlation = float(spearmanr([x for x, _, _ in points], [y for _, y, _ in points]).statistic)
-        label = f"{len(points)} {part} labels: AP against {fact.replace('_', ' ')}, rank correlation {correlation:.2f}"
+        told = f"AP against {fact.replace('_', ' ')}, rank correlation {correlation:.2f}".replace("-", "−")
+        label = f"{len(points)} {part} labels, {protocol.upper()}: {told}"
         return label, as_svg(figure, name, label)

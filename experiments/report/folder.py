@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from embeddings import InputError
-from experiments.report.samples import Samples
+from embeddings import InputError, atomic
+from experiments.samples import Samples
 
 T = TypeVar("T")
 
@@ -35,9 +35,25 @@ class Paper(BaseModel):
 class About(BaseModel):
     """table.json: what the command that made a table knew of it."""
 
-    caption: str | None = None
-    command: str | None = None
+    caption: str
+    command: str
     paper: list[Paper] = []
+
+
+class Planned(BaseModel):
+    """A run of a grid; `paper` is the variant's published unseen mAP in percent."""
+
+    run: str
+    seed: int
+    variant: dict[str, Any]
+    paper: float | None = None
+
+
+class Plan(BaseModel):
+    """grid.json: all runs that a table is to have."""
+
+    caption: str
+    runs: list[Planned]
 
 
 class Measured(BaseModel):
@@ -89,12 +105,15 @@ class Run:
 
 @dataclass(frozen=True)
 class Table:
-    """A table's folder; `axes` has the values of each variant, in the order of results.json."""
+    """A table's folder; `unfinished` has the planned runs that it lacks, with the line that tells why one failed."""
 
     name: str
-    about: About | None
+    caption: str
+    command: str | None
+    paper: Mapping[str, Mapping[str, float]]
     runs: tuple[Run, ...]
     baseline: Mapping[str, float]
+    unfinished: Mapping[str, str | None]
 
     @property
     def variants(self) -> list[Mapping[str, str]]:
@@ -109,6 +128,15 @@ class Table:
 def title_of(axes: Mapping[str, str]) -> str:
     """A variant in one line."""
     return " / ".join(axes.values())
+
+
+def save_about(
+    folder: Path, caption: str, command: str, papers: Sequence[tuple[Mapping[str, Any], float | None]]
+) -> None:
+    """Writes `table.json`; `papers` has a variant's values and its published unseen mAP in percent."""
+    paper = [Paper(variant=dict(v), metrics={"zsl/map": value / 100}) for v, value in papers if value is not None]
+    about = About(caption=caption, command=command, paper=paper)
+    atomic.write_text(folder / "table.json", about.model_dump_json(indent=1) + "\n")
 
 
 def read_table(folder: Path) -> Table:
@@ -133,33 +161,72 @@ def read_table(folder: Path) -> Table:
     twice = len(records) - len({(json.dumps(r.variant), r.seed) for r in records})
     if twice:
         raise InputError(f"{path} holds {twice} runs twice (same variant and seed); make the table again")
+    about, plan = _read(folder / "table.json", About), _read(folder / "grid.json", Plan)
+    known = [
+        *(about.paper if about else []),
+        *(_published(planned, records) for planned in (plan.runs if plan else [])),
+    ]
+    variants = {json.dumps(record.variant): record.variant for record in records}
+    name = folder.resolve().name
+    # two files of one name in different folders: the names alone would make one variant of two
+    short = len({title_of(shown(variant)) for variant in variants.values()}) == len(variants)
     return Table(
-        folder.resolve().name,
-        _read(folder / "table.json", About),
-        tuple(_read_run(folder, record) for record in records),
+        name,
+        about.caption if about else plan.caption if plan else name,
+        about.command if about else None,
+        {title_of(shown(paper.variant, short)): paper.metrics for paper in reversed(known) if paper.metrics},
+        tuple(_read_run(folder, record, short) for record in records),
         _read(folder / "baseline.json", dict[str, float]) or {},
+        _unfinished(folder, records, plan),
     )
 
 
-def _read_run(folder: Path, record: Record) -> Run:
+def _published(planned: Planned, records: Sequence[Record]) -> Paper:
+    main = "closed/map" if any("closed/map" in record.metrics for record in records) else "zsl/map"
+    return Paper(variant=planned.variant, metrics={} if planned.paper is None else {main: planned.paper / 100})
+
+
+def _unfinished(folder: Path, records: Sequence[Record], plan: Plan | None) -> dict[str, str | None]:
+    done, found = {record.run for record in records}, {}
+    for run in plan.runs if plan else []:
+        if run.run not in done:
+            log = folder / "failed" / f"{Path(run.run).name}.log"
+            found[run.run] = log.read_text("utf-8").partition("\n")[0] if log.is_file() else None
+    return found
+
+
+def _read_run(folder: Path, record: Record, short: bool) -> Run:
     run = folder / record.run
-    parts: dict[str, Any] = {
-        "metrics.json": _read(run / "metrics.json", Measured),
-        "config.json": _read(run / "config.json", dict[str, Any]),
-        "run.json": _read(run / "run.json", dict[str, Any]),
-        "history.json": _read(run / "history.json", History),
-        "labels.csv": _read_labels(run / "labels.csv"),
-        "samples.json": _read(run / "samples.json", Samples),
+    measured, config = _read(run / "metrics.json", Measured), _read(run / "config.json", dict[str, Any])
+    provenance, history = _read(run / "run.json", dict[str, Any]), _read(run / "history.json", History)
+    labels, samples = _read_labels(run / "labels.csv"), _read(run / "samples.json", Samples)
+    parts = {
+        "metrics.json": measured,
+        "config.json": config,
+        "run.json": provenance,
+        "history.json": history,
+        "labels.csv": labels,
+        "samples.json": samples,
     }
-    axes = {axis: shown(value) for axis, value in record.variant.items()}
-    lacks = tuple(name for name, part in parts.items() if part is None)
-    return Run(axes, record.seed, record.run, record.metrics, *parts.values(), lacks)
+    return Run(
+        axes=shown(record.variant, short),
+        seed=record.seed,
+        path=record.run,
+        metrics=record.metrics,
+        measured=measured,
+        config=config,
+        provenance=provenance,
+        history=history,
+        labels=labels,
+        samples=samples,
+        lacks=tuple(name for name, part in parts.items() if part is None),
+    )
 
 
-def shown(value: Any) -> str:
-    """A value as tables show it: file names without their folders."""
-    text = value if isinstance(value, str) else json.dumps(value)
-    return re.sub(r"[^+:,=]*/(?=[^+/])", "", text)
+def shown(variant: Mapping[str, Any], short: bool = True) -> dict[str, str]:
+    """A variant's values as tables show them, file names without their folders if they are to be `short`."""
+    texts = {a: v if isinstance(v, str) else "none" if v is None else json.dumps(v) for a, v in variant.items()}
+    return {axis: re.sub(r"[^+:,=]*/(?=[^+/])", "", text) if short else text for axis, text in texts.items()}
 
 
 def _read(path: Path, kind: type[T]) -> T | None:

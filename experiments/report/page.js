@@ -52,6 +52,8 @@
     chooser.addEventListener("change", (event) => {
       const column = event.target.dataset.column;
       for (const cell of table.querySelectorAll(`[data-column="${column}"]`)) cell.hidden = !event.target.checked;
+      const visible = [...table.tHead.rows[0].cells].filter((cell) => !cell.hidden);
+      table.style.setProperty("--columns", visible.length - 1);
     });
   }
 
@@ -78,6 +80,7 @@
     form.other.prepend(option("", "nothing"));
     form.other.value = "";
     for (const protocol of data.protocols) form.protocol.append(option(protocol, protocol.toUpperCase()));
+    if (data.parts.includes("unseen")) form.part.value = "unseen";
     if (data.best !== null && data.facts_of[data.best] !== null) form.variant.value = data.best;
 
     const apOf = (protocol, place, label) => data.ap[protocol][place][label];
@@ -86,7 +89,6 @@
       const known = data.facts[data.facts_of[place]];
       const list = [
         { name: "label", value: (i) => data.labels[i], first: "ascending" },
-        { name: "part", value: (i) => data.parts[i], first: "ascending" },
         { name: "AP", title: `AP, ${protocol.toUpperCase()}`, value: (i) => apOf(protocol, place, i), text: percent, number: true },
       ];
       if (other !== "") {
@@ -97,6 +99,7 @@
         };
         list.push({ name: "difference", value: less, text: (v) => (v > 0 ? "+" : "") + percent(v).replace("-", "−"), number: true });
       }
+      list.push({ name: "part", value: (i) => data.parts[i], first: "ascending" });
       for (const name of facts) {
         const number = !["nearest_seen", "note"].includes(name);
         list.push({ name, title: titleOf[name] || name, value: (i) => known[name][i], text: (v) => shown(name, v), number, first: number ? undefined : "ascending" });
@@ -131,7 +134,7 @@
     };
     const draw = () => {
       const list = columns();
-      const chosen = list.find((column) => column.name === state.column) || list[2];
+      const chosen = list.find((column) => column.name === state.column) || list[1];
       const [find, part] = [form.find.value.trim().toLowerCase(), form.part.value];
       const rows = data.labels.map((_, i) => i).filter((i) => (!part || data.parts[i] === part) && data.labels[i].toLowerCase().includes(find));
       const sign = state.direction === "ascending" ? 1 : -1;
@@ -173,7 +176,7 @@
             line.append(cell);
           } else {
             const text = value === null || value === undefined ? "" : column.text ? column.text(value) : value;
-            line.append(make("td", text, column.number ? "num" : ""));
+            line.append(make("td", text, column.number ? "num" : column.name === "note" ? "note-text" : ""));
           }
         }
         lines.push(line);

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from experiments.report import charts
 from experiments.report.differences import config_differences, disagreeing, flattened
 from experiments.report.folder import LabelRow, Run, Table, read_table, title_of
 from experiments.report.labels import label_data, over_seeds
-from experiments.report.summary import Cell, Column, columns_of
+from experiments.report.summary import Column, columns_of
 
 HERE = Path(__file__).parent
 CHARTED = 6  # bar charts, at most
@@ -65,8 +64,10 @@ def view_of(table: Table, name: str) -> dict[str, Any]:
     return {
         "id": name,
         "name": table.name,
-        "caption": (table.about and table.about.caption) or table.name,
-        "command": table.about and table.about.command,
+        "caption": table.caption,
+        "command": table.command,
+        "unfinished": table.unfinished,
+        "uneven": _uneven(table),
         "axes": list(table.variants[0]),
         "variants": table.variants,
         "titles": titles,
@@ -86,19 +87,18 @@ def view_of(table: Table, name: str) -> dict[str, Any]:
         "shared": shared,
         "runs": table.runs,
         "provenance": _provenance(table),
-        "again": f"{table.name}/{table.runs[0].path}/config.json",
+        "again": f"{table.name}/{table.of(table.variants[best])[0].path}/config.json",
         "lacking": _lacking(table.runs),
         "restated": _restated(table.runs),
     }
 
 
 def _scatter(columns: Sequence[Column], titles: Sequence[str], name: str) -> str | None:
+    """Unseen against seen mAP, else the second metric against the first; None where there is one alone."""
     by_metric = {column.metric: column for column in columns}
-    chosen = [by_metric[m] for m in ("gzsl/map_seen", "zsl/map") if m in by_metric]
-    across, up, *_ = [*(chosen if len(chosen) == 2 else columns), None, None]
-    if across is None or up is None:
-        return None
-    return charts.scatter(across, up, titles, f"{name}-scatter")
+    chosen = [by_metric[metric] for metric in ("gzsl/map_seen", "zsl/map") if metric in by_metric]
+    chosen = chosen if len(chosen) == 2 else list(columns[:2])
+    return charts.scatter(chosen[0], chosen[1], titles, f"{name}-scatter") if len(chosen) == 2 else None
 
 
 def _curves(table: Table, titles: Sequence[str], name: str) -> list[tuple[str, str]]:
@@ -136,13 +136,18 @@ def _pictures(table: Table, best: int) -> dict[str, Any] | None:
     if first is None:
         return None
     shown = sorted({place for card in cards.values() for place in card["found"]})
-    return {"draw": first, "cards": list(cards.values()), "variants": shown, "first": best if best in shown else shown[0]}
+    return {
+        "draw": first,
+        "cards": list(cards.values()),
+        "variants": shown,
+        "first": best if best in shown else shown[0],
+    }
 
 
 def _protocol(table: Table) -> dict[str, Any]:
     stamps = [run.measured.protocol if run.measured else None for run in table.runs]
     first = next((stamp for stamp in stamps if stamp is not None), None)
-    told = {key.replace("_", " "): value for key, value in flattened(first or {}).items()}
+    told = {key.replace("_", " ").replace(".", ", "): value for key, value in flattened(first or {}).items()}
     return {"first": first, "told": told, "differences": disagreeing(table.runs, stamps)}
 
 
@@ -161,6 +166,13 @@ def _lacking(runs: Sequence[Run]) -> dict[str, list[str]]:
         for name in run.lacks:
             found.setdefault(name, []).append(run.path)
     return found
+
+
+def _uneven(table: Table) -> dict[int, list[int]]:
+    """The seeds that variants lack, by their numbers."""
+    seeds = {run.seed for run in table.runs}
+    lacking = [sorted(seeds - {run.seed for run in table.of(axes)}) for axes in table.variants]
+    return {number: lack for number, lack in enumerate(lacking, 1) if lack}
 
 
 def _restated(runs: Sequence[Run]) -> list[str]:

@@ -1,11 +1,11 @@
-"""A table's cells: means, spread over seeds, intervals over images, and what differs from the best by more than luck."""
+"""A table's cells: means, spread over seeds, intervals over images, and what differs from the best beyond luck."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.report.folder import Run, Table, shown
+from experiments.report.folder import Run, Table, title_of
 from experiments.report.significance import holm, paired_p
 from experiments.tables import metric_columns
 
@@ -75,9 +75,7 @@ def _column(table: Table, name: str, title: str | None, chance: float | None) ->
     runs = [[run for run in table.of(axes) if name in run.metrics] for axes in table.variants]
     cells = [_cell(chosen, name) if chosen else None for chosen in runs]
     compared = tuple(_compared(cells, [{r.seed: r.metrics[name] for r in chosen} for chosen in runs]))
-    published = table.about.paper if table.about else []
-    papers = {tuple((axis, shown(v)) for axis, v in paper.variant.items()): paper.metrics for paper in published}
-    paper = tuple(papers.get(tuple(axes.items()), {}).get(name) for axes in table.variants)
+    paper = tuple(table.paper.get(title_of(axes), {}).get(name) for axes in table.variants)
     main, fraction = title is not None, name.startswith(SCORES)
     return Column(name, title or name, main, fraction, compared, chance, table.baseline.get(name), paper)
 

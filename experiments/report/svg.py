@@ -3,7 +3,7 @@
 import io
 import re
 import xml.etree.ElementTree as ET
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -13,7 +13,7 @@ XLINK = "{http://www.w3.org/1999/xlink}href"
 # stand-ins that charts draw with; the page's style sheet knows what they are on its background
 INK, MUTED, RULE, MAIN, OTHER, PAGE = (f"#00000{digit}" for digit in range(1, 7))
 COLOURS = {INK: "ink", MUTED: "muted", RULE: "rule", MAIN: "main", OTHER: "other", PAGE: "page"}
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "font.size": 8,
     "text.color": INK,

@@ -66,9 +66,7 @@ def save_samples(
     atomic.write_text(folder / "samples.json", samples.model_dump_json(indent=1) + "\n")
 
 
-def draw_samples(
-    data: "MultiLabelData", scores: Mapping[str, np.ndarray], count: int, top: int, seed: int
-) -> Samples:
+def draw_samples(data: "MultiLabelData", scores: Mapping[str, np.ndarray], count: int, top: int, seed: int) -> Samples:
     """As `save_samples`, without the file."""
     targets = data.test.targets
     protocol = "gzsl" if data.unseen else "closed"
