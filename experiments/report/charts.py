@@ -116,16 +116,15 @@ def _curve(histories: Sequence[Sequence[History]], place: int, title: str, name:
     figure = Figure(figsize=(WIDTH, 1.45), layout="constrained")
     for axes, kind in zip(figure.subplots(1, 2), ("loss", "validation_map"), strict=True):
         scale = 100 if kind == "validation_map" else 1
-        for index in sorted(range(len(histories)), key=lambda index: index == place):
-            for history in histories[index]:
-                values = scale * np.array(getattr(history, kind))
-                epochs = np.arange(1, len(values) + 1)
-                if index != place:
-                    axes.plot(epochs, values, color=RULE, lw=0.8)
-                    continue
-                axes.plot(epochs, values, color=MAIN, lw=1.2)
-                kept = history.best_epoch
-                axes.plot(kept + 1, values[kept], "o", ms=4, mfc=PAGE, mec=MAIN, mew=1.1, gid=f"tip:kept: {kept + 1}")
+        others = [_seeds_mean(found, kind, scale) for index, found in enumerate(histories) if index != place]
+        if others:
+            across = np.concatenate([np.append(np.arange(1.0, len(line) + 1), np.nan) for line in others])
+            axes.plot(across, np.concatenate([np.append(line, np.nan) for line in others]), color=RULE, lw=0.8)
+        for history in histories[place]:
+            values = scale * np.array(getattr(history, kind))
+            axes.plot(np.arange(1, len(values) + 1), values, color=MAIN, lw=1.2)
+            kept = history.best_epoch
+            axes.plot(kept + 1, values[kept], "o", ms=4, mfc=PAGE, mec=MAIN, mew=1.1, gid=f"tip:kept: {kept + 1}")
         axes.set_title({"loss": "training loss", "validation_map": "seen validation mAP [%]"}[kind], fontsize=7.5)
         axes.title.set_color(MUTED)
         axes.locator_params(axis="x", integer=True, nbins=5)
@@ -134,6 +133,13 @@ def _curve(histories: Sequence[Sequence[History]], place: int, title: str, name:
         axes.tick_params(length=0)
         axes.grid(axis="y")
     return as_svg(figure, name, f"Training curves of {title}, other variants in grey")
+
+
+def _seeds_mean(histories: Sequence[History], kind: str, scale: int) -> np.ndarray:
+    """The mean over seeds of the epochs that all have."""
+    lines = [getattr(history, kind) for history in histories]
+    shortest = min(len(line) for line in lines)
+    return scale * np.mean([line[:shortest] for line in lines], axis=0)
 
 
 def ap_against(rows: Sequence[LabelRow], fact: str, protocol: str, part: str, name: str) -> tuple[str, str] | None:

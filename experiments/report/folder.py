@@ -247,15 +247,21 @@ def _read_labels(path: Path) -> list[LabelRow] | None:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             lines = csv.DictReader(file, strict=True)
-            return [_label_row(line) for line in lines]
+            lacking = {"label", "part"} - set(lines.fieldnames or ())
+            if lacking:
+                raise ValueError(f"no column {min(lacking)!r}")
+            return [_label_row(line, lines.line_num) for line in lines]
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, AttributeError, csv.Error) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise InputError(f"{path} is damaged ({error}); make it again with zsl evaluate, or remove it") from error
 
 
-def _label_row(line: dict[str, str]) -> LabelRow:
-    values = {name: value for name, value in line.items() if name not in ("label", "part")}
-    ap = {name[3:]: float(v) if v else None for name, v in values.items() if name.startswith("ap:")}
-    facts = {name: value.strip() for name, value in values.items() if not name.startswith("ap:")}
-    return LabelRow(label=line["label"], part=line["part"], facts=facts, ap=ap)
+def _label_row(line: dict[str, str], number: int) -> LabelRow:
+    if None in line or None in line.values():
+        raise ValueError(f"line {number} has more or fewer fields than the header")
+    values = {name: value.strip() for name, value in line.items()}
+    ap = {name[3:]: float(value) if value else None for name, value in values.items() if name.startswith("ap:")}
+    known = {name for name in values if name.startswith("ap:")} | {"label", "part"}
+    facts = {name: value for name, value in values.items() if name not in known}
+    return LabelRow(label=values["label"], part=values["part"], facts=facts, ap=ap)

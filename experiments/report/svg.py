@@ -73,6 +73,9 @@ def _clean(element: ET.Element, used: set[str]) -> None:
             element.remove(child)
             continue
         _clean(child, used)
+    for place in ("d", "x", "y"):
+        if place in element.attrib:
+            element.attrib[place] = re.sub(r"(\.\d\d)\d+", r"\1", element.attrib[place])  # of a point
     target = element.attrib.pop(XLINK, None)
     if target is not None:
         element.attrib["href"] = target
@@ -80,7 +83,7 @@ def _clean(element: ET.Element, used: set[str]) -> None:
     if name not in used:
         element.attrib.pop("id", None)
     if name.startswith("tip:"):
-        title = ET.Element(f"{{{SVG}}}title")
+        title = ET.Element("title")
         title.text = name[4:]
         element.insert(0, title)
     element.tag = element.tag.removeprefix(f"{{{SVG}}}")
