@@ -148,7 +148,7 @@ def _protocol(table: Table) -> dict[str, Any]:
     stamps = [run.measured.protocol if run.measured else None for run in table.runs]
     first = next((stamp for stamp in stamps if stamp is not None), None)
     told = {key.replace("_", " ").replace(".", ", "): value for key, value in flattened(first or {}).items()}
-    return {"first": first, "told": told, "differences": disagreeing(table.runs, stamps)}
+    return {"images": (first or {}).get("images"), "told": told, "differences": disagreeing(table.runs, stamps)}
 
 
 def _provenance(table: Table) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """A table's cells: means, spread over seeds, intervals over images, and what differs from the best beyond luck."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,9 @@ from experiments.report.significance import holm, paired_p
 from experiments.tables import metric_columns
 
 LEVEL = 0.05  # of significance
-SCORES = ("zsl", "gzsl", "seen", "closed")  # the protocols, whose metrics are fractions
+PROTOCOLS = ("zsl", "gzsl", "seen", "closed")
+COUNTS = ("coverage",)  # metrics of protocols that are no fractions
+LOWER = ("ranking_loss", "coverage", "unseen_recall_lost")  # is better
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,11 @@ class Cell:
 @dataclass(frozen=True)
 class Column:
     """A metric: its cells in the order of the variants (None without a value), and what chance, the backbone's own
-    readout and the paper have. `fraction` says that it lies in [0, 1] and is shown in percent; `main`, that tables show
-    it unless asked for more."""
+    readout and the paper have.
+
+    `main` columns are shown unless others are asked for; in them the best is marked and compared, where it is known
+    which way is better. A `fraction` lies in [0, 1] and is shown in percent.
+    """
 
     metric: str
     title: str
@@ -64,7 +69,7 @@ def columns_of(table: Table) -> list[Column]:
     metrics: dict[str, float] = {}
     for run in table.runs:
         metrics |= {name: value for name, value in run.metrics.items() if name not in metrics}
-    scores = {name: value for name, value in metrics.items() if name.startswith(SCORES)}
+    scores = {name: value for name, value in metrics.items() if name.startswith(PROTOCOLS)}
     titles = {name: title for name, title in metric_columns(scores).items() if name in metrics}
     titles |= {name: name for name in metrics if name not in scores}  # speeds, sizes
     rest = [name for name in metrics if name not in titles and not name.endswith("_chance")]
@@ -74,10 +79,20 @@ def columns_of(table: Table) -> list[Column]:
 def _column(table: Table, name: str, title: str | None, chance: float | None) -> Column:
     runs = [[run for run in table.of(axes) if name in run.metrics] for axes in table.variants]
     cells = [_cell(chosen, name) if chosen else None for chosen in runs]
-    compared = tuple(_compared(cells, [{r.seed: r.metrics[name] for r in chosen} for chosen in runs]))
-    paper = tuple(table.paper.get(title_of(axes), {}).get(name) for axes in table.variants)
-    main, fraction = title is not None, name.startswith(SCORES)
-    return Column(name, title or name, main, fraction, compared, chance, table.baseline.get(name), paper)
+    measure, scored = name.rpartition("/")[2].partition("@")[0], name.startswith(PROTOCOLS)
+    if title is not None and scored:
+        sign = -1 if measure in LOWER else 1
+        cells = _compared(cells, [{r.seed: r.metrics[name] for r in chosen} for chosen in runs], sign)
+    return Column(
+        metric=name,
+        title=title or name,
+        main=title is not None,
+        fraction=scored and measure not in COUNTS,
+        cells=tuple(cells),
+        chance=chance,
+        baseline=table.baseline.get(name),
+        paper=tuple(table.paper.get(title_of(axes), {}).get(name) for axes in table.variants),
+    )
 
 
 def _cell(runs: list[Run], name: str) -> Cell:
@@ -87,12 +102,12 @@ def _cell(runs: list[Run], name: str) -> Cell:
     return Cell(tuple(run.metrics[name] for run in runs), None if ends is None else (ends[0], ends[1]))
 
 
-def _compared(cells: list[Cell | None], by_seed: list[Mapping[int, float]]) -> list[Cell | None]:
+def _compared(cells: list[Cell | None], by_seed: Sequence[Mapping[int, float]], sign: int) -> list[Cell | None]:
     """The cells with the best marked and the others tested against it over their common seeds."""
     there = [index for index, cell in enumerate(cells) if cell is not None]
     if len(there) < 2:
         return cells
-    best = max(there, key=lambda index: cells[index].mean)  # type: ignore[union-attr]
+    best = max(there, key=lambda index: sign * cells[index].mean)  # type: ignore[union-attr]
     rest = [index for index in there if index != best]
     p_values = []
     for index in rest:

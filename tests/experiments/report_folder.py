@@ -30,6 +30,7 @@ def make_folder(folder: Path, variants: list[dict], seeds: int = 3, seen: int = 
                 "gzsl/map_seen": float(ap[:seen].mean()),
                 "gzsl/map_chance": 0.01,
                 "gzsl/map_seen_chance": 0.02,
+                "gzsl/coverage": 12.5 + place,
             }
             records.append({"variant": variant, "seed": seed, "metrics": metrics, "run": run})
             write_run(folder / run, variant, seed, metrics, labels, ap, seen, images)
@@ -43,7 +44,7 @@ def make_folder(folder: Path, variants: list[dict], seeds: int = 3, seen: int = 
 def write_run(run: Path, variant, seed, metrics, labels, ap, seen, images):
     """Every file of a run that a report reads."""
     intervals = {name: [0.9 * value, 1.1 * value] for name, value in metrics.items() if "chance" not in name}
-    protocol = {"data": "drawn", "test_images": 59, "labels": {"zsl": len(labels) - seen}}
+    protocol = {"data": "drawn", "images": 59, "labels": {"zsl": len(labels) - seen}}
     write(run / "metrics.json", {"metrics": metrics, "intervals": intervals, "protocol": protocol})
     write(run / "config.json", {"decoder": variant | {"width": 8}, "train": {"seed": seed, "lr": 0.1}})
     data = {"name": "drawn", "seen": seen, "unseen": len(labels) - seen}

@@ -38,7 +38,9 @@ def change(path, edit):
 
 def test_cells_are_means_with_spread_interval_and_mark(folder):
     records = json.loads((folder / "results.json").read_text())
-    for column in columns_of(read_table(folder)):
+    main = [column for column in columns_of(read_table(folder)) if column.main]
+    assert [column.metric for column in main] == ["zsl/map", "zsl/f1@3", "gzsl/map", "gzsl/map_seen"]
+    for column in main:
         values = [[r["metrics"][column.metric] for r in records if r["variant"] == v] for v in VARIANTS]
         best = int(np.argmax([np.mean(v) for v in values]))
         raw = [None if i == best else ttest_rel(v, values[best]).pvalue for i, v in enumerate(values)]
@@ -52,6 +54,16 @@ def test_cells_are_means_with_spread_interval_and_mark(folder):
             np.testing.assert_allclose(cell.interval, [0.9 * cell.mean, 1.1 * cell.mean], rtol=1e-12)
             assert cell.best == (place == best)
             assert cell.p is None if cell.best else cell.p == pytest.approx(adjusted[place], rel=1e-9)
+
+
+def test_further_columns_are_not_compared(folder):
+    (column,) = [column for column in columns_of(read_table(folder)) if not column.main]
+    assert (column.metric, column.fraction) == ("gzsl/coverage", False)
+    assert [(cell.mean, cell.best, cell.p) for cell in column.cells] == [
+        (12.5, False, None),
+        (13.5, False, None),
+        (14.5, False, None),
+    ]
 
 
 def test_columns_carry_chance_baseline_and_paper(folder):
@@ -193,12 +205,12 @@ def test_unfinished_failed_and_lacking_runs_are_told(folder):
 
 
 def test_runs_that_disagree_are_told(folder):
-    change(folder / "runs/0-seed0/metrics.json", lambda value: value["protocol"].update(test_images=61))
+    change(folder / "runs/0-seed0/metrics.json", lambda value: value["protocol"].update(images=61))
     change(folder / "runs/1-seed0/run.json", lambda value: value["versions"].update(torch="3"))
     change(folder / "runs/2-seed0/metrics.json", lambda value: value["metrics"].update({"zsl/map": 0.5}))
     page = re.sub(r"\s+", " ", render([folder]))
     assert "<b>The runs differ in protocol; their figures do not compare.</b>" in page
-    assert "<code>test_images</code>: <code>61</code> in 1 (runs/0-seed0); <code>59</code> in 8" in page
+    assert "<code>images</code>: <code>61</code> in 1 (runs/0-seed0); <code>59</code> in 8" in page
     assert "<code>versions.torch</code>" in page
     assert "the <code>metrics.json</code> of runs/2-seed0 differs" in page
 
