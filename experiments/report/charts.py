@@ -45,7 +45,7 @@ def bars(column: Column, titles: Sequence[str], name: str) -> str:
             if paper is not None:
                 axes.plot(scale * paper, place, "D", ms=4.5, mfc="none", mec=INK, mew=0.9)
         axes.set_ylim(len(titles) - 0.62, -0.85)
-        axes.set_xlim(left=0)
+        axes.set_xlim(0, 1.1 * max(axes.dataLim.x1, 1e-9))  # clear of the figures on the right
         axes.set_yticks([])
         axes.grid(axis="x")
         axes.tick_params(length=0)

@@ -1,6 +1,7 @@
 """The report: everything that tables' folders hold, in one HTML file that needs no other."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -147,8 +148,13 @@ def _pictures(table: Table, best: int) -> dict[str, Any] | None:
 def _protocol(table: Table) -> dict[str, Any]:
     stamps = [run.measured.protocol if run.measured else None for run in table.runs]
     first = next((stamp for stamp in stamps if stamp is not None), None)
-    told = {key.replace("_", " ").replace(".", ", "): value for key, value in flattened(first or {}).items()}
+    told = {key.replace("_", " ").replace(".", ", "): _rounded(text) for key, text in flattened(first or {}).items()}
     return {"images": (first or {}).get("images"), "told": told, "differences": disagreeing(table.runs, stamps)}
+
+
+def _rounded(text: str) -> str:
+    """A long decimal number to five figures; any other text as it is."""
+    return f"{float(text):.5g}" if re.fullmatch(r"-?\d+\.\d{5,}", text) else text
 
 
 def _provenance(table: Table) -> dict[str, Any]:

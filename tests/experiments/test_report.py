@@ -119,7 +119,7 @@ PARTS = {
     "samples.json": "sample pictures",
     "metrics.json": "the protocol",
     "config.json": "the config",
-    "run.json": "the versions",
+    "run.json": "versions",
 }
 
 
@@ -128,7 +128,7 @@ def test_what_some_runs_lack_is_said_to_be_missing(folder):
         (folder / f"runs/{place % 3}-seed{place % 2}" / name).unlink()
     page = re.sub(r"\s+", " ", render([folder]))
     for name, phrase in PARTS.items():
-        assert f"<b>Missing:</b> {phrase} of some runs, because 1 of 9 runs has no <code>{name}</code>" in page
+        assert f"<b>Missing:</b> {phrase} of 1 of 9 runs, which lack <code>{name}</code>" in page
 
 
 def test_a_folder_of_results_alone_is_a_report(folder, tmp_path):
@@ -137,7 +137,7 @@ def test_a_folder_of_results_alone_is_a_report(folder, tmp_path):
     page = re.sub(r"\s+", " ", render([tmp_path / "alone"]))
     assert page.count("<b>Missing:</b>") == 7  # and the command
     for name, phrase in PARTS.items():
-        assert f"<b>Missing:</b> {phrase} of some runs, because 9 of 9 runs have no <code>{name}</code>" in page
+        assert f"<b>Missing:</b> {phrase} of 9 of 9 runs, which lack <code>{name}</code>" in page
     assert "<h1>alone</h1>" in page
 
 
