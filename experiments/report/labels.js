@@ -52,19 +52,20 @@
       return list;
     };
     const detail = (label, width) => {
+      const protocols = data.protocols.filter((p) => data.titles.some((_, place) => apOf(p, place, label) !== null));
       const row = make("tr", undefined, "detail");
       const cell = make("td");
       cell.colSpan = width;
       const inner = make("table");
       const head = inner.createTHead().insertRow();
       head.append(make("th", "variant"));
-      for (const protocol of data.protocols) head.append(make("th", protocol.toUpperCase(), "num"), make("th"));
+      for (const protocol of protocols) head.append(make("th", protocol.toUpperCase(), "num"), make("th"));
       const body = inner.createTBody();
-      const highest = Math.max(1, ...data.protocols.flatMap((p) => data.titles.map((_, place) => apOf(p, place, label) || 0)));
+      const highest = Math.max(1, ...protocols.flatMap((p) => data.titles.map((_, place) => apOf(p, place, label) || 0)));
       data.titles.forEach((title, place) => {
         const line = body.insertRow();
         line.append(make("th", `${place + 1} ${title}`));
-        for (const protocol of data.protocols) {
+        for (const protocol of protocols) {
           const value = apOf(protocol, place, label);
           line.append(make("td", percent(value), "num"));
           const holder = line.insertCell();
