@@ -104,7 +104,8 @@ def _show(results: "Results", out: Path, console: Console) -> None:
     several = len({record.seed for record in results.records}) > 1
     spread = f"mean ± standard deviation over seeds; {APART}" if several else ONE_SEED
     console.print(f"Percent; {spread}.{paper}", highlight=False)
-    console.print(f"{out}/: report.html, results.json, report.md, table.tex, table.csv, plot.png, runs/", highlight=False)
+    left = "report.html, report.md, results.json, table.json, table.tex, table.csv, plot.png, runs/"
+    console.print(f"{out}/: {left}", highlight=False)
 
 
 @app.command()

@@ -223,6 +223,7 @@ def evaluate_run(
         folder: of `train_run`.
         source: data and tokens, which several runs may share.
         bank_file: another bank to take word vectors from, of the width of training; the result is then not written.
+        samples: how many test images to keep with what was found in them.
     Raises:
         InputError: not a whole run, a bank of another width or without a label that the data names.
     """

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.report.folder import Run, Table, title_of
-from experiments.report.significance import holm, paired_p
 from experiments.tables import metric_columns
+from zsl.uncertainty import holm, paired_p
 
 LEVEL = 0.05  # of significance
 PROTOCOLS = ("zsl", "gzsl", "seen", "closed")
@@ -114,7 +114,7 @@ def _compared(cells: list[Cell | None], by_seed: Sequence[Mapping[int, float]], 
         seeds = sorted(by_seed[index].keys() & by_seed[best].keys())
         pairs = ([by_seed[which][seed] for seed in seeds] for which in (index, best))
         p_values.append(paired_p(*(np.array(values) for values in pairs)))
-    adjusted = dict(zip(rest, holm(np.array(p_values)).tolist(), strict=True))
+    adjusted = dict(zip(rest, holm(p_values).tolist(), strict=True))
     compared: list[Cell | None] = []
     for index, cell in enumerate(cells):
         p = adjusted.get(index, float("nan"))
