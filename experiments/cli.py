@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from experiments import bank_cli, bench_cli, data_cli, evaluate_cli
+from experiments import bank_cli, bench_cli, data_cli, evaluate_cli, report_cli
 from experiments.console import ConsoleProgress, clear_errors, make_console
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ app.add_typer(evaluate_cli.app)
 app.add_typer(bank_cli.app, name="bank")
 app.add_typer(bench_cli.app, name="bench")
 app.add_typer(data_cli.app, name="data")
+app.command()(report_cli.report)
 
 Settings = Annotated[
     list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A config value; may be repeated.")
@@ -88,17 +89,23 @@ def _ablate(ablation: "Ablation", source: str, settings: list[str] | None, seeds
 
 
 def _show(results: "Results", out: Path, console: Console) -> None:
+    from experiments.report import write_report
+    from experiments.report.folder import save_about
     from experiments.tables import APART, ONE_SEED, console_table, has_paper, rows_of, save_plot, save_report
 
     header, rows = rows_of(results)
+    command = shlex.join(["zsl", *sys.argv[1:]])
     save_plot(results, out / "plot.png")
-    save_report(results, shlex.join(["zsl", *sys.argv[1:]]), out / "report.md")
+    save_report(results, command, out / "report.md")
+    save_about(out, results.ablation.caption, command, [(v.axes, v.paper) for v in results.ablation.variants])
+    write_report([out], out / "report.html")
     console.print(console_table(results.ablation.caption, header, rows, len(results.ablation.variants[0].axes)))
     paper = " The paper's column is its figure on NUS-WIDE." if has_paper(results.ablation) else ""
     several = len({record.seed for record in results.records}) > 1
     spread = f"mean ± standard deviation over seeds; {APART}" if several else ONE_SEED
     console.print(f"Percent; {spread}.{paper}", highlight=False)
-    console.print(f"{out}/: results.json, report.md, table.tex, table.csv, plot.png, runs/", highlight=False)
+    left = "report.html, report.md, results.json, table.json, table.tex, table.csv, plot.png, runs/"
+    console.print(f"{out}/: {left}", highlight=False)
 
 
 @app.command()

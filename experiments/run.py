@@ -20,6 +20,7 @@ from experiments.config import RunConfig, flat, load_config
 from experiments.files import make_folder
 from experiments.plots import save_history_plot
 from experiments.result import Result, save_metrics
+from experiments.samples import save_samples
 from experiments.source import Source, open_source
 from zsl.acceleration import make_accelerator
 from zsl.backbone import read_tensors, weights_file
@@ -213,13 +214,16 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
     return source
 
 
-def evaluate_run(folder: Path, source: Source, bank_file: Path | None = None, task: str = "test") -> Result:
-    """Tests a trained run and writes `metrics.json` and `labels.csv` into its folder.
+def evaluate_run(
+    folder: Path, source: Source, bank_file: Path | None = None, task: str = "test", samples: int = 12
+) -> Result:
+    """Tests a trained run and writes `metrics.json`, `labels.csv` and `samples.json` into its folder.
 
     Args:
         folder: of `train_run`.
         source: data and tokens, which several runs may share.
         bank_file: another bank to take word vectors from, of the width of training; the result is then not written.
+        samples: how many test images to keep with what was found in them.
     Raises:
         InputError: not a whole run, a bank of another width or without a label that the data names.
     """
@@ -246,6 +250,7 @@ def evaluate_run(folder: Path, source: Source, bank_file: Path | None = None, ta
     labels = per_label(evaluation, test, bank, source.data.train.targets.label_counts())
     result = Result(str(folder), test, scores, evaluation, labels)
     if bank_file is None and source.accelerator.is_main_process:
+        save_samples(folder, source.data, scores, samples)
         save_metrics(result, folder)
     return result
 

@@ -56,6 +56,9 @@ def test_demo_from_nothing_to_a_table(small, tmp_path):
         assert plot.width > 500
     report = (tmp_path / "out" / "report.md").read_text()
     assert report.count("|") > 50
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("<img ") == 12
+    assert "28.7" in page
 
 
 def test_ablate_over_seeds_shows_their_spread(small, tmp_path):

@@ -77,6 +77,7 @@ def test_paired_tests():
     assert np.isnan(paired_p([0.3], [0.2]))
     assert paired_p(one, one) == 1
     assert paired_p([0.5, 0.75], [0.25, 0.5]) == 0
+    assert paired_p([0.3, 0.2, 0.4], [0.2, 0.1, 0.3]) == 0  # differences that are equal but for rounding
     with pytest.raises(ValueError, match="2 and 3 seeds cannot be paired"):
         paired_p([1, 2], [1, 2, 3])
 

@@ -1,0 +1,199 @@
+"""The report: everything that tables' folders hold, in one HTML file that needs no other."""
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from embeddings import InputError, atomic
+from embeddings.progress import Progress, silent
+from experiments.report import charts
+from experiments.report.differences import config_differences, disagreeing, flattened
+from experiments.report.folder import LabelRow, Run, Table, read_table, title_of
+from experiments.report.labels import label_data, over_seeds
+from experiments.report.summary import Column, columns_of
+
+HERE = Path(__file__).parent
+CHARTED = 6  # bar charts, at most
+
+
+def write_report(folders: Sequence[Path], out: Path, progress: Progress = silent) -> None:
+    """Writes one page of the tables in `folders`; the same folders give the same bytes.
+
+    Raises:
+        InputError: a folder that holds no table, or a damaged file.
+    """
+    content = render(folders, progress)
+    atomic.write_text(out, content)
+
+
+def render(folders: Sequence[Path], progress: Progress = silent) -> str:
+    """The page as text.
+
+    Raises:
+        InputError: as `write_report`.
+    """
+    if len({folder.resolve() for folder in folders}) < len(folders):
+        raise InputError("a folder is given twice; give each once")
+    tables = [read_table(folder) for folder in folders]
+    views = []
+    for number, table in enumerate(tables, 1):
+        views.append(view_of(table, f"t{number}"))
+        progress("report", number, len(tables))
+    environment = Environment(
+        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters |= {"number": _number, "embedded": _embedded}
+    environment.globals["raw"] = lambda name: Markup((HERE / name).read_text("utf-8"))
+    title = views[0]["caption"] if len(views) == 1 else f"{len(views)} tables"
+    return environment.get_template("page.html").render(title=title, tables=views) + "\n"
+
+
+def view_of(table: Table, name: str) -> dict[str, Any]:
+    """What the template shows of one table; `name` starts the ids of its elements."""
+    columns = columns_of(table)
+    main = [column for column in columns if column.main]
+    charted = [column for column in main if "mAP" in column.title][:CHARTED] or main[:CHARTED]
+    titles = [title_of(axes) for axes in table.variants]
+    best = next((i for i, cell in enumerate(main[0].cells) if cell is not None and cell.best), 0)
+    merged = [over_seeds(table.of(axes)) for axes in table.variants]
+    differences, shared = config_differences(table)
+    return {
+        "id": name,
+        "name": table.name,
+        "caption": table.caption,
+        "command": table.command,
+        "unfinished": table.unfinished,
+        "uneven": _uneven(table),
+        "axes": list(table.variants[0]),
+        "variants": table.variants,
+        "titles": titles,
+        "seeds": sorted({run.seed for run in table.runs}),
+        "columns": columns,
+        "best": best,
+        "intervals": any(cell is not None and cell.interval for column in columns for cell in column.cells),
+        "paper": any(value is not None for column in main for value in column.paper),
+        "bars": [(column, charts.bars(column, titles, f"{name}-bars{i}")) for i, column in enumerate(charted)],
+        "scatter": _scatter(main, titles, name),
+        "curves": _curves(table, titles, name),
+        "labels": label_data(table, merged, best),
+        "ap_charts": _ap_charts(merged[best], name),
+        "pictures": _pictures(table, best),
+        "protocol": _protocol(table),
+        "differences": differences,
+        "shared": shared,
+        "runs": table.runs,
+        "provenance": _provenance(table),
+        "again": f"{table.name}/{table.of(table.variants[best])[0].path}/config.json",
+        "lacking": _lacking(table.runs),
+        "restated": _restated(table.runs),
+    }
+
+
+def _scatter(columns: Sequence[Column], titles: Sequence[str], name: str) -> str | None:
+    """Unseen against seen mAP, else the second metric against the first; None where there is one alone."""
+    by_metric = {column.metric: column for column in columns}
+    chosen = [by_metric[metric] for metric in ("gzsl/map_seen", "zsl/map") if metric in by_metric]
+    chosen = chosen if len(chosen) == 2 else list(columns[:2])
+    return charts.scatter(chosen[0], chosen[1], titles, f"{name}-scatter") if len(chosen) == 2 else None
+
+
+def _curves(table: Table, titles: Sequence[str], name: str) -> list[tuple[str, str]]:
+    """Captions and charts of the variants that have a history."""
+    histories = [[run.history for run in table.of(axes) if run.history] for axes in table.variants]
+    kept = [(found, f"{i} {titles[i - 1]}") for i, found in enumerate(histories, 1) if found]
+    captions = [caption for _, caption in kept]
+    return list(zip(captions, charts.curves([found for found, _ in kept], captions, f"{name}-curve"), strict=True))
+
+
+def _ap_charts(rows: Sequence[LabelRow], name: str) -> list[tuple[str, str]]:
+    """Captions and charts of one variant."""
+    wanted = [
+        ("similarity", "zsl", "unseen"),
+        ("similarity", "gzsl", "unseen"),
+        ("train_images", "gzsl", "seen"),
+        ("train_images", "closed", "seen"),
+    ]
+    drawn = [charts.ap_against(rows, *what, f"{name}-ap{i}") for i, what in enumerate(wanted)]
+    return [chart for chart in drawn if chart is not None]
+
+
+def _pictures(table: Table, best: int) -> dict[str, Any] | None:
+    """Each drawn picture once, with what the first seed of every variant finds in it; None where nothing was drawn."""
+    cards: dict[tuple[str, str | None], dict[str, Any]] = {}
+    first = None
+    for place, axes in enumerate(table.variants):
+        run = next((run for run in table.of(axes) if run.samples is not None), None)
+        if run is None or run.samples is None:
+            continue
+        first = first or run.samples
+        for image in run.samples.images:
+            card = cards.setdefault((image.name, image.picture), {"image": image, "found": {}})
+            card["found"][place] = image
+    if first is None:
+        return None
+    shown = sorted({place for card in cards.values() for place in card["found"]})
+    return {
+        "draw": first,
+        "cards": list(cards.values()),
+        "variants": shown,
+        "first": best if best in shown else shown[0],
+    }
+
+
+def _protocol(table: Table) -> dict[str, Any]:
+    stamps = [run.measured.protocol if run.measured else None for run in table.runs]
+    first = next((stamp for stamp in stamps if stamp is not None), None)
+    told = {key.replace("_", " ").replace(".", ", "): _rounded(text) for key, text in flattened(first or {}).items()}
+    return {"images": (first or {}).get("images"), "told": told, "differences": disagreeing(table.runs, stamps)}
+
+
+def _rounded(text: str) -> str:
+    """A long decimal number to five figures; any other text as it is."""
+    return f"{float(text):.5g}" if re.fullmatch(r"-?\d+\.\d{5,}", text) else text
+
+
+def _provenance(table: Table) -> dict[str, Any]:
+    kept = [
+        None if (p := run.provenance) is None else {k: p.get(k) for k in ("versions", "git", "data")}
+        for run in table.runs
+    ]
+    return {"first": next((p for p in kept if p is not None), None), "differences": disagreeing(table.runs, kept)}
+
+
+def _lacking(runs: Sequence[Run]) -> dict[str, list[str]]:
+    """The folders of runs by what they lack."""
+    found: dict[str, list[str]] = {}
+    for run in runs:
+        for name in run.lacks:
+            found.setdefault(name, []).append(run.path)
+    return found
+
+
+def _uneven(table: Table) -> dict[int, list[int]]:
+    """The seeds that variants lack, by their numbers."""
+    seeds = {run.seed for run in table.runs}
+    lacking = [sorted(seeds - {run.seed for run in table.of(axes)}) for axes in table.variants]
+    return {number: lack for number, lack in enumerate(lacking, 1) if lack}
+
+
+def _restated(runs: Sequence[Run]) -> list[str]:
+    """Runs that were measured again since the table was made, with another outcome."""
+    return [run.path for run in runs if run.measured is not None and run.measured.metrics != dict(run.metrics)]
+
+
+def _number(value: float | None, column: Column) -> str:
+    """Percent with one decimal, or three significant figures."""
+    if value is None:
+        return ""
+    return f"{100 * value:.1f}" if column.fraction else f"{value:.4g}"
+
+
+def _embedded(value: Any) -> Markup:
+    """JSON that cannot end the script element it stands in."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
