@@ -25,6 +25,20 @@ class Readout(nn.Module, ABC):
         """Logits (batch, label) of the labels whose word vectors (label, embed) are given."""
         return self.bind(vectors)(features)
 
+    def remember(self, vectors: Vectors | None) -> None:
+        """Is told the training labels' vectors before training; most readouts keep nothing of them."""
+
+
+def pool(features: Features) -> Float[Tensor, "batch channel"]:
+    """Global average pooling, in float32: the mean of an image's tokens."""
+    tokens = features.flatten(2).transpose(1, 2) if features.ndim == 4 else features
+    return tokens.float().mean(1)
+
+
+def exact(tensor: Tensor) -> torch.autocast:
+    """The context of final logits: in half precision a few hundred distinct values would tie images that differ."""
+    return torch.autocast(tensor.device.type, enabled=False)
+
 
 class MaxPooledReadout(Readout):
     """The plainest text readout: a label's logit is its best token's `(W x_t) . n_i + b`.
