@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Float64, Int8
+from jaxtyping import Float, Float64
 from scipy.linalg import eigh
 from torch import Tensor, nn
 
@@ -23,7 +23,9 @@ FOLDS = 5
 
 
 class EszslReadout(Readout):
-    """`(u W + c) . n_i` of the unit-length mean token u; W and c are solved, see `zsl.solving`, not trained.
+    """`(u - c) W . n_i` of the unit-length mean token u; W is solved, see `zsl.solving`, not trained.
+
+    c is the mean of u in training. There is no bias: of how rare a label is, its word vector says nothing.
 
     Args:
         channels: size of an image token.
@@ -43,7 +45,7 @@ class EszslReadout(Readout):
         self.label_grid = RIDGES if label_ridge is None else (label_ridge,)
         # no numbers until they are solved: scores of an unsolved readout are errors
         self.weight = nn.Parameter(torch.full((channels, embed_dim), torch.nan), requires_grad=False)
-        self.offset = nn.Parameter(torch.full((embed_dim,), torch.nan), requires_grad=False)
+        self.center = nn.Parameter(torch.full((channels,), torch.nan), requires_grad=False)
         self.register_buffer("ridges", torch.full((2,), torch.nan))
 
     def read(self, features: Features) -> Float[Tensor, "batch channel"]:
@@ -58,18 +60,21 @@ class EszslReadout(Readout):
         """
         chosen = checked(vectors, self.embed_dim).T.to(self.weight.dtype)
         with exact(chosen):
-            weight, bias = self.weight @ chosen, self.offset @ chosen
+            weight = self.weight @ chosen
 
         def logits(features: Tensor) -> Logits:
             with exact(features):
-                return self.read(features).to(weight.dtype) @ weight + bias
+                return (self.read(features).to(weight.dtype) - self.center) @ weight
 
         return logits
 
 
 @dataclass
 class Statistics:
-    """All that the solution needs of training images x (channel) and targets y (label), summed up in float64."""
+    """All that the solution needs of training images x (channel) and targets y (label), summed up in float64.
+
+    y is 1 for a label that is there, 0, and where annotations are partial -1 for one known to be absent.
+    """
 
     images: int
     x: Float64[np.ndarray, " channel"]
@@ -95,18 +100,13 @@ class Statistics:
 
     @property
     def gram(self) -> Float64[np.ndarray, "channel channel"]:
-        """X'X of centred images: an intercept that no regulariser holds back."""
+        """X'X of centred images: targets of 1 and 0 then do what the paper's 1 and -1 do."""
         return self.xx - np.outer(self.x, self.x) / self.images
 
     @property
     def cross(self) -> Float64[np.ndarray, "channel label"]:
         """X'Y of centred images and targets."""
         return self.xy - np.outer(self.x, self.y) / self.images
-
-
-def signs(values: Int8[np.ndarray, "image label"], partial: bool) -> Int8[np.ndarray, "image label"]:
-    """The paper's targets, 1 and -1; 0 for what nobody annotated."""
-    return values if partial else np.where(values > 0, 1, -1).astype(np.int8)
 
 
 class Spectrum:

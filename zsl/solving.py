@@ -10,7 +10,7 @@ from torch import Tensor
 from embeddings.errors import InputError
 from embeddings.progress import Progress, silent
 from zsl.data import Samples, ScoringOrder, batches_of, opened
-from zsl.eszsl import EszslReadout, Spectrum, Statistics, choose_ridges, image_map, label_map, signs
+from zsl.eszsl import EszslReadout, Spectrum, Statistics, choose_ridges, image_map, label_map
 from zsl.evaluation import gathered
 from zsl.metrics import average_precision, mean_over_labels
 from zsl.model import ZeroShotModel
@@ -49,7 +49,7 @@ def solve(
     def pairs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
         done = 0
         for x in _read(model, train, config, accelerator, progress, task):
-            yield x, signs(train.targets[done : done + len(x)].dense(), partial)
+            yield x, train.targets[done : done + len(x)].dense()
             done += len(x)
 
     sums = Statistics.of(pairs(), channels, len(seen))
@@ -63,17 +63,15 @@ def solve(
     if max(map(len, grids)) > 1:
         ridges, best = choose_ridges(gram, cross, seen, held, values, partial, grids, config.seed)
         told = f"pseudo-unseen validation mAP {100 * best:.1f}"
-    labels = label_map(seen, ridges[1])
-    weight = image_map(gram, cross @ labels, ridges[0])
-    prior = sums.y / sums.images @ labels  # what an image says of no label: in word vectors, for unseen labels too
+    weight = image_map(gram, cross @ label_map(seen, ridges[1]), ridges[0])
     with torch.no_grad():
-        for kept, value in ((readout.weight, weight), (readout.offset, prior - center @ weight)):
+        for kept, value in ((readout.weight, weight), (readout.center, center)):
             kept.copy_(torch.from_numpy(value))
         readout.ridges.copy_(torch.tensor(ridges))
-    scores = (held @ weight + prior) @ seen.T
+    scores = held @ weight @ seen.T
     ap = average_precision(scores, values > 0, values != 0 if partial else None)
     state = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-    history = History([_squared_error(sums, weight, prior, seen)], [0.0], [mean_over_labels(ap)], 0, state)
+    history = History([_squared_error(sums, weight @ seen.T)], [0.0], [mean_over_labels(ap)], 0, state)
     course = f"image ridge {ridges[0]:g}, label ridge {ridges[1]:g} ({told})"
     progress(task, 1, 1, f"{course}; seen validation mAP {100 * history.validation_map[0]:.1f}")
     if watch is not None and accelerator.is_main_process:
@@ -81,12 +79,11 @@ def solve(
     return history
 
 
-def _squared_error(sums: Statistics, weight: np.ndarray, prior: np.ndarray, seen: np.ndarray) -> float:
-    """`||X W S' + c S' - Y||^2` per image."""
-    mean, logits = sums.y / sums.images, weight @ seen.T
-    centred = sums.yy - sums.images * mean @ mean
-    fitted = np.vdot(logits, sums.gram @ logits) - 2 * np.vdot(logits, sums.cross)
-    return float((centred + fitted) / sums.images + np.square(prior @ seen.T - mean).sum())
+def _squared_error(sums: Statistics, logits: np.ndarray) -> float:
+    """`||X W S' - Y||^2` per image, both centred; `logits` is W S'."""
+    mean = sums.y / sums.images
+    targets = sums.yy - sums.images * mean @ mean
+    return float(targets + np.vdot(logits, sums.gram @ logits) - 2 * np.vdot(logits, sums.cross)) / sums.images
 
 
 @torch.inference_mode()
