@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from jaxtyping import Float
@@ -35,9 +36,10 @@ def pool(features: Features) -> Float[Tensor, "batch channel"]:
     return tokens.float().mean(1)
 
 
-def exact(tensor: Tensor) -> torch.autocast:
+def exact(tensor: Tensor) -> AbstractContextManager[object]:
     """The context of final logits: in half precision a few hundred distinct values would tie images that differ."""
-    return torch.autocast(tensor.device.type, enabled=False)
+    kind = tensor.device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
 
 class MaxPooledReadout(Readout):
