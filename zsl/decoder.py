@@ -180,14 +180,12 @@ class BoundDecoder:
         index = torch.arange(num_groups, device=decoder.head_bias.device) % decoder.num_groups
         # of no image: the first layer's self-attention too
         self.queries, self.projected = decoder.begin(decoder._group_queries(grouped, index))
-        self.heads = decoder._group_heads(grouped, index)
         self.bias = decoder.head_bias[index] if decoder.head == "learnable" else decoder.head_bias
+        self.heads = decoder._group_heads(grouped, index).to(self.bias.dtype)
 
     def __call__(self, features: Features) -> Logits:
         """Logits (batch, label) of features (batch, token, channel) or (batch, channel, height, width)."""
         hidden = self.decoder._decode(features, self.queries, self.projected)
         with exact(hidden):
-            logits = (
-                torch.einsum("bkd,kdg->bkg", hidden.to(self.bias.dtype), self.heads.to(self.bias.dtype)) + self.bias
-            )
+            logits = torch.einsum("bkd,kdg->bkg", hidden.to(self.heads.dtype), self.heads) + self.bias
         return logits.flatten(1)[:, : self.num_labels]
