@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from statistics import median
 from typing import Any
@@ -144,8 +145,8 @@ def bench_heads(bench: HeadBench, progress: Progress) -> Figures:
     batches: dict[tuple[str, int], int] = {}
     seconds: dict[tuple[str, int, str], tuple[int, list[float]]] = {}
     if gpu:
-        sides = {key: _Side(bench, body, *key, accelerator) for key in keys}
-        for key, side in sides.items():
+        for key in keys:
+            side = _Side(bench, body, *key, accelerator)
             batches[key] = largest_batch(lambda size, side=side: side.train(body.inputs(size)))  # type: ignore[misc]
     # heads of one kind in turn: they are what is compared, and all kinds at once would not fit in memory
     for name in bench.heads:
@@ -163,23 +164,25 @@ def _seconds(
     progress: Progress,
 ) -> dict[tuple[str, int, str], tuple[int, list[float]]]:
     """Batch size and seconds of each round, by head, classes and "training" or "inference"."""
-    calls: dict[str, Callable[[], None]] = {}
     found: dict[tuple[str, int, str], tuple[int, list[float]]] = {}
-    for name, classes in keys:
-        side = _Side(bench, body, name, classes, accelerator)
-        batch = bench.batch_size or max(1, int(PAPER_SHARE * largest[name, classes]))
-        inputs = body.inputs(batch)
-        for what, run in (("training", side.train), ("inference", side.predict)):
+    sides = {key: _Side(bench, body, *key, accelerator) for key in keys}
+    for what in ("training", "inference"):
+        calls: dict[str, Callable[[], None]] = {}
+        for (name, classes), side in sides.items():
+            batch = bench.batch_size or max(1, int(PAPER_SHARE * largest[name, classes]))
+            call = partial(side.train if what == "training" else side.predict, body.inputs(batch))
             try:
                 for _ in range(WARM_UP):
-                    run(inputs)
+                    call()
             except torch.OutOfMemoryError as error:
                 task = f"{what} of {name}, {classes:,} classes"
                 raise InputError(f"{task}: a batch of {batch} does not fit; lower --batch-size") from error
-            calls[f"{name}, {classes:,} classes: {what}"] = lambda run=run, inputs=inputs: run(inputs)  # type: ignore[misc]
+            calls[f"{name}, {classes:,} classes: {what}"] = call
             found[name, classes, what] = (batch, [])
-    for times, key in zip(interleaved(calls, bench.rounds, progress).values(), list(found), strict=True):
-        found[key][1].extend(times)
+        # one kind of call at a time, so that those that are compared follow each other at once
+        times = interleaved(calls, bench.rounds, progress).values()
+        for (name, classes), seconds in zip(keys, times, strict=True):
+            found[name, classes, what][1].extend(seconds)
     return found
 
 

@@ -14,7 +14,7 @@ from scipy.linalg import eigh
 from torch import Tensor, nn
 
 from embeddings.errors import InputError
-from zsl.metrics import average_precision, mean_over_labels
+from zsl.metrics import average_precision
 from zsl.pooled import checked
 from zsl.readout import Features, Logits, Readout, Vectors, exact, pool
 
@@ -155,16 +155,18 @@ def choose_ridges(
 ) -> tuple[tuple[float, float], float]:
     """The two ridges with the best mAP of held-out images on held-out seen labels, each label held out once.
 
+    A label counts by its positives: the AP of one or two images is chance, and most labels have no more there.
+
     Args:
         gram, cross, vectors: X'X, X'Y (channel, label) and S (label, embed) of all seen labels.
         held: (image, channel), images that are not in the statistics, less the mean of those that are.
-        held_values: (image, label), their targets: 1, 0, -1.
+        held_values: (image, label), their targets: 1, 0, -1; at least one is 1.
         grids: the ridges to choose from; of equally good ones the first.
         seed: of the division of labels into folds.
     Returns:
-        (image ridge, label ridge), mAP as a fraction.
+        (image ridge, label ridge), weighted mAP as a fraction.
     Raises:
-        InputError: fewer than two labels, or no held-out positive at all.
+        InputError: fewer than two labels.
     """
     if len(vectors) < 2:
         raise InputError("one seen label cannot be divided; set decoder.image_ridge and decoder.label_ridge")
@@ -182,8 +184,7 @@ def choose_ridges(
             for column, label_ridge in enumerate(grids[1]):
                 scores = images @ (labels.damped(label_ridge)[:, None] * outer)
                 ap[row, column, fold] = average_precision(scores, values > 0, values != 0 if partial else None)
-    mean = np.array([[mean_over_labels(cell) for cell in line] for line in ap])
-    if np.isnan(mean).all():
-        raise InputError("the validation part holds no positive; raise train.validation")
-    row, column = divmod(int(np.nanargmax(mean)), mean.shape[1])
+    positives = (held_values > 0).sum(0)
+    mean = np.nansum(ap * positives, axis=2) / positives.sum()
+    row, column = divmod(int(mean.argmax()), mean.shape[1])
     return (grids[0][row], grids[1][column]), float(mean[row, column])
