@@ -152,13 +152,12 @@ class GroupDecoder(Readout, DecoderLayer):
         queries = F.pad(slots.flatten(1), (0, self.width - self.group_size * slots.shape[-1]))
         return queries.relu() if self.query_relu else queries
 
-    def _group_heads(self, grouped: Tensor | None, index: Tensor) -> Float[Tensor, "group slot width"]:
+    def _group_heads(self, grouped: Tensor | None, index: Tensor) -> Float[Tensor, "group width slot"]:
         if self.head == "text":
             assert grouped is not None
             # W_h M_k first: it is shared by all images of the batch, and cheaper once the batch exceeds g
-            return grouped @ self.head_projection.T
-        weight = self.head_weight[index] if self.head == "learnable" else self.head_weight.expand(len(index), -1, -1)
-        return weight.transpose(1, 2)
+            return (grouped @ self.head_projection.T).transpose(1, 2)
+        return self.head_weight[index] if self.head == "learnable" else self.head_weight.expand(len(index), -1, -1)
 
     def _decode(self, features: Features, queries: Tensor, projected: Tensor) -> Float[Tensor, "batch group width"]:
         tokens = features.flatten(2).transpose(1, 2) if features.ndim == 4 else features
@@ -188,6 +187,5 @@ class BoundDecoder:
         """Logits (batch, label) of features (batch, token, channel) or (batch, channel, height, width)."""
         hidden = self.decoder._decode(features, self.queries, self.projected)
         with exact(hidden):
-            # heads first: in inference of small groups many times as fast as queries first
-            logits = torch.einsum("kgd,bkd->bkg", self.heads, hidden.to(self.heads.dtype)) + self.bias
+            logits = torch.einsum("bkd,kdg->bkg", hidden.to(self.heads.dtype), self.heads) + self.bias
         return logits.flatten(1)[:, : self.num_labels]
