@@ -108,18 +108,57 @@ def heads(
     backbone: Annotated[str, typer.Option(help="A timm model.")] = "tresnet_m",
     image_size: Annotated[int, typer.Option(min=16, help="Pixels.")] = 224,
     classes: Annotated[list[int] | None, typer.Option(min=1, help="Repeat it [default: 100, 1000, 5000].")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Of training and inference.")] = 64,
-    steps: Annotated[int, typer.Option(min=1, help="Timed, after three to warm up.")] = 20,
+    head: Annotated[list[str] | None, typer.Option(help="A head; repeat it [default: all].")] = None,
+    batch_size: Annotated[
+        int, typer.Option(min=0, help="Of training and inference; 0: 80 % of the largest, on a GPU.")
+    ] = 8,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each side runs, in turn.")] = 10,
+    alone: Annotated[bool, typer.Option("--alone", help="Heads on ready tokens, without the backbone.")] = False,
     compiled: Annotated[bool, typer.Option("--compile", help="With torch.compile.")] = False,
     out: Out = None,
 ) -> None:
-    """Heads on one backbone, images a second beside the paper's Table 9; meant for a GPU."""
-    from experiments.bench_heads import bench_heads
+    """Heads against classes, images a second and multiply-accumulates, beside the paper's Tables 9 and 12."""
+    from experiments.bench_heads import HeadBench, bench_heads
+    from experiments.costs import HEADS
+
+    _check(out)
+    counts, chosen = tuple(classes or (100, 1000, 5000)), tuple(head or HEADS)
+    bench = HeadBench(backbone, image_size, counts, chosen, batch_size, rounds, alone, compiled)
+    with ConsoleProgress(make_console()) as progress:
+        figures = bench_heads(bench, progress)
+    _show(figures, out)
+
+
+@app.command("layers")
+@clear_errors
+def layers(
+    backbone: Annotated[str, typer.Option(help="A timm model.")] = "tresnet_m",
+    image_size: Annotated[int, typer.Option(min=16, help="Pixels.")] = 448,
+    classes: Annotated[int, typer.Option(min=1, help="Classes, each with a query.")] = 80,
+    out: Out = None,
+) -> None:
+    """Multiply-accumulates of stacked decoder layers, beside the paper's Table 10; nothing is timed."""
+    from experiments.costs import count_layers
+
+    _check(out)
+    _show(count_layers(backbone, image_size, classes), out)
+
+
+@app.command("modules")
+@clear_errors
+def modules(
+    classes: Annotated[list[int] | None, typer.Option(min=1, help="Repeat it [default: 100, 4000].")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images.")] = 4,
+    tokens: Annotated[int, typer.Option(min=1, help="Of an image; 49 are those of 224 px.")] = 49,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each side runs, in turn.")] = 10,
+    out: Out = None,
+) -> None:
+    """Time of self-attention, cross-attention and MLP against classes, beside the paper's Table 11."""
+    from experiments.bench_modules import bench_modules
 
     _check(out)
     with ConsoleProgress(make_console()) as progress:
-        counts = classes or [100, 1000, 5000]
-        figures = bench_heads(backbone, image_size, counts, batch_size, steps, compiled, progress)
+        figures = bench_modules(tuple(classes or (100, 4000)), batch_size, tokens, rounds, progress)
     _show(figures, out)
 
 

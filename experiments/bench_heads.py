@@ -1,167 +1,233 @@
-"""Throughput of classification heads on one backbone, as in the paper's Table 9."""
+"""Throughput of classification heads against classes, as in the paper's Tables 9 and 12."""
 
-import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
 from statistics import median
+from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import Tensor, nn
 
 from embeddings import InputError
 from embeddings.progress import Progress
-from experiments.bench import Figures, machine
+from experiments.bench import Figures, interleaved, machine
+from experiments.costs import EMBED, HEADS, backbone_cost, head_cost
 from zsl.acceleration import make_accelerator
 from zsl.backbone import Backbone, BackboneConfig
-from zsl.decoder import GroupDecoder
 from zsl.losses import asymmetric_loss
-from zsl.readout import Readout
 
-WIDTH, ATTENTION_HEADS, FFN, DROPOUT, GROUPS, EMBED = 768, 8, 2048, 0.1, 100, 300
-# images a second on a V100 16 GB with mixed precision: training, inference (Ridnik et al. 2021, Table 9)
-PAPER = {
-    "GAP": {100: (706, 2915), 1000: (703, 2910), 5000: (698, 2846)},
-    "Transformer decoder": {100: (556, 2496), 1000: (44, 916), 5000: (2, 17)},
-    "group decoder": {100: (575, 2588), 1000: (568, 2563), 5000: (562, 2512)},
-}
+WARM_UP = 2
+PAPER_SHARE = 0.8  # of the maximal batch, at which the paper measured
 
 
-class PooledHead(nn.Module):
-    """Global average pooling and a linear layer."""
+@dataclass(frozen=True)
+class HeadBench:
+    """What is measured.
 
-    def __init__(self, channels: int, classes: int):
-        super().__init__()
-        self.linear = nn.Linear(channels, classes)
+    `alone`: the heads on tokens as the backbone gives them, without the backbone. `batch_size`: of training and
+    inference; 0 is 80 % of each head's maximal training batch, as in the paper, which only a GPU can tell.
+    """
 
-    def forward(self, tokens: Tensor, vectors: Tensor) -> Tensor:
-        """Logits (batch, label)."""
-        return self.linear(tokens.mean(1))
-
-
-class TransformerHead(nn.Module):
-    """A transformer decoder layer with a learnable query for every class, self-attention included."""
-
-    def __init__(self, channels: int, classes: int):
-        super().__init__()
-        self.projection = nn.Linear(channels, WIDTH)
-        self.queries = nn.Parameter(torch.randn(classes, WIDTH))
-        self.layer = nn.TransformerDecoderLayer(WIDTH, ATTENTION_HEADS, FFN, DROPOUT, batch_first=True)
-        self.weight = nn.Parameter(torch.randn(classes, WIDTH) / WIDTH**0.5)
-
-    def forward(self, tokens: Tensor, vectors: Tensor) -> Tensor:
-        """Logits (batch, label)."""
-        hidden = self.layer(self.queries.expand(len(tokens), -1, -1), self.projection(tokens).relu())
-        return torch.einsum("bnd,nd->bn", hidden, self.weight)
+    backbone: str = "tresnet_m"
+    image_size: int = 224
+    classes: Sequence[int] = (100, 1000, 5000)
+    heads: Sequence[str] = tuple(HEADS)
+    batch_size: int = 8
+    rounds: int = 10
+    alone: bool = False
+    compiled: bool = False
 
 
-class _Classifier(nn.Module):
-    def __init__(self, backbone: Backbone, head: nn.Module):
-        super().__init__()
-        self.backbone, self.head = backbone, head
+class _Body:
+    """The backbone that all heads share, with an optimiser of its own; or, of heads alone, tokens in its place."""
 
-    def forward(self, images: Tensor, vectors: Tensor) -> Tensor:
-        return self.head(self.backbone(images), vectors)
+    def __init__(self, bench: HeadBench, device: torch.device):
+        backbone = Backbone(BackboneConfig(name=bench.backbone))
+        with torch.no_grad():
+            image = torch.zeros(1, 3, bench.image_size, bench.image_size, dtype=torch.uint8)
+            _, self.tokens, self.channels = backbone.eval()(image).shape
+        self.image_size, self.device = bench.image_size, device
+        self.backbone = None if bench.alone else backbone.to(device)
+        self.optimizer = None if bench.alone else torch.optim.AdamW(backbone.parameters(), fused=True)
+
+    def inputs(self, batch: int) -> Tensor:
+        if self.backbone is None:
+            return torch.randn(batch, self.tokens, self.channels, device=self.device)
+        shape = (batch, 3, self.image_size, self.image_size)
+        return torch.randint(0, 256, shape, dtype=torch.uint8, device=self.device)
 
 
-def _group_decoder(channels: int, classes: int) -> Readout:
-    return GroupDecoder(channels, EMBED, classes, WIDTH, num_groups=min(GROUPS, classes), ffn=FFN, dropout=DROPOUT)
+class _Side:
+    """One head at one number of classes on the shared body: a step of training, a batch of inference."""
+
+    def __init__(self, bench: HeadBench, body: _Body, name: str, classes: int, accelerator: Accelerator):
+        torch.manual_seed(0)
+        self.body, self.accelerator, self.classes = body, accelerator, classes
+        self.head = HEADS[name].make(body.channels, classes).to(body.device)
+        self.vectors = torch.randn(classes, EMBED, device=body.device)
+        self.optimizer = torch.optim.AdamW(self.head.parameters(), fused=True)
+        self.model = nn.Sequential() if body.backbone is None else nn.Sequential(body.backbone)
+        self.forward = torch.compile(self._logits) if bench.compiled else self._logits
+        self.compiled = bench.compiled
+        self.bound: Callable[[Tensor], Tensor] | None = None
+
+    def _logits(self, inputs: Tensor) -> Tensor:
+        return self.head(self.model(inputs), self.vectors)
+
+    def train(self, inputs: Tensor) -> None:
+        """A step of the optimiser, the head's queries and weights made anew in it."""
+        self.model.train()
+        self.head.train()
+        targets = torch.zeros(len(inputs), self.classes, device=inputs.device)
+        targets[:, 0] = 1
+        with self.accelerator.autocast():
+            logits = self.forward(inputs)
+        asymmetric_loss(logits.float(), targets).backward()
+        for optimizer in (self.body.optimizer, self.optimizer):
+            if optimizer is not None:
+                optimizer.step()
+                optimizer.zero_grad()
+        self.bound = None
+        self._wait()
+
+    @torch.inference_mode()
+    def predict(self, inputs: Tensor) -> None:
+        """Logits of a batch; what depends on the classes alone was computed once, before."""
+        self.model.eval()
+        self.head.eval()
+        with self.accelerator.autocast():
+            if self.bound is None:
+                bound = self.head.bind(self.vectors)
+                self.bound = torch.compile(bound) if self.compiled else bound
+            self.bound(self.model(inputs))
+        self._wait()
+
+    def _wait(self) -> None:
+        if self.body.device.type == "cuda":
+            torch.cuda.synchronize()
 
 
-HEADS: dict[str, Callable[[int, int], nn.Module]] = {
-    "GAP": PooledHead,
-    "Transformer decoder": TransformerHead,
-    "group decoder": _group_decoder,
-}
+def largest_batch(step: Callable[[int], None], start: int = 8) -> int:
+    """The largest multiple of `start` that a step takes without running out of memory, by doubling and halving; 0 if
+    none."""
+    fits, fails = 0, 0
+    size = start
+    while not fails or fails - fits > start:
+        try:
+            step(size)
+            fits = size
+        except torch.OutOfMemoryError:
+            fails = size
+            torch.cuda.empty_cache()
+        size = (fits + fails) // 2 // start * start if fails else 2 * fits
+    return fits
 
 
-def bench_heads(
-    backbone: str,
-    image_size: int,
-    classes: Sequence[int],
-    batch_size: int,
-    steps: int,
-    compiled: bool,
-    progress: Progress,
-) -> Figures:
-    """Images a second in training and in inference, "auto" precision, median over steps after three to warm up.
-
-    The group decoder here has text queries and heads, the costliest kind; its queries and heads are made in every
-    training step, and once for inference.
+def bench_heads(bench: HeadBench, progress: Progress) -> Figures:
+    """Images a second in training and in inference at "auto" precision, with the heads in turn, beside the paper's.
 
     Raises:
-        InputError: an unknown backbone.
+        InputError: an unknown backbone or head, a batch that does not fit, no batch size without a GPU.
     """
+    for name in bench.heads:
+        if name not in HEADS:
+            raise InputError(f"unknown head {name!r}; known: {', '.join(HEADS)}")
     accelerator = make_accelerator("auto")
-    rows, measured = [], []
-    for count in classes:
-        for title, make in HEADS.items():
-            torch.manual_seed(0)
-            torch._dynamo.reset()  # it gives up on a module of which it has compiled eight kinds
-            body = Backbone(BackboneConfig(name=backbone))
-            model = _Classifier(body, make(body.channels(image_size), count)).to(accelerator.device)
-            task = f"{title}, {count:,} classes"
-            progress(task, 0, 2)
-            images = torch.randint(0, 256, (batch_size, 3, image_size, image_size), dtype=torch.uint8)
-            images, vectors = images.to(accelerator.device), torch.randn(count, EMBED, device=accelerator.device)
+    gpu = accelerator.device.type == "cuda"
+    if not bench.batch_size and not gpu:
+        raise InputError("the maximal batch is known of a GPU's memory alone; give --batch-size")
+    torch._dynamo.reset()  # it gives up on a module of which it has compiled eight kinds
+    body = _Body(bench, accelerator.device)
+    keys = list(product(bench.heads, bench.classes))
+    batches: dict[tuple[str, int], int] = {}
+    seconds: dict[tuple[str, int, str], tuple[int, list[float]]] = {}
+    if gpu:
+        for key in keys:
+            side = _Side(bench, body, *key, accelerator)
+            batches[key] = largest_batch(lambda size, side=side: side.train(body.inputs(size)))  # type: ignore[misc]
+    # heads of one kind in turn: they are what is compared, and all kinds at once would not fit in memory
+    for name in bench.heads:
+        own = [key for key in keys if key[0] == name]
+        seconds |= _seconds(bench, body, own, batches, accelerator, progress)
+    return _figures(bench, body, accelerator, batches, seconds)
+
+
+def _seconds(
+    bench: HeadBench,
+    body: _Body,
+    keys: list[tuple[str, int]],
+    largest: dict[tuple[str, int], int],
+    accelerator: Accelerator,
+    progress: Progress,
+) -> dict[tuple[str, int, str], tuple[int, list[float]]]:
+    """Batch size and seconds of each round, by head, classes and "training" or "inference"."""
+    found: dict[tuple[str, int, str], tuple[int, list[float]]] = {}
+    sides = {key: _Side(bench, body, *key, accelerator) for key in keys}
+    for what in ("training", "inference"):
+        calls: dict[str, Callable[[], None]] = {}
+        for (name, classes), side in sides.items():
+            batch = bench.batch_size or max(1, int(PAPER_SHARE * largest[name, classes]))
+            call = partial(side.train if what == "training" else side.predict, body.inputs(batch))
             try:
-                training = _train(model, images, vectors, steps, compiled)
-                progress(task, 1, 2)
-                inference = _predict(model, images, vectors, steps, compiled)
+                for _ in range(WARM_UP):
+                    call()
             except torch.OutOfMemoryError as error:
-                raise InputError(f"{task}: a batch of {batch_size} does not fit; lower --batch-size") from error
-            progress(task, 2, 2)
-            speeds = [batch_size / seconds for seconds in (training, inference)]
-            paper = PAPER[title].get(count, ("", ""))
-            rows.append([title, f"{count:,}", *(f"{speed:,.1f}" for speed in speeds), *map(str, paper)])
-            found = {"head": title, "classes": count, "training": speeds[0], "inference": speeds[1]}
-            measured.append(found | {"device": str(accelerator.device)})
-    name = torch.cuda.get_device_name() if accelerator.device.type == "cuda" else "CPU"
+                task = f"{what} of {name}, {classes:,} classes"
+                raise InputError(f"{task}: a batch of {batch} does not fit; lower --batch-size") from error
+            calls[f"{name}, {classes:,} classes: {what}"] = call
+            found[name, classes, what] = (batch, [])
+        # one kind of call at a time, so that those that are compared follow each other at once
+        times = interleaved(calls, bench.rounds, progress).values()
+        for (name, classes), seconds in zip(keys, times, strict=True):
+            found[name, classes, what][1].extend(seconds)
+    return found
+
+
+def _figures(
+    bench: HeadBench,
+    body: _Body,
+    accelerator: Accelerator,
+    largest: dict[tuple[str, int], int],
+    seconds: dict[tuple[str, int, str], tuple[int, list[float]]],
+) -> Figures:
+    base = 0 if body.backbone is None else backbone_cost(body.backbone, bench.image_size)
+    rows: list[list[str]] = []
+    measured: list[dict[str, Any]] = []
+    for name, classes in product(bench.heads, bench.classes):
+        speeds, growth = {}, {}
+        for what in ("training", "inference"):
+            batch, times = seconds[name, classes, what]
+            first_batch, first_times = seconds[name, bench.classes[0], what]
+            speeds[what] = batch / median(times)
+            # round by round, as the machine's other load comes and goes
+            ratios = [one / other for one, other in zip(times, first_times, strict=True)]
+            growth[what] = median(ratios) * first_batch / batch - 1
+        macs = base + head_cost(HEADS[name].make(body.channels, classes), body.tokens, body.channels, classes)
+        paper = HEADS[name].paper.get(classes)
+        rows.append(
+            [
+                name,
+                f"{classes:,}",
+                *(f"{speeds[what]:,.1f} ({100 * growth[what]:+.1f} %)" for what in speeds),
+                *([str(largest[name, classes])] if largest else []),
+                f"{macs / 1e9:.3f}",
+                *(["", "", "", ""] if paper is None or bench.alone else map(str, paper)),
+            ]
+        )
+        own = {what: seconds[name, classes, what] for what in speeds}
+        measured.append(
+            {"head": name, "classes": classes, "images_per_second": speeds, "cost_growth": growth}
+            | {"batch_and_seconds": own, "largest_batch": largest.get((name, classes)), "multiply_accumulates": macs}
+        )
+    device = torch.cuda.get_device_name() if accelerator.device.type == "cuda" else "CPU"
     precision = accelerator.mixed_precision.replace("no", "fp32")
-    title = f"{backbone} {image_size}, images/s on {name}, {precision}{', compiled' if compiled else ''}"
-    record = {"measured": measured, "device": name, "compiled": compiled, "precision": precision, "machine": machine()}
-    header = ["head", "classes", "training", "inference", "paper (V100): training", "inference"]
-    return Figures(title, header, rows, record)
-
-
-def _train(model: nn.Module, images: Tensor, vectors: Tensor, steps: int, compiled: bool) -> float:
-    accelerator = make_accelerator("auto")
-    model.train()
-    optimizer = torch.optim.AdamW(model.parameters(), fused=True)
-    run = torch.compile(model) if compiled else model
-    targets = torch.zeros(len(images), len(vectors), device=images.device)
-    targets[:, 0] = 1
-
-    def step() -> None:
-        with accelerator.autocast():
-            logits = run(images, vectors)
-        asymmetric_loss(logits.float(), targets).backward()
-        optimizer.step()
-        optimizer.zero_grad()
-
-    return _seconds(step, steps)
-
-
-@torch.inference_mode()
-def _predict(model: _Classifier, images: Tensor, vectors: Tensor, steps: int, compiled: bool) -> float:
-    accelerator = make_accelerator("auto")
-    model.eval()
-    with accelerator.autocast():
-        head = model.head
-        bound = head.bind(vectors) if isinstance(head, Readout) else lambda tokens: head(tokens, vectors)
-
-        def predict(batch: Tensor) -> Tensor:
-            return bound(model.backbone(batch))
-
-        run = torch.compile(predict) if compiled else predict
-        return _seconds(lambda: run(images), steps)
-
-
-def _seconds(step: Callable[[], object], steps: int) -> float:
-    times = []
-    for number in range(3 + steps):
-        started = time.perf_counter()
-        step()
-        if torch.cuda.is_available():
-            torch.cuda.synchronize()
-        if number >= 3:
-            times.append(time.perf_counter() - started)
-    return median(times)
+    what = f"heads on {body.tokens} tokens of {bench.backbone}" if bench.alone else f"{bench.backbone} with heads"
+    title = f"{what}, {bench.image_size} px, images/s on {device}, {precision}{', compiled' if bench.compiled else ''}"
+    more = f"; median of {bench.rounds} rounds, in parentheses the time per image against {bench.classes[0]} classes"
+    header = ["head", "classes", "training", "inference", *(["largest batch"] if largest else []), "G MAC"]
+    header += ["paper (V100): training", "inference", "largest batch", "G MAC"]
+    record = {"measured": measured, "device": device, "precision": precision, "settings": vars(bench)}
+    return Figures(title + more, header, rows, record | {"machine": machine()})

@@ -4,7 +4,7 @@ import difflib
 import json
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -14,29 +14,10 @@ from zsl.augmentation import AugmentConfig
 from zsl.backbone import BackboneConfig
 from zsl.config import Config
 from zsl.data import DATASETS, DataConfig, ScenesConfig
+from zsl.readouts import READOUTS, DecoderConfig, MlDecoderConfig
 from zsl.training import TrainConfig
 
 RECIPES = Path(__file__).parent / "recipes"
-
-
-class DecoderConfig(Config):
-    """`zsl.decoder.GroupDecoder`; one of `group_size` and `num_groups`."""
-
-    query: Literal["text", "learnable", "random"] = "text"
-    head: Literal["text", "learnable", "shared"] = "text"
-    width: int = Field(768, ge=1)
-    group_size: int | None = Field(None, ge=1)
-    num_groups: int | None = Field(None, ge=1)
-    attention_heads: int = Field(8, ge=1)
-    ffn: int = Field(2048, ge=1)
-    dropout: float = Field(0.1, ge=0, lt=1)
-    query_noise: float = Field(0.0, ge=0)
-
-    @model_validator(mode="after")
-    def _one_grouping(self) -> "DecoderConfig":
-        if (self.group_size is None) == (self.num_groups is None):
-            raise ValueError("give one of decoder.group_size and decoder.num_groups")
-        return self
 
 
 class EvaluateConfig(Config):
@@ -53,16 +34,25 @@ class RunConfig(Config):
     data: DataConfig = ScenesConfig()
     bank: BankConfig = BankConfig()
     backbone: BackboneConfig | None = None
-    decoder: DecoderConfig = DecoderConfig(num_groups=100)
+    decoder: DecoderConfig = MlDecoderConfig(num_groups=100)
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
 
     @model_validator(mode="after")
     def _random_queries_are_texts(self) -> "RunConfig":
-        if self.train.random_queries and (self.decoder.query != "text" or self.decoder.head == "learnable"):
+        if self.train.random_queries and not self.decoder.open_vocabulary:
             # groups of random vectors would take the parameters of groups of labels
-            raise ValueError("train.random_queries needs decoder.query = 'text' and a head that is not 'learnable'")
+            asked = "decoder.query = 'text' and a head that is not 'learnable'"
+            if not isinstance(self.decoder, MlDecoderConfig):
+                asked = f"another readout than decoder.kind = {self.decoder.kind!r}, or {asked}"
+            raise ValueError(f"train.random_queries needs {asked}")
+        return self
+
+    @model_validator(mode="after")
+    def _solved_readouts_train_no_backbone(self) -> "RunConfig":
+        if self.decoder.kind == "eszsl" and self.backbone is not None and self.backbone.mode == "tuned":
+            raise ValueError("decoder.kind = 'eszsl' is solved and trains nothing: set backbone.mode = 'frozen'")
         return self
 
 
@@ -109,7 +99,8 @@ def validated_settings(settings: list[str], sections: tuple[str, ...]) -> RunCon
 def apply_setting(values: dict[str, Any], setting: str) -> None:
     """Puts `section.key=value` into nested values; the value is TOML, or else a plain string.
 
-    Another `data.name` drops the keys of the dataset before it; `backbone=none` drops the section.
+    Another `data.name` drops the keys of the dataset before it, another `decoder.kind` the keys that it has no use
+    for; `backbone=none` drops the section.
     """
     key, equals, text = setting.partition("=")
     if not equals or not key.strip():
@@ -123,6 +114,9 @@ def apply_setting(values: dict[str, Any], setting: str) -> None:
         return
     if key.strip() == "data.name" and values.get("data", {}).get("name", value) != value:
         values["data"] = {}
+    if key.strip() == "decoder.kind" and value in READOUTS and isinstance(values.get("decoder"), dict):
+        known = READOUTS[value][0].model_fields
+        values["decoder"] = {name: kept for name, kept in values["decoder"].items() if name in known}
     *sections, last = key.strip().split(".")
     for section in sections:
         values = values.setdefault(section, {})
@@ -155,8 +149,10 @@ def _explain(error: ValidationError) -> str:
     fault = error.errors()[0]
     where = [str(part) for part in fault["loc"]]
     model = _section(where)
-    if where[:1] == ["data"] and len(where) > 1 and where[1] in DATASETS:
-        del where[1]  # the dataset's name, which is no key
+    tables: dict[str, list[str]] = {"data": list(DATASETS), "decoder": list(READOUTS)}
+    table = tables.get(where[0], []) if where else []
+    if len(where) > 1 and where[1] in table:
+        del where[1]  # the name of the dataset or the readout, which is no key
     key = ".".join(where)
     if fault["type"] == "extra_forbidden":
         near = difflib.get_close_matches(where[-1], model.model_fields, n=1)
@@ -165,11 +161,12 @@ def _explain(error: ValidationError) -> str:
     message = str(fault["msg"]).removeprefix("Value error, ")
     if fault["type"] == "union_tag_invalid":
         name = str(fault["ctx"]["tag"])
-        near = difflib.get_close_matches(name, DATASETS, n=1)
+        near = difflib.get_close_matches(name, table, n=1)
         hint = f"did you mean {near[0]!r}? " if near else ""
-        return f"unknown dataset data.name = {name!r}; {hint}known: {', '.join(DATASETS)}"
+        what = "dataset data.name" if where[0] == "data" else "readout decoder.kind"
+        return f"unknown {what} = {name!r}; {hint}known: {', '.join(table)}"
     if fault["type"] == "union_tag_not_found":
-        message = f"give data.name, one of {', '.join(DATASETS)}"
+        message = f"give data.name, one of {', '.join(DATASETS)}" if where[0] == "data" else "not a section of keys"
     return message if not key or key in message else f"{key}: {message} (got {fault['input']!r})"
 
 
@@ -177,10 +174,10 @@ def _section(where: list[str]) -> type[Config]:
     """The config section that holds the key at `where`."""
     model: type[Config] = RunConfig
     for part in where[:-1]:
-        if model is RunConfig and part == "data":
+        if model is RunConfig and part in ("data", "decoder"):
             continue
-        if part in DATASETS:
-            model = DATASETS[part][0]
+        if part in DATASETS or part in READOUTS:
+            model = (DATASETS.get(part) or READOUTS[part])[0]
         elif part in model.model_fields:
             annotation = model.model_fields[part].annotation
             for choice in getattr(annotation, "__args__", (annotation,)):

@@ -27,11 +27,14 @@ from zsl.backbone import read_tensors, weights_file
 from zsl.checkpoint import Checkpoints
 from zsl.data import MultiLabelData
 from zsl.data.tokens import hash_of
-from zsl.decoder import GroupDecoder
+from zsl.eszsl import EszslReadout
 from zsl.evaluation import evaluate
 from zsl.model import ZeroShotModel
 from zsl.per_label import per_label
 from zsl.protocol import TestSet
+from zsl.readout import Readout
+from zsl.readouts import make_readout
+from zsl.solving import solve
 from zsl.training import History, Training
 
 PACKAGES = (
@@ -46,13 +49,13 @@ PACKAGES = (
 )
 
 
-def make_decoder(config: RunConfig, channels: int, bank: Bank, num_labels: int) -> GroupDecoder:
-    """The decoder of a config for a bank's width and a number of seen labels.
+def make_decoder(config: RunConfig, channels: int, bank: Bank, num_labels: int) -> Readout:
+    """The readout of a config for a bank's width and a number of seen labels.
 
     Raises:
         InputError: sizes that do not fit.
     """
-    return GroupDecoder(channels, bank.embed_dim, num_labels, **config.decoder.model_dump())
+    return make_readout(config.decoder, channels, bank.embed_dim, num_labels)
 
 
 # keys that change how a run goes, not what comes out
@@ -109,7 +112,7 @@ def same_config(config: RunConfig, folder: Path) -> None:
 
 
 def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task: str = "train") -> None:
-    """Trains one model on seen labels and writes its folder; the test set is not looked at.
+    """Trains, or solves, one model on seen labels and writes its folder; the test set is not looked at.
 
     A run that was begun in the folder is gone on with from its last checkpoint.
     """
@@ -132,8 +135,11 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
     accelerator, progress = source.accelerator, source.progress
     watch = partial(_write_history, folder)
     parts = samples, held
-    training = Training(config.train, model, *parts, vectors, accelerator, checkpoints, progress, task, watch)
-    history = training.run()
+    if isinstance(decoder, EszslReadout):
+        history = solve(config.train, model, *parts, vectors, accelerator, progress, task, watch)
+    else:
+        training = Training(config.train, model, *parts, vectors, accelerator, checkpoints, progress, task, watch)
+        history = training.run()
     if source.accelerator.is_main_process:
         _save_tensors(folder / "readout.safetensors", decoder)
         if backbone is not None:

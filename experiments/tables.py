@@ -200,7 +200,7 @@ def save_report(results: Results, command: str, path: Path) -> None:
     vectors = (
         "by variant" if "encoder" in results.ablation.variants[0].axes else config.bank.file or config.bank.encoder
     )
-    grouping = config.decoder.group_size or f"labels / {config.decoder.num_groups}"
+    readout = ", ".join(f"{k} {v}" for k, v in config.decoder.model_dump(exclude={"kind"}).items() if v is not None)
     content = f"""# {results.ablation.caption}
 
 {table.markdown()}
@@ -213,7 +213,7 @@ validation part of the seen training data; the test set was scored once.{paper}
 - data: {config.data.name}
 - word vectors: {vectors}
 - backbone: {backbone}
-- decoder: width {config.decoder.width}, labels per group {grouping}
+- readout: {config.decoder.kind}{readout and ", "}{readout}
 - seeds: {", ".join(map(str, sorted(seeds)))}
 
 Repeat with `{command}`; every run's config, weights and metrics are in `runs/`.

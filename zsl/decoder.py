@@ -3,6 +3,7 @@
 Sizes: N labels, g labels per group, K = ceil(N / g) groups, d decoder width, e word-vector size.
 The vocabulary is an argument of the forward pass; only g is fixed by construction. Parameters that belong to a
 group index are reused modulo the number trained, so every variant can be evaluated on any vocabulary.
+With self-attention and g = 1 it is the Transformer-decoder that ML-Decoder is compared with.
 """
 
 import torch
@@ -11,7 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from embeddings.errors import InputError
-from zsl.readout import PRIOR_LOGIT, Features, Logits, Readout, Vectors
+from zsl.decoder_layer import DecoderLayer
+from zsl.readout import PRIOR_LOGIT, Features, Logits, Readout, Vectors, exact
 
 QUERIES = ("text", "learnable", "random")
 HEADS = ("text", "learnable", "shared")
@@ -23,49 +25,7 @@ def _one_of(kind: str, name: str, known: tuple[str, ...]) -> str:
     return name
 
 
-class CrossAttention(nn.Module):
-    """Multi-head attention of queries (group, width), the same for all images, to memory (batch, token, width).
-
-    The parameters have the names and the meaning of `torch.nn.MultiheadAttention`.
-    """
-
-    def __init__(self, width: int, heads: int, dropout: float):
-        super().__init__()
-        if width % heads:
-            raise InputError(f"width {width} is not divisible by {heads} attention heads")
-        self.heads = heads
-        self.dropout = dropout
-        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
-        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
-        self.out_proj = nn.Linear(width, width)
-        nn.init.xavier_uniform_(self.in_proj_weight)
-        nn.init.zeros_(self.out_proj.bias)
-
-    def project_queries(self, queries: Float[Tensor, "group width"]) -> Float[Tensor, "head group slice"]:
-        """The query projection, split into heads and scaled: it does not depend on the image."""
-        width = queries.shape[-1]
-        projected = F.linear(queries, self.in_proj_weight[:width], self.in_proj_bias[:width])
-        return projected.unflatten(-1, (self.heads, -1)).transpose(0, 1) * (width // self.heads) ** -0.5
-
-    def forward(
-        self, projected: Float[Tensor, "head group slice"], memory: Float[Tensor, "batch token width"]
-    ) -> Float[Tensor, "batch group width"]:
-        batch, _, width = memory.shape
-        both = F.linear(memory, self.in_proj_weight[width:], self.in_proj_bias[width:])
-        keys, values = both.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        dropout = self.dropout if self.training else 0.0
-        queries = projected.to(keys.dtype)
-        if memory.device.type == "cpu":
-            # few tokens: torch's fused attention has a very slow backward pass on a CPU
-            weights = (queries @ keys.transpose(-1, -2)).softmax(-1).to(values.dtype)
-            attended = F.dropout(weights, dropout, self.training) @ values
-        else:
-            expanded = queries.expand(batch, -1, -1, -1)
-            attended = F.scaled_dot_product_attention(expanded, keys, values, dropout_p=dropout, scale=1.0)
-        return self.out_proj(attended.transpose(1, 2).flatten(2))
-
-
-class GroupDecoder(Readout):
+class GroupDecoder(Readout, DecoderLayer):
     """Image tokens and word vectors in, logits out: `decoder(features, vectors)`.
 
     Args:
@@ -78,9 +38,11 @@ class GroupDecoder(Readout):
         query: "text" (Eq. 5), "learnable", or "random" (fixed).
         head: "text" (Eq. 6), "learnable" (one (d, g) matrix a group, as in closed-set ML-Decoder), or "shared"
             ((d, g), one for all groups).
-        attention_heads, ffn, dropout: of the decoder layer; the paper's are 8, 2048 and 0.1. query_noise: standard
-        deviation of Gaussian noise on the word vectors that make queries, as a share of theirs; in
-            training alone (appendix J's "additive noise").
+        layers: stacked decoder layers. The first one's parts are the decoder's own, the others are in `later`.
+        self_attention: of queries to each other, in every layer; a label's logit then depends on the labels beside it.
+        attention_heads, ffn, dropout: of a decoder layer; the paper's are 8, 2048 and 0.1.
+        query_noise: standard deviation of Gaussian noise on the word vectors that make queries, as a share of theirs;
+            in training alone (appendix J's "additive noise").
         query_bias, query_relu: bias and ReLU of the query projection: not in Eq. 5, but in the official code.
     Raises:
         InputError: an unknown query or head, sizes that cannot work together.
@@ -96,6 +58,8 @@ class GroupDecoder(Readout):
         group_size: int | None = None,
         query: str = "text",
         head: str = "text",
+        layers: int = 1,
+        self_attention: bool = False,
         attention_heads: int = 8,
         ffn: int = 2048,
         dropout: float = 0.1,
@@ -103,28 +67,32 @@ class GroupDecoder(Readout):
         query_bias: bool = False,
         query_relu: bool = False,
     ):
-        super().__init__()
-        self.query, self.head = _one_of("query", query, QUERIES), _one_of("head", head, HEADS)
+        query, head = _one_of("query", query, QUERIES), _one_of("head", head, HEADS)
         if (num_groups is None) == (group_size is None):
             raise InputError("give one of num_groups and group_size")
         requested = num_groups if group_size is None else group_size
         if requested is None or not 1 <= requested <= num_labels:
             raise InputError(f"num_groups or group_size {requested} is not between 1 and the {num_labels} labels")
-        self.group_size = group_size or -(-num_labels // requested)
-        self.num_groups = -(-num_labels // self.group_size)
-        self.num_labels, self.embed_dim, self.width = num_labels, embed_dim, width
-        self.dropout, self.query_relu, self.query_noise = dropout, query_relu, query_noise
         if query_noise and query != "text":
             raise InputError(f"query noise is on word vectors, which {query} queries are not made of")
         if embed_dim is None and "text" in (query, head):
             raise InputError("a text query or head needs embed_dim, the size of a word vector")
+        if layers < 1:
+            raise InputError(f"a decoder has one layer at least, not {layers}")
 
-        self.memory_projection = nn.Linear(channels, width)
-        self.attention = CrossAttention(width, attention_heads, dropout)
-        self.norm1, self.norm2, self.norm3 = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
-        self.ffn_in, self.ffn_out = nn.Linear(width, ffn), nn.Linear(ffn, width)
+        memory_projection = nn.Linear(channels, width)  # drawn before the layer's weights, as it was from the start
+        super().__init__(width, attention_heads, ffn, dropout, self_attention)
+        self.memory_projection = memory_projection
+        self.query, self.head = query, head
+        self.group_size = group_size or -(-num_labels // requested)
+        self.num_groups = -(-num_labels // self.group_size)
+        self.num_labels, self.embed_dim, self.width = num_labels, embed_dim, width
+        self.query_relu, self.query_noise = query_relu, query_noise
         self._make_queries(query_bias)
         self._make_head()
+        self.later = nn.ModuleList(
+            DecoderLayer(width, attention_heads, ffn, dropout, self_attention) for _ in range(layers - 1)
+        )
 
     def _make_queries(self, bias: bool) -> None:
         if self.query == "text":
@@ -194,12 +162,11 @@ class GroupDecoder(Readout):
     def _decode(self, features: Features, queries: Tensor, projected: Tensor) -> Float[Tensor, "batch group width"]:
         tokens = features.flatten(2).transpose(1, 2) if features.ndim == 4 else features
         memory = self.memory_projection(tokens).relu()
-        attended = self.attention(projected, memory)
-        hidden = self.norm2(queries + self._drop(attended))
-        return self.norm3(hidden + self._drop(self.ffn_out(self._drop(self.ffn_in(hidden).relu()))))
-
-    def _drop(self, values: Tensor) -> Tensor:
-        return F.dropout(values, self.dropout, self.training)
+        hidden = self.read(queries, projected, memory)
+        for layer in self.later:
+            assert isinstance(layer, DecoderLayer)
+            hidden = layer.read(*layer.begin(hidden), memory)
+        return hidden
 
 
 class BoundDecoder:
@@ -211,18 +178,14 @@ class BoundDecoder:
         self.num_labels, grouped = decoder._grouped(vectors)
         num_groups = -(-self.num_labels // decoder.group_size)
         index = torch.arange(num_groups, device=decoder.head_bias.device) % decoder.num_groups
-        queries = decoder._group_queries(grouped, index)
-        self.queries = decoder.norm1(queries + decoder._drop(queries))
-        self.projected = decoder.attention.project_queries(self.queries)
-        self.heads = decoder._group_heads(grouped, index)
+        # of no image: the first layer's self-attention too
+        self.queries, self.projected = decoder.begin(decoder._group_queries(grouped, index))
         self.bias = decoder.head_bias[index] if decoder.head == "learnable" else decoder.head_bias
+        self.heads = decoder._group_heads(grouped, index).to(self.bias.dtype)
 
     def __call__(self, features: Features) -> Logits:
         """Logits (batch, label) of features (batch, token, channel) or (batch, channel, height, width)."""
         hidden = self.decoder._decode(features, self.queries, self.projected)
-        # not in half precision: a few hundred distinct logits would tie images that differ
-        with torch.autocast(hidden.device.type, enabled=False):
-            logits = (
-                torch.einsum("bkd,kdg->bkg", hidden.to(self.bias.dtype), self.heads.to(self.bias.dtype)) + self.bias
-            )
+        with exact(hidden):
+            logits = torch.einsum("bkd,kdg->bkg", hidden.to(self.heads.dtype), self.heads) + self.bias
         return logits.flatten(1)[:, : self.num_labels]

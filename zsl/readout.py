@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from jaxtyping import Float
@@ -24,6 +25,21 @@ class Readout(nn.Module, ABC):
     def forward(self, features: Features, vectors: Vectors | None) -> Logits:
         """Logits (batch, label) of the labels whose word vectors (label, embed) are given."""
         return self.bind(vectors)(features)
+
+    def remember(self, vectors: Vectors | None) -> None:
+        """Is told the training labels' vectors before training; most readouts keep nothing of them."""
+
+
+def pool(features: Features) -> Float[Tensor, "batch channel"]:
+    """Global average pooling, in float32: the mean of an image's tokens."""
+    tokens = features.flatten(2).transpose(1, 2) if features.ndim == 4 else features
+    return tokens.float().mean(1)
+
+
+def exact(tensor: Tensor) -> AbstractContextManager[object]:
+    """The context of final logits: in half precision a few hundred distinct values would tie images that differ."""
+    kind = tensor.device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
 
 class MaxPooledReadout(Readout):

@@ -151,8 +151,11 @@ class Training:
         processes, process = accelerator.num_processes, accelerator.process_index
         self.order = TrainingOrder(len(train), config.batch_size, config.seed, processes, process, config.accumulate)
         self.loader = batches_of(train, self.order, config.workers, accelerator.device.type == "cuda")
+        model.readout.remember(vectors)
         set_seed(config.seed)
         groups = parameter_groups(model, config)
+        if not groups:
+            raise InputError(f"{type(model.readout).__name__} has nothing to train; its decoder.kind is solved")
         # decoupled: the paper's "true weight decay"; its released code has Adam's own
         self.prepared, self.optimizer = accelerator.prepare(model, torch.optim.AdamW(groups, fused=True))
         if accelerator.scaler is not None:  # as if there had been no training before

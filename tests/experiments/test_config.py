@@ -8,6 +8,7 @@ from embeddings import InputError
 from experiments.config import load_config, recipes, validated
 from zsl.data.csv_layout import CsvConfig
 from zsl.data.voc import VocConfig
+from zsl.readouts import GapConfig, TransformerDecoderConfig
 
 
 @pytest.mark.parametrize("recipe", recipes())
@@ -42,6 +43,9 @@ def test_groups_may_be_given_either_way():
         ("train.lr=fast", "train.lr: .*number.*got 'fast'"),
         ("decoder.query=texts", "decoder.query: .*'text', 'learnable' or 'random'.*got 'texts'"),
         ("decoder.num_groups=9", "give one of decoder.group_size and decoder.num_groups"),
+        ("decoder.kind=gab", "unknown readout decoder.kind = 'gab'; did you mean 'gap'\\? known: ml-decoder, "),
+        ("decoder.layer=2", "unknown key 'decoder.layer'; did you mean 'layers'"),
+        ("decoder.layers=0", r"decoder.layers: .*greater than or equal to 1 \(got 0\)"),
         ("data.name=cocoo", "data.*scenes.*csv.*corel5k"),
         ("epochs", "write section.key=value"),
         ("train.lr.x=1", "'lr' is a value, not a section"),
@@ -67,6 +71,27 @@ def test_another_dataset_drops_the_keys_of_the_one_before():
     assert config.backbone is None
     same = load_config("photographs", ["data.name=csv", "data.root=mine"])
     assert same.data == CsvConfig(name="csv", root=Path("mine"))
+
+
+def test_another_readout_drops_the_keys_that_it_has_no_use_for():
+    config = load_config("demo", ["decoder.kind=transformer-decoder", "decoder.layers=2"])
+    assert config.decoder == TransformerDecoderConfig(
+        kind="transformer-decoder", width=256, layers=2, attention_heads=4, ffn=512, dropout=0.0
+    )
+    assert load_config("demo", ["decoder.kind=gap"]).decoder == GapConfig(kind="gap")
+    same = load_config("demo", ["decoder.kind=ml-decoder"])
+    assert same == load_config("demo", [])  # configs of before there were kinds
+    with pytest.raises(InputError, match="unknown key 'decoder.width'; known: kind, image_ridge, label_ridge"):
+        load_config("demo", ["decoder.kind=eszsl", "decoder.width=9"])
+
+
+def test_readouts_that_cannot_do_what_training_asks():
+    for kind in ("gap", "conse", "eszsl"):
+        with pytest.raises(InputError, match=f"train.random_queries .* than decoder.kind = '{kind}'"):
+            load_config("demo", [f"decoder.kind={kind}", "train.random_queries=3"])
+    load_config("demo", ["decoder.kind=gap-text", "train.random_queries=3"])
+    with pytest.raises(InputError, match="decoder.kind = 'eszsl' is solved and trains nothing: set backbone.mode"):
+        load_config("demo", ["decoder.kind=eszsl", "backbone.mode=tuned"])
 
 
 @pytest.mark.parametrize("setting", ["decoder.query=random", "decoder.head=learnable"])

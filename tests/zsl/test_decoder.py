@@ -8,6 +8,7 @@ import torch.nn.functional as F
 
 from embeddings import InputError
 from zsl.decoder import HEADS, QUERIES, GroupDecoder
+from zsl.decoder_layer import FEW_TOKENS, Attention
 
 # prime or odd sizes: g divides neither N nor d, and no two axes can be confused
 BATCH, TOKENS, CHANNELS, EMBED, LABELS, WIDTH, GROUP = 3, 11, 13, 7, 23, 28, 5
@@ -145,12 +146,94 @@ def test_dropout_is_off_in_evaluation_only():
         ({"width": 4}, "width 4 is less than the 5 labels of a group"),
         ({"attention_heads": 5}, "not divisible by 5"),
         ({"embed_dim": None}, "needs embed_dim"),
+        ({"layers": 0}, "one layer at least, not 0"),
     ],
 )
 def test_impossible_sizes_are_named(options, message):
     sizes = {"channels": 13, "embed_dim": 7, "num_labels": 23, "width": 28, "group_size": 5, "attention_heads": 4}
     with pytest.raises(InputError, match=message):
         GroupDecoder(**(sizes | options))
+
+
+def _torch_layer(layer):
+    """torch's own layer with the weights of one of ours that has self-attention."""
+    names = {
+        "self_attention": "self_attn",
+        "attention": "multihead_attn",
+        "ffn_in": "linear1",
+        "ffn_out": "linear2",
+        "norm1": "norm1",
+        "norm2": "norm2",
+        "norm3": "norm3",
+    }
+    other = torch.nn.TransformerDecoderLayer(WIDTH, 4, 17, batch_first=True).eval()
+    for ours, theirs in names.items():
+        other.get_submodule(theirs).load_state_dict(layer.get_submodule(ours).state_dict())
+    return other
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_with_self_attention_it_is_torchs_transformer_decoder(layers):
+    decoder = _decoder("learnable", "learnable", 1, layers=layers, self_attention=True)
+    features, _ = _inputs()
+    memory = decoder.memory_projection(features).relu()
+    hidden = decoder.queries.expand(BATCH, -1, -1)
+    for layer in [decoder, *decoder.later]:
+        hidden = _torch_layer(layer)(hidden, memory)
+    expected = torch.einsum("bnd,nd->bn", hidden, decoder.head_weight[..., 0]) + decoder.head_bias[:, 0]
+    torch.testing.assert_close(decoder(features, None), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(decoder.bind(None)(features), expected, rtol=0, atol=1e-5)
+
+
+def test_stacked_layers_without_self_attention_read_the_image_again():
+    decoder = _decoder(layers=2)
+    features, vectors = _inputs()
+    begun = decoder.bind(vectors)
+    hidden = decoder._decode(features, begun.queries, begun.projected)
+    (later,) = decoder.later
+    memory = decoder.memory_projection(features).relu()
+    first = decoder.read(begun.queries, begun.projected, memory)
+    t = later.norm1(first + first)
+    attention = torch.nn.MultiheadAttention(WIDTH, 4, batch_first=True).eval()
+    attention.load_state_dict(later.attention.state_dict())
+    t = later.norm2(t + attention(t, memory, memory)[0])
+    expected = later.norm3(t + later.ffn_out(torch.relu(later.ffn_in(t))))
+    torch.testing.assert_close(hidden, expected, rtol=0, atol=1e-5)
+
+
+def test_many_tokens_take_the_fused_attention():
+    attention = Attention(WIDTH, 4, 0.0)
+    queries, memory = torch.randn(5, WIDTH), torch.randn(BATCH, FEW_TOKENS + 1, WIDTH)
+    other = torch.nn.MultiheadAttention(WIDTH, 4, batch_first=True)
+    other.load_state_dict(attention.state_dict())
+    expected = other(queries.expand(BATCH, -1, -1), memory, memory)[0]
+    torch.testing.assert_close(attention(attention.project_queries(queries), memory), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [{"layers": 2}, {"layers": 2, "self_attention": True}, {"self_attention": True}])
+def test_stacked_decoders_learn_and_permute(options):
+    features, vectors = _inputs()
+    targets = (torch.rand(BATCH, LABELS, generator=torch.Generator().manual_seed(2)) < 0.3).float()
+    decoder = _decoder(group=1, dropout=0.0, **options)
+    order = torch.randperm(LABELS, generator=torch.Generator().manual_seed(4))
+    torch.testing.assert_close(decoder(features, vectors[order]), decoder(features, vectors)[:, order])
+    optimizer = torch.optim.Adam(decoder.train().parameters(), 0.005)
+    for _ in range(60):
+        loss = F.binary_cross_entropy_with_logits(decoder(features, vectors), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    assert loss < 0.4  # from about 3
+    assert all(p.grad is not None for p in decoder.parameters())
+
+
+def test_one_layer_has_the_parameters_that_saved_runs_have():
+    layer = [
+        *("attention.in_proj_weight", "attention.in_proj_bias", "attention.out_proj.weight", "attention.out_proj.bias"),
+        *(f"{norm}.{kind}" for norm in ("norm1", "norm2", "norm3") for kind in ("weight", "bias")),
+        *(f"{linear}.{kind}" for linear in ("ffn_in", "ffn_out", "memory_projection") for kind in ("weight", "bias")),
+    ]
+    assert _decoder().state_dict().keys() == {*layer, "query_projection.weight", "head_projection", "head_bias"}
 
 
 def test_vectors_of_another_width_are_named():

@@ -1,0 +1,86 @@
+"""A run with each readout: train and evaluate alike, from config to metrics."""
+
+import json
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from experiments.config import apply_setting, load_config, validated
+from tests.conftest import SEEN, UNSEEN
+from tests.experiments.command import refused, zsl
+from zsl.readouts import READOUTS
+
+NAMES = (*SEEN, *UNSEEN)
+
+
+@pytest.fixture
+def regions(tmp_path):
+    """Options of runs over region tokens in which every label has a region of its own, as its name's words have."""
+    generator = np.random.default_rng(0)
+    targets = generator.random((300, len(NAMES))) < 0.3
+    targets[:, 0] |= ~targets.any(1)
+    targets[:200, len(SEEN) :] = False
+    targets[:200, 0] |= ~targets[:200].any(1)
+    words = sorted({word for name in NAMES for word in name.split()})
+    has = np.array([[word in name.split() for word in words] for name in NAMES])
+    present = np.pad(targets @ has, ((0, 0), (0, -len(words) % 8)))
+    np.savez(
+        tmp_path / "r.npz", X=np.packbits(present, axis=1), Y=np.packbits(targets, axis=1), labels=NAMES, n_train=200
+    )
+    (tmp_path / "split.json").write_text(json.dumps({"train class": SEEN, "test class": UNSEEN}))
+    settings = [f"data.file={tmp_path}/r.npz", f"data.split={tmp_path}/split.json", "bank.encoder=lexical:32"]
+    settings += ["train.epochs=2", "evaluate.k=[1]", "train.precision=fp32"]
+    return [argument for setting in settings for argument in ("--set", setting)]
+
+
+SIZES = {
+    "ml-decoder": ("width=16", "ffn=16", "layers=2"),
+    "transformer-decoder": ("width=16", "ffn=16"),
+    "conse": ("top=3",),
+}
+
+
+@pytest.mark.parametrize("kind", READOUTS)
+def test_every_readout_makes_a_run(regions, tmp_path, kind):
+    sizes = [f"decoder.{setting}" for setting in (f"kind={kind}", *SIZES.get(kind, ()))]
+    options = [*regions, *(argument for setting in sizes for argument in ("--set", setting))]
+    run = tmp_path / "run"
+    assert zsl("train", "corel5k", "--out", run, *options).exit_code == 0
+    assert json.loads((run / "config.json").read_text())["decoder"]["kind"] == kind
+    assert (run / "history.png").is_file()
+    assert zsl("evaluate", run).exit_code == 0
+    metrics = json.loads((run / "metrics.json").read_text())["metrics"]
+    assert 0 < metrics["zsl/map"] <= 1
+    if kind == "eszsl":
+        history = json.loads((run / "history.json").read_text())
+        assert len(history["loss"]) == len(history["validation_map"]) == 1
+        assert metrics["gzsl/map_seen"] > 0.9  # every seen label has a region of its own
+        assert (load_file(run / "readout.safetensors")["ridges"] > 0).all()
+
+
+def test_a_run_of_before_there_were_kinds_is_read(regions, tmp_path):
+    run = tmp_path / "run"
+    assert zsl("train", "corel5k", "--out", run, *regions, "--set", "decoder.width=16").exit_code == 0
+    assert zsl("evaluate", run).exit_code == 0
+    first = json.loads((run / "metrics.json").read_text())["metrics"]
+    values = json.loads((run / "config.json").read_text())
+    for key in ("kind", "layers", "self_attention"):
+        del values["decoder"][key]
+    (run / "config.json").write_text(json.dumps(values))
+    assert zsl("evaluate", run).exit_code == 0
+    assert json.loads((run / "metrics.json").read_text())["metrics"] == first
+
+
+def test_a_readout_that_does_not_fit_is_refused_before_anything_is_written(regions, tmp_path):
+    options = [*regions, "--set", "decoder.kind=conse", "--set", "decoder.top=6"]
+    refused(zsl("train", "corel5k", "--out", tmp_path / "run", *options), "decoder.top 6 is not between 1 and the 5")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_whole_config_takes_another_kind():
+    values = load_config("corel5k", []).model_dump(mode="json")
+    for kind in READOUTS:
+        other = json.loads(json.dumps(values))
+        apply_setting(other, f'decoder.kind="{kind}"')
+        assert validated(other, "variant").decoder.kind == kind

@@ -1,0 +1,145 @@
+"""Readouts by name: what a run's `decoder` section may be, and the module that it makes."""
+
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Discriminator, Field, PositiveFloat, Tag, model_validator
+
+from zsl.config import Config
+from zsl.decoder import GroupDecoder
+from zsl.eszsl import EszslReadout
+from zsl.pooled import ConseReadout, PooledReadout, PooledTextReadout
+from zsl.readout import Readout
+
+
+class _DecoderConfig(Config):
+    query: Literal["text", "learnable", "random"] = "text"
+    head: Literal["text", "learnable", "shared"] = "text"
+    width: int = Field(768, ge=1)
+    layers: int = Field(1, ge=1)
+    attention_heads: int = Field(8, ge=1)
+    ffn: int = Field(2048, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    query_noise: float = Field(0.0, ge=0)
+
+    @property
+    def open_vocabulary(self) -> bool:
+        """Whether training may go beyond the seen labels: random vectors would take groups' own parameters."""
+        return self.query == "text" and self.head != "learnable"
+
+
+class MlDecoderConfig(_DecoderConfig):
+    """`zsl.decoder.GroupDecoder`; one of `group_size` and `num_groups`."""
+
+    kind: Literal["ml-decoder"] = "ml-decoder"
+    self_attention: bool = False
+    group_size: int | None = Field(None, ge=1)
+    num_groups: int | None = Field(None, ge=1)
+
+    @model_validator(mode="after")
+    def _one_grouping(self) -> "MlDecoderConfig":
+        if (self.group_size is None) == (self.num_groups is None):
+            raise ValueError("give one of decoder.group_size and decoder.num_groups")
+        return self
+
+
+class TransformerDecoderConfig(_DecoderConfig):
+    """`zsl.decoder.GroupDecoder` with a query a label and self-attention, for comparison."""
+
+    kind: Literal["transformer-decoder"]
+
+
+class GapConfig(Config):
+    """`zsl.pooled.PooledReadout`."""
+
+    kind: Literal["gap"]
+    open_vocabulary: ClassVar[bool] = False
+
+
+class GapTextConfig(Config):
+    """`zsl.pooled.PooledTextReadout`."""
+
+    kind: Literal["gap-text"]
+    open_vocabulary: ClassVar[bool] = True
+
+
+class ConseConfig(Config):
+    """`zsl.pooled.ConseReadout`; `top` is its T."""
+
+    kind: Literal["conse"]
+    top: int = Field(10, ge=1)
+    open_vocabulary: ClassVar[bool] = False
+
+
+class EszslConfig(Config):
+    """`zsl.eszsl.EszslReadout`; a ridge that is not given is chosen on seen validation."""
+
+    kind: Literal["eszsl"]
+    image_ridge: PositiveFloat | None = None
+    label_ridge: PositiveFloat | None = None
+    open_vocabulary: ClassVar[bool] = False
+
+
+def _ml_decoder(config: MlDecoderConfig, channels: int, embed_dim: int, num_labels: int) -> Readout:
+    return GroupDecoder(channels, embed_dim, num_labels, **config.model_dump(exclude={"kind"}))
+
+
+def _transformer_decoder(config: TransformerDecoderConfig, channels: int, embed_dim: int, num_labels: int) -> Readout:
+    options = config.model_dump(exclude={"kind"})
+    return GroupDecoder(channels, embed_dim, num_labels, group_size=1, self_attention=True, **options)
+
+
+def _gap(config: GapConfig, channels: int, embed_dim: int, num_labels: int) -> Readout:
+    return PooledReadout(channels, num_labels)
+
+
+def _gap_text(config: GapTextConfig, channels: int, embed_dim: int, num_labels: int) -> Readout:
+    return PooledTextReadout(channels, embed_dim)
+
+
+def _conse(config: ConseConfig, channels: int, embed_dim: int, num_labels: int) -> Readout:
+    return ConseReadout(channels, embed_dim, num_labels, config.top)
+
+
+def _eszsl(config: EszslConfig, channels: int, embed_dim: int, num_labels: int) -> Readout:
+    return EszslReadout(channels, embed_dim, config.image_ridge, config.label_ridge)
+
+
+READOUTS: dict[str, tuple[type[Config], Callable[[Any, int, int, int], Readout]]] = {
+    "ml-decoder": (MlDecoderConfig, _ml_decoder),
+    "transformer-decoder": (TransformerDecoderConfig, _transformer_decoder),
+    "gap": (GapConfig, _gap),
+    "gap-text": (GapTextConfig, _gap_text),
+    "conse": (ConseConfig, _conse),
+    "eszsl": (EszslConfig, _eszsl),
+}
+
+
+def _kind(values: Any) -> Any:
+    """Configs that name no kind are of the time when there was one."""
+    return values.get("kind", "ml-decoder") if isinstance(values, dict) else getattr(values, "kind", None)
+
+
+DecoderConfig = Annotated[
+    Annotated[MlDecoderConfig, Tag("ml-decoder")]
+    | Annotated[TransformerDecoderConfig, Tag("transformer-decoder")]
+    | Annotated[GapConfig, Tag("gap")]
+    | Annotated[GapTextConfig, Tag("gap-text")]
+    | Annotated[ConseConfig, Tag("conse")]
+    | Annotated[EszslConfig, Tag("eszsl")],
+    Discriminator(_kind),
+]
+
+
+def make_readout(config: DecoderConfig, channels: int, embed_dim: int, num_labels: int) -> Readout:
+    """The readout that a config section names.
+
+    Args:
+        channels: size of an image token.
+        embed_dim: size of a word vector.
+        num_labels: N of training.
+    Raises:
+        InputError: sizes that do not fit.
+    """
+    _, make = READOUTS[config.kind]
+    return make(config, channels, embed_dim, num_labels)
