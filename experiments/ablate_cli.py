@@ -1,5 +1,6 @@
 """`zsl demo` and `zsl ablate`: tables of the paper, and grids of one's own."""
 
+import os
 import shlex
 import sys
 from dataclasses import dataclass, replace
@@ -131,9 +132,8 @@ def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> N
     from embeddings.errors import InputError
     from experiments.grid_engine import Engine
     from experiments.grid_folder import GridFolder
-    from zsl.acceleration import process_count
 
-    if process_count() > 1:
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError("zsl ablate is one process; give --processes for trainings in several")
     console = make_console()
     folder = GridFolder(out, grid)

@@ -20,6 +20,7 @@ from experiments.config import flat
 from experiments.files import check_new, make_folder
 from experiments.grid import Grid, Run
 from experiments.run import PRACTICAL
+from experiments.shared import BASELINE, shared_key
 
 FORMAT = "zsl-grid/1"
 FOLDERS = ("runs", "failed", "locks", "shared")
@@ -124,6 +125,18 @@ class GridFolder:
         with FileLock(self.path / "locks" / "results.lock"):  # of two commands, the later one has read more
             content = json.dumps([asdict(record) for record in self.records()], indent=1)
             atomic.write_text(self.path / "results.json", content + "\n")
+            baseline = self.baseline()
+            if baseline:
+                atomic.write_text(self.path / "baseline.json", json.dumps(baseline, indent=1) + "\n")
+
+    def baseline(self) -> dict[str, float]:
+        """The metrics of the backbone's own readout; {} where it was not trained here, or there are several."""
+        keys = {shared_key(config) for config in self.grid.configs}
+        path = self.path / "shared" / keys.pop() / BASELINE
+        if keys or not path.is_file():
+            return {}
+        found: dict[str, float] = json.loads(path.read_text("utf-8"))
+        return found
 
     def results(self) -> Results | None:
         """The table of the variants that are finished under all seeds; None if there is none.
@@ -138,7 +151,6 @@ class GridFolder:
             return None
         axes = [v.axes for v in variants]
         kept = tuple(record for record in records if record.variant in axes)
-        baseline = self.path / "baseline.json"
         filled = {
             v.title: random_labels(Bank.load(self.path / Run(v, self.grid.seeds[0], self.grid.config).folder / BANK))
             for v in variants
@@ -147,7 +159,7 @@ class GridFolder:
             replace(self.grid.ablation, variants=variants),
             self.grid.config,
             kept,
-            json.loads(baseline.read_text("utf-8")) if baseline.is_file() else {},
+            self.baseline(),
             filled,
         )
 

@@ -1,6 +1,7 @@
 """One run of a grid, as any process may do it: its lock, its training and test, and how it ended."""
 
 import errno
+import os
 import subprocess
 import sys
 import traceback
@@ -131,12 +132,16 @@ def _opened(job: Job) -> Source:
 
 def _launch(job: Job) -> Outcome:
     """The run in several processes of its own; they end when this one does."""
-    place = ["--multi_gpu"] if torch.cuda.is_available() else ["--cpu"]
-    machine = ["--num_machines", "1", "--main_process_port", "0", "--dynamo_backend", "no", "--mixed_precision", "no"]
-    command = [sys.executable, "-m", "experiments.job_launch", "--num_processes", str(job.processes), *place, *machine]
-    command += ["-m", "experiments.job_process", job.model_dump_json()]
+    module = ["-m", "experiments.job_process", job.model_dump_json()]
+    command = [sys.executable, "-m", "experiments.job_launch", "--standalone", "--nproc_per_node", str(job.processes)]
+    threads = str(max(1, torch.get_num_threads() // job.processes))
+    environment = os.environ | {"OMP_NUM_THREADS": threads}
+    if not torch.cuda.is_available():
+        environment["ACCELERATE_USE_CPU"] = "true"  # without it each of them thinks that it is alone
     pipe = subprocess.PIPE
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True) as process:
+    with subprocess.Popen(
+        [*command, *module], stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
         try:
             assert process.stdout is not None  # stdin stays open: its end tells the processes of ours
             told = process.stdout.read()
@@ -146,4 +151,4 @@ def _launch(job: Job) -> Outcome:
     answers = [line.partition(ANSWER)[2] for line in told.splitlines() if ANSWER in line]
     if answers:
         return Outcome.model_validate_json(answers[0])
-    return Outcome(kind="lost", message=f"accelerate launch ended with status {process.returncode}", log=told)
+    return Outcome(kind="lost", message=f"its processes ended with status {process.returncode}", log=told)

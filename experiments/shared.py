@@ -27,6 +27,7 @@ from zsl.checkpoint import Checkpoints
 from zsl.data.tokens import TokensConfig, load_tokens
 from zsl.extraction import Extraction, extract
 
+BASELINE = "baseline.json"  # the metrics of the backbone's own readout
 ROWS = 2048  # of a shard, about
 
 
@@ -96,7 +97,7 @@ class SharedFolder:
         if source.backbone is not None and not known and (pretrained or on_disk):
             baseline = source.pretrained_metrics()
             if baseline:
-                atomic.write_text(self.path / "baseline.json", json.dumps(baseline, indent=1) + "\n")
+                atomic.write_text(self.path / BASELINE, json.dumps(baseline, indent=1) + "\n")
             _save_tensors(self.backbone, source.backbone)  # last: from here on the training is not repeated
         checkpoints.remove()
 

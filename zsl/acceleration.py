@@ -38,11 +38,6 @@ def is_main_process() -> bool:
     return PartialState().is_main_process
 
 
-def process_count() -> int:
-    """How many processes this command is, as `accelerate launch` starts them."""
-    return int(PartialState().num_processes)
-
-
 def _multiplies_bf16() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
