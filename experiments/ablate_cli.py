@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from experiments.executors import Executor
     from experiments.grid import Grid
     from experiments.grid_engine import Ending
+    from experiments.grid_folder import GridFolder
+    from experiments.grid_work import Tell
 
 STOPPED = 130  # what a shell calls a command that Ctrl-C ended
 SHOWN = 4
@@ -71,7 +73,7 @@ def ablate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and what each changes.")] = False,
     workers: Annotated[int, typer.Option(min=1, help="Runs at a time, which share this machine's cores.")] = 1,
     on: Annotated[str, typer.Option(metavar="ray[:ADDRESS]", help="Do the runs on a Ray cluster.")] = "",
-    cpus: Annotated[float, typer.Option(min=0, help="Of a run on Ray.")] = 1,
+    cpus: Annotated[float, typer.Option(min=1, help="Of a run on Ray; its threads.")] = 1,
     gpus: Annotated[float, typer.Option(min=0, help="Of a run on Ray.")] = 0,
     processes: Annotated[int, typer.Option(min=1, help="Processes that train a run together.")] = 1,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try runs again that failed.")] = False,
@@ -111,7 +113,7 @@ def _grid(name: str, source: str | None, encoders: list[str] | None, settings: l
     return table_grid(ablation, config, seeds or 1)
 
 
-def _executor(place: Place) -> "Executor | None":
+def _executor(place: Place, folder: "GridFolder", tell: "Tell") -> "Executor | None":
     """What does the runs; None for this process."""
     from embeddings.errors import InputError
     from experiments.executors import Pool
@@ -124,7 +126,7 @@ def _executor(place: Place) -> "Executor | None":
             raise InputError("--workers is for this machine; on Ray, runs share the cluster by --cpus and --gpus")
         from experiments.ray_cluster import RayCluster
 
-        return RayCluster(address, place.cpus, place.gpus)
+        return RayCluster(folder, address, place.cpus, place.gpus, tell)
     return Pool(place.workers) if place.workers > 1 else None
 
 
@@ -144,7 +146,7 @@ def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> N
 
     try:
         with ConsoleProgress(console) as progress:
-            engine = Engine(folder, progress, tell, _executor(place), retry_failed, place.processes)
+            engine = Engine(folder, progress, tell, _executor(place, folder, tell), retry_failed, place.processes)
             ending = engine.run()
     except KeyboardInterrupt:
         typer.echo(f"stopped; the same command goes on with what is in {out}", err=True)

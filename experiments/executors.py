@@ -8,7 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 
@@ -18,17 +18,15 @@ from experiments.job import Job, Outcome, perform_shared
 class Executor(Protocol):
     """Does jobs, some at a time."""
 
-    in_memory: bool  # whether jobs see what this process has in memory
-
     def slots(self) -> int:
         """How many jobs are worth submitting at a time."""
         ...
 
-    def submit(self, job: Job) -> Future[Outcome]:
+    def submit(self, job: Job) -> Future[Any]:
         """Starts a job; its future is for `collect` alone."""
         ...
 
-    def collect(self, job: Job, future: Future[Outcome]) -> Outcome:
+    def collect(self, job: Job, future: Future[Any]) -> Outcome:
         """How a job ended whose future is done, after its files are in the grid's folder."""
         ...
 
@@ -40,15 +38,13 @@ class Executor(Protocol):
 class Inline:
     """One job after another, in this process."""
 
-    def __init__(self, perform: Callable[[Job], Outcome] | None = None):
-        self.in_memory = perform is None
+    def __init__(self, perform: Callable[[Job], Outcome]):
         self.perform = perform
 
     def slots(self) -> int:
         return 1
 
     def submit(self, job: Job) -> Future[Outcome]:
-        assert self.perform is not None
         future: Future[Outcome] = Future()
         future.set_result(self.perform(job))
         return future
@@ -65,8 +61,6 @@ class Pool:
 
     Each is a pool of its own, so that one that dies takes no other job with it.
     """
-
-    in_memory = False
 
     def __init__(self, workers: int):
         self.workers = workers

@@ -88,8 +88,9 @@ class Work:
 
     def _fill(self) -> None:
         """Submits what is due, as far as the executor has slots."""
+        slots = self.executor.slots()
         for _ in range(len(self.queue)):
-            if len(self.under_way) >= self.executor.slots():
+            if len(self.under_way) >= slots:
                 return
             if self.end is not None and time.monotonic() > self.end:
                 self.queue.clear()
@@ -102,8 +103,6 @@ class Work:
                 self.queue.append((run, job))
             else:
                 self.under_way[self.executor.submit(job)] = run, job
-                if self.executor.slots() == 1:
-                    return
 
     def _settle(self, run: Run, job: Job, outcome: Outcome) -> None:
         """Counts a run, or puts it back."""
