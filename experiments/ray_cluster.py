@@ -127,10 +127,10 @@ class RayCluster:
 
     def _clear(self) -> None:
         with contextlib.suppress(RayError):
-            clear = ray.remote(_clear)
+            remove = ray.remote(_remove_scratch)
             nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
             places = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
-            sent = [clear.options(num_cpus=0, scheduling_strategy=p).remote(self.folder.id) for p in places]
+            sent = [remove.options(num_cpus=0, scheduling_strategy=p).remote(self.folder.id) for p in places]
             ray.wait(sent, num_returns=len(sent), timeout=ENDING)
 
 
@@ -200,7 +200,7 @@ def _private(name: str) -> bool:
     return Path(name).name == "lock" or Path(name).name.startswith(".")
 
 
-def _clear(grid: str) -> None:
+def _remove_scratch(grid: str) -> None:
     shutil.rmtree(_scratch_path(grid), ignore_errors=True)
 
 
