@@ -1,7 +1,7 @@
 """Running a grid: what its runs share is made, the runs are done by an executor, and what dies is done again."""
 
 import time
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from embeddings import Bank
 from embeddings.progress import Progress
@@ -61,7 +61,9 @@ class Engine:
         self.folder.check()
         wanted = {"new", "begun", "failed"} if self.retry_failed else {"new", "begun"}
         todo = [run for run in self.grid.within if self.folder.state(run) in wanted]
-        in_memory = self.executor is None and self.processes == 1 and len({shared_key(r.config) for r in todo}) == 1
+        keys = list(dict.fromkeys(shared_key(run.config) for run in todo))
+        todo.sort(key=lambda run: keys.index(shared_key(run.config)))  # a process has what runs of one key share
+        in_memory = self.executor is None and self.processes == 1 and len(keys) == 1
         try:
             self._prepare(todo, in_memory)
             for log in [self.folder.log(run) for run in todo if self.folder.state(run) == "failed"]:
@@ -132,7 +134,7 @@ class Engine:
         path = self.folder.path / "shared" / key
         patience = Patience()
         while True:
-            source = replace(source, accelerator=fresh_accelerator(source.config))
+            source.accelerator = fresh_accelerator(source.config)
             try:
                 SharedFolder(path).make(source, on_disk)
                 for place, bank in banks.items():

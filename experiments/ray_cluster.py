@@ -52,7 +52,7 @@ class RayCluster:
             ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, include_dashboard=dashboard)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise InputError(f"no Ray cluster at {address!r} ({' '.join(str(error).split())[:200]})") from error
-        self.folder, self.cpus, self.gpus = folder, cpus, gpus
+        self.folder, self.cpus, self.gpus, self.alone = folder, cpus, gpus, not address
         self.node = ray.get_runtime_context().get_node_id()
         self.server: Any = None
         self.locks: dict[str, FileLock] = {}
@@ -118,14 +118,22 @@ class RayCluster:
             lock.release()
 
     def close(self) -> None:
-        """Ends the tasks that are left; where none is, what the machines were sent is removed."""
-        if not self.locks:
-            self._clear()
+        """Ends the tasks that are left, and removes what the machines were sent.
+
+        A cluster that stays keeps runs that were cut off, for the next command to go on with where they are.
+        """
+        if not (self.alone or self.locks):
+            self._remove_scratch()
+        grid = self.folder.id if self.server is not None else None
         ray.shutdown()
+        if self.alone and grid is not None:
+            shutil.rmtree(_scratch_path(grid, self.node), ignore_errors=True)
         for lock in self.locks.values():
             lock.release()
 
-    def _clear(self) -> None:
+    def _remove_scratch(self) -> None:
+        if self.server is None:
+            return
         with contextlib.suppress(RayError):
             remove = ray.remote(_remove_scratch)
             nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
@@ -143,6 +151,10 @@ class SharedFiles:
 
     def __init__(self, folder: str):
         self.folder = Path(folder).absolute()
+
+    def place(self) -> str:
+        """The folder, on the driver's machine."""
+        return str(self.folder)
 
     def names(self, place: str) -> list[str]:
         """The files below a folder."""
@@ -163,7 +175,7 @@ def _perform(told: str, grid: str, where: str, files: Files, server: Any, driver
         scratch = _scratch(grid)
         if not (scratch / job.run / "begun.json").is_file():
             unpack(files, scratch / job.run)
-        _fetch(job, scratch, server)
+        _fetch(job, scratch, server, driver_node)
         outcome = perform_shared(job.model_copy(update={"out": scratch}))
         return outcome, pack(scratch / job.run) if outcome.kind in ("finished", "failed") else {}
     except Exception as error:
@@ -172,20 +184,28 @@ def _perform(told: str, grid: str, where: str, files: Files, server: Any, driver
 
 def _scratch(grid: str) -> Path:
     """The machine's folder for a grid."""
-    path = _scratch_path(grid)
+    path = _scratch_path(grid, ray.get_runtime_context().get_node_id())
     path.mkdir(mode=0o700, exist_ok=True)
     for name in FOLDERS:
         (path / name).mkdir(exist_ok=True)
     return path
 
 
-def _scratch_path(grid: str) -> Path:
-    return Path(tempfile.gettempdir()) / f"zsl-grid-{grid}"
+def _scratch_path(grid: str, node: str) -> Path:
+    return Path(tempfile.gettempdir()) / f"zsl-grid-{grid}-{node[:12]}"
 
 
-def _fetch(job: Job, scratch: Path, server: Any) -> None:
-    """Copies what the run shares with others, once a machine."""
+def _remove_scratch(grid: str) -> None:
+    shutil.rmtree(_scratch_path(grid, ray.get_runtime_context().get_node_id()), ignore_errors=True)
+
+
+def _fetch(job: Job, scratch: Path, server: Any, driver_node: str) -> None:
+    """Has what the run shares with others in the machine's folder: copied once, or linked where the driver is."""
     with FileLock(scratch / "locks" / "shared.lock"):
+        if ray.get_runtime_context().get_node_id() == driver_node:
+            if not (scratch / job.shared).is_symlink():
+                (scratch / job.shared).symlink_to(Path(ray.get(server.place.remote())) / job.shared)
+            return
         names = [name for name in ray.get(server.names.remote(job.shared)) if not _private(name)]
         # manifest last: with it, the tokens are whole
         for name in sorted(names, key=lambda name: name.endswith("manifest.json")):
@@ -198,10 +218,6 @@ def _fetch(job: Job, scratch: Path, server: Any) -> None:
 def _private(name: str) -> bool:
     """Locks, and what a write left that was killed."""
     return Path(name).name == "lock" or Path(name).name.startswith(".")
-
-
-def _remove_scratch(grid: str) -> None:
-    shutil.rmtree(_scratch_path(grid), ignore_errors=True)
 
 
 def pack(folder: Path) -> Files:

@@ -42,6 +42,7 @@ def write_grid(root, axes, **more):
     return path
 
 
+RUNS = 24  # 4 variants, 6 seeds
 FOUR = 'decoder.query = ["text", "learnable"]\ndecoder.head = ["text", "learnable"]'
 
 
@@ -106,3 +107,12 @@ def same_runs(one, two, count):
     by_run = [{record["run"]: record for record in records} for records in told]
     assert len(told[0]) == count
     assert all(by_run[1][name] == record for name, record in by_run[0].items())
+
+
+def same_part(out, whole, count):
+    """The runs of a grid's folder are so many of another's, bit for bit."""
+    runs = list((out / "runs").iterdir())
+    assert len(runs) == count
+    for run in runs:
+        for file in RUN_FILES:
+            assert (run / file).read_bytes() == (whole / "runs" / run.name / file).read_bytes(), run.name

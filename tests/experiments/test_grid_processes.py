@@ -10,16 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from experiments.executors import Inline
-from experiments.grid_engine import Engine
-from experiments.grid_folder import GridFolder
-from experiments.grid_spec import spec_grid
-from experiments.job import perform_shared
 from tests.experiments.grids import (
-    FOUR,
+    RUNS,
     done,
     finished,
     kill,
+    same_part,
     same_runs,
     started,
     until,
@@ -27,24 +23,6 @@ from tests.experiments.grids import (
     write_grid,
     write_tokens,
 )
-
-RUNS = 24  # 4 variants, 6 seeds
-
-
-@pytest.fixture(scope="module")
-def tokens(tmp_path_factory):
-    root = tmp_path_factory.mktemp("tokens")
-    write_tokens(root)
-    return root
-
-
-@pytest.fixture(scope="module")
-def undisturbed(tokens, tmp_path_factory):
-    """The grid's file, and the folder of a grid that nothing happened to."""
-    path, out = write_grid(tokens, FOUR, head="seeds = 6"), tmp_path_factory.mktemp("undisturbed") / "out"
-    folder = GridFolder(out, spec_grid(path, None, [], None))
-    assert Engine(folder, lambda *_: None, lambda _: None, Inline(perform_shared)).run().failed == {}
-    return path, out
 
 
 def test_nothing_is_lost_when_a_worker_and_then_the_driver_are_killed(undisturbed, tmp_path):
@@ -134,14 +112,7 @@ def test_two_commands_on_one_folder_share_its_runs(undisturbed, tmp_path):
     told = [finished(process) for process in both]
     trained = [line.partition(":")[0] for text in told for line in text.splitlines() if "epoch 1/1" in line]
     assert len(trained) == len(set(trained)) == 12  # each run once, by one of them
-    _same_as_part(out, whole, 12)
-
-
-def _same_as_part(out, whole, count):
-    for run in (out / "runs").iterdir():
-        for file in ("metrics.json", "readout.safetensors"):
-            assert (run / file).read_bytes() == (whole / "runs" / run.name / file).read_bytes()
-    assert done(out) == count
+    same_part(out, whole, 12)
 
 
 def test_ctrl_c_stops_at_once_and_the_command_goes_on(undisturbed, tmp_path):
@@ -155,14 +126,14 @@ def test_ctrl_c_stops_at_once_and_the_command_goes_on(undisturbed, tmp_path):
     assert "Traceback" not in output
     assert not workers(driver)
     finished(started("ablate", grid, "--out", out, "--seeds", 1))
-    _same_as_part(out, whole, 4)
+    same_part(out, whole, 4)
 
 
 def test_a_run_is_trained_by_two_processes_that_end_with_their_driver(tmp_path):
     write_tokens(tmp_path)
     grid, out = write_grid(tmp_path, 'decoder.head = ["text"]', train="checkpoint_steps = 1"), tmp_path / "out"
-    longer = ("--set", "train.epochs=2000")
-    driver = started("ablate", grid, "--out", out, "--processes", 2, *longer)
+    command = ("ablate", grid, "--out", out, "--processes", 2, "--set", "train.epochs=30")
+    driver = started(*command)
     until(lambda: (out / "runs/text-seed0/history.json").is_file(), driver)
     assert len(_ranks(out)) == 2
     kill(driver.pid)
@@ -171,9 +142,9 @@ def test_a_run_is_trained_by_two_processes_that_end_with_their_driver(tmp_path):
     while _ranks(out) and time.monotonic() < end:
         time.sleep(0.05)
     assert not _ranks(out)
-    shorter = tmp_path / "shorter"
-    finished(started("ablate", grid, "--out", shorter, "--processes", 2))
-    assert done(shorter) == 1
+    assert done(out) == 0
+    finished(started(*command))
+    assert done(out) == 1
 
 
 def _ranks(out):
