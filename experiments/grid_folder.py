@@ -6,7 +6,6 @@ those that failed; `locks/` a lock for each run, held by the process that does i
 
 import json
 import shutil
-import tempfile
 import uuid
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -67,11 +66,10 @@ class GridFolder:
             return
         if not self.path.parent.is_dir():
             make_folder(self.path.parent)
-        made = Path(tempfile.mkdtemp(dir=self.path.parent, prefix=f".{self.path.name[:100]}."))
-        made.chmod(self.path.parent.stat().st_mode & 0o777)
-        for name in FOLDERS:
-            (made / name).mkdir()
         content = self._content() | {"id": uuid.uuid4().hex}
+        made = self.path.parent / f".{self.path.name[:100]}.{content['id']}"
+        for name in FOLDERS:
+            (made / name).mkdir(parents=True)
         atomic.write_text(made / "grid.json", json.dumps(content, indent=1) + "\n")
         try:
             made.rename(self.path)

@@ -4,9 +4,9 @@ import itertools
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from embeddings import InputError
 from experiments.ablation import Ablation, Variant, changed
@@ -34,11 +34,11 @@ class GridSpec(Config):
     budget: Budget = Budget()
     data: dict[str, Any] = {}
     bank: dict[str, Any] = {}
-    backbone: dict[str, Any] = {}
+    backbone: dict[str, Any] | Literal["none"] = {}
     decoder: dict[str, Any] = {}
     augment: dict[str, Any] = {}
     train: dict[str, Any] = {}
-    evaluate: dict[str, Any] = Field({})
+    evaluate: dict[str, Any] = {}
 
 
 def read_spec(path: Path) -> GridSpec:
@@ -105,7 +105,8 @@ def _base(spec: GridSpec, path: Path, source: str | None, settings: list[str]) -
         values = read_values(source or str(spec.config))
     elif spec.config is not None:
         values = read_values(str(path.parent / spec.config))
-    for key, value in flat({name: getattr(spec, name) for name in SECTIONS}).items():
+    sections = flat({name: getattr(spec, name) for name in SECTIONS})
+    for key, value in sorted(sections.items(), key=lambda item: item[0] != "data.name"):  # it drops other data's keys
         put_value(values, key, value, str(path))
     for setting in settings:
         apply_setting(values, setting)

@@ -31,6 +31,7 @@ except ImportError as error:
 
 Files = dict[str, bytes]
 RETRIES = 3  # by Ray itself, of a task whose process or machine is lost
+NODE = "NODE"
 ENDING = 10  # seconds for machines to remove what they were sent
 LAST = ("run.json", "metrics.json")  # their presence tells that a run is whole
 
@@ -63,6 +64,14 @@ class RayCluster:
         if not any(_fits(node["Resources"], cpus, gpus) for node in ray.nodes() if node["Alive"]):
             tell(f"no machine of the cluster has {cpus:g} CPUs and {gpus:g} GPUs for a run; it waits for one that has")
 
+    @property
+    def name(self) -> str:
+        """Of the grid's folders on the machines; "NODE" stands for the machine's name in the cluster.
+
+        A cluster of this machine alone has another name each time, but its folder is to be found again.
+        """
+        return f"zsl-grid-{self.folder.id}-{'here' if self.alone else NODE}"
+
     def slots(self) -> int:
         """What fits the cluster as it is, and one more, so that a cluster that can grow sees the need."""
         have = ray.cluster_resources()
@@ -89,7 +98,7 @@ class RayCluster:
             future.set_result((outcome_of(error), {}))
             return future
         self.locks[job.run] = lock
-        sent = self.task.remote(job.model_dump_json(), self.folder.id, str(Path.cwd()), files, self.server, self.node)
+        sent = self.task.remote(job.model_dump_json(), self.name, str(Path.cwd()), files, self.server, self.node)
         return sent.future()
 
     def _serve(self) -> Any:
@@ -118,27 +127,20 @@ class RayCluster:
             lock.release()
 
     def close(self) -> None:
-        """Ends the tasks that are left, and removes what the machines were sent.
-
-        A cluster that stays keeps runs that were cut off, for the next command to go on with where they are.
-        """
-        if not (self.alone or self.locks):
+        """Ends the tasks that are left. What the machines were sent is removed, unless runs were cut off: the next
+        command goes on with them where they are."""
+        if not self.locks and self.server is not None:
             self._remove_scratch()
-        grid = self.folder.id if self.server is not None else None
         ray.shutdown()
-        if self.alone and grid is not None:
-            shutil.rmtree(_scratch_path(grid, self.node), ignore_errors=True)
         for lock in self.locks.values():
             lock.release()
 
     def _remove_scratch(self) -> None:
-        if self.server is None:
-            return
         with contextlib.suppress(RayError):
             remove = ray.remote(_remove_scratch)
             nodes = [node["NodeID"] for node in ray.nodes() if node["Alive"]]
             places = [NodeAffinitySchedulingStrategy(node, soft=False) for node in nodes]
-            sent = [remove.options(num_cpus=0, scheduling_strategy=p).remote(self.folder.id) for p in places]
+            sent = [remove.options(num_cpus=0, scheduling_strategy=p).remote(self.name) for p in places]
             ray.wait(sent, num_returns=len(sent), timeout=ENDING)
 
 
@@ -165,14 +167,14 @@ class SharedFiles:
         return (self.folder / name).read_bytes()
 
 
-def _perform(told: str, grid: str, where: str, files: Files, server: Any, driver_node: str) -> tuple[Outcome, Files]:
+def _perform(told: str, name: str, where: str, files: Files, server: Any, driver_node: str) -> tuple[Outcome, Files]:
     """The task: a run on whichever machine it comes to."""
     job = Job.model_validate_json(told)
     torch.set_num_threads(max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1))))
     if Path(where).is_dir():
         os.chdir(where)  # relative paths of data mean what they do to the driver
     try:
-        scratch = _scratch(grid)
+        scratch = _scratch(name)
         if not (scratch / job.run / "begun.json").is_file():
             unpack(files, scratch / job.run)
         _fetch(job, scratch, server, driver_node)
@@ -182,21 +184,21 @@ def _perform(told: str, grid: str, where: str, files: Files, server: Any, driver
         return outcome_of(error), {}
 
 
-def _scratch(grid: str) -> Path:
+def _scratch(name: str) -> Path:
     """The machine's folder for a grid."""
-    path = _scratch_path(grid, ray.get_runtime_context().get_node_id())
+    path = _scratch_path(name)
     path.mkdir(mode=0o700, exist_ok=True)
-    for name in FOLDERS:
-        (path / name).mkdir(exist_ok=True)
+    for inside in FOLDERS:
+        (path / inside).mkdir(exist_ok=True)
     return path
 
 
-def _scratch_path(grid: str, node: str) -> Path:
-    return Path(tempfile.gettempdir()) / f"zsl-grid-{grid}-{node[:12]}"
+def _scratch_path(name: str) -> Path:
+    return Path(tempfile.gettempdir()) / name.replace(NODE, ray.get_runtime_context().get_node_id()[:12])
 
 
-def _remove_scratch(grid: str) -> None:
-    shutil.rmtree(_scratch_path(grid, ray.get_runtime_context().get_node_id()), ignore_errors=True)
+def _remove_scratch(name: str) -> None:
+    shutil.rmtree(_scratch_path(name), ignore_errors=True)
 
 
 def _fetch(job: Job, scratch: Path, server: Any, driver_node: str) -> None:

@@ -48,6 +48,16 @@ def test_axes_that_end_alike_keep_their_whole_keys(tokens):
     assert list(grid.ablation.variants[0].axes) == ["lr", "train.batch_size", "evaluate.batch_size"]
 
 
+def test_sections_go_over_the_config(tokens):
+    text = write_grid(tokens, "decoder.width = [16]", data='name = "corel5k"').read_text()
+    (tokens / "grid.toml").write_text('backbone = "none"\n' + text.replace('config = "corel5k"', 'config = "demo"'))
+    config = spec_grid(tokens / "grid.toml", None, ["train.lr=0.5"], None).config
+    assert config.data.name == "corel5k"
+    assert config.data.file == tokens / "regions.npz"
+    assert config.backbone is None
+    assert (config.decoder.ffn, config.train.lr) == (16, 0.5)
+
+
 @pytest.mark.parametrize(
     ("axes", "more", "words"),
     [
