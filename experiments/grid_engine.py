@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from embeddings import Bank
 from embeddings.progress import Progress
@@ -90,21 +91,25 @@ class Engine:
             lock=str(self.folder.lock(run).relative_to(self.folder.path)),
             task=run.task,
             config=run.config,
-            source=self._source_config(key),
+            source=self._source_configs[key],
             shared=f"shared/{key}",
             bank=f"shared/{key}/{bank_file(run.config.bank)}",
             processes=self.processes,
         )
 
-    def _source_config(self, key: str) -> RunConfig:
-        """That of the grid's first run of a key, whichever runs are left."""
-        return next(run.config for run in self.grid.runs if shared_key(run.config) == key)
+    @cached_property
+    def _source_configs(self) -> dict[str, RunConfig]:
+        """By key, that of the grid's first run of it, whichever runs are left."""
+        found: dict[str, RunConfig] = {}
+        for run in self.grid.runs:
+            found.setdefault(shared_key(run.config), run.config)
+        return found
 
     def _prepare(self, todo: list[Run], in_memory: bool) -> None:
         """Checks what can be known before the first run, makes the folder and what runs share."""
         sources: dict[str, Source] = {}
         for key in dict.fromkeys(shared_key(run.config) for run in todo):
-            config = self._source_config(key)
+            config = self._source_configs[key]
             sources[key] = open_source(config, fresh_accelerator(config), self.progress)
         check_protocol([(source.config, source.data) for source in sources.values()], str(self.folder.path))
         banks = self._check(todo, sources)

@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from filelock import FileLock
 
-from embeddings import Bank, atomic
+from embeddings import Bank, InputError, atomic
 from embeddings.progress import Progress, silent
 from experiments.bank import BankConfig
 from experiments.config import RunConfig
@@ -23,8 +23,9 @@ from experiments.extract import weights_hash
 from experiments.run import _load_tensors, _save_tensors
 from experiments.source import Source, open_source
 from zsl.acceleration import make_accelerator
+from zsl.backbone import weights_file
 from zsl.checkpoint import Checkpoints
-from zsl.data.tokens import TokensConfig, load_tokens
+from zsl.data.tokens import TokensConfig, hash_of, load_tokens
 from zsl.extraction import Extraction, extract
 
 BASELINE = "baseline.json"  # the metrics of the backbone's own readout
@@ -79,7 +80,23 @@ class SharedFolder:
         """
         self.path.mkdir(parents=True, exist_ok=True)
         with FileLock(self.path / "lock"):  # of another command on the folder
+            self._check_same(source)
             self._make(source, on_disk)
+
+    def _check_same(self, source: Source) -> None:
+        """The data, and the backbone's weights file, are those that the grid was begun with, on every machine."""
+        chosen = source.config.backbone
+        weights = None if chosen is None or chosen.weights is None else hash_of(weights_file(chosen.weights))
+        now = {"data": source.data.fingerprint, "backbone weights": weights}
+        path = self.path / "made_of.json"
+        if not path.is_file():
+            atomic.write_text(path, json.dumps(now, indent=1) + "\n")
+            return
+        before = json.loads(path.read_text("utf-8"))
+        for name, value in now.items():
+            if before[name] != value:
+                told = f"the grid was begun with other {name} ({before[name]}, now {value})"
+                raise InputError(f"{told}; restore them, or choose another --out")
 
     def _make(self, source: Source, on_disk: bool) -> None:
         pretrained = source.config.backbone is not None and source.config.backbone.pretrain is not None
@@ -124,11 +141,12 @@ class SharedFolder:
         Raises:
             InputError: data that are not there, a damaged file.
         """
-        chosen = config.backbone
+        chosen, bare = config.backbone, config
         if chosen is not None and self.backbone.is_file():
-            bare = chosen.model_copy(update={"weights": None, "pretrained": False})
-            config = config.model_copy(update={"backbone": bare})
-        source = open_source(config, fresh_accelerator(config), progress)
+            untrained = chosen.model_copy(update={"weights": None, "pretrained": False})
+            bare = config.model_copy(update={"backbone": untrained})
+        source = open_source(bare, fresh_accelerator(config), progress).of(config)
+        self._check_same(source)
         if self.backbone.is_file():
             _load_tensors(self.backbone, _required(source))
         if source.frozen:

@@ -5,6 +5,7 @@ import itertools
 import json
 from concurrent.futures import Future
 
+import numpy as np
 import pytest
 
 from embeddings import InputError
@@ -140,6 +141,19 @@ def test_a_dry_run_shows_and_a_grid_goes_on(tokens):
     refused(zsl("ablate", grid, "--out", out, "--seeds", 2), "runs/text-text-seed1 is new")
     assert zsl("evaluate", run).exit_code == 0  # alone, as a run of zsl train
     assert (run / "metrics.json").read_bytes() == before
+
+
+def test_a_grid_does_not_go_on_with_other_data(tokens):
+    budget = {"head": "budget = {runs = 1}"}
+    grid, out = write_grid(tokens, FOUR, **budget), tokens / "out"
+    assert zsl("ablate", grid, "--out", out).exit_code == 0
+    kept = json.loads((out / "results.json").read_text())
+    with np.load(tokens / "regions.npz") as archive:
+        content = dict(archive)
+    content["X"][0] ^= 1
+    np.savez(tokens / "regions.npz", **content)
+    refused(zsl("ablate", write_grid(tokens, FOUR), "--out", out), "begun with other data", "restore them")
+    assert json.loads((out / "results.json").read_text()) == kept
 
 
 def test_failed_runs_keep_their_log_and_are_retried_on_demand(tokens):
