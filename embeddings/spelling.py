@@ -26,8 +26,10 @@ LOOKED_UP = (
 )
 
 
-def require(names: Iterable[str], known: Collection[str], place: str, remedy: str = NAMES) -> None:
-    """All names are known.
+def require(
+    names: Iterable[str], known: Collection[str], place: str, remedy: str = NAMES, thing: str = "vector"
+) -> None:
+    """All names are known: `place` has a `thing` for each.
 
     Raises:
         InputError: names that are not, each with its nearest spelling in `place`.
@@ -41,4 +43,4 @@ def require(names: Iterable[str], known: Collection[str], place: str, remedy: st
         near = nearest(name, present)
         shown.append(f"{name!r}" + (f" (nearest: {near!r})" if near else ""))
     more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-    raise InputError(f"no vector in {place} for {len(missing)} label(s): {', '.join(shown)}{more}; {remedy}")
+    raise InputError(f"no {thing} in {place} for {len(missing)} label(s): {', '.join(shown)}{more}; {remedy}")

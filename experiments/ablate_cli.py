@@ -158,16 +158,17 @@ def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> N
 
 
 def _show(results: "Results", out: Path, console: Console) -> None:
-    from experiments.tables import console_table, has_paper, rows_of, save_plot, save_report
+    from experiments.tables import APART, ONE_SEED, console_table, has_paper, rows_of, save_plot, save_report
 
     header, rows = rows_of(results)
     save_plot(results, out / "plot.png")
     save_report(results, shlex.join(["zsl", *sys.argv[1:]]), out / "report.md")
     console.print(console_table(results.ablation.caption, header, rows, len(results.ablation.variants[0].axes)))
     paper = " The paper's column is its figure on NUS-WIDE." if has_paper(results.ablation) else ""
-    spread = " Mean ± standard deviation over seeds." if len({r.seed for r in results.records}) > 1 else ""
-    console.print(f"Percent.{spread}{paper}", highlight=False)
-    console.print(f"{out}/: results.json, report.md, plot.png, runs/", highlight=False)
+    several = len({record.seed for record in results.records}) > 1
+    spread = f"mean ± standard deviation over seeds; {APART}" if several else ONE_SEED
+    console.print(f"Percent; {spread}.{paper}", highlight=False)
+    console.print(f"{out}/: results.json, report.md, table.tex, table.csv, plot.png, runs/", highlight=False)
 
 
 def _show_ending(ending: "Ending", grid: "Grid", out: Path, retried: bool) -> None:

@@ -166,6 +166,48 @@ def loader(
     _show(figures, out)
 
 
+@app.command("metrics")
+@clear_errors
+def metrics(
+    images: Annotated[int, typer.Option(min=10, help="Rows of the scores.")] = 107_859,
+    labels: Annotated[int, typer.Option(min=10, help="Columns of the scores.")] = 1006,
+    truth: Annotated[Path | None, typer.Option(help="The real annotation, an .npz; generated without it.")] = None,
+    growth: Annotated[
+        list[int] | None, typer.Option(min=1, help="Images of further sizes; repeat it [default: 10^4, 10^5, 10^6].")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each side runs, in turn.")] = 3,
+    out: Out = None,
+) -> None:
+    """mAP and F1@K of NUS-WIDE's whole test set, against scikit-learn, torchmetrics and sorting."""
+    from experiments.bench_metrics import bench_metrics
+
+    _check(out)
+    with ConsoleProgress(make_console()) as progress:
+        sizes = growth or [10_000, 100_000, 1_000_000]
+        figures = bench_metrics(images, labels, truth, sizes, rounds, progress)
+    _show(figures, out)
+
+
+@app.command("intervals")
+@clear_errors
+def intervals(
+    images: Annotated[int, typer.Option(min=10, help="Of a simulated test set.")] = 300,
+    positives: Annotated[
+        list[float] | None, typer.Option(min=0.1, help="Positives a label; repeat it [default: 1.5, 4, 20].")
+    ] = None,
+    sets: Annotated[int, typer.Option(min=2, help="Test sets.")] = 150,
+    replicates: Annotated[int, typer.Option(min=2, help="Of the bootstrap.")] = 200,
+    out: Out = None,
+) -> None:
+    """How often bootstrap intervals of mAP hold the expected mAP, in simulated test sets."""
+    from experiments.bench_intervals import bench_intervals
+
+    _check(out)
+    with ConsoleProgress(make_console()) as progress:
+        figures = bench_intervals(images, positives or [1.5, 4, 20], sets, replicates, progress)
+    _show(figures, out)
+
+
 def _check(out: Path | None) -> None:
     from experiments.files import check_new_file
 

@@ -62,10 +62,19 @@ def bench_nus_wide(truth: Path | None, images: int, progress: Progress) -> Figur
 
 
 def _truth(path: Path | None) -> tuple[np.ndarray, list[str], np.ndarray]:
-    if path is None:
-        generator = np.random.default_rng(0)
-        names = [f"concept{number}" for number in range(81)]
-        return generator.random((IMAGES, 81)) < TRUTH_DENSITY, names, np.arange(IMAGES - TEST, IMAGES)
+    if path is not None:
+        return read_truth(path)
+    generator = np.random.default_rng(0)
+    names = [f"concept{number}" for number in range(81)]
+    return generator.random((IMAGES, 81)) < TRUTH_DENSITY, names, np.arange(IMAGES - TEST, IMAGES)
+
+
+def read_truth(path: Path) -> tuple[np.ndarray, list[str], np.ndarray]:
+    """The real annotation, an .npz: (image, concept) bool, the concepts, the rows of test images.
+
+    Raises:
+        InputError: no such file, or another content.
+    """
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             concepts = [str(concept) for concept in archive["concepts"]]

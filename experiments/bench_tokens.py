@@ -65,4 +65,4 @@ def _run(config: RunConfig, source: Source, run: Path) -> tuple[float, dict[str,
     started = time.perf_counter()
     train_run(config, source, bank, run)
     seconds = time.perf_counter() - started
-    return seconds, evaluate_run(run, source)
+    return seconds, evaluate_run(run, source).evaluation.metrics

@@ -5,10 +5,11 @@ from typing import Annotated
 
 import typer
 
-from experiments import ablate_cli, bank_cli, bench_cli, data_cli
+from experiments import ablate_cli, bank_cli, bench_cli, data_cli, evaluate_cli
 from experiments.console import ConsoleProgress, clear_errors, make_console
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+app.add_typer(evaluate_cli.app)
 app.add_typer(bank_cli.app, name="bank")
 app.add_typer(bench_cli.app, name="bench")
 app.add_typer(data_cli.app, name="data")
@@ -75,35 +76,6 @@ def train(
         if filled:
             console.print(f"note: {filled} of {len(bank)} labels have random vectors, by bank.oov", highlight=False)
         console.print(f"trained; measure it with: zsl evaluate {out}", highlight=False, soft_wrap=True)
-
-
-@app.command()
-@clear_errors
-def evaluate(
-    run: Annotated[Path, typer.Argument(help="Folder of zsl train.")],
-    bank: Annotated[
-        Path | None,
-        typer.Option(help="Another bank of vectors, of the same width; the figures are printed alone."),
-    ] = None,
-    settings: Settings = None,
-) -> None:
-    """Tests a trained model on unseen labels (ZSL) and on all labels (GZSL)."""
-    from experiments.run import evaluate_run, open_run
-    from experiments.tables import console_table, metrics_rows
-    from zsl.acceleration import is_main_process
-
-    console = make_console()
-    with ConsoleProgress(console) as progress:
-        source = open_run(run, settings or [], progress)
-        metrics = evaluate_run(run, source, bank)
-    if not is_main_process():
-        return
-    console.print(console_table(f"{run} on {source.data.name}", *metrics_rows(metrics)))
-    console.print(
-        f"Percent, {len(source.data.test.targets):,} test images, {len(source.data.seen)} seen and "
-        f"{len(source.data.unseen)} unseen labels; labels without a positive are left out of mAP.",
-        highlight=False,
-    )
 
 
 if __name__ == "__main__":

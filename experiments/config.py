@@ -40,9 +40,10 @@ class DecoderConfig(Config):
 
 
 class EvaluateConfig(Config):
-    """`k` of F1@K; `batch_size` of scoring and of token extraction."""
+    """`k` of F1@K; `bootstrap` replicates over test images, or 0; `batch_size` of scoring and token extraction."""
 
     k: tuple[int, ...] = (3, 5)
+    bootstrap: int = Field(200, ge=0)
     batch_size: int = Field(128, ge=1)
 
 
@@ -99,6 +100,20 @@ def read_values(source: str) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise InputError(f"{path} holds no sections")
     return values
+
+
+def validated_settings(settings: list[str], sections: tuple[str, ...]) -> RunConfig:
+    """The defaults with settings of some sections.
+
+    Raises:
+        InputError: a setting of another section, an unknown key, an impossible value.
+    """
+    values: dict[str, Any] = {}
+    for setting in settings:
+        if not setting.startswith(sections):
+            raise InputError(f"--set {setting!r}: only {', '.join(f'{s}*' for s in sections)} can be set here")
+        apply_setting(values, setting)
+    return validated(values, "--set")
 
 
 def apply_setting(values: dict[str, Any], setting: str) -> None:

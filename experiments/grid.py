@@ -13,8 +13,8 @@ from experiments.config import RunConfig, flat
 from zsl.config import Config
 from zsl.data import MultiLabelData, load_data
 
-# of [evaluate], the keys that leave the figures as they are
-NOT_PROTOCOL = ("evaluate.batch_size",)
+# of [evaluate], the keys that leave the figures themselves as they are
+NOT_PROTOCOL = ("evaluate.batch_size", "evaluate.bootstrap")
 
 
 class Budget(Config):

@@ -10,17 +10,14 @@ from embeddings import atomic
 from zsl.training import History
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
 def save_history_plot(history: History, path: Path) -> None:
     """Loss and seen validation mAP by epoch."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4), layout="constrained")
-    FigureCanvasAgg(figure)
-    left = figure.subplots()
+    figure, left = new_figure((7, 4))
+    left.spines["right"].set_visible(True)
     right = left.twinx()
     epochs = np.arange(1, len(history.loss) + 1)
     (loss,) = left.plot(epochs, history.loss, "o-", color="C0", markersize=4, label="training loss per image")
@@ -33,6 +30,18 @@ def save_history_plot(history: History, path: Path) -> None:
     right.set_ylabel("seen validation mAP [%]")
     figure.legend(handles=[loss, validation, best], loc="outside lower center", ncols=3, frameon=False, fontsize=8)
     save_figure(figure, path)
+
+
+def new_figure(inches: tuple[float, float]) -> "tuple[Figure, Axes]":
+    """An empty figure with one pair of axes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=inches, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
 
 
 def save_figure(figure: "Figure", path: Path) -> None:

@@ -19,6 +19,7 @@ from embeddings.spelling import require
 from experiments.config import RunConfig, flat, load_config
 from experiments.files import make_folder
 from experiments.plots import save_history_plot
+from experiments.result import Result, save_metrics
 from experiments.source import Source, open_source
 from zsl.acceleration import make_accelerator
 from zsl.backbone import read_tensors, weights_file
@@ -26,8 +27,10 @@ from zsl.checkpoint import Checkpoints
 from zsl.data import MultiLabelData
 from zsl.data.tokens import hash_of
 from zsl.decoder import GroupDecoder
-from zsl.evaluation import protocols
+from zsl.evaluation import evaluate
 from zsl.model import ZeroShotModel
+from zsl.per_label import per_label
+from zsl.protocol import TestSet
 from zsl.training import History, Training
 
 PACKAGES = (
@@ -131,9 +134,9 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
     training = Training(config.train, model, *parts, vectors, accelerator, checkpoints, progress, task, watch)
     history = training.run()
     if source.accelerator.is_main_process:
-        _save_tensors(folder / "readout.safetensors", decoder)
+        save_tensors(folder / "readout.safetensors", decoder)
         if backbone is not None:
-            _save_tensors(folder / "backbone.safetensors", backbone)
+            save_tensors(folder / "backbone.safetensors", backbone)
         record = {
             **json.loads((folder / "begun.json").read_text("utf-8")),
             "seen": source.data.seen,
@@ -162,7 +165,7 @@ def pretrain_backbone(config: RunConfig, source: Source, folder: Path) -> None:
         return
     checkpoints = Checkpoints(folder / "pretraining", config.train.checkpoint_steps)
     if saved.is_file():
-        _load_tensors(saved, source.backbone)
+        load_tensors(saved, source.backbone)
         if source.accelerator.is_main_process:
             checkpoints.remove()
         return
@@ -179,7 +182,7 @@ def _save_backbone(config: RunConfig, source: Source, folder: Path) -> None:
     if chosen is None or source.backbone is None or path.is_file():
         return
     if chosen.pretrain is not None or chosen.weights is None:
-        _save_tensors(path, source.backbone)
+        save_tensors(path, source.backbone)
 
 
 def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
@@ -188,7 +191,7 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
     Raises:
         InputError: not a whole run, unusable data, a backbone file that is not the one of training.
     """
-    record = _record(folder)
+    record = read_record(folder)
     for setting in settings:
         if not setting.startswith(("data.", "evaluate.", "backbone.weights=")):
             raise InputError(f"--set {setting!r}: a trained run takes data.*, evaluate.* and backbone.weights alone")
@@ -202,7 +205,7 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
         _check_weights(chosen.weights, record["backbone_weights_sha256"], folder)
     source = open_source(config, make_accelerator(config.train.precision), progress)
     if source.backbone is not None and own_weights.is_file():
-        _load_tensors(own_weights, source.backbone)
+        load_tensors(own_weights, source.backbone)
     if list(source.data.seen) != record["seen"]:
         raise InputError(
             f"the seen labels of {source.data.name} are not those that {folder} was trained on; restore them"
@@ -210,8 +213,8 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
     return source
 
 
-def evaluate_run(folder: Path, source: Source, bank_file: Path | None = None, task: str = "test") -> dict[str, float]:
-    """Tests a trained run and writes `metrics.json` into its folder.
+def evaluate_run(folder: Path, source: Source, bank_file: Path | None = None, task: str = "test") -> Result:
+    """Tests a trained run and writes `metrics.json` and `labels.csv` into its folder.
 
     Args:
         folder: of `train_run`.
@@ -220,7 +223,7 @@ def evaluate_run(folder: Path, source: Source, bank_file: Path | None = None, ta
     Raises:
         InputError: not a whole run, a bank of another width or without a label that the data names.
     """
-    record = _record(folder)
+    record = read_record(folder)
     config = load_config(str(folder / "config.json"), [])
     bank = trained_bank = Bank.load(folder / "bank.safetensors")
     if bank_file is not None:
@@ -232,22 +235,34 @@ def evaluate_run(folder: Path, source: Source, bank_file: Path | None = None, ta
             )
     require(source.data.names, bank.labels, str(bank_file or folder / "bank.safetensors"))
     decoder = make_decoder(config, record["channels"], bank, record["data"]["seen"])
-    _load_tensors(folder / "readout.safetensors", decoder)
+    load_tensors(folder / "readout.safetensors", decoder)
     backbone = None if source.frozen else copy.deepcopy(source.backbone)
     if backbone is not None:  # tuned: each run has one of its own
-        _load_tensors(folder / "backbone.safetensors", backbone)
-    metrics = source.evaluate(ZeroShotModel(backbone, decoder), bank, task)
+        load_tensors(folder / "backbone.safetensors", backbone)
+    scores = source.scores(ZeroShotModel(backbone, decoder), bank, task)
+    settings, shift = source.config.evaluate, calibrated_shift(folder)
+    test = TestSet.of(source.data)
+    evaluation = evaluate(scores, test, settings.k, settings.bootstrap, shift)
+    labels = per_label(evaluation, test, bank, source.data.train.targets.label_counts())
+    result = Result(str(folder), test, scores, evaluation, labels)
     if bank_file is None and source.accelerator.is_main_process:
-        stamp = {
-            "data": source.data.fingerprint,
-            "test_images": len(source.data.test.targets),
-            "positives_per_image": float(source.data.test.targets.image_counts().mean()),
-            "labels": {name: len(p.labels) for name, p in protocols(source.data).items()},
-            "absent": "map leaves out labels without a positive test image; map_absent_zero counts them 0",
-        }
-        content = {"metrics": metrics, "protocol": stamp}
-        atomic.write_text(folder / "metrics.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
-    return metrics
+        save_metrics(result, folder)
+    return result
+
+
+def calibrated_shift(folder: Path) -> float | None:
+    """The bias on seen logits that `zsl calibrate` chose for a run, if it was asked to.
+
+    Raises:
+        InputError: its file is damaged.
+    """
+    path = folder / "calibration.json"
+    if not path.is_file():
+        return None
+    try:
+        return float(json.loads(path.read_text("utf-8"))["shift"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}); remove it and run zsl calibrate again") from error
 
 
 def _check_weights(path: Path, sha256: str, folder: Path) -> None:
@@ -255,7 +270,12 @@ def _check_weights(path: Path, sha256: str, folder: Path) -> None:
         raise InputError(f"{path} is not the file that {folder} was trained with; restore it")
 
 
-def _record(folder: Path) -> dict[str, Any]:
+def read_record(folder: Path) -> dict[str, Any]:
+    """What a finished run says of itself.
+
+    Raises:
+        InputError: not a finished run.
+    """
     path = folder / "run.json"
     if not path.is_file():
         raise InputError(f"{folder} is not a finished run: it has no run.json; train it with zsl train")
@@ -266,7 +286,12 @@ def _record(folder: Path) -> dict[str, Any]:
     return record
 
 
-def _load_tensors(path: Path, module: torch.nn.Module) -> None:
+def load_tensors(path: Path, module: torch.nn.Module) -> None:
+    """Puts a file's weights into a module.
+
+    Raises:
+        InputError: a damaged file, or another module's.
+    """
     try:
         module.load_state_dict(read_tensors(path))
     except RuntimeError as error:
@@ -301,6 +326,7 @@ def _git_revision() -> str | None:
     return found.stdout.strip() or None if found.returncode == 0 else None
 
 
-def _save_tensors(path: Path, module: torch.nn.Module) -> None:
+def save_tensors(path: Path, module: torch.nn.Module) -> None:
+    """Writes a module's weights."""
     state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
     atomic.write_bytes(path, safetensors_bytes(state))

@@ -20,7 +20,7 @@ from embeddings.progress import Progress, silent
 from experiments.bank import BankConfig
 from experiments.config import RunConfig
 from experiments.extract import weights_hash
-from experiments.run import _load_tensors, _save_tensors
+from experiments.run import load_tensors, save_tensors
 from experiments.source import Source, open_source
 from zsl.acceleration import make_accelerator
 from zsl.backbone import weights_file
@@ -103,7 +103,7 @@ class SharedFolder:
         checkpoints = Checkpoints(self.path / "pretraining", source.config.train.checkpoint_steps)
         known = self.backbone.is_file()
         if known:
-            _load_tensors(self.backbone, _required(source))
+            load_tensors(self.backbone, _required(source))
         else:
             source.pretrain(checkpoints)
         if source.frozen and (on_disk or (self.tokens / "manifest.json").is_file()):
@@ -115,7 +115,7 @@ class SharedFolder:
             baseline = source.pretrained_metrics()
             if baseline:
                 atomic.write_text(self.path / BASELINE, json.dumps(baseline, indent=1) + "\n")
-            _save_tensors(self.backbone, source.backbone)  # last: from here on the training is not repeated
+            save_tensors(self.backbone, source.backbone)  # last: from here on the training is not repeated
         checkpoints.remove()
 
     def _extract(self, source: Source) -> None:
@@ -148,7 +148,7 @@ class SharedFolder:
         source = open_source(bare, fresh_accelerator(config), progress).of(config)
         self._check_same(source)
         if self.backbone.is_file():
-            _load_tensors(self.backbone, _required(source))
+            load_tensors(self.backbone, _required(source))
         if source.frozen:
             self._map(source, verify)
         return source

@@ -19,9 +19,11 @@ from zsl.backbone import Backbone
 from zsl.checkpoint import Checkpoints
 from zsl.data import MultiLabelData, Part, Samples, load_data
 from zsl.data.tokens import TokenFiles
-from zsl.evaluation import evaluate, extract_tokens, score, vocabularies
+from zsl.evaluation import Scores, evaluate
 from zsl.model import ZeroShotModel
+from zsl.protocol import TestSet, check_measurable, protocols
 from zsl.readout import MaxPooledReadout
+from zsl.scoring import extract_tokens, score, vocabularies
 from zsl.training import TrainConfig, Training
 
 
@@ -157,23 +159,22 @@ class Source:
         if self.pretrained_readout is None or self.pretrained_bank is None:
             return {}
         model = ZeroShotModel(None if self.frozen else self.backbone, self.pretrained_readout)
-        return self.evaluate(model, self.pretrained_bank, "test backbone's own readout")
+        scores = self.scores(model, self.pretrained_bank, "test backbone's own readout")
+        return evaluate(scores, TestSet.of(self.data), self.config.evaluate.k).metrics
 
-    def evaluate(self, model: ZeroShotModel, bank: Bank, task: str) -> dict[str, float]:
-        """The metrics of a model on the test part, under a bank's vectors."""
-        settings = self.config.evaluate
-        scores = score(
+    def scores(self, model: ZeroShotModel, bank: Bank, task: str) -> dict[str, Scores]:
+        """A model's scores of the test part, under a bank's vectors, by protocol."""
+        return score(
             model,
             Samples(self.test),
             vocabularies(self.data, bank),
             self.accelerator,
-            settings.batch_size,
+            self.config.evaluate.batch_size,
             self.config.train.workers,
             self.progress,
             task,
             self.config.train.loss == "softmax",
         )
-        return evaluate(scores, self.data, settings.k)
 
 
 def open_source(config: RunConfig, accelerator: Accelerator, progress: Progress, in_order: bool = False) -> Source:
@@ -189,11 +190,6 @@ def open_source(config: RunConfig, accelerator: Accelerator, progress: Progress,
         raise InputError(
             f"{data.name} can be read in order alone; rewrite it with zsl data extract, and train from that"
         )
-    for k in config.evaluate.k:
-        if not 1 <= k <= len(data.unseen or data.seen):
-            known = f"{len(data.unseen)} unseen" if data.unseen else str(len(data.seen))
-            raise InputError(f"evaluate.k holds {k}, but there are {known} labels; --set evaluate.k=[1]")
-    if not data.test.targets.label_counts()[len(data.seen) if data.unseen else 0 :].any():
-        kind = "an unseen" if data.unseen else "a"
-        raise InputError(f"no test image of {data.name} has {kind} label, so there is nothing to measure")
+    test = TestSet.of(data)
+    check_measurable(test, protocols(test), config.evaluate.k)
     return Source(config, data, accelerator, progress)

@@ -1,16 +1,71 @@
-"""Metrics as tables: on the console, in Markdown, and as a plot. Percent, mean and standard deviation over seeds."""
+"""Metrics as tables: on the console, in Markdown, LaTeX and CSV. Percent, mean and standard deviation over seeds."""
 
+import csv
+import io
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 import numpy as np
-from rich.table import Table
+from rich.table import Table as ConsoleTable
 
 from embeddings import atomic
 from experiments.ablation import Ablation, Results, Variant
-from experiments.plots import save_figure
+from experiments.plots import new_figure, save_figure
+from zsl.uncertainty import not_told_apart
+
+NOT_APART = "°"  # beside figures that seeds do not tell apart from the best
+APART = f"{NOT_APART} not told apart from the column's best (paired t-test over seeds, Holm's correction, p >= 0.05)"
+ONE_SEED = "one seed: differences may be luck, and are not tested"
+LATEX = {
+    "\\": r"\textbackslash{}",
+    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+    "°": r"$^\circ$",
+    "–": "--",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """Text cells; the first `left` columns are names, the others figures."""
+
+    title: str
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    left: int = 1
+
+    def console(self) -> ConsoleTable:
+        """For a terminal."""
+        return console_table(self.title, list(self.header), [list(row) for row in self.rows], self.left)
+
+    def markdown(self) -> str:
+        """A pipe table."""
+        return markdown_table(list(self.header), [list(row) for row in self.rows])
+
+    def latex(self) -> str:
+        """A table for booktabs."""
+        lines = [" & ".join(map(_latex, row)) + r" \\" for row in [self.header, *self.rows]]
+        columns = "l" * self.left + "r" * (len(self.header) - self.left)
+        return (
+            f"% {self.title}\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n{lines[0]}\n\\midrule\n"
+            + "\n".join(lines[1:])
+            + "\n\\bottomrule\n\\end{tabular}\n"
+        )
+
+    def csv(self) -> str:
+        """Comma-separated values."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
+        return text.getvalue()
+
+
+def _latex(cell: str) -> str:
+    return "".join(LATEX.get(sign, sign) for sign in cell)
 
 
 def metric_columns(metrics: Mapping[str, float]) -> dict[str, str]:
@@ -21,6 +76,8 @@ def metric_columns(metrics: Mapping[str, float]) -> dict[str, str]:
     columns = {"zsl/map": "unseen mAP"}
     for name in metrics:
         protocol, metric = name.split("/")
+        if protocol == "seen":
+            continue
         base, _, other = protocol.partition("-")
         if other:
             if (base, metric) == ("zsl", "map"):
@@ -51,12 +108,14 @@ def rows_of(results: Results) -> tuple[list[str], list[list[str]]]:
     columns = metric_columns(first)
     axes = list(results.ablation.variants[0].axes)
     header = [*axes, *columns.values()]
+    alike = {c: not_told_apart({v.title: results.of(v, c) for v in results.ablation.variants}) for c in columns}
     rows = []
     for variant in results.ablation.variants:
         filled = results.random[variant.title]
         *names, last = variant.shown.values()
         last += f" ({filled} labels have random vectors)" if filled else ""
-        rows.append([*names, last, *(percent(results.of(variant, c)) for c in columns)])
+        marks = {c: f" {NOT_APART}" if variant.title in alike[c] else "" for c in columns}
+        rows.append([*names, last, *(percent(results.of(variant, c)) + marks[c] for c in columns)])
     blank = [""] * (len(axes) - 1)
     if results.baseline:
         own = (percent(np.array([results.baseline[c]])) for c in columns)
@@ -74,9 +133,9 @@ def has_paper(ablation: Ablation) -> bool:
     return any(variant.paper is not None for variant in ablation.variants)
 
 
-def console_table(title: str, header: list[str], rows: list[list[str]], left: int = 1) -> Table:
+def console_table(title: str, header: list[str], rows: list[list[str]], left: int = 1) -> ConsoleTable:
     """A rich table; the first `left` columns are names."""
-    table = Table(title=title, title_justify="left")
+    table = ConsoleTable(title=title, title_justify="left")
     for index, name in enumerate(header):
         table.add_column(name, justify="left" if index < left else "right", overflow="fold")
     for row in rows:
@@ -84,34 +143,20 @@ def console_table(title: str, header: list[str], rows: list[list[str]], left: in
     return table
 
 
-def metrics_rows(metrics: Mapping[str, float]) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of one run's table."""
-    columns = metric_columns(metrics)
-    return ["", *columns.values()], [
-        ["this run", *(percent(np.array([metrics[c]])) for c in columns)],
-        ["chance", *(percent(np.array([chance_of(metrics, c)])) for c in columns)],
-    ]
-
-
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     """A pipe table."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
 
 
 def save_plot(results: Results, path: Path) -> None:
     """Bars of unseen mAP (of a closed set: mAP) by variant, with the seeds' spread, chance and the paper's figures."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     first = results.records[0].metrics
     shown = metric_columns(first)
     main, kind = next(iter(shown.items()))
     columns = {n: t for n, t in shown.items() if t.startswith(kind)}
     variants = results.ablation.variants
-    figure = Figure(figsize=(7.5, 4), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots()
+    figure, axes = new_figure((7.5, 4))
     places = np.arange(len(variants))
     width = 0.8 / len(columns)
     for index, (name, title) in enumerate(columns.items()):
@@ -130,7 +175,6 @@ def save_plot(results: Results, path: Path) -> None:
     axes.set_title(results.ablation.caption, fontsize=10, loc="left")
     axes.margins(y=0.12)
     figure.legend(fontsize=8, loc="outside lower center", ncols=4, frameon=False)
-    axes.spines[["top", "right"]].set_visible(False)
     save_figure(figure, path)
 
 
@@ -142,13 +186,16 @@ def _axis_title(variant: Variant) -> str:
 
 
 def save_report(results: Results, command: str, path: Path) -> None:
-    """The table in Markdown, with what it rests on and how to repeat it."""
+    """The table in Markdown, with what it rests on and how to repeat it; beside it as LaTeX and CSV."""
+    table = Table(results.ablation.caption, *rows_of(results), left=len(results.ablation.variants[0].axes))
+    atomic.write_text(path.with_name("table.tex"), table.latex())
+    atomic.write_text(path.with_name("table.csv"), table.csv())
     config, seeds = results.config, {record.seed for record in results.records}
     backbone = "none: the dataset holds tokens"
     if config.backbone is not None:
         trained = "trained on seen labels" if config.backbone.pretrain else "given weights"
         backbone = f"{config.backbone.name}, {trained}, {config.backbone.mode}"
-    spread = "mean ± standard deviation over seeds" if len(seeds) > 1 else "one seed: differences may be luck"
+    spread = f"mean ± standard deviation over seeds; {APART}" if len(seeds) > 1 else ONE_SEED
     paper = "\nThe paper's column is its figure on NUS-WIDE, not on this data." if has_paper(results.ablation) else ""
     vectors = (
         "by variant" if "encoder" in results.ablation.variants[0].axes else config.bank.file or config.bank.encoder
@@ -156,7 +203,7 @@ def save_report(results: Results, command: str, path: Path) -> None:
     grouping = config.decoder.group_size or f"labels / {config.decoder.num_groups}"
     content = f"""# {results.ablation.caption}
 
-{markdown_table(*rows_of(results))}
+{table.markdown()}
 Percent; {spread}. "unseen" ranks the unseen labels alone (ZSL), GZSL all labels; "seen mAP" is over the seen labels
 in GZSL. F1@K is micro. Labels without a positive test image are left out of mAP. The epoch was chosen on a
 validation part of the seen training data; the test set was scored once.{paper}

@@ -1,169 +1,169 @@
-"""Scores of a test set under several vocabularies, and the zero-shot protocol's metrics of them."""
+"""The zero-shot protocol's measures of scores: ZSL, GZSL and seen labels, how sure they are, and their stamp."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-import torch.nn.functional as F
-from accelerate import Accelerator
 from jaxtyping import Float
-from torch import Tensor
 
-from embeddings import Bank
-from embeddings.progress import Progress, silent
-from zsl.backbone import Backbone
-from zsl.data import MultiLabelData, Part, Samples, ScoringOrder, batches_of, opened
-from zsl.data.dataset import Tensors
-from zsl.metrics import average_precision, chance_average_precision, f1_at_k, mean_over_labels
-from zsl.model import ZeroShotModel
+from zsl.generalisation import TradeOff, harmonic_mean, trade_off
+from zsl.metrics import (
+    average_precision,
+    chance_average_precision,
+    chance_f1_at_k,
+    label_ranking,
+    mean_average_precision,
+    mean_over_labels,
+    top_k_counts,
+    weighted_mean,
+)
+from zsl.protocol import Protocol, Stamp, TestSet, check_measurable, make_stamp, protocols
+from zsl.uncertainty import bootstrap_average_precision, bootstrap_f1_at_k, image_weights, interval
 
 Scores = Float[np.ndarray, "image label"]
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """One question to a model: which labels it ranks, and the columns of the targets that answer."""
-
-    labels: tuple[str, ...]
-    columns: np.ndarray
-    num_seen: int
-
-
-def protocols(data: MultiLabelData) -> dict[str, Protocol]:
-    """ "zsl" ranks the unseen labels alone, "gzsl" all of them; "-synonyms" and the like use other names.
-
-    Data without unseen labels has one protocol, "closed".
-    """
-    if not data.unseen:
-        return {"closed": Protocol(data.seen, np.arange(len(data.seen)), 0)}
-    seen, every = len(data.seen), len(data.seen) + len(data.unseen)
-    names = {"": data.unseen, **{f"-{title}": unseen for title, unseen in data.renamed.items()}}
-    zsl = {f"zsl{t}": Protocol(unseen, np.arange(seen, every), 0) for t, unseen in names.items()}
-    return zsl | {f"gzsl{t}": Protocol(data.seen + unseen, np.arange(every), seen) for t, unseen in names.items()}
-
-
-@torch.inference_mode()
-def score(
-    model: ZeroShotModel,
-    samples: Samples,
-    vectors: Mapping[str, Tensor | None],
-    accelerator: Accelerator,
-    batch_size: int,
-    workers: int = 0,
-    progress: Progress = silent,
-    task: str = "score",
-    softmax: bool = False,
-) -> dict[str, Scores]:
-    """Logits of every sample, in order, under each vocabulary; each input is read and encoded once.
+class Evaluation:
+    """What a model's scores of a test set come to.
 
     Args:
-        vectors: (label, embed) by vocabulary. softmax: log-probabilities over the vocabulary instead, of a model that
-        was trained so: its logits do not compare
-            between images.
-    Returns:
-        (image, label) float32 by vocabulary, on every process.
+        metrics: fractions by "protocol/metric", without those that are not defined.
+        replicates: (replicate,) of the metrics that the bootstrap over images was done for.
+        ap, chance: AP of each label and that of a random ranking, by protocol; NaN without positives.
+        trade_offs: of seen against unseen labels, by K; empty for a closed set.
+        stamp: of the protocol.
     """
-    model.to(accelerator.device).eval()
-    order = ScoringOrder(len(samples), batch_size, accelerator.num_processes, accelerator.process_index)
-    loader = batches_of(samples, order, workers, accelerator.device.type == "cuda")
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in vectors}
-    with accelerator.autocast():
-        bound = {n: model.readout.bind(None if v is None else v.to(accelerator.device)) for n, v in vectors.items()}
-        for step, batch in enumerate(loader):
-            tokens = model.encode(opened(batch)[0].to(accelerator.device, non_blocking=True))
-            for name, readout in bound.items():
-                logits = readout(tokens).float()
-                logits = gathered(logits.log_softmax(1) if softmax else logits, batch_size, accelerator)
-                parts[name].append(logits.cpu().numpy())
-            progress(task, step + 1, len(loader))
-    # what was repeated to fill the last turn is at the end
-    return {name: np.concatenate(chunks)[: len(samples)] for name, chunks in parts.items()}
+
+    metrics: dict[str, float]
+    replicates: dict[str, Float[np.ndarray, " replicate"]]
+    ap: dict[str, Float[np.ndarray, " label"]]
+    chance: dict[str, Float[np.ndarray, " label"]]
+    trade_offs: dict[int, TradeOff]
+    stamp: Stamp
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """95 % intervals of the bootstrap over test images; the luck of training is not in them."""
+        found = {name: interval(values, self.metrics[name]) for name, values in self.replicates.items()}
+        return {name: ends for name, ends in found.items() if np.isfinite(ends).all()}
 
 
-def gathered(values: Tensor, batch_size: int, accelerator: Accelerator) -> Tensor:
-    """The rows of a turn of `ScoringOrder`, of all processes in their order."""
-    if accelerator.num_processes == 1:
-        return values
-    size = accelerator.gather(torch.tensor([len(values)], device=values.device))
-    padded = F.pad(values, (0, 0) * (values.ndim - 1) + (0, batch_size - len(values)))
-    parts = accelerator.gather(padded).unflatten(0, (accelerator.num_processes, -1))
-    return torch.cat([part[:rows] for part, rows in zip(parts, size.tolist(), strict=True)])
+def evaluate(
+    scores: Mapping[str, Scores],
+    test: TestSet,
+    k: Sequence[int],
+    bootstrap: int = 0,
+    shift: float | None = None,
+) -> Evaluation:
+    """Every measure of every protocol.
 
+    By protocol: `map`, over labels with a positive test image; `map_absent_zero`, where the others count 0, as in
+    published code; `map_weighted`, `map_micro`; `f1@K`, `precision@K`, `recall@K` (micro) and `macro_...`;
+    `ranking_loss`, `coverage`, `label_ranking_ap` (scikit-learn's, for complete annotations); chance for `map` and
+    `f1@K`. Of "gzsl" also `map_seen`, `map_unseen` and their harmonic mean; `recall_seen@K`, `recall_unseen@K`, which
+    are shares of the positives that are among the K best of all labels, and their harmonic mean; `ausuc@K`, the area
+    under their trade-off; `unseen_recall_lost@K`, how much less that is than among the unseen labels alone. With a
+    `shift`, the same as `calibrated_...`. Where annotations are partial, entries that nobody annotated are left out.
 
-@torch.inference_mode()
-def extract_tokens(
-    backbone: Backbone,
-    part: Part,
-    accelerator: Accelerator,
-    batch_size: int,
-    workers: int = 0,
-    progress: Progress = silent,
-    task: str = "tokens",
-) -> Part:
-    """The part with its images replaced by the frozen backbone's tokens, bfloat16, in memory on every process."""
-    backbone.to(accelerator.device).eval()
-    order = ScoringOrder(len(part.targets), batch_size, accelerator.num_processes, accelerator.process_index)
-    loader = batches_of(Samples(part), order, workers, accelerator.device.type == "cuda")
-    tokens: Tensor | None = None
-    done = 0
-    for step, batch in enumerate(loader):
-        with accelerator.autocast():
-            read = backbone(opened(batch)[0].to(accelerator.device, non_blocking=True))
-            chunk = gathered(read, batch_size, accelerator).to("cpu", torch.bfloat16)
-        if tokens is None:
-            tokens = torch.empty(len(part.targets), *chunk.shape[1:], dtype=chunk.dtype)
-        chunk = chunk[: len(tokens) - done]  # what was repeated to fill the last turn is at the end
-        tokens[done : done + len(chunk)] = chunk
-        done += len(chunk)
-        progress(task, step + 1, len(loader))
-    assert tokens is not None
-    assert done == len(tokens)
-    return Part(Tensors(tokens, part.inputs), part.targets)
-
-
-def evaluate(scores: Mapping[str, Scores], data: MultiLabelData, k: Sequence[int]) -> dict[str, float]:
-    """mAP and micro F1@K of each protocol, with what chance would give.
-
-    Labels without a positive test image are left out of "map" and count 0 in "map_absent_zero", as in published
-    code; a mean over no label at all has no entry. "map_seen" and "map_unseen" are the two halves of a generalised
-    protocol. Where annotations are partial, AP is over the images whose annotation for a label is known.
-
-    Returns:
-        fractions by "protocol/metric".
+    Args:
+        scores: (image, label) by protocol; those that are there are measured.
+        test: what they are measured against.
+        k: of F1@K, at most the labels of the smallest protocol.
+        bootstrap: replicates over images, 0 for none.
+        shift: a bias on seen logits, chosen on validation data.
+    Raises:
+        InputError: no positive, or fewer labels than K, in a protocol.
+        ValueError: shapes that do not fit, scores that are not finite.
     """
     metrics: dict[str, float] = {}
-    for name, protocol in protocols(data).items():
-        values = data.test.targets.columns(protocol.columns).dense()
-        targets, annotated = values > 0, (values != 0 if data.test.targets.partial else None)
-        ap = average_precision(scores[name], targets, annotated)
-        chance = chance_average_precision(targets, annotated)
-        metrics[f"{name}/map"] = mean_over_labels(ap)
-        metrics[f"{name}/map_absent_zero"] = mean_over_labels(ap, "zero")
-        metrics[f"{name}/map_chance"] = mean_over_labels(chance)
-        if protocol.num_seen:
-            metrics[f"{name}/map_seen"] = mean_over_labels(ap[: protocol.num_seen])
-            metrics[f"{name}/map_unseen"] = mean_over_labels(ap[protocol.num_seen :])
-            metrics[f"{name}/map_seen_chance"] = mean_over_labels(chance[: protocol.num_seen])
-        for labels in k:
-            result = f1_at_k(scores[name], targets, labels)
-            metrics[f"{name}/f1@{labels}"] = result.f1
-            metrics[f"{name}/precision@{labels}"] = result.precision
-            metrics[f"{name}/recall@{labels}"] = result.recall
-            metrics[f"{name}/f1@{labels}_chance"] = _chance_f1(targets, labels)
-    return {name: value for name, value in metrics.items() if not np.isnan(value)}
+    replicates: dict[str, np.ndarray] = {}
+    ap, chance, trade_offs = {}, {}, {}
+    weights = image_weights(len(test.targets), bootstrap) if bootstrap else None
+    shown = test.targets.label_counts()[: len(test.seen)].any()  # some test sets show unseen labels alone
+    asked = {n: p for n, p in protocols(test).items() if n in scores and (n != "seen" or shown)}
+    check_measurable(test, asked, k)
+    for name, protocol in asked.items():
+        values = test.targets.columns(protocol.columns).dense()
+        targets, annotated = values > 0, (values != 0 if test.targets.partial else None)
+        given = scores[name]
+        ap[name] = average_precision(given, targets, annotated)
+        chance[name] = chance_average_precision(targets, annotated)
+        found = _of_labels(ap[name], chance[name], protocol, targets)
+        found["map_micro"] = mean_average_precision(given, targets, average="micro", annotated=annotated)
+        for labels, counts in top_k_counts(given, targets, k, annotated).items():
+            for prefix, result in (("", counts.micro()), ("macro_", counts.macro())):
+                found |= {f"{prefix}{part}@{labels}": value for part, value in result._asdict().items()}
+            found[f"f1@{labels}_chance"] = chance_f1_at_k(targets, labels, annotated)
+        if annotated is None:
+            loss, coverage, precision = label_ranking(given, targets)
+            found |= {"ranking_loss": loss, "coverage": coverage, "label_ranking_ap": precision}
+        if name == "gzsl":
+            trade_offs = {labels: trade_off(given, targets, protocol.num_seen, labels, annotated) for labels in k}
+            for curve in trade_offs.values():
+                found |= _of_curve(curve, shift)
+        metrics |= {f"{name}/{metric}": value for metric, value in found.items()}
+        if weights is not None:
+            drawn = _of_replicates(bootstrap_average_precision(given, targets, weights, annotated), protocol)
+            drawn |= {f"f1@{n}": bootstrap_f1_at_k(given, targets, n, weights, annotated) for n in k}
+            replicates |= {f"{name}/{metric}": values for metric, values in drawn.items() if metric in found}
+    for labels in trade_offs:
+        if f"zsl/recall@{labels}" in metrics:
+            lost = metrics[f"zsl/recall@{labels}"] - metrics[f"gzsl/recall_unseen@{labels}"]
+            metrics[f"gzsl/unseen_recall_lost@{labels}"] = lost
+    defined = {name: value for name, value in metrics.items() if not np.isnan(value)}
+    return Evaluation(defined, replicates, ap, chance, trade_offs, make_stamp(test, asked, k, shift))
 
 
-def _chance_f1(targets: np.ndarray, k: int) -> float:
-    """F1 of the expected precision (the density of positives) and recall (K / labels) of a random ranking."""
-    precision, recall = targets.mean(), k / targets.shape[1]
-    return float(2 * precision * recall / (precision + recall))
+def _of_labels(ap: np.ndarray, chance: np.ndarray, protocol: Protocol, targets: np.ndarray) -> dict[str, float]:
+    """Means over labels."""
+    found = {
+        "map": mean_over_labels(ap),
+        "map_absent_zero": mean_over_labels(ap, "zero"),
+        "map_weighted": weighted_mean(ap, targets.sum(0)),
+        "map_chance": mean_over_labels(chance),
+    }
+    if protocol.num_seen:
+        seen, unseen = mean_over_labels(ap[: protocol.num_seen]), mean_over_labels(ap[protocol.num_seen :])
+        found |= {"map_seen": seen, "map_unseen": unseen, "map_harmonic": harmonic_mean(seen, unseen)}
+        found["map_seen_chance"] = mean_over_labels(chance[: protocol.num_seen])
+        found["map_unseen_chance"] = mean_over_labels(chance[protocol.num_seen :])
+    return found
 
 
-def vocabularies(data: MultiLabelData, bank: Bank) -> dict[str, Tensor | None]:
-    """The vectors of each protocol's labels.
+def _of_curve(curve: TradeOff, shift: float | None) -> dict[str, float]:
+    """Seen and unseen labels at no shift, and at one that was chosen elsewhere."""
+    found = {f"ausuc@{curve.k}": curve.area}
+    for prefix, bias in (("", 0.0), ("calibrated_", shift)):
+        if bias is None:
+            continue
+        step = curve.step(bias)
+        seen, unseen = curve.f1(step, "seen"), curve.f1(step, "unseen")
+        found |= {
+            f"{prefix}recall_seen@{curve.k}": seen.recall,
+            f"{prefix}recall_unseen@{curve.k}": unseen.recall,
+            f"{prefix}recall_harmonic@{curve.k}": harmonic_mean(seen.recall, unseen.recall),
+            f"{prefix}f1_seen@{curve.k}": seen.f1,
+            f"{prefix}f1_unseen@{curve.k}": unseen.f1,
+        }
+        if prefix:
+            found[f"{prefix}f1@{curve.k}"] = curve.f1(step).f1
+    return found
 
-    Raises:
-        InputError: labels that the bank lacks.
-    """
-    return {name: torch.from_numpy(bank.select(p.labels)) for name, p in protocols(data).items()}
+
+def _of_replicates(ap: Float[np.ndarray, "replicate label"], protocol: Protocol) -> dict[str, np.ndarray]:
+    """Means over labels in each replicate."""
+    drawn = {"map": _mean(ap)}
+    if protocol.num_seen:
+        seen, unseen = _mean(ap[:, : protocol.num_seen]), _mean(ap[:, protocol.num_seen :])
+        total = seen + unseen
+        harmonic = np.divide(2 * seen * unseen, total, out=np.zeros(len(total)), where=total > 0)
+        drawn |= {"map_seen": seen, "map_unseen": unseen, "map_harmonic": harmonic}
+    return drawn
+
+
+def _mean(values: Float[np.ndarray, "replicate label"]) -> Float[np.ndarray, " replicate"]:
+    """Mean over the labels that a replicate shows."""
+    present = ~np.isnan(values)
+    count = present.sum(axis=1)
+    return np.divide(np.nansum(values, axis=1), count, out=np.full(len(values), np.nan), where=count > 0)

@@ -25,10 +25,10 @@ from zsl.config import Config
 from zsl.data import Samples, TrainingOrder, batches_of, opened
 from zsl.data.loading import Batch, mixed
 from zsl.data.targets import Targets
-from zsl.evaluation import score
 from zsl.losses import LOSSES
 from zsl.metrics import average_precision, mean_over_labels
 from zsl.model import ZeroShotModel
+from zsl.scoring import score
 
 CHECK = 10  # steps between looks at the loss
 NAMED = 8

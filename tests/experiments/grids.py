@@ -12,7 +12,7 @@ import numpy as np
 
 from tests.conftest import SEEN, UNSEEN
 
-RUN_FILES = ("metrics.json", "readout.safetensors", "history.json", "config.json", "bank.safetensors")
+RUN_FILES = ("metrics.json", "labels.csv", "readout.safetensors", "history.json", "config.json", "bank.safetensors")
 
 
 def write_tokens(root):
@@ -33,7 +33,7 @@ def write_grid(root, axes, **more):
         "decoder": "width = 16\nffn = 16",
         "bank": 'encoder = "lexical:16"',
         "train": 'epochs = 1\nprecision = "fp32"',
-        "evaluate": "k = [1]",
+        "evaluate": "k = [1]\nbootstrap = 10",
     }
     head = f'config = "corel5k"\n{more.get("head", "")}\n[axes]\n{axes}\n'
     body = "\n".join(f"[{name}]\n{text}\n{more.get(name, '')}" for name, text in sections.items())

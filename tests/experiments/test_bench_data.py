@@ -66,3 +66,27 @@ def test_nus_wide_is_opened_twice(monkeypatch, tmp_path):
     assert [one["opening"] for one in record["measured"]] == ["first", "second"]
     (tmp_path / "x.npz").write_bytes(b"")
     refused(zsl("bench", "nus-wide", "--truth", tmp_path / "x.npz"), "x.npz is no annotation")
+
+
+def test_metrics_agree_with_their_peers(tmp_path):
+    options = ("--images", 900, "--labels", 53, "--growth", 50, "--growth", 500, "--rounds", 1)
+    result = zsl("bench", "metrics", *options, "--out", tmp_path / "f.json")
+    assert result.exit_code == 0
+    record = json.loads((tmp_path / "f.json").read_text())
+    assert {side.partition(":")[0] for side in record["seconds"]} == {
+        "zsl.metrics",
+        "scikit-learn",
+        "torch",
+        "torchmetrics",
+    }
+    assert all(difference < 1e-5 for difference in record["largest_difference"].values())
+    assert [(one["images"], one["labels"]) for one in record["growth"]] == [(50, 5), (500, 5), (50, 50)]
+
+
+def test_coverage_of_intervals(tmp_path):
+    options = ("--images", 60, "--positives", 5, "--sets", 6, "--replicates", 30)
+    result = zsl("bench", "intervals", *options, "--out", tmp_path / "f.json")
+    assert result.exit_code == 0
+    (one,) = json.loads((tmp_path / "f.json").read_text())["measured"]
+    assert 0 <= one["held"] <= 6
+    assert 0 < one["expected_map"] < 1

@@ -118,8 +118,9 @@ def test_train_then_evaluate_through_a_frozen_backbone(frozen, tmp_path, precisi
     assert zsl("evaluate", run).exit_code == 0
     assert (run / "metrics.json").read_bytes() == first
     protocol = json.loads(first)["protocol"]
-    assert protocol["test_images"] == 20
-    assert protocol["labels"] == {"zsl": len(UNSEEN), "gzsl": len(SEEN) + len(UNSEEN)}
+    assert protocol["images"] == 20
+    counts = {name: count for name, (count, _) in protocol["labels"].items()}
+    assert counts == {"zsl": len(UNSEEN), "gzsl": len(SEEN) + len(UNSEEN), "seen": len(SEEN)}
 
 
 @pytest.fixture

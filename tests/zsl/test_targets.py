@@ -11,10 +11,11 @@ from zsl.data import MultiLabelData, Part, Samples
 from zsl.data.dataset import Tensors
 from zsl.data.targets import Targets
 from zsl.decoder import GroupDecoder
-from zsl.evaluation import evaluate, protocols
+from zsl.evaluation import evaluate
 from zsl.losses import LOSSES
 from zsl.metrics import average_precision, chance_average_precision
 from zsl.model import ZeroShotModel
+from zsl.protocol import TestSet, protocols
 from zsl.training import TrainConfig, Training
 
 
@@ -56,7 +57,7 @@ def test_average_precision_over_annotated_images_is_that_of_those_alone():
         truth = values[kept, label] > 0
         assert found[label] == pytest.approx(average_precision_score(truth, scores[kept, label]), abs=1e-12)
         assert chance[label] == pytest.approx(chance_average_precision(truth[:, None])[0], abs=1e-12)
-    with pytest.raises(ValueError, match="annotated int64"):
+    with pytest.raises(ValueError, match="annotated must be 0 or 1"):
         average_precision(scores, values > 0, values)
 
 
@@ -102,12 +103,10 @@ def test_a_closed_set_with_partial_annotations_is_learnt():
     (name,) = protocols(data)
     assert name == "closed"
     scores = model(data.test.inputs.read(range(len(data.test.inputs))), vectors).detach().numpy()
-    metrics = evaluate({"closed": scores}, data, (1,))
+    metrics = evaluate({"closed": scores}, TestSet.of(data), (1,)).metrics
     assert metrics["closed/map"] > 0.95
-    assert set(metrics) == {f"closed/{n}" for n in ("map", "map_absent_zero", "map_chance", "f1@1", "f1@1_chance")} | {
-        "closed/precision@1",
-        "closed/recall@1",
-    }
+    assert {"closed/map", "closed/map_chance", "closed/f1@1"} <= metrics.keys()
+    assert all(name.startswith("closed/") for name in metrics)
 
 
 def test_what_nobody_annotated_teaches_nothing_at_weight_0():

@@ -13,10 +13,12 @@ from zsl.data import MultiLabelData, Part, Samples
 from zsl.data.dataset import Tensors
 from zsl.data.targets import Targets
 from zsl.decoder import GroupDecoder
-from zsl.evaluation import evaluate, protocols, score, vocabularies
+from zsl.evaluation import evaluate
 from zsl.metrics import average_precision, f1_at_k
 from zsl.model import ZeroShotModel
+from zsl.protocol import TestSet, protocols
 from zsl.readout import MaxPooledReadout
+from zsl.scoring import score, vocabularies
 from zsl.training import TrainConfig, Training, parameter_groups
 
 SEEN = tuple(f"seen{i}" for i in range(8))
@@ -59,7 +61,7 @@ def test_what_can_be_learnt_is_learnt(data, loss, ema):
     assert max(history.validation_map) > 0.98
     assert history.loss[-1] < 0.3 * history.loss[0]
     scores = score(model, Samples(data.test), vocabularies(data, bank), accelerator, 16)
-    metrics = evaluate(scores, data, (1, 2))
+    metrics = evaluate(scores, TestSet.of(data), (1, 2)).metrics
     # only what it was trained on is certain; three unseen directions out of a random 16 are a bonus
     assert metrics["gzsl/map_seen"] > 0.9
     assert metrics["zsl/map"] > metrics["zsl/map_chance"]
@@ -99,7 +101,7 @@ def test_scores_do_not_depend_on_the_batch_and_follow_the_rows(data):
 def test_evaluation_is_its_protocols(data):
     generator = np.random.default_rng(0)
     scores = {name: generator.normal(size=(90, len(p.labels))) for name, p in protocols(data).items()}
-    metrics = evaluate(scores, data, (1, 3))
+    metrics = evaluate(scores, TestSet.of(data), (1, 3)).metrics
     truth = data.test.targets.dense()
     assert metrics["zsl/map"] == pytest.approx(np.nanmean(average_precision(scores["zsl"], truth[:, 8:])))
     assert metrics["zsl/f1@3"] == f1_at_k(scores["zsl"], truth[:, 8:], 3).f1

@@ -1,0 +1,179 @@
+"""`zsl evaluate` and `zsl calibrate` as a user meets them."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests.conftest import SEEN, UNSEEN
+from tests.experiments.command import refused, zsl
+
+FILES = ("metrics.json", "labels.csv", "evaluation.md", "evaluation.tex", "ap.png", "precision_recall.png")
+
+
+@pytest.fixture
+def config(photographs, tmp_path):
+    """A small run over the photographs, with a backbone of its own."""
+    path = tmp_path / "small.toml"
+    path.write_text(
+        f'[data]\nname = "csv"\nroot = "{photographs}"\nimage_size = 32\n'
+        '[backbone]\nname = "resnet10t"\nlevel = 2\nmode = "tuned"\n'
+        '[bank]\nencoder = "lexical:16"\n'
+        "[decoder]\nwidth = 16\nffn = 16\ngroup_size = 2\n"
+        "[train]\nepochs = 1\nvalidation = 0.3\n[evaluate]\nk = [1, 2]\nbootstrap = 20\n"
+    )
+    return path
+
+
+def test_a_run_is_measured_saved_and_measured_again(config, tmp_path):
+    run = tmp_path / "run"
+    assert zsl("train", config, "--out", run).exit_code == 0
+    result = zsl("evaluate", run)
+    assert result.exit_code == 0
+    for word in (
+        "95 % interval",
+        "chance",
+        "harmonic mean",
+        "lost to seen",
+        "20 test images (all)",
+        "5 seen and 3 uns",
+    ):
+        assert word in result.stdout
+    for name in (*FILES, "similarity.png", "trade_off.png"):
+        assert (run / name).is_file(), name
+    with Image.open(run / "trade_off.png") as plot:
+        assert plot.width > 500
+    content = json.loads((run / "metrics.json").read_text())
+    assert {"zsl/map", "gzsl/map_harmonic", "seen/map", "gzsl/ausuc@1"} <= content["metrics"].keys()
+    assert {"zsl/map", "gzsl/f1@2"} <= content["intervals"].keys()
+    assert content["protocol"]["test_set"] == "all"
+    assert content["protocol"]["labels"]["gzsl"][0] == 8
+    assert r"\begin{tabular}" in (run / "evaluation.tex").read_text()
+    out = tmp_path / "again"
+    rescored = zsl(
+        "evaluate", "--from-scores", run / "scores", "--bank", run / "bank.safetensors", "--out", out,
+        "--set", "evaluate.k=[1, 2]", "--set", "evaluate.bootstrap=20", "--curve", UNSEEN[0],
+    )  # fmt: skip
+    assert rescored.exit_code == 0
+    again = json.loads((out / "metrics.json").read_text())
+    assert again["metrics"] == content["metrics"]
+    assert again["intervals"] == content["intervals"]
+    assert all((out / name).is_file() for name in FILES)
+
+
+def test_calibration_looks_at_validation_images_alone(config, photographs, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    assert zsl("train", config, "--out", run).exit_code == 0
+    assert zsl("evaluate", run).exit_code == 0
+    before = json.loads((run / "metrics.json").read_text())
+    # test pictures are gone: they are not read
+    for number in range(40, 60):
+        (photographs / "images" / f"{number}.jpg").write_bytes(b"no picture")
+    result = zsl("calibrate", run, "--k", 1, "--share", 0.4)
+    assert result.exit_code == 0, result.output
+    content = json.loads((run / "calibration.json").read_text())
+    assert len(content["played_unseen"]) == 2
+    assert set(content["played_unseen"]) < set(SEEN)
+    assert content["validation_images"] == 12
+    assert content["recall_harmonic"] >= content["recall_harmonic_without_shift"]
+    assert not (run / "calibration").exists()
+    generator = np.random.default_rng(0)
+    for number in range(40, 60):
+        pixels = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(photographs / "images" / f"{number}.jpg")
+    result = zsl("evaluate", run)
+    assert "off seen logits, chosen on validation data" in result.stdout
+    after = json.loads((run / "metrics.json").read_text())
+    assert after["protocol"]["shift"] == content["shift"]
+    assert "gzsl/calibrated_recall_harmonic@2" in after["metrics"].keys() - before["metrics"].keys()
+    (run / "calibration.json").write_text("{}")
+    refused(zsl("evaluate", run), "calibration.json is damaged")
+    refused(zsl("calibrate", run, "--k", 1, "--share", 0.01), "makes 0 of 5 seen labels unseen")
+
+
+def _csv(path, values, labels, images=None):
+    images = images or [f"{n}.jpg" for n in range(len(values))]
+    lines = [",".join(["image", *labels]), *(",".join([i, *map(str, v)]) for i, v in zip(images, values, strict=True))]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def others(tmp_path):
+    """Scores of two other systems, targets, and unseen names, as files."""
+    generator = np.random.default_rng(0)
+    labels = ("sky", "polar bear", "ship", "tree")
+    targets = (generator.random((31, 4)) < 0.4).astype(int)
+    good = (targets + generator.normal(size=targets.shape)).round(3)
+    np.savez(tmp_path / "bad.npz", scores=generator.normal(size=targets.shape), labels=np.array(labels))
+    (tmp_path / "unseen.txt").write_text("tree\nship\n")
+    return (
+        _csv(tmp_path / "good.csv", good[:, ::-1].tolist(), labels[::-1]),
+        tmp_path / "bad.npz",
+        _csv(tmp_path / "targets.csv", targets.tolist(), labels),
+        tmp_path / "unseen.txt",
+    )
+
+
+def test_scores_of_other_systems(others, tmp_path):
+    good, bad, targets, unseen = others
+    k = ("--set", "evaluate.k=[1]")
+    given = ("--targets", targets, "--unseen", unseen, *k)
+    one = zsl("evaluate", "--from-scores", good, *given, "--out", tmp_path / "one")
+    assert one.exit_code == 0, one.output
+    assert "2 seen and 2 unseen labels" in one.stdout
+    assert "ap:zsl" in (tmp_path / "one" / "labels.csv").read_text()
+    two = zsl("evaluate", "--from-scores", good, "--from-scores", bad, *given, "--out", tmp_path / "two")
+    assert two.exit_code == 0
+    assert "unseen mAP" in two.stdout
+    assert " to -" in (tmp_path / "two" / "comparison.md").read_text()  # an interval of the difference
+    assert r"\toprule" in (tmp_path / "two" / "comparison.tex").read_text()
+    assert (tmp_path / "two" / "comparison.csv").read_text().count("\n") == 3
+    closed = zsl("evaluate", "--from-scores", good, "--targets", targets, *k)
+    assert "4 labels" in closed.stdout
+
+
+def test_different_protocols_do_not_stand_side_by_side(config, others, tmp_path):
+    good, _, targets, unseen = others
+    run = tmp_path / "run"
+    assert zsl("train", config, "--out", run).exit_code == 0
+    both = ("evaluate", run, "--from-scores", good, "--targets", targets, "--unseen", unseen)
+    k = ("--set", "evaluate.k=[1]")
+    refused(zsl(*both, *k), "do not answer the same question", "images 20 against 31", "--mixed-protocols")
+    mixed = zsl(*both, *k, "--mixed-protocols")
+    assert mixed.exit_code == 0
+    assert "test set" in mixed.stdout
+    refused(zsl("evaluate", run, "--targets", targets), "are for --from-scores")
+    assert zsl("evaluate", run, "--no-save-scores").exit_code == 0
+
+
+def test_bad_input_is_one_line(others, tmp_path):
+    good, bad, targets, unseen = others
+    out = tmp_path / "out"
+
+    def measured(*options, path=good):
+        return zsl("evaluate", "--from-scores", path, *options, "--out", out)
+
+    refused(zsl("evaluate"), "nothing to evaluate")
+    refused(measured(), "one of --targets FILE and --config CONFIG")
+    refused(measured("--targets", targets), "evaluate.k holds 5, but there are 4 labels")
+    refused(measured("--targets", targets, "--set", "train.lr=1"), "only evaluate.* can be set here")
+    refused(measured("--targets", targets, "--curve", "moon", "--set", "evaluate.k=[1]"), "'moon'")
+    (tmp_path / "names.txt").write_text("moon\n")
+    refused(measured("--targets", targets, "--unseen", tmp_path / "names.txt"), "no column of targets", "'moon'")
+    (tmp_path / "names.txt").write_text("polar bear\n")
+    values = np.load(bad)["scores"]
+    values[3, 1] = np.nan
+    np.save(tmp_path / "nan.npy", values)
+    refused(measured("--targets", targets, path=tmp_path / "nan.npy"), "image 3, label 'polar bear' has score nan")
+    np.save(tmp_path / "few.npy", values[:, :3])
+    refused(measured("--targets", targets, path=tmp_path / "few.npy"), "3 columns without names")
+    twice = _csv(tmp_path / "twice.csv", values.tolist(), ("a", "b", "c", "d"), ["same.jpg"] * 31)
+    refused(measured("--targets", targets, path=twice), "image 'same.jpg' stands 31 times")
+    nothing = _csv(tmp_path / "nothing.csv", np.zeros((31, 4), int).tolist(), ("sky", "polar bear", "ship", "tree"))
+    refused(measured("--targets", nothing), "holds no positive")
+    refused(measured("--config", "corel5k", "--unseen", unseen), "--unseen is for --targets")
+    refused(zsl("evaluate", "--from-scores", tmp_path, "--targets", targets), "holds its own targets")
+    refused(zsl("evaluate", "--from-scores", tmp_path), "holds no saved scores")
+    assert not out.exists()

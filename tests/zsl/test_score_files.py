@@ -1,0 +1,162 @@
+"""Scores and targets in every form of file, matched by name, and what is wrong with them."""
+
+import numpy as np
+import pytest
+
+from embeddings import InputError
+from zsl.data.targets import Targets
+from zsl.protocol import TestSet, protocols
+from zsl.score_files import as_test_set, load_scores, match, named, read_table, save_scores
+
+LABELS = ("sky", "polar bear", "été")
+IMAGES = tuple(f"{n}.jpg" for n in range(7))
+SCORES = np.random.default_rng(0).normal(size=(7, 3)).astype(np.float32)
+TARGETS = (np.arange(21).reshape(7, 3) % 4 == 0).astype(int)
+
+
+def _csv(path, values, labels=LABELS, images=IMAGES):
+    lines = [",".join(["image", *labels])]
+    lines += [",".join([image, *map(repr, row)]) for image, row in zip(images, values.tolist(), strict=True)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return path
+
+
+def _files(folder, values, key):
+    np.save(folder / f"{key}.npy", values)
+    np.savez(folder / f"{key}.npz", **{key: values}, labels=np.array(LABELS), images=np.array(IMAGES))
+    _csv(folder / f"{key}.csv", values)
+    return {suffix: folder / f"{key}.{suffix}" for suffix in ("npy", "npz", "csv")}
+
+
+@pytest.mark.parametrize("of_scores", ["npy", "npz", "csv"])
+@pytest.mark.parametrize("of_targets", ["npy", "npz", "csv"])
+def test_every_form_says_the_same(tmp_path, of_scores, of_targets):
+    scores = named(read_table(_files(tmp_path, SCORES, "scores")[of_scores], "scores"), LABELS)
+    targets = named(read_table(_files(tmp_path, TARGETS, "targets")[of_targets], "targets"), LABELS)
+    test = as_test_set(targets, ("sky",))
+    assert (test.seen, test.unseen) == (LABELS[1:], LABELS[:1])
+    found = match(scores, test)
+    np.testing.assert_array_equal(found["zsl"], SCORES[:, :1])
+    np.testing.assert_array_equal(found["gzsl"], SCORES[:, [1, 2, 0]])
+    np.testing.assert_array_equal(found["seen"], SCORES[:, 1:])
+    np.testing.assert_array_equal(test.targets, TARGETS[:, [1, 2, 0]])
+    closed = as_test_set(targets, ())
+    np.testing.assert_array_equal(match(scores, closed)["closed"], SCORES)
+
+
+def test_labels_and_images_are_matched_by_name(tmp_path):
+    order, columns = np.random.default_rng(1).permutation(7), [2, 0, 1]
+    labels, images = [LABELS[c] for c in columns], [IMAGES[row] for row in order]
+    scores = read_table(_csv(tmp_path / "s.csv", SCORES[order][:, columns], labels, images), "scores")
+    test = as_test_set(read_table(_csv(tmp_path / "t.csv", TARGETS), "targets"), ())
+    np.testing.assert_array_equal(match(scores, test)["closed"], SCORES)
+    elsewhere = [f"folder/{image}" for image in images]
+    scores = read_table(_csv(tmp_path / "e.csv", SCORES[order][:, columns], labels, elsewhere), "scores")
+    np.testing.assert_array_equal(match(scores, test)["closed"], SCORES)
+    scores = read_table(_csv(tmp_path / "m.csv", SCORES[order][:, columns], labels, [*images[:-1], "x.jpg"]), "scores")
+    with pytest.raises(InputError, match=f"m.csv has no scores of 1 images, such as '{images[-1]}'"):
+        match(scores, test)
+
+
+def test_columns_without_names_are_taken_by_place(tmp_path):
+    test = TestSet("made", LABELS[:2], LABELS[2:], Targets.of(TARGETS), "x")
+    for width, protocol in ((3, "gzsl"), (1, "zsl")):
+        np.save(tmp_path / "s.npy", SCORES[:, -width:])
+        np.testing.assert_array_equal(
+            match(read_table(tmp_path / "s.npy", "scores"), test)[protocol], SCORES[:, -width:]
+        )
+    np.save(tmp_path / "s.npy", SCORES[:, :2])
+    with pytest.raises(InputError, match="has 2 columns without names, but made has 3 labels, 1 of them unseen"):
+        match(read_table(tmp_path / "s.npy", "scores"), test)
+    with pytest.raises(InputError, match="has 2 labels, but 3 names are given"):
+        named(read_table(tmp_path / "s.npy", "scores"), LABELS)
+    np.save(tmp_path / "s.npy", SCORES[:5])
+    with pytest.raises(InputError, match="s.npy has scores of 5 images, but made has 7"):
+        match(read_table(tmp_path / "s.npy", "scores"), test)
+
+
+def test_partial_targets(tmp_path):
+    values = TARGETS - (np.arange(21).reshape(7, 3) % 3 == 1)
+    test = as_test_set(read_table(_csv(tmp_path / "t.csv", np.clip(values, -1, 1)), "targets"), ())
+    assert test.targets.partial
+
+
+def test_saved_scores_come_back(tmp_path):
+    test = TestSet("made", LABELS[:2], LABELS[2:], Targets.of(TARGETS), "x", {"other": ("summer",)}, IMAGES)
+    generator = np.random.default_rng(0)
+    scores = {n: generator.normal(size=(7, len(p.labels))).astype(np.float32) for n, p in protocols(test).items()}
+    save_scores(tmp_path / "scores", scores, test)
+    found, again = load_scores(tmp_path / "scores")
+    assert found.keys() == scores.keys()
+    for name, values in scores.items():
+        np.testing.assert_array_equal(found[name], values)
+    np.testing.assert_array_equal(again.targets, TARGETS)
+    assert (again.seen, again.unseen, again.renamed, again.images) == (LABELS[:2], LABELS[2:], test.renamed, IMAGES)
+    (tmp_path / "scores" / "zsl.npy").write_bytes(b"no array")
+    with pytest.raises(InputError, match="zsl.npy cannot be read as scores"):
+        load_scores(tmp_path / "scores")
+    (tmp_path / "scores" / "test.npz").write_bytes(b"no archive")
+    with pytest.raises(InputError, match="test.npz is damaged"):
+        load_scores(tmp_path / "scores")
+    with pytest.raises(InputError, match="holds no saved scores"):
+        load_scores(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("", "t.csv:1: the header must be image,LABEL"),
+        ("image,sky\n", "t.csv has no line after its header"),
+        ("image,sky,sky\na,1,0\n", "label 'sky' stands 2 times"),
+        ("image,sky\na,1\na,0\n", "image 'a' stands 2 times; every image must stand once"),
+        ("image,sky\na,1,0\n", "t.csv:2: 3 fields, but the header has 2"),
+        ("image,sky\na,1\nb,yes\n", "t.csv:3: could not convert"),
+    ],
+)
+def test_tables_that_cannot_be_used(tmp_path, content, told):
+    (tmp_path / "t.csv").write_text(content)
+    with pytest.raises(InputError, match=told):
+        read_table(tmp_path / "t.csv", "targets")
+
+
+def test_files_that_hold_something_else(tmp_path):
+    with pytest.raises(InputError, match="none of .npy, .npz, .csv"):
+        read_table(tmp_path / "s.txt", "scores")
+    with pytest.raises(InputError, match="no file .*s.npy of scores"):
+        read_table(tmp_path / "s.npy", "scores")
+    np.save(tmp_path / "s.npy", np.array([["a"]]))
+    with pytest.raises(InputError, match="of type <U1, which is no number"):
+        read_table(tmp_path / "s.npy", "scores")
+    np.save(tmp_path / "s.npy", np.zeros(3))
+    with pytest.raises(InputError, match=r"must be \(image, label\), got shape \(3,\)"):
+        read_table(tmp_path / "s.npy", "scores")
+    np.save(tmp_path / "s.npy", np.array([{"a": 1}], object), allow_pickle=True)
+    with pytest.raises(InputError, match="s.npy cannot be read as scores"):
+        read_table(tmp_path / "s.npy", "scores")
+    np.savez(tmp_path / "s.npz", a=SCORES, b=SCORES)
+    with pytest.raises(InputError, match="holds a, b, but no 'scores'"):
+        read_table(tmp_path / "s.npz", "scores")
+    np.savez(tmp_path / "s.npz", scores=SCORES, labels=np.array(LABELS[:2]))
+    with pytest.raises(InputError, match="names 2 labels, but its scores are"):
+        read_table(tmp_path / "s.npz", "scores")
+
+
+def test_targets_and_scores_that_cannot_be_measured(tmp_path):
+    for value, told in ((2, "must be 0 or 1 .* image 4, 'polar bear' has 2"), (0.5, "has 0.5")):
+        values = TARGETS.astype(float)
+        values[4, 1] = value
+        with pytest.raises(InputError, match=told):
+            as_test_set(read_table(_csv(tmp_path / "t.csv", values), "targets"), ())
+    with pytest.raises(InputError, match="t.csv holds no positive"):
+        as_test_set(read_table(_csv(tmp_path / "t.csv", 0 * TARGETS), "targets"), ())
+    targets = read_table(_csv(tmp_path / "t.csv", TARGETS), "targets")
+    with pytest.raises(InputError, match="no column of targets in .*t.csv for 1 label.s.: 'skye' .nearest: 'sky'"):
+        as_test_set(targets, ("skye",))
+    for value in (np.nan, np.inf):
+        values = SCORES.copy()
+        values[5, 2] = value
+        with pytest.raises(InputError, match=f"image '5.jpg', label 'été' has score {value}; every score"):
+            match(read_table(_csv(tmp_path / "s.csv", values), "scores"), as_test_set(targets, ()))
+    fewer = read_table(_csv(tmp_path / "s.csv", SCORES[:, :2], LABELS[:2]), "scores")
+    with pytest.raises(InputError, match="no column of scores in .*s.csv for 1 label.s.: 'été'"):
+        match(fewer, as_test_set(targets, ()))

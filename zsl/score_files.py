@@ -1,0 +1,261 @@
+"""Scores and targets as files: what this toolkit saves, and what any other system may hand over to be measured."""
+
+import csv
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from scipy.sparse import csr_array
+
+from embeddings import InputError, atomic
+from embeddings.spelling import require
+from zsl.data.targets import Targets
+from zsl.protocol import TestSet, hash_of_names, hash_of_targets, protocols
+
+SUFFIXES = (".npy", ".npz", ".csv")
+TEST = "test.npz"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A matrix (image, label) from a file, with the names that the file has."""
+
+    path: Path
+    values: np.ndarray
+    labels: tuple[str, ...] | None = None
+    images: tuple[str, ...] | None = None
+
+
+def read_table(path: Path, key: str) -> Table:
+    """A matrix from a file.
+
+    `.npy`: the matrix. `.npz`: the matrix as `key` (or as the only array), names as `labels` and `images` where it has
+    them. `.csv`: a header `image,LABEL,LABEL,...`, then a line an image.
+
+    Args:
+        path: of the file.
+        key: "scores" or "targets".
+    Raises:
+        InputError: no such file, another content, an entry that is no number, a name that stands twice.
+    """
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"{path} is none of {', '.join(SUFFIXES)}")
+    try:
+        table = _read_csv(path) if path.suffix == ".csv" else _read_arrays(path, key)
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {path} of {key}") from error
+    except (OSError, ValueError, EOFError, BadZipFile, UnicodeDecodeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path} cannot be read as {key} ({error})") from error
+    if table.values.ndim != 2 or not table.values.size:
+        raise InputError(f"{path}: {key} must be (image, label), got shape {table.values.shape}")
+    if not np.issubdtype(table.values.dtype, np.number) and table.values.dtype != np.bool_:
+        raise InputError(f"{path}: {key} are of type {table.values.dtype}, which is no number")
+    for title, names, count in (("label", table.labels, 1), ("image", table.images, 0)):
+        if names is None:
+            continue
+        if len(names) != table.values.shape[count]:
+            raise InputError(f"{path} names {len(names)} {title}s, but its {key} are {table.values.shape}")
+        name, often = Counter(names).most_common(1)[0]
+        if often > 1:
+            raise InputError(f"{path}: {title} {name!r} stands {often} times; every {title} must stand once")
+    return table
+
+
+def _read_arrays(path: Path, key: str) -> Table:
+    # "c": torch warns of memory that cannot be written to; nothing writes
+    content = np.load(path, mmap_mode="c" if path.suffix == ".npy" else None, allow_pickle=False)
+    if isinstance(content, np.ndarray):
+        return Table(path, content)
+    with content as archive:
+        arrays = {name: archive[name] for name in archive.files}
+    if key not in arrays and len(arrays) > 1:
+        raise InputError(f"{path} holds {', '.join(arrays)}, but no {key!r}")
+    values = arrays.pop(key) if key in arrays else next(iter(arrays.values()))
+    names = [tuple(arrays[n].astype(str).tolist()) if n in arrays else None for n in ("labels", "images")]
+    return Table(path, values, *names)
+
+
+def _read_csv(path: Path) -> Table:
+    images: list[str] = []
+    rows: list[np.ndarray] = []
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        lines = csv.reader(file)
+        header = next(lines, [])
+        if len(header) < 2:
+            raise InputError(f"{path}:1: the header must be image,LABEL,LABEL,...")
+        for line in lines:
+            if not line:
+                continue
+            if len(line) != len(header):
+                raise InputError(f"{path}:{lines.line_num}: {len(line)} fields, but the header has {len(header)}")
+            try:
+                rows.append(np.array(line[1:], np.float64))
+            except ValueError as error:
+                raise InputError(
+                    f"{path}:{lines.line_num}: {error}; every field after the image is a number"
+                ) from error
+            images.append(line[0])
+    if not rows:
+        raise InputError(f"{path} has no line after its header")
+    values = np.stack(rows)
+    single = values.astype(np.float32)
+    return Table(path, single if (single == values).all() else values, tuple(header[1:]), tuple(images))
+
+
+def named(table: Table, labels: Sequence[str] | None) -> Table:
+    """The table with label names from elsewhere, where it has none.
+
+    Raises:
+        InputError: not as many names as columns.
+    """
+    if table.labels is not None or labels is None:
+        return table
+    if len(labels) != table.values.shape[1]:
+        raise InputError(f"{table.path} has {table.values.shape[1]} labels, but {len(labels)} names are given")
+    return Table(table.path, table.values, tuple(labels), table.images)
+
+
+def as_test_set(table: Table, unseen: Sequence[str] = ()) -> TestSet:
+    """A test set of a table of targets: 1, 0, and -1 where annotations are partial (then 0 means that nobody looked).
+
+    Args:
+        table: of targets, (image, label).
+        unseen: names of the labels that training had no annotations of; none for a closed set.
+    Raises:
+        InputError: entries of another kind, no positive at all, names that are not there.
+    """
+    values = table.values
+    wrong = (values != 0) & (values != 1) & (values != -1)
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        label = f"label {column}" if table.labels is None else repr(table.labels[column])
+        raise InputError(
+            f"{table.path}: targets must be 0 or 1 (or -1, for partial annotations), but image {row}, {label} has "
+            f"{values[row, column]}"
+        )
+    if not (values == 1).any():
+        raise InputError(f"{table.path} holds no positive, so there is nothing to measure")
+    labels = table.labels or tuple(f"label {column}" for column in range(values.shape[1]))
+    require(unseen, labels, str(table.path), thing="column of targets")
+    last = set(unseen)
+    order = [*(n for n in labels if n not in last), *unseen] if unseen else list(labels)
+    places = {name: column for column, name in enumerate(labels)}
+    seen = tuple(n for n in order if n not in last)
+    targets = Targets(csr_array(values[:, [places[n] for n in order]].astype(np.int8)), bool((values == -1).any()))
+    content = f"sha256 {hash_of_names([*order, hash_of_targets(targets)])}"
+    return TestSet(table.path.name, seen, tuple(unseen), targets, content, images=table.images)
+
+
+def match(table: Table, test: TestSet) -> dict[str, np.ndarray]:
+    """The scores of each protocol whose labels a table has, in the order of the test set.
+
+    Labels are matched by name where the table names them, else by place; so are images.
+
+    Raises:
+        InputError: labels or images that do not fit, scores that are not finite.
+    """
+    every = test.seen + test.unseen
+    labels = table.labels
+    if labels is None:
+        if table.values.shape[1] not in (len(every), len(test.unseen)):
+            raise InputError(
+                f"{table.path} has {table.values.shape[1]} columns without names, but {test.name} has {len(every)} "
+                f"labels, {len(test.unseen)} of them unseen; give the names by --labels"
+            )
+        labels = every if table.values.shape[1] == len(every) else test.unseen
+    rows = _matched_images(table, test)
+    places = {name: column for column, name in enumerate(labels)}
+    found = {n: p for n, p in protocols(test).items() if places.keys() >= set(p.labels)}
+    if not found:
+        require(test.unseen or every, labels, str(table.path), thing="column of scores")
+    values = table.values
+    finite = np.isfinite(values).all(axis=1)
+    if not finite.all():
+        row = int(np.argmin(finite))
+        column = int(np.argmin(np.isfinite(values[row])))
+        image = repr(table.images[row]) if table.images else str(row)
+        raise InputError(
+            f"{table.path}: image {image}, label {labels[column]!r} has score {values[row, column]}; "
+            "every score must be finite"
+        )
+    chosen = {}
+    for name, protocol in found.items():
+        columns = np.array([places[label] for label in protocol.labels])
+        in_place = rows is None and np.array_equal(columns, np.arange(values.shape[1]))
+        part = values if in_place else values[:, columns] if rows is None else values[np.ix_(rows, columns)]
+        chosen[name] = np.asarray(part)
+    return chosen
+
+
+def _matched_images(table: Table, test: TestSet) -> np.ndarray | None:
+    """The rows of a table in the order of the test set's images; None if they are in it."""
+    images = len(test.targets)
+    if table.images is not None and test.images is not None:
+        own, wanted = list(table.images), list(test.images)
+        if not set(own) >= set(wanted):
+            # the same files below another folder
+            names = [[name.replace("\\", "/").rpartition("/")[2] for name in side] for side in (own, wanted)]
+            if all(len(set(side)) == len(side) for side in names) and set(names[0]) >= set(names[1]):
+                own, wanted = names
+        places = {name: row for row, name in enumerate(own)}
+        missing = [name for name in wanted if name not in places]
+        if missing:
+            raise InputError(f"{table.path} has no scores of {len(missing)} images, such as {missing[0]!r}")
+        rows = np.array([places[name] for name in wanted])
+        return None if np.array_equal(rows, np.arange(len(table.values))) else rows
+    if len(table.values) != images:
+        raise InputError(f"{table.path} has scores of {len(table.values)} images, but {test.name} has {images}")
+    return None
+
+
+def save_scores(folder: Path, scores: Mapping[str, np.ndarray], test: TestSet) -> None:
+    """Writes the scores of each protocol, and what they are measured against, for `load_scores`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, values in scores.items():
+        with atomic.replacing(folder / f"{name}.npy") as file:
+            np.save(file, values, allow_pickle=False)
+    matrix = test.targets.matrix
+    names = {"name": test.name, "fingerprint": test.fingerprint, "partial": test.targets.partial}
+    names |= {"seen": test.seen, "unseen": test.unseen, "renamed": dict(test.renamed), "images": test.images}
+    with atomic.replacing(folder / TEST) as file:
+        arrays = {"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr}
+        np.savez(file, about=np.array(json.dumps(names)), shape=np.array(matrix.shape), **arrays)
+
+
+def load_scores(folder: Path) -> tuple[dict[str, np.ndarray], TestSet]:
+    """What `save_scores` wrote; scores are mapped into memory.
+
+    Raises:
+        InputError: files that are missing, damaged or of something else.
+    """
+    path = folder / TEST
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            about = json.loads(str(archive["about"]))
+            parts = tuple(archive[name] for name in ("data", "indices", "indptr"))
+            targets = Targets(csr_array(parts, shape=tuple(archive["shape"].tolist())), about["partial"])
+        renamed = {title: tuple(names) for title, names in about["renamed"].items()}
+        seen, unseen = tuple(about["seen"]), tuple(about["unseen"])
+        images = None if about["images"] is None else tuple(about["images"])
+        test = TestSet(about["name"], seen, unseen, targets, about["fingerprint"], renamed, images)
+    except FileNotFoundError as error:
+        raise InputError(f"{folder} holds no saved scores: it has no {TEST}; zsl evaluate RUN saves them") from error
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile, EOFError) as error:
+        raise InputError(f"{path} is damaged ({error}); evaluate the run again") from error
+    scores = {}
+    for name, protocol in protocols(test).items():
+        file = folder / f"{name}.npy"
+        if file.is_file():
+            values = read_table(file, "scores").values
+            if values.shape != (len(targets), len(protocol.labels)):
+                raise InputError(f"{file} has shape {values.shape}; evaluate the run again")
+            scores[name] = values
+    if not scores:
+        raise InputError(f"{folder} holds no scores beside {TEST}; evaluate the run again")
+    return scores, test
