@@ -1,45 +1,53 @@
 """Tables of variants: the same data, tokens and bank, one part of the decoder changed at a time."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from embeddings import Bank, InputError, atomic
+from embeddings import Bank
 from embeddings.encoders import split_spec
-from embeddings.progress import Progress
-from experiments.bank import BankConfig
-from experiments.config import RunConfig, apply_setting, validated
-from experiments.files import check_new
-from experiments.run import evaluate_run, make_decoder, train_run
-from experiments.source import load_bank, open_source
-from zsl.acceleration import make_accelerator
+from experiments.config import RunConfig, put_value, validated
 
 
 @dataclass(frozen=True)
 class Variant:
     """Config values by key, and the paper's unseen mAP in percent where it has one."""
 
-    settings: Mapping[str, str]
+    settings: Mapping[str, Any]
     paper: float | None = None
 
     @property
-    def axes(self) -> dict[str, str]:
-        """The values by the last part of their keys: {"query": "text", ...}."""
-        return {key.rpartition(".")[2]: value for key, value in self.settings.items()}
+    def axes(self) -> dict[str, Any]:
+        """The values by the last part of their keys, {"query": "text", ...}, or by whole keys where two end alike."""
+        ends = [key.rpartition(".")[2] for key in self.settings]
+        named = zip(self.settings.items(), ends, strict=True)
+        return {end if ends.count(end) == 1 else key: value for (key, value), end in named}
 
     @property
     def shown(self) -> dict[str, str]:
         """The axes as tables show them: file names without their folders."""
-        return {axis: re.sub(r"[^+:,=]*/(?=[^+/])", "", value) for axis, value in self.axes.items()}
+        return {axis: _shown(value) for axis, value in self.axes.items()}
 
     @property
     def title(self) -> str:
-        """Short, and fit for a folder's name."""
-        return re.sub(r"[^\w.+-]+", "_", "-".join(self.shown.values()))
+        """Fit for a folder's name."""
+        title = re.sub(r"[^\w.+-]+", "_", "-".join(self.shown.values()))
+        digest = hashlib.sha256(title.encode()).hexdigest()[:8]
+        return title if len(title) <= LONGEST else f"{title[:LONGEST]}-{digest}"
+
+
+LONGEST = 100  # letters of a title: names of files have 255 bytes
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return re.sub(r"[^+:,=]*/(?=[^+/])", "", value)
+    return "none" if value is None else json.dumps(value)
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,7 @@ ABLATIONS: dict[str, Ablation] = {
 class Record:
     """One run of a table, as in results.json; metrics are fractions, `run` is relative to the table's folder."""
 
-    variant: Mapping[str, str]
+    variant: Mapping[str, Any]
     seed: int
     metrics: Mapping[str, float]
     run: str
@@ -117,57 +125,27 @@ class Results:
         return np.array([r.metrics[metric] for r in self.records if r.variant == variant.axes])
 
 
-def run_ablation(ablation: Ablation, config: RunConfig, seeds: int, out: Path, progress: Progress) -> Results:
-    """Trains and tests every variant under every seed, and writes `results.json` as it goes.
-
-    The backbone, where it is trained, is trained once: seeds change the decoder's initial weights and the order of
-    the images.
-
-    Raises:
-        InputError: what any of its runs would meet, before the first one starts where it can be known.
-    """
-    check_new(out)
-    accelerator = make_accelerator(config.train.precision)
-    configs = {v.title: variant_config(config, v) for v in ablation.variants}
-    if len(configs) < len(ablation.variants):
-        raise InputError(f"two variants have one name; there are {', '.join(configs)}: rename a file or a folder")
-    source = open_source(config, accelerator, progress)
-    banks: dict[BankConfig, Bank] = {}
-    for values in configs.values():
-        if values.bank not in banks:
-            banks[values.bank] = load_bank(values.bank, source.data, progress)
-        make_decoder(values, 1, banks[values.bank], len(source.data.seen))
-    source.pretrain()
-    if source.frozen:
-        source.read()  # an image that does not decode shows before anything is written
-    baseline = source.pretrained_metrics()
-    records: list[Record] = []
-    for seed in range(config.train.seed, config.train.seed + seeds):
-        for variant in ablation.variants:
-            seeded = configs[variant.title].model_copy(update={"train": config.train.model_copy(update={"seed": seed})})
-            run = f"runs/{variant.title}-seed{seed}"
-            task = f"{'/'.join(variant.shown.values())} seed {seed}"
-            train_run(seeded, source, banks[seeded.bank], out / run, task)
-            accelerator.wait_for_everyone()
-            metrics = evaluate_run(out / run, source, task=f"test {task}").evaluation.metrics
-            records.append(Record(variant.axes, seed, metrics, run))
-            if accelerator.is_main_process:
-                content = json.dumps([asdict(record) for record in records], indent=1)
-                atomic.write_text(out / "results.json", content + "\n")
-    if baseline and accelerator.is_main_process:
-        atomic.write_text(out / "baseline.json", json.dumps(baseline, indent=1) + "\n")
-    filled = {title: random_labels(banks[values.bank]) for title, values in configs.items()}
-    return Results(ablation, config, tuple(records), baseline, filled)
-
-
 def random_labels(bank: Bank) -> int:
     """How many labels have a random vector because the encoder has none for them."""
     return sum("random vector" in note for note in bank.notes)
 
 
 def variant_config(config: RunConfig, variant: Variant) -> RunConfig:
-    """A config with a variant's values."""
+    """A config with a variant's values.
+
+    Raises:
+        InputError: an unknown key or an impossible value.
+    """
+    return changed(config, variant.settings, f"variant {variant.title}")
+
+
+def changed(config: RunConfig, settings: Mapping[str, Any], place: str) -> RunConfig:
+    """A config with other values by key.
+
+    Raises:
+        InputError: an unknown key or an impossible value; it tells the place.
+    """
     values = config.model_dump(mode="json")
-    for key, value in variant.settings.items():
-        apply_setting(values, f"{key}={json.dumps(value)}")
-    return validated(values, f"variant {variant.title}")
+    for key, value in settings.items():
+        put_value(values, key, value, place)
+    return validated(values, place)

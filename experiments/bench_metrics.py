@@ -34,12 +34,12 @@ def bench_metrics(
     scores, targets = _scores(images, labels, truth)
     results: dict[str, np.ndarray] = {}
     sides = _sides(scores, targets, results)
+    extra = _extra_bytes(sides[OWN])  # first: what others leave in the process's memory would hide it
     seconds = interleaved(sides, rounds, progress)
     apart = {s: float(np.nanmax(np.abs(v - results[LOOP]))) for s, v in results.items()}
     for side, difference in apart.items():
         if difference > 1e-5:
             raise RuntimeError(f"{side} differs from scikit-learn by {difference}")
-    extra = _extra_bytes(sides[OWN])
     base = median(seconds[OWN])
     rows = [
         [side, f"{median(times):.2f}", f"{median(times) / base:.1f}", f"{apart[side]:.0e}" if side in apart else ""]

@@ -67,6 +67,18 @@ def load_config(source: str, settings: list[str]) -> RunConfig:
     Raises:
         InputError: no such file, not TOML, an unknown key (with the known ones), an impossible value.
     """
+    values = read_values(source)
+    for setting in settings:
+        apply_setting(values, setting)
+    return validated(values, str(source))
+
+
+def read_values(source: str) -> dict[str, Any]:
+    """The sections of a recipe or a .toml or .json file, as they stand.
+
+    Raises:
+        InputError: no such file, not TOML.
+    """
     path = RECIPES / f"{source}.toml" if source in recipes() else Path(source)
     try:
         text = path.read_text("utf-8")
@@ -77,9 +89,7 @@ def load_config(source: str, settings: list[str]) -> RunConfig:
         raise InputError(f"{path} is not {path.suffix[1:].upper() or 'TOML'} ({error})") from error
     if not isinstance(values, dict):
         raise InputError(f"{path} holds no sections")
-    for setting in settings:
-        apply_setting(values, setting)
-    return validated(values, str(source))
+    return values
 
 
 def validated_settings(settings: list[str], sections: tuple[str, ...]) -> RunConfig:
@@ -109,19 +119,28 @@ def apply_setting(values: dict[str, Any], setting: str) -> None:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text
-    if key.strip() == "backbone" and value == "none":
+    put_value(values, key.strip(), value, f"--set {setting!r}")
+
+
+def put_value(values: dict[str, Any], key: str, value: Any, place: str) -> None:
+    """Puts a value into nested ones at "section.key", as `apply_setting` does.
+
+    Raises:
+        InputError: a part of the key names a value; it tells the place.
+    """
+    if key == "backbone" and value == "none":
         values["backbone"] = None
         return
-    if key.strip() == "data.name" and values.get("data", {}).get("name", value) != value:
+    if key == "data.name" and values.get("data", {}).get("name", value) != value:
         values["data"] = {}
-    if key.strip() == "decoder.kind" and value in READOUTS and isinstance(values.get("decoder"), dict):
+    if key == "decoder.kind" and value in READOUTS and isinstance(values.get("decoder"), dict):
         known = READOUTS[value][0].model_fields
         values["decoder"] = {name: kept for name, kept in values["decoder"].items() if name in known}
-    *sections, last = key.strip().split(".")
+    *sections, last = key.split(".")
     for section in sections:
         values = values.setdefault(section, {})
         if not isinstance(values, dict):
-            raise InputError(f"--set {setting!r}: {section!r} is a value, not a section")
+            raise InputError(f"{place}: {section!r} is a value, not a section")
     values[last] = value
 
 

@@ -28,5 +28,6 @@ def save_metrics(result: Result, folder: Path) -> None:
     """`metrics.json` and `labels.csv`."""
     found = result.evaluation
     content = {"metrics": found.metrics, "intervals": found.intervals, "protocol": found.stamp.as_json()}
-    atomic.write_text(folder / "metrics.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
     atomic.write_text(folder / "labels.csv", result.labels.as_csv())
+    # last: a grid takes a run with a metrics.json for finished
+    atomic.write_text(folder / "metrics.json", json.dumps(content, indent=1, allow_nan=False) + "\n")

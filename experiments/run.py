@@ -141,9 +141,9 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
         training = Training(config.train, model, *parts, vectors, accelerator, checkpoints, progress, task, watch)
         history = training.run()
     if source.accelerator.is_main_process:
-        _save_tensors(folder / "readout.safetensors", decoder)
+        save_tensors(folder / "readout.safetensors", decoder)
         if backbone is not None:
-            _save_tensors(folder / "backbone.safetensors", backbone)
+            save_tensors(folder / "backbone.safetensors", backbone)
         record = {
             **json.loads((folder / "begun.json").read_text("utf-8")),
             "seen": source.data.seen,
@@ -172,7 +172,7 @@ def pretrain_backbone(config: RunConfig, source: Source, folder: Path) -> None:
         return
     checkpoints = Checkpoints(folder / "pretraining", config.train.checkpoint_steps)
     if saved.is_file():
-        _load_tensors(saved, source.backbone)
+        load_tensors(saved, source.backbone)
         if source.accelerator.is_main_process:
             checkpoints.remove()
         return
@@ -189,7 +189,7 @@ def _save_backbone(config: RunConfig, source: Source, folder: Path) -> None:
     if chosen is None or source.backbone is None or path.is_file():
         return
     if chosen.pretrain is not None or chosen.weights is None:
-        _save_tensors(path, source.backbone)
+        save_tensors(path, source.backbone)
 
 
 def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
@@ -212,7 +212,7 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
         _check_weights(chosen.weights, record["backbone_weights_sha256"], folder)
     source = open_source(config, make_accelerator(config.train.precision), progress)
     if source.backbone is not None and own_weights.is_file():
-        _load_tensors(own_weights, source.backbone)
+        load_tensors(own_weights, source.backbone)
     if list(source.data.seen) != record["seen"]:
         raise InputError(
             f"the seen labels of {source.data.name} are not those that {folder} was trained on; restore them"
@@ -245,10 +245,10 @@ def evaluate_run(
             )
     require(source.data.names, bank.labels, str(bank_file or folder / "bank.safetensors"))
     decoder = make_decoder(config, record["channels"], bank, record["data"]["seen"])
-    _load_tensors(folder / "readout.safetensors", decoder)
+    load_tensors(folder / "readout.safetensors", decoder)
     backbone = None if source.frozen else copy.deepcopy(source.backbone)
     if backbone is not None:  # tuned: each run has one of its own
-        _load_tensors(folder / "backbone.safetensors", backbone)
+        load_tensors(folder / "backbone.safetensors", backbone)
     scores = source.scores(ZeroShotModel(backbone, decoder), bank, task)
     settings, shift = source.config.evaluate, calibrated_shift(folder)
     test = TestSet.of(source.data)
@@ -297,7 +297,12 @@ def read_record(folder: Path) -> dict[str, Any]:
     return record
 
 
-def _load_tensors(path: Path, module: torch.nn.Module) -> None:
+def load_tensors(path: Path, module: torch.nn.Module) -> None:
+    """Puts a file's weights into a module.
+
+    Raises:
+        InputError: a damaged file, or another module's.
+    """
     try:
         module.load_state_dict(read_tensors(path))
     except RuntimeError as error:
@@ -332,6 +337,7 @@ def _git_revision() -> str | None:
     return found.stdout.strip() or None if found.returncode == 0 else None
 
 
-def _save_tensors(path: Path, module: torch.nn.Module) -> None:
+def save_tensors(path: Path, module: torch.nn.Module) -> None:
+    """Writes a module's weights."""
     state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
     atomic.write_bytes(path, safetensors_bytes(state))

@@ -1,6 +1,6 @@
 """What runs on one dataset share: the data, the word vectors, and the backbone's tokens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -88,6 +88,12 @@ class Source:
         """The size of a token."""
         sample = self.data.train.inputs.read([0])
         return int(sample.shape[-1]) if self.backbone is None else self.backbone.channels(sample.shape[-1])
+
+    def of(self, config: RunConfig) -> "Source":
+        """The same data, backbone and tokens for a run of another config on them."""
+        other = replace(self, config=config)
+        vars(other).update({name: vars(self)[name] for name in ("train", "test", "channels") if name in vars(self)})
+        return other
 
     def read(self) -> None:
         """Reads every image, where runs share the tokens."""

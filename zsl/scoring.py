@@ -41,7 +41,8 @@ def score(
     Returns:
         (image, label) float32 by vocabulary, on every process.
     """
-    model.to(accelerator.device).eval()
+    with torch.inference_mode(False):  # weights that are moved may be trained on
+        model.to(accelerator.device).eval()
     order = ScoringOrder(len(samples), batch_size, accelerator.num_processes, accelerator.process_index)
     loader = batches_of(samples, order, workers, accelerator.device.type == "cuda")
     parts: dict[str, list[np.ndarray]] = {name: [] for name in vectors}
@@ -79,7 +80,8 @@ def extract_tokens(
     task: str = "tokens",
 ) -> Part:
     """The part with its images replaced by the frozen backbone's tokens, bfloat16, in memory on every process."""
-    backbone.to(accelerator.device).eval()
+    with torch.inference_mode(False):  # weights that are moved may be trained on
+        backbone.to(accelerator.device).eval()
     order = ScoringOrder(len(part.targets), batch_size, accelerator.num_processes, accelerator.process_index)
     loader = batches_of(Samples(part), order, workers, accelerator.device.type == "cuda")
     tokens: Tensor | None = None

@@ -1,0 +1,211 @@
+"""`zsl demo` and `zsl ablate`: tables of the paper, and grids of one's own."""
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from experiments.console import ConsoleProgress, clear_errors, make_console
+
+if TYPE_CHECKING:
+    from experiments.ablation import Results
+    from experiments.executors import Executor
+    from experiments.grid import Grid
+    from experiments.grid_engine import Ending
+    from experiments.grid_folder import GridFolder
+    from experiments.grid_work import Tell
+
+STOPPED = 130  # what a shell calls a command that Ctrl-C ended
+SHOWN = 4
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A config value; may be repeated.")
+]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where runs are done: `on` is "" or "ray[:ADDRESS]"; `processes` train a run together."""
+
+    workers: int = 1
+    processes: int = 1
+    on: str = ""
+    cpus: float = 1
+    gpus: float = 0
+
+
+@clear_errors
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to make for the results.")] = Path("runs/demo"),
+    settings: Settings = None,
+) -> None:
+    """The main job on built-in pictures, from nothing to Table 8 of the paper: about 3 minutes on two cores."""
+    from experiments.ablation import ABLATIONS
+    from experiments.config import load_config
+    from experiments.grid import table_grid
+
+    table = ABLATIONS["table8"]
+    config = load_config("demo", [*table.settings, *(settings or [])])
+    _run(table_grid(table, config, 1), out, Place())
+
+
+@clear_errors
+def ablate(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME_OR_GRID", help="A table, see --list; or a grid's TOML file.")
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option(help="A recipe or a TOML file, instead of the table's or grid's own.")
+    ] = None,
+    encoder: Annotated[
+        list[str] | None, typer.Option(help="For the table encoders: a spec to compare; repeat it. Instead of its own.")
+    ] = None,
+    settings: Settings = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Seeds of training, counted from train.seed [default: 1, or the grid's].")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to make, or to go on in [default: runs/NAME].")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Print what there is.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and what each changes.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Runs at a time, which share this machine's cores.")] = 1,
+    on: Annotated[str, typer.Option(metavar="ray[:ADDRESS]", help="Do the runs on a Ray cluster.")] = "",
+    cpus: Annotated[float, typer.Option(min=1, help="Of a run on Ray; its threads.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, help="Of a run on Ray.")] = 0,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that train a run together.")] = 1,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try runs again that failed.")] = False,
+) -> None:
+    """A table of the paper, a comparison of text encoders, or a grid of your own; one that was stopped goes on."""
+    from experiments.ablation import ABLATIONS
+
+    if list_:
+        for known, ablation in ABLATIONS.items():
+            typer.echo(f"{known}  {ablation.caption}")
+        return
+    grid = _grid(name or "", config, encoder, settings or [], seeds)
+    out = out or Path("runs") / Path(str(name)).stem
+    if dry_run:
+        _show_plan(grid, out)
+        return
+    _run(grid, out, Place(workers, processes, on, cpus, gpus), retry_failed)
+
+
+def _grid(name: str, source: str | None, encoders: list[str] | None, settings: list[str], seeds: int | None) -> "Grid":
+    from embeddings.errors import InputError
+    from experiments.ablation import ABLATIONS, encoder_variants
+    from experiments.config import load_config
+    from experiments.grid import table_grid
+    from experiments.grid_spec import spec_grid
+
+    if encoders and name != "encoders":
+        raise InputError(f"--encoder is for zsl ablate encoders; for {name} use --set bank.encoder=SPEC")
+    if name not in ABLATIONS and (name.endswith(".toml") or Path(name).is_file()):
+        return spec_grid(Path(name), source, settings, seeds)
+    if name not in ABLATIONS:
+        raise InputError(f"unknown ablation {name!r}; known: {', '.join(ABLATIONS)}, or a grid's TOML file")
+    ablation = ABLATIONS[name]
+    if encoders:
+        ablation = replace(ablation, variants=encoder_variants(encoders))
+    config = load_config(source or ablation.recipe, [*ablation.settings, *settings])
+    return table_grid(ablation, config, seeds or 1)
+
+
+def _executor(place: Place, folder: "GridFolder", tell: "Tell") -> "Executor | None":
+    """What does the runs; None for this process."""
+    from embeddings.errors import InputError
+    from experiments.executors import Pool
+
+    if place.on:
+        kind, _, address = place.on.partition(":")
+        if kind != "ray":
+            raise InputError(f"--on {place.on!r}; known: ray, ray:ADDRESS")
+        if place.workers > 1:
+            raise InputError("--workers is for this machine; on Ray, runs share the cluster by --cpus and --gpus")
+        from experiments.ray_cluster import RayCluster
+
+        return RayCluster(folder, address, place.cpus, place.gpus, tell)
+    return Pool(place.workers) if place.workers > 1 else None
+
+
+def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> None:
+    from embeddings.errors import InputError
+    from experiments.grid_engine import Engine
+    from experiments.grid_folder import GridFolder
+
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError("zsl ablate is one process; give --processes for trainings in several")
+    console = make_console()
+    folder = GridFolder(out, grid)
+    folder.check()
+
+    def tell(line: str) -> None:
+        console.print(line, highlight=False, soft_wrap=True)
+
+    try:
+        with ConsoleProgress(console) as progress:
+            engine = Engine(folder, progress, tell, _executor(place, folder, tell), retry_failed, place.processes)
+            ending = engine.run()
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; the same command goes on with what is in {out}", err=True)
+        raise typer.Exit(STOPPED) from None
+    results = folder.results()
+    if results is not None:
+        _show(results, out, console)
+    _show_ending(ending, grid, out, retry_failed)
+
+
+def _show(results: "Results", out: Path, console: Console) -> None:
+    from experiments.report import write_report
+    from experiments.report.folder import save_about
+    from experiments.tables import APART, ONE_SEED, console_table, has_paper, rows_of, save_plot, save_report
+
+    header, rows = rows_of(results)
+    command = shlex.join(["zsl", *sys.argv[1:]])
+    save_plot(results, out / "plot.png")
+    save_report(results, command, out / "report.md")
+    save_about(out, results.ablation.caption, command, [(v.axes, v.paper) for v in results.ablation.variants])
+    write_report([out], out / "report.html")
+    console.print(console_table(results.ablation.caption, header, rows, len(results.ablation.variants[0].axes)))
+    paper = " The paper's column is its figure on NUS-WIDE." if has_paper(results.ablation) else ""
+    several = len({record.seed for record in results.records}) > 1
+    spread = f"mean ± standard deviation over seeds; {APART}" if several else ONE_SEED
+    console.print(f"Percent; {spread}.{paper}", highlight=False)
+    left = "report.html, report.md, results.json, table.json, table.tex, table.csv, plot.png, runs/"
+    console.print(f"{out}/: {left}", highlight=False)
+
+
+def _show_ending(ending: "Ending", grid: "Grid", out: Path, retried: bool) -> None:
+    """What is not in the table; a table with failed runs is a failed command."""
+    if ending.left:
+        typer.echo(f"beyond the budget, not run: {_some(ending.left)}")
+    if ending.failed:
+        again = sys.argv[1:] + ([] if retried else ["--retry-failed"])
+        first, reason = next(iter(ending.failed.items()))
+        told = f"{len(ending.failed)} of {len(grid.runs)} runs failed (logs in {out / 'failed'}), {first}: {reason}"
+        message = f"{told}; try again with: {shlex.join(['zsl', *again])}"
+        typer.echo(f"error: {message}", err=True)
+        raise typer.Exit(1)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _show_plan(grid: "Grid", out: Path) -> None:
+    """Each run, what it changes, and what is known of it already."""
+    from experiments.grid import check_test_parts
+    from experiments.grid_folder import GridFolder
+
+    folder = GridFolder(out, grid)
+    folder.check()
+    check_test_parts(grid, str(out))
+    within = len(grid.within)
+    typer.echo(f"{len(grid.runs)} runs in {out}, {within} within the budget")
+    for place, run in enumerate(grid.runs):
+        changes = ", ".join(f"{key} = {value!r}" for key, value in grid.changes(run).items()) or "nothing"
+        state = folder.state(run) if place < within else "beyond the budget"
+        typer.echo(f"{run.folder} ({state}): changes {changes}")
