@@ -44,9 +44,9 @@ def demo(
     settings: Settings = None,
 ) -> None:
     """The main job on built-in pictures, from nothing to Table 8 of the paper: about 3 minutes on two cores."""
-    from experiments.ablation import ABLATIONS
     from experiments.config import load_config
     from experiments.grid import table_grid
+    from experiments.paper_tables import ABLATIONS
 
     table = ABLATIONS["table8"]
     config = load_config("demo", [*table.settings, *(settings or [])])
@@ -79,33 +79,69 @@ def ablate(
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try runs again that failed.")] = False,
 ) -> None:
     """A table of the paper, a comparison of text encoders, or a grid of your own; one that was stopped goes on."""
-    from experiments.ablation import ABLATIONS
+    from experiments.cost_tables import COST_TABLES
 
+    out = out or Path("runs") / Path(str(name)).stem
     if list_:
-        for known, ablation in ABLATIONS.items():
-            typer.echo(f"{known}  {ablation.caption}")
+        _list_tables()
+        return
+    if name in COST_TABLES:
+        given = {"--config": config, "--encoder": encoder, "--seeds": seeds, "--on": on, "--dry-run": dry_run}
+        given |= {"--workers": workers > 1, "--processes": processes > 1, "--retry-failed": retry_failed}
+        _measure(name, settings or [], [option for option, value in given.items() if value], out)
         return
     grid = _grid(name or "", config, encoder, settings or [], seeds)
-    out = out or Path("runs") / Path(str(name)).stem
     if dry_run:
         _show_plan(grid, out)
         return
     _run(grid, out, Place(workers, processes, on, cpus, gpus), retry_failed)
 
 
+def _list_tables() -> None:
+    from experiments.cost_tables import COST_TABLES
+    from experiments.paper_tables import ABLATIONS
+
+    captions = {name: table.caption for tables in (ABLATIONS, COST_TABLES) for name, table in tables.items()}
+    for name in sorted(captions, key=lambda name: (not name.startswith("table"), len(name), name)):
+        typer.echo(f"{name}  {captions[name]}")
+
+
+def _measure(name: str, settings: list[str], given: list[str], out: Path) -> None:
+    """A table of costs."""
+    from embeddings.errors import InputError
+    from experiments.cost_tables import COST_TABLES, save_costs
+    from experiments.files import check_new
+
+    table = COST_TABLES[name]
+    if given:
+        raise InputError(f"{', '.join(given)}: {name} is measured, not trained; it takes --set and --out")
+    chosen = table.changed(settings)
+    check_new(out)
+    console = make_console()
+    with ConsoleProgress(console) as progress:
+        figures = table.measure(chosen, progress)
+    shown = save_costs(table.caption, figures, shlex.join(["zsl", *sys.argv[1:]]), out)
+    console.print(shown.console())
+    left = "report.html, report.md, results.json, figures.json, table.json, table.tex, table.csv"
+    console.print(f"{out}/: {left}", highlight=False)
+
+
 def _grid(name: str, source: str | None, encoders: list[str] | None, settings: list[str], seeds: int | None) -> "Grid":
     from embeddings.errors import InputError
-    from experiments.ablation import ABLATIONS, encoder_variants
     from experiments.config import load_config
+    from experiments.cost_tables import COST_TABLES
     from experiments.grid import table_grid
     from experiments.grid_spec import spec_grid
+    from experiments.paper_tables import ABLATIONS, encoder_variants
 
     if encoders and name != "encoders":
         raise InputError(f"--encoder is for zsl ablate encoders; for {name} use --set bank.encoder=SPEC")
     if name not in ABLATIONS and (name.endswith(".toml") or Path(name).is_file()):
         return spec_grid(Path(name), source, settings, seeds)
     if name not in ABLATIONS:
-        raise InputError(f"unknown ablation {name!r}; known: {', '.join(ABLATIONS)}, or a grid's TOML file")
+        raise InputError(
+            f"unknown ablation {name!r}; known: {', '.join([*ABLATIONS, *COST_TABLES])}, or a grid's TOML file"
+        )
     ablation = ABLATIONS[name]
     if encoders:
         ablation = replace(ablation, variants=encoder_variants(encoders))
@@ -160,7 +196,7 @@ def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> N
 def _show(results: "Results", out: Path, console: Console) -> None:
     from experiments.report import write_report
     from experiments.report.folder import save_about
-    from experiments.tables import APART, ONE_SEED, console_table, has_paper, rows_of, save_plot, save_report
+    from experiments.tables import APART, GMAC, ONE_SEED, console_table, paper_note, rows_of, save_plot, save_report
 
     header, rows = rows_of(results)
     command = shlex.join(["zsl", *sys.argv[1:]])
@@ -169,10 +205,10 @@ def _show(results: "Results", out: Path, console: Console) -> None:
     save_about(out, results.ablation.caption, command, [(v.axes, v.paper) for v in results.ablation.variants])
     write_report([out], out / "report.html")
     console.print(console_table(results.ablation.caption, header, rows, len(results.ablation.variants[0].axes)))
-    paper = " The paper's column is its figure on NUS-WIDE." if has_paper(results.ablation) else ""
+    paper = paper_note(results.ablation)
     several = len({record.seed for record in results.records}) > 1
     spread = f"mean ± standard deviation over seeds; {APART}" if several else ONE_SEED
-    console.print(f"Percent; {spread}.{paper}", highlight=False)
+    console.print(f"Percent; {spread}. {GMAC}{paper and ' '}{paper}", highlight=False)
     left = "report.html, report.md, results.json, table.json, table.tex, table.csv, plot.png, runs/"
     console.print(f"{out}/: {left}", highlight=False)
 

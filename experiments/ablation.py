@@ -4,22 +4,21 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from embeddings import Bank
-from embeddings.encoders import split_spec
-from experiments.config import RunConfig, put_value, validated
+from experiments.config import RunConfig, flat, put_value, validated
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Config values by key, and the paper's unseen mAP in percent where it has one."""
+    """Config values by key, and the paper's figures by metric, where it has some."""
 
-    settings: Mapping[str, Any]
-    paper: float | None = None
+    settings: dict[str, Any]
+    paper: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def axes(self) -> dict[str, Any]:
@@ -42,6 +41,7 @@ class Variant:
 
 
 LONGEST = 100  # letters of a title: names of files have 255 bytes
+COST = "G MAC"  # the metric of a run's cost: 10^9 multiply-accumulates an image, backbone included
 
 
 def _shown(value: Any) -> str:
@@ -52,48 +52,40 @@ def _shown(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Ablation:
-    """A table: its variants, in order, the recipe that it runs on unless told otherwise, and settings over that."""
+    """A table: its variants, in order, the recipe that it runs on unless told otherwise, and settings over that.
+
+    `published` names the data of the paper's figures. `on_files` are the variants on other data than drawn pictures,
+    where those differ.
+    """
 
     caption: str
     variants: tuple[Variant, ...]
     recipe: str
     settings: tuple[str, ...] = ()
+    published: str = "NUS-WIDE"
+    on_files: tuple[Variant, ...] = ()
+
+    def over(self, config: RunConfig) -> tuple[Variant, ...]:
+        """The variants of a config; under a backbone that is trained, what trains nothing has it as it is at first."""
+        variants = self.on_files if self.on_files and config.data.name != "scenes" else self.variants
+        if config.backbone is None or config.backbone.mode == "frozen":
+            return variants
+        frozen = {"backbone.mode": "frozen"}
+        return tuple(
+            Variant(one.settings | frozen, one.paper) if one.settings.get("decoder.kind") == "eszsl" else one
+            for one in variants
+        )
 
 
-def _query_head(query: str, head: str, paper: float) -> Variant:
-    return Variant({"decoder.query": query, "decoder.head": head}, paper)
-
-
-MINILM = "sentence-transformers:sentence-transformers/all-MiniLM-L6-v2"
-
-
-def encoder_variants(encoders: Sequence[str]) -> tuple[Variant, ...]:
-    """One variant an encoder, and last, where there are several, those that know something about names joined."""
-    families = {spec: {part.partition(":")[0] for part in split_spec(spec)} for spec in encoders}
-    informed = [spec for spec in families if "random" not in families[spec]]
-    joined = ["+".join(informed)] if len(informed) > 1 else []
-    return tuple(Variant({"bank.encoder": spec}) for spec in dict.fromkeys([*encoders, *joined]))
-
-
-ABLATIONS: dict[str, Ablation] = {
-    "encoders": Ablation(
-        "Text encoders: unseen labels by their own names and by synonyms",
-        encoder_variants(("lexical", MINILM, "corpus", "random")),
-        recipe="scenes",
-        # corpus vectors know the words of the training tags alone: phrases are means of them, synonyms get random ones
-        settings=('bank.oov=["phrase", "lower", "parts", "random"]',),
-    ),
-    "table8": Ablation(
-        "Table 8: query type x head type in zero-shot group decoding",
-        (
-            _query_head("text", "learnable", 2.4),
-            _query_head("text", "shared", 2.6),
-            _query_head("learnable", "text", 23.4),
-            _query_head("text", "text", 28.7),
-        ),
-        recipe="scenes",
-    ),
-}
+def completed(variants: Sequence[Variant], configs: Sequence[RunConfig]) -> tuple[Variant, ...]:
+    """The variants with a value for every key that one of them names: their own config's; None where it has no such
+    key."""
+    keys = dict.fromkeys(key for variant in variants for key in variant.settings)
+    values = [flat(config.model_dump(mode="json")) for config in configs]
+    return tuple(
+        Variant({key: one.settings.get(key, own.get(key)) for key in keys}, one.paper)
+        for one, own in zip(variants, values, strict=True)
+    )
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,23 @@ from zsl.data.drawing import COLOUR_SYNONYMS, SHAPE_SYNONYMS, TEXTURES
 
 
 @dataclass(frozen=True)
+class Measured:
+    """A row of costs: what it is of, its figures by name, and the paper's."""
+
+    variant: dict[str, Any]
+    metrics: dict[str, float]
+    paper: dict[str, float]
+
+
+@dataclass(frozen=True)
 class Figures:
-    """A benchmark's result: a table, and the same as JSON."""
+    """A benchmark's result: a table, and the same as JSON; `measured` are the rows of one that stands in the paper."""
 
     title: str
     header: list[str]
     rows: list[list[str]]
     record: dict[str, Any]
+    measured: tuple[Measured, ...] = ()
 
 
 def machine() -> dict[str, str]:

@@ -123,7 +123,16 @@ def heads(
 
     _check(out)
     counts, chosen = tuple(classes or (100, 1000, 5000)), tuple(head or HEADS)
-    bench = HeadBench(backbone, image_size, counts, chosen, batch_size, rounds, alone, compiled)
+    bench = HeadBench(
+        backbone=backbone,
+        image_size=image_size,
+        classes=counts,
+        heads=chosen,
+        batch_size=batch_size,
+        rounds=rounds,
+        alone=alone,
+        compiled=compiled,
+    )
     with ConsoleProgress(make_console()) as progress:
         figures = bench_heads(bench, progress)
     _show(figures, out)
@@ -154,11 +163,12 @@ def modules(
     out: Out = None,
 ) -> None:
     """Time of self-attention, cross-attention and MLP against classes, beside the paper's Table 11."""
-    from experiments.bench_modules import bench_modules
+    from experiments.bench_modules import ModuleBench, bench_modules
 
     _check(out)
+    bench = ModuleBench(classes=tuple(classes or (100, 4000)), batch_size=batch_size, tokens=tokens, rounds=rounds)
     with ConsoleProgress(make_console()) as progress:
-        figures = bench_modules(tuple(classes or (100, 4000)), batch_size, tokens, rounds, progress)
+        figures = bench_modules(bench, progress)
     _show(figures, out)
 
 

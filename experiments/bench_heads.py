@@ -1,7 +1,6 @@
 """Throughput of classification heads against classes, as in the paper's Tables 9 and 12."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from functools import partial
 from itertools import product
 from statistics import median
@@ -9,22 +8,24 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from embeddings import InputError
 from embeddings.progress import Progress
-from experiments.bench import Figures, interleaved, machine
+from experiments.bench import Figures, Measured, interleaved, machine
 from experiments.costs import EMBED, HEADS, backbone_cost, head_cost
 from zsl.acceleration import make_accelerator
 from zsl.backbone import Backbone, BackboneConfig
+from zsl.config import Config
 from zsl.losses import asymmetric_loss
 
 WARM_UP = 2
+PAPER_FIGURES = ("training, images/s", "inference, images/s", "largest batch", "G MAC")
 PAPER_SHARE = 0.8  # of the maximal batch, at which the paper measured
 
 
-@dataclass(frozen=True)
-class HeadBench:
+class HeadBench(Config):
     """What is measured.
 
     `alone`: the heads on tokens as the backbone gives them, without the backbone. `batch_size`: of training and
@@ -32,11 +33,11 @@ class HeadBench:
     """
 
     backbone: str = "tresnet_m"
-    image_size: int = 224
-    classes: Sequence[int] = (100, 1000, 5000)
-    heads: Sequence[str] = tuple(HEADS)
-    batch_size: int = 8
-    rounds: int = 10
+    image_size: int = Field(224, ge=16)
+    classes: tuple[PositiveInt, ...] = Field((100, 1000, 5000), min_length=1)
+    heads: tuple[str, ...] = Field(tuple(HEADS), min_length=1)
+    batch_size: int = Field(8, ge=0)
+    rounds: PositiveInt = 10
     alone: bool = False
     compiled: bool = False
 
@@ -196,6 +197,7 @@ def _figures(
     base = 0 if body.backbone is None else backbone_cost(body.backbone, bench.image_size)
     rows: list[list[str]] = []
     measured: list[dict[str, Any]] = []
+    entries: list[Measured] = []
     for name, classes in product(bench.heads, bench.classes):
         speeds, growth = {}, {}
         for what in ("training", "inference"):
@@ -218,6 +220,10 @@ def _figures(
             ]
         )
         own = {what: seconds[name, classes, what] for what in speeds}
+        cost = {f"{what}, images/s": speeds[what] for what in speeds}
+        cost |= {f"{what}, growth %": 100 * growth[what] for what in speeds} | {"G MAC": macs / 1e9}
+        published = {} if paper is None or bench.alone else dict(zip(PAPER_FIGURES, paper, strict=True))
+        entries.append(Measured({"head": name, "classes": classes}, cost, published))
         measured.append(
             {"head": name, "classes": classes, "images_per_second": speeds, "cost_growth": growth}
             | {"batch_and_seconds": own, "largest_batch": largest.get((name, classes)), "multiply_accumulates": macs}
@@ -229,5 +235,5 @@ def _figures(
     more = f"; median of {bench.rounds} rounds, in parentheses the time per image against {bench.classes[0]} classes"
     header = ["head", "classes", "training", "inference", *(["largest batch"] if largest else []), "G MAC"]
     header += ["paper (V100): training", "inference", "largest batch", "G MAC"]
-    record = {"measured": measured, "device": device, "precision": precision, "settings": vars(bench)}
-    return Figures(title + more, header, rows, record | {"machine": machine()})
+    record = {"measured": measured, "device": device, "precision": precision, "settings": bench.model_dump()}
+    return Figures(title + more, header, rows, record | {"machine": machine()}, tuple(entries))

@@ -1,15 +1,17 @@
 """Where a decoder's time goes: self-attention, cross-attention and MLP, as in the paper's Table 11."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from statistics import median
 
 import torch
+from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from embeddings.progress import Progress
-from experiments.bench import Figures, interleaved, machine
+from experiments.bench import Figures, Measured, interleaved, machine
 from experiments.costs import ATTENTION_HEADS, FFN, GROUPS, WIDTH
 from zsl.acceleration import make_accelerator
+from zsl.config import Config
 from zsl.decoder_layer import DecoderLayer
 
 # ms of inference: ML-Decoder, Transformer-decoder. The scan reads 14 for the cross-attention of 100 queries, where
@@ -22,16 +24,27 @@ PAPER = {
     (4000, "cross-attention"): (1.4, 38.8),
     (4000, "MLP"): (1.8, 85.3),
 }
+COMPARED = ("ML-Decoder", "Transformer-decoder")
 MODULES = ("self-attention", "cross-attention", "MLP")
 
 
+class ModuleBench(Config):
+    """What is measured: `tokens` of an image; 49 are those of 224 px."""
+
+    classes: tuple[PositiveInt, ...] = Field((100, 4000), min_length=1)
+    batch_size: PositiveInt = 4
+    tokens: PositiveInt = 49
+    rounds: PositiveInt = 10
+
+
 @torch.inference_mode()
-def bench_modules(classes: Sequence[int], batch_size: int, tokens: int, rounds: int, progress: Progress) -> Figures:
+def bench_modules(bench: ModuleBench, progress: Progress) -> Figures:
     """Milliseconds of a decoder layer's parts in inference, of a query for every class against 100 group queries.
 
     The Transformer-decoder's parts are torch's own attention and this toolkit's MLP; ML-Decoder has no self-attention,
     and the projection of its queries is done before.
     """
+    classes, batch_size, tokens, rounds = bench.classes, bench.batch_size, bench.tokens, bench.rounds
     accelerator = make_accelerator("auto")
     device = accelerator.device
     torch.manual_seed(0)
@@ -59,15 +72,16 @@ def bench_modules(classes: Sequence[int], batch_size: int, tokens: int, rounds: 
 
     times = interleaved({name: timed(part) for name, part in calls.items()}, rounds, progress).values()
     found = {key: 1000 * median(seconds) for key, seconds in zip(keys, times, strict=True)}
-    rows = []
+    rows, entries = [], []
     for count in classes:
         for name in MODULES:
-            own = [found.get((head, count, name)) for head in ("ML-Decoder", "Transformer-decoder")]
-            paper = PAPER.get((count, name), ("", ""))
+            own = tuple(found.get((head, count, name)) for head in COMPARED)
+            paper = PAPER.get((count, name), (None, None))
             rows.append(
                 [f"{count:,}", name, *("none" if ms is None else f"{ms:.2f}" for ms in own)]
-                + ["none" if ms is None else str(ms) for ms in paper]
+                + (["none" if ms is None else str(ms) for ms in paper] if (count, name) in PAPER else ["", ""])
             )
+            entries.append(Measured({"classes": count, "module": name}, _by_head(own), _by_head(paper)))
     where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
     precision = accelerator.mixed_precision.replace("no", "fp32")
     title = f"Parts of a decoder layer, ms of inference, {batch_size} images of {tokens} tokens, {where}, {precision}"
@@ -75,7 +89,11 @@ def bench_modules(classes: Sequence[int], batch_size: int, tokens: int, rounds: 
     measured = [{"head": h, "classes": n, "module": m, "ms": ms} for (h, n, m), ms in found.items()]
     record = {"measured": measured, "batch_size": batch_size, "tokens": tokens, "rounds": rounds}
     record |= {"device": where, "precision": precision, "machine": machine()}
-    return Figures(f"{title}; median of {rounds} rounds", header, rows, record)
+    return Figures(f"{title}; median of {rounds} rounds", header, rows, record, tuple(entries))
+
+
+def _by_head(milliseconds: tuple[float | None, ...]) -> dict[str, float]:
+    return {f"{head}, ms": ms for head, ms in zip(COMPARED, milliseconds, strict=True) if ms is not None}
 
 
 def _layer(device: torch.device) -> DecoderLayer:

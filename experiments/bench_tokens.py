@@ -6,10 +6,11 @@ from pathlib import Path
 
 from embeddings import InputError
 from embeddings.progress import Progress, silent
-from experiments.ablation import ABLATIONS, variant_config
+from experiments.ablation import variant_config
 from experiments.bench import Figures, machine
 from experiments.config import RunConfig, validated
 from experiments.extract import run_extraction
+from experiments.paper_tables import GROUP_DECODERS
 from experiments.run import evaluate_run, train_run
 from experiments.source import Source, load_bank, open_source
 from zsl.acceleration import make_accelerator
@@ -40,7 +41,7 @@ def bench_tokens(config: RunConfig, progress: Progress) -> Figures:
         sources = {"backbone in the loop": (live, open_source(live, accelerator, silent))}
         sources["tokens on disk"] = (cached, open_source(cached, accelerator, silent))
         sources["backbone in the loop"][1].pretrain()
-        for variant in ABLATIONS["table8"].variants:
+        for variant in GROUP_DECODERS:
             seconds, metrics = {}, {}
             for side, (base, source) in sources.items():
                 run = folder / f"{variant.title}-{side.replace(' ', '-')}"

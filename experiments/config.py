@@ -18,6 +18,7 @@ from zsl.readouts import READOUTS, DecoderConfig, MlDecoderConfig
 from zsl.training import TrainConfig
 
 RECIPES = Path(__file__).parent / "recipes"
+GROUPS = {"decoder.group_size": "num_groups", "decoder.num_groups": "group_size"}  # either, and what it replaces
 
 
 class EvaluateConfig(Config):
@@ -110,7 +111,7 @@ def apply_setting(values: dict[str, Any], setting: str) -> None:
     """Puts `section.key=value` into nested values; the value is TOML, or else a plain string.
 
     Another `data.name` drops the keys of the dataset before it, another `decoder.kind` the keys that it has no use
-    for; `backbone=none` drops the section.
+    for, each of `decoder.group_size` and `decoder.num_groups` the other; `backbone=none` drops the section.
     """
     key, equals, text = setting.partition("=")
     if not equals or not key.strip():
@@ -136,6 +137,8 @@ def put_value(values: dict[str, Any], key: str, value: Any, place: str) -> None:
     if key == "decoder.kind" and value in READOUTS and isinstance(values.get("decoder"), dict):
         known = READOUTS[value][0].model_fields
         values["decoder"] = {name: kept for name, kept in values["decoder"].items() if name in known}
+    if key in GROUPS and isinstance(values.get("decoder"), dict):
+        values["decoder"].pop(GROUPS[key], None)
     *sections, last = key.split(".")
     for section in sections:
         values = values.setdefault(section, {})

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from experiments.bench import Figures, machine
 from zsl.backbone import Backbone, BackboneConfig
+from zsl.cost import multiply_accumulates
 from zsl.decoder import GroupDecoder
 from zsl.pooled import PooledReadout
 from zsl.readout import Readout, Vectors
@@ -91,17 +91,6 @@ HEADS: dict[str, Head] = {
     ),
     "ML-Decoder, text queries and heads": Head(_ml_decoder("text", "text"), {}),
 }
-
-
-def multiply_accumulates(run: Callable[..., object], *inputs: Tensor) -> int:
-    """Of a call, by torch's counter, which counts two operations for each; the paper counts one.
-
-    Convolutions and matrix products count, as in the paper; softmax, norms and sums do not. On the device "meta"
-    nothing is computed.
-    """
-    with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        run(*inputs)
-    return counter.get_total_flops() // 2
 
 
 def backbone_cost(backbone: Backbone, image_size: int) -> int:

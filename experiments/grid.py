@@ -1,14 +1,14 @@
 """A grid: the runs of a table, each a whole config, checked before the first one starts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 from pydantic import Field
 
 from embeddings import InputError
-from experiments.ablation import Ablation, Variant, changed, variant_config
+from experiments.ablation import Ablation, Variant, changed, completed, variant_config
 from experiments.config import RunConfig, flat
 from zsl.config import Config
 from zsl.data import MultiLabelData, load_data
@@ -89,8 +89,10 @@ def table_grid(ablation: Ablation, config: RunConfig, seeds: int) -> Grid:
         InputError: as `check_grid`.
     """
     first = config.train.seed
-    configs = tuple(variant_config(config, variant) for variant in ablation.variants)
-    grid = Grid(ablation, config, configs, tuple(range(first, first + seeds)))
+    variants = ablation.over(config)
+    configs = tuple(variant_config(config, variant) for variant in variants)
+    table = replace(ablation, variants=completed(variants, configs))
+    grid = Grid(table, config, configs, tuple(range(first, first + seeds)))
     check_grid(grid, "variants")
     return grid
 

@@ -14,7 +14,7 @@ from typing import Any
 from filelock import FileLock
 
 from embeddings import Bank, InputError, atomic
-from experiments.ablation import Record, Results, random_labels
+from experiments.ablation import COST, Record, Results, random_labels
 from experiments.config import flat
 from experiments.files import check_new, make_folder
 from experiments.grid import Grid, Run
@@ -111,12 +111,15 @@ class GridFolder:
         return tuple(self._record(run) for run in self.grid.runs if self.state(run) == "finished")
 
     def _record(self, run: Run) -> Record:
-        path = self.path / run.folder / "metrics.json"
+        folder = self.path / run.folder
+        path = folder / "metrics.json"
         try:
             metrics = json.loads(path.read_text("utf-8"))["metrics"]
+            path = folder / "run.json"
+            cost = json.loads(path.read_text("utf-8"))["multiply_accumulates"] / 1e9
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} is damaged ({error}); remove it, and give the command again") from error
-        return Record(run.variant.axes, run.seed, metrics, run.folder)
+        return Record(run.variant.axes, run.seed, metrics | {COST: cost}, run.folder)
 
     def gather(self) -> None:
         """Writes `results.json` anew from the finished runs."""
@@ -174,7 +177,7 @@ class GridFolder:
                     "seed": run.seed,
                     "variant": run.variant.axes,
                     "changes": grid.changes(run),
-                    "paper": run.variant.paper,
+                    "paper": dict(run.variant.paper),
                 }
                 for run in grid.runs
             ],

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from embeddings import InputError
-from experiments.ablation import Ablation, Variant, changed
+from experiments.ablation import Ablation, Variant, changed, completed
 from experiments.config import RunConfig, apply_setting, flat, put_value, read_values, recipes, validated
 from experiments.grid import Budget, Grid, check_grid
 from zsl.config import Config
@@ -87,11 +87,7 @@ def spec_grid(path: Path, source: str | None, settings: list[str], seeds: int | 
     keys = list(dict.fromkeys(key for values in combinations for key in values))
     _check_keys(config, keys, path)
     configs = tuple(changed(config, values, f"{path}: {_told(values)}") for values in combinations)
-    shown = [flat(one.model_dump(mode="json")) for one in configs]
-    variants = tuple(
-        Variant({key: values.get(key, own.get(key)) for key in keys})
-        for values, own in zip(combinations, shown, strict=True)
-    )
+    variants = completed([Variant(values) for values in combinations], configs)
     ablation = Ablation(spec.caption or path.stem, variants, recipe=source or spec.config or "")
     grid = Grid(ablation, config, configs, chosen, spec.budget)
     check_grid(grid, str(path))

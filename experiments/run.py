@@ -25,6 +25,7 @@ from experiments.source import Source, open_source
 from zsl.acceleration import make_accelerator
 from zsl.backbone import read_tensors, weights_file
 from zsl.checkpoint import Checkpoints
+from zsl.cost import image_cost
 from zsl.data import MultiLabelData
 from zsl.data.tokens import hash_of
 from zsl.eszsl import EszslReadout
@@ -149,11 +150,21 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
             "seen": source.data.seen,
             "best_epoch": history.best_epoch + 1,
             "parameters": sum(p.numel() for p in decoder.parameters()),
+            "multiply_accumulates": _image_cost(source, backbone, decoder, bank),
         }
         # last: a folder with a run.json is a whole run
         atomic.write_text(folder / "run.json", json.dumps(record, indent=1) + "\n")
         checkpoints.remove()
     source.accelerator.wait_for_everyone()
+
+
+def _image_cost(source: Source, tuned: torch.nn.Module | None, readout: Readout, bank: Bank) -> int:
+    """Multiply-accumulates of one image, backbone included, with all labels as the vocabulary."""
+    device = next(readout.parameters()).device
+    sample = source.data.train.inputs.read([0]).to(device)
+    vectors = torch.from_numpy(bank.select(source.data.seen + source.data.unseen)).to(device)
+    backbone = tuned if tuned is not None else source.backbone
+    return image_cost(backbone if backbone is None else backbone.to(device), readout, sample, vectors)
 
 
 def _write_history(folder: Path, history: History) -> None:

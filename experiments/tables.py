@@ -12,13 +12,14 @@ import numpy as np
 from rich.table import Table as ConsoleTable
 
 from embeddings import atomic
-from experiments.ablation import Ablation, Results, Variant
+from experiments.ablation import COST, Ablation, Results, Variant
 from experiments.plots import new_figure, save_figure
 from zsl.uncertainty import not_told_apart
 
 NOT_APART = "°"  # beside figures that seeds do not tell apart from the best
 APART = f"{NOT_APART} not told apart from the column's best (paired t-test over seeds, Holm's correction, p >= 0.05)"
 ONE_SEED = "one seed: differences may be luck, and are not tested"
+GMAC = "G MAC: 10^9 multiply-accumulates an image, backbone included."
 LATEX = {
     "\\": r"\textbackslash{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
@@ -75,7 +76,9 @@ def metric_columns(metrics: Mapping[str, float]) -> dict[str, str]:
         return {"closed/map": "mAP"} | {n: n[len("closed/") :].upper() for n in shown if "f1@" in n}
     columns = {"zsl/map": "unseen mAP"}
     for name in metrics:
-        protocol, metric = name.split("/")
+        protocol, _, metric = name.partition("/")
+        if not metric:
+            continue  # a cost
         if protocol == "seen":
             continue
         base, _, other = protocol.partition("-")
@@ -107,7 +110,7 @@ def rows_of(results: Results) -> tuple[list[str], list[list[str]]]:
     first = results.records[0].metrics
     columns = metric_columns(first)
     axes = list(results.ablation.variants[0].axes)
-    header = [*axes, *columns.values()]
+    header = [*axes, *columns.values(), COST]
     alike = {c: not_told_apart({v.title: results.of(v, c) for v in results.ablation.variants}) for c in columns}
     rows = []
     for variant in results.ablation.variants:
@@ -115,22 +118,27 @@ def rows_of(results: Results) -> tuple[list[str], list[list[str]]]:
         *names, last = variant.shown.values()
         last += f" ({filled} labels have random vectors)" if filled else ""
         marks = {c: f" {NOT_APART}" if variant.title in alike[c] else "" for c in columns}
-        rows.append([*names, last, *(percent(results.of(variant, c)) + marks[c] for c in columns)])
+        figures = [percent(results.of(variant, c)) + marks[c] for c in columns]
+        rows.append([*names, last, *figures, f"{results.of(variant, COST).mean():.3g}"])
     blank = [""] * (len(axes) - 1)
     if results.baseline:
         own = (percent(np.array([results.baseline[c]])) for c in columns)
-        rows.append(["backbone's own readout", *blank, *own])
-    rows.append(["chance", *blank, *(percent(np.array([chance_of(first, c)])) for c in columns)])
-    if has_paper(results.ablation):
-        header.append("paper: unseen mAP")
-        papers = ["" if v.paper is None else f"{v.paper:.1f}" for v in results.ablation.variants]
-        rows = [[*row, paper] for row, paper in zip_longest(rows, papers, fillvalue="")]
+        rows.append(["backbone's own readout", *blank, *own, ""])
+    rows.append(["chance", *blank, *(percent(np.array([chance_of(first, c)])) for c in columns), ""])
+    for name, title in {**columns, COST: COST}.items():
+        papers = [v.paper.get(name) for v in results.ablation.variants]
+        if any(paper is not None for paper in papers):
+            header.append(f"paper: {title}")
+            scale = 1 if name == COST else 100
+            shown = ["" if paper is None else f"{scale * paper:.4g}" for paper in papers]
+            rows = [[*row, paper] for row, paper in zip_longest(rows, shown, fillvalue="")]
     return header, rows
 
 
-def has_paper(ablation: Ablation) -> bool:
-    """Whether the paper has figures for a table's variants."""
-    return any(variant.paper is not None for variant in ablation.variants)
+def paper_note(ablation: Ablation) -> str:
+    """Whose figures the paper's columns have; "" without one."""
+    told = any(variant.paper for variant in ablation.variants)
+    return f"The paper's columns are its figures on {ablation.published}, not on this data." if told else ""
 
 
 def console_table(title: str, header: list[str], rows: list[list[str]], left: int = 1) -> ConsoleTable:
@@ -167,9 +175,10 @@ def save_plot(results: Results, path: Path) -> None:
         axes.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
     chance = 100 * chance_of(first, main)
     axes.axhline(chance, color="black", linestyle=":", linewidth=1, label=f"chance ({chance:.1f})")
-    if has_paper(results.ablation):
-        paper = [np.nan if v.paper is None else v.paper for v in variants]
-        axes.plot(places, paper, "kD", markersize=5, fillstyle="none", label="paper (NUS-WIDE, unseen mAP)")
+    paper = [100 * v.paper.get(main, np.nan) for v in variants]
+    if not np.isnan(paper).all():
+        label = f"paper ({results.ablation.published}, {kind})"
+        axes.plot(places, paper, "kD", markersize=5, fillstyle="none", label=label)
     axes.set_xticks(places, [_axis_title(v) for v in variants], fontsize=8)
     axes.set_ylabel(f"{kind} [%]")
     axes.set_title(results.ablation.caption, fontsize=10, loc="left")
@@ -196,7 +205,7 @@ def save_report(results: Results, command: str, path: Path) -> None:
         trained = "trained on seen labels" if config.backbone.pretrain else "given weights"
         backbone = f"{config.backbone.name}, {trained}, {config.backbone.mode}"
     spread = f"mean ± standard deviation over seeds; {APART}" if len(seeds) > 1 else ONE_SEED
-    paper = "\nThe paper's column is its figure on NUS-WIDE, not on this data." if has_paper(results.ablation) else ""
+    paper = f"\n{paper_note(results.ablation)}" if paper_note(results.ablation) else ""
     vectors = (
         "by variant" if "encoder" in results.ablation.variants[0].axes else config.bank.file or config.bank.encoder
     )
@@ -206,7 +215,7 @@ def save_report(results: Results, command: str, path: Path) -> None:
 {table.markdown()}
 Percent; {spread}. "unseen" ranks the unseen labels alone (ZSL), GZSL all labels; "seen mAP" is over the seen labels
 in GZSL. F1@K is micro. Labels without a positive test image are left out of mAP. The epoch was chosen on a
-validation part of the seen training data; the test set was scored once.{paper}
+validation part of the seen training data; the test set was scored once. {GMAC}{paper}
 
 ![unseen mAP by variant](plot.png)
 

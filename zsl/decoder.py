@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from embeddings.errors import InputError
 from zsl.decoder_layer import DecoderLayer
+from zsl.grouping import GROUPINGS, LabelOrder
 from zsl.readout import PRIOR_LOGIT, Features, Logits, Readout, Vectors, exact
 
 QUERIES = ("text", "learnable", "random")
@@ -38,6 +39,8 @@ class GroupDecoder(Readout, DecoderLayer):
         query: "text" (Eq. 5), "learnable", or "random" (fixed).
         head: "text" (Eq. 6), "learnable" (one (d, g) matrix a group, as in closed-set ML-Decoder), or "shared"
             ((d, g), one for all groups).
+        grouping: which labels share a group, see `zsl.grouping.LabelOrder`; other than "given" for text queries and
+            heads alone, which know nothing of a group but its labels.
         layers: stacked decoder layers. The first one's parts are the decoder's own, the others are in `later`.
         self_attention: of queries to each other, in every layer; a label's logit then depends on the labels beside it.
         attention_heads, ffn, dropout: of a decoder layer; the paper's are 8, 2048 and 0.1.
@@ -58,6 +61,7 @@ class GroupDecoder(Readout, DecoderLayer):
         group_size: int | None = None,
         query: str = "text",
         head: str = "text",
+        grouping: str = "given",
         layers: int = 1,
         self_attention: bool = False,
         attention_heads: int = 8,
@@ -73,6 +77,8 @@ class GroupDecoder(Readout, DecoderLayer):
         requested = num_groups if group_size is None else group_size
         if requested is None or not 1 <= requested <= num_labels:
             raise InputError(f"num_groups or group_size {requested} is not between 1 and the {num_labels} labels")
+        if _one_of("grouping", grouping, GROUPINGS) != "given" and (query, head) != ("text", "text"):
+            raise InputError(f"grouping {grouping!r} needs query and head 'text': others belong to a group's place")
         if query_noise and query != "text":
             raise InputError(f"query noise is on word vectors, which {query} queries are not made of")
         if embed_dim is None and "text" in (query, head):
@@ -88,6 +94,7 @@ class GroupDecoder(Readout, DecoderLayer):
         self.num_groups = -(-num_labels // self.group_size)
         self.num_labels, self.embed_dim, self.width = num_labels, embed_dim, width
         self.query_relu, self.query_noise = query_relu, query_noise
+        self.order = LabelOrder(grouping, self.group_size)
         self._make_queries(query_bias)
         self._make_head()
         self.later = nn.ModuleList(
@@ -129,18 +136,19 @@ class GroupDecoder(Readout, DecoderLayer):
         """
         return BoundDecoder(self, vectors)
 
-    def _grouped(self, vectors: Vectors | None) -> tuple[int, Float[Tensor, "group slot embed"] | None]:
-        """The number of labels, and their vectors by group, the last group padded with zeros."""
+    def _grouped(self, vectors: Vectors | None) -> tuple[int, Float[Tensor, "group slot embed"] | None, Tensor | None]:
+        """The number of labels, their vectors by group, the last group padded with zeros, and the order of labels."""
         if vectors is None:
             if "text" in (self.query, self.head):
                 raise InputError(f"query {self.query!r} with head {self.head!r} needs word vectors")
-            return self.num_labels, None
+            return self.num_labels, None, None
         if vectors.ndim != 2 or not len(vectors):
             raise InputError(f"vectors must be (label, embed), got shape {tuple(vectors.shape)}")
         if self.embed_dim is not None and vectors.shape[1] != self.embed_dim:
             raise InputError(f"vectors of size {vectors.shape[1]}, but the decoder was made for {self.embed_dim}")
-        padded = F.pad(vectors, (0, 0, 0, -len(vectors) % self.group_size))
-        return len(vectors), padded.unflatten(0, (-1, self.group_size))
+        order = self.order.of(vectors, self.training)
+        padded = F.pad(vectors if order is None else vectors[order], (0, 0, 0, -len(vectors) % self.group_size))
+        return len(vectors), padded.unflatten(0, (-1, self.group_size)), order
 
     def _group_queries(self, grouped: Tensor | None, index: Tensor) -> Float[Tensor, "group width"]:
         if self.query != "text":
@@ -175,7 +183,8 @@ class BoundDecoder:
 
     def __init__(self, decoder: GroupDecoder, vectors: Vectors | None):
         self.decoder = decoder
-        self.num_labels, grouped = decoder._grouped(vectors)
+        self.num_labels, grouped, order = decoder._grouped(vectors)
+        self.places = None if order is None else order.argsort()  # of the labels, among the slots
         num_groups = -(-self.num_labels // decoder.group_size)
         index = torch.arange(num_groups, device=decoder.head_bias.device) % decoder.num_groups
         # of no image: the first layer's self-attention too
@@ -188,4 +197,5 @@ class BoundDecoder:
         hidden = self.decoder._decode(features, self.queries, self.projected)
         with exact(hidden):
             logits = torch.einsum("bkd,kdg->bkg", hidden.to(self.heads.dtype), self.heads) + self.bias
-        return logits.flatten(1)[:, : self.num_labels]
+        by_slot = logits.flatten(1)[:, : self.num_labels]
+        return by_slot if self.places is None else by_slot[:, self.places]

@@ -99,18 +99,18 @@ class ConseReadout(Readout):
         channels: size of an image token.
         embed_dim: size of a word vector.
         num_labels: N of training.
-        top: T.
+        top: T; all training labels where there are fewer.
     Raises:
-        InputError: a T that is not between 1 and N.
+        InputError: a T below 1.
     """
 
     seen: Tensor
 
     def __init__(self, channels: int, embed_dim: int, num_labels: int, top: int = 10):
         super().__init__()
-        if not 1 <= top <= num_labels:
-            raise InputError(f"decoder.top {top} is not between 1 and the {num_labels} labels of training")
-        self.top, self.embed_dim = top, embed_dim
+        if top < 1:
+            raise InputError(f"decoder.top {top} is below 1")
+        self.top, self.embed_dim = min(top, num_labels), embed_dim
         self.classifier = PooledReadout(channels, num_labels)
         # no number until training: scores of an untrained readout are errors
         self.register_buffer("seen", torch.full((num_labels, embed_dim), torch.nan))

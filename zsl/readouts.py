@@ -8,6 +8,7 @@ from pydantic import Discriminator, Field, PositiveFloat, Tag, model_validator
 from zsl.config import Config
 from zsl.decoder import GroupDecoder
 from zsl.eszsl import EszslReadout
+from zsl.grouping import Grouping
 from zsl.pooled import ConseReadout, PooledReadout, PooledTextReadout
 from zsl.readout import Readout
 
@@ -35,6 +36,7 @@ class MlDecoderConfig(_DecoderConfig):
     self_attention: bool = False
     group_size: int | None = Field(None, ge=1)
     num_groups: int | None = Field(None, ge=1)
+    grouping: Grouping = "given"
 
     @model_validator(mode="after")
     def _one_grouping(self) -> "MlDecoderConfig":

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 
 class Record(BaseModel):
-    """An entry of results.json."""
+    """An entry of results.json; `run` is "" where nothing was trained."""
 
     variant: dict[str, Any]
     seed: int
@@ -33,20 +33,21 @@ class Paper(BaseModel):
 
 
 class About(BaseModel):
-    """table.json: what the command that made a table knew of it."""
+    """table.json: what the command that made a table knew of it; `machine` is where costs were measured."""
 
     caption: str
     command: str
     paper: list[Paper] = []
+    machine: dict[str, str] = {}
 
 
 class Planned(BaseModel):
-    """A run of a grid; `paper` is the variant's published unseen mAP in percent."""
+    """A run of a grid; `paper` has the variant's published figures by metric."""
 
     run: str
     seed: int
     variant: dict[str, Any]
-    paper: float | None = None
+    paper: dict[str, float] = {}
 
 
 class Plan(BaseModel):
@@ -113,6 +114,7 @@ class Table:
     paper: Mapping[str, Mapping[str, float]]
     runs: tuple[Run, ...]
     baseline: Mapping[str, float]
+    machine: Mapping[str, str]
     unfinished: Mapping[str, str | None]
 
     @property
@@ -131,11 +133,15 @@ def title_of(axes: Mapping[str, str]) -> str:
 
 
 def save_about(
-    folder: Path, caption: str, command: str, papers: Sequence[tuple[Mapping[str, Any], float | None]]
+    folder: Path,
+    caption: str,
+    command: str,
+    papers: Sequence[tuple[Mapping[str, Any], Mapping[str, float]]],
+    machine: Mapping[str, str] | None = None,
 ) -> None:
-    """Writes `table.json`; `papers` has a variant's values and its published unseen mAP in percent."""
-    paper = [Paper(variant=dict(v), metrics={"zsl/map": value / 100}) for v, value in papers if value is not None]
-    about = About(caption=caption, command=command, paper=paper)
+    """Writes `table.json`; `papers` has a variant's values and its published figures by metric."""
+    paper = [Paper(variant=dict(variant), metrics=dict(metrics)) for variant, metrics in papers if metrics]
+    about = About(caption=caption, command=command, paper=paper, machine=dict(machine or {}))
     atomic.write_text(folder / "table.json", about.model_dump_json(indent=1) + "\n")
 
 
@@ -164,7 +170,7 @@ def read_table(folder: Path) -> Table:
     about, plan = _read(folder / "table.json", About), _read(folder / "grid.json", Plan)
     known = [
         *(about.paper if about else []),
-        *(_published(planned, records) for planned in (plan.runs if plan else [])),
+        *(Paper(variant=planned.variant, metrics=planned.paper) for planned in (plan.runs if plan else [])),
     ]
     variants = {json.dumps(record.variant): record.variant for record in records}
     name = folder.resolve().name
@@ -177,13 +183,9 @@ def read_table(folder: Path) -> Table:
         {title_of(shown(paper.variant, short)): paper.metrics for paper in reversed(known) if paper.metrics},
         tuple(_read_run(folder, record, short) for record in records),
         _read(folder / "baseline.json", dict[str, float]) or {},
+        about.machine if about else {},
         _unfinished(folder, records, plan),
     )
-
-
-def _published(planned: Planned, records: Sequence[Record]) -> Paper:
-    main = "closed/map" if any("closed/map" in record.metrics for record in records) else "zsl/map"
-    return Paper(variant=planned.variant, metrics={} if planned.paper is None else {main: planned.paper / 100})
 
 
 def _unfinished(folder: Path, records: Sequence[Record], plan: Plan | None) -> dict[str, str | None]:
@@ -219,7 +221,7 @@ def _read_run(folder: Path, record: Record, short: bool) -> Run:
         history=history,
         labels=labels,
         samples=samples,
-        lacks=tuple(name for name, part in parts.items() if part is None),
+        lacks=tuple(name for name, part in parts.items() if part is None and record.run),
     )
 
 

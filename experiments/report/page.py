@@ -67,6 +67,8 @@ def view_of(table: Table, name: str) -> dict[str, Any]:
         "name": table.name,
         "caption": table.caption,
         "command": table.command,
+        "trained": any(run.path for run in table.runs),
+        "machine": table.machine,
         "unfinished": table.unfinished,
         "uneven": _uneven(table),
         "axes": list(table.variants[0]),

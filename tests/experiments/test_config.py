@@ -30,6 +30,10 @@ def test_groups_may_be_given_either_way():
     values = config.model_dump(mode="json")
     values["decoder"].update(group_size=None, num_groups=5)
     assert validated(values, "x").decoder.num_groups == 5
+    assert load_config("demo", ["decoder.num_groups=5"]).decoder.group_size is None  # one replaces the other
+    values["decoder"].update(group_size=2)
+    with pytest.raises(InputError, match="give one of decoder.group_size and decoder.num_groups"):
+        validated(values, "x")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +46,7 @@ def test_groups_may_be_given_either_way():
         ("train.epochs=0", r"train.epochs: Input should be greater than or equal to 1 \(got 0\)"),
         ("train.lr=fast", "train.lr: .*number.*got 'fast'"),
         ("decoder.query=texts", "decoder.query: .*'text', 'learnable' or 'random'.*got 'texts'"),
-        ("decoder.num_groups=9", "give one of decoder.group_size and decoder.num_groups"),
+        ("decoder.grouping=alike", "decoder.grouping: .*'given', 'random', 'redrawn', 'similar' or 'dissimilar'"),
         ("decoder.kind=gab", "unknown readout decoder.kind = 'gab'; did you mean 'gap'\\? known: ml-decoder, "),
         ("decoder.layer=2", "unknown key 'decoder.layer'; did you mean 'layers'"),
         ("decoder.layers=0", r"decoder.layers: .*greater than or equal to 1 \(got 0\)"),

@@ -73,8 +73,8 @@ def test_a_run_of_before_there_were_kinds_is_read(regions, tmp_path):
 
 
 def test_a_readout_that_does_not_fit_is_refused_before_anything_is_written(regions, tmp_path):
-    options = [*regions, "--set", "decoder.kind=conse", "--set", "decoder.top=6"]
-    refused(zsl("train", "corel5k", "--out", tmp_path / "run", *options), "decoder.top 6 is not between 1 and the 5")
+    options = [*regions, "--set", "decoder.kind=transformer-decoder", "--set", "decoder.attention_heads=3"]
+    refused(zsl("train", "corel5k", "--out", tmp_path / "run", *options), "not divisible by 3 attention heads")
     assert not (tmp_path / "run").exists()
 
 

@@ -74,8 +74,9 @@ def test_conse_is_a_classifier_in_training_and_keeps_its_vectors():
     assert other(features, seen).isnan().all()  # of vectors it was never told
     other.load_state_dict(readout.state_dict())
     torch.testing.assert_close(other(features, seen), readout.eval()(features, seen))
-    with pytest.raises(InputError, match="decoder.top 24 is not between 1 and the 23 labels"):
-        ConseReadout(CHANNELS, EMBED, LABELS, 24)
+    assert ConseReadout(CHANNELS, EMBED, LABELS, LABELS + 1).top == LABELS
+    with pytest.raises(InputError, match="decoder.top 0 is below 1"):
+        ConseReadout(CHANNELS, EMBED, LABELS, 0)
 
 
 @pytest.mark.parametrize("make", [PooledTextReadout(CHANNELS, EMBED), _conse()])

@@ -1,0 +1,85 @@
+"""The tables that `zsl ablate NAME` measures without training: what heads and their parts cost."""
+
+import json
+import tomllib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from embeddings import InputError, atomic
+from embeddings.progress import Progress
+from experiments.bench import Figures
+from experiments.bench_heads import HeadBench, bench_heads
+from experiments.bench_modules import ModuleBench, bench_modules
+from experiments.files import make_folder
+from experiments.report import write_report
+from experiments.report.folder import save_about
+from experiments.tables import Table
+from zsl.config import Config
+
+# a batch that the Transformer-decoder's 5,000 queries leave room for in a small machine's memory
+HEADS_AT_CLASSES = HeadBench(heads=("GAP", "Transformer-decoder", "ML-Decoder"), batch_size=2, rounds=5)
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """A table of costs: its caption, its settings, and what measures them."""
+
+    caption: str
+    settings: Config
+    measure: Callable[[Any, Progress], Figures]
+
+    def changed(self, settings: Sequence[str]) -> Config:
+        """Its settings with `key=value` over them; values are TOML, or plain strings.
+
+        Raises:
+            InputError: an unknown key, an impossible value.
+        """
+        values = self.settings.model_dump()
+        for setting in settings:
+            key, equals, text = setting.partition("=")
+            if not equals or key not in values:
+                raise InputError(f"--set {setting!r}: write KEY=VALUE; known: {', '.join(values)}")
+            try:
+                values[key] = tomllib.loads(f"value = {text}")["value"]
+            except tomllib.TOMLDecodeError:
+                values[key] = text
+        try:
+            return type(self.settings).model_validate(values)
+        except ValidationError as error:
+            fault = error.errors()[0]
+            raise InputError(f"--set: {fault['loc'][0]}: {fault['msg']} (got {fault['input']!r})") from error
+
+
+COST_TABLES: dict[str, CostTable] = {
+    "table9": CostTable("Table 9: heads against classes, speed and cost", HEADS_AT_CLASSES, bench_heads),
+    "table11": CostTable("Table 11: time of a decoder layer's parts against classes", ModuleBench(), bench_modules),
+    # the paper's Table 12 has the figures of its Table 9 in full
+    "table12": CostTable("Table 12: heads against classes, speed and cost", HEADS_AT_CLASSES, bench_heads),
+}
+
+
+def save_costs(caption: str, figures: Figures, command: str, out: Path) -> Table:
+    """Makes the folder of a table that was measured: `results.json`, `figures.json`, the table and the report.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+    rows = figures.measured
+    table = Table(figures.title, figures.header, figures.rows, left=len(rows[0].variant))
+    make_folder(out)
+    atomic.write_text(out / "figures.json", json.dumps(figures.record, indent=1) + "\n")
+    records = [{"variant": one.variant, "seed": 0, "metrics": one.metrics, "run": ""} for one in rows]
+    atomic.write_text(out / "results.json", json.dumps(records, indent=1) + "\n")
+    papers = [(one.variant, one.paper) for one in rows]
+    save_about(out, caption, command, papers, figures.record["machine"])
+    atomic.write_text(out / "table.tex", table.latex())
+    atomic.write_text(out / "table.csv", table.csv())
+    told = "; ".join(f"{name} {value}" for name, value in figures.record["machine"].items())
+    page = f"# {caption}\n\n{table.title}.\n\n{table.markdown()}\n{told}\n\nRepeat with `{command}`.\n"
+    atomic.write_text(out / "report.md", page)
+    write_report([out], out / "report.html")
+    return table
