@@ -196,7 +196,17 @@ def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> N
 def _show(results: "Results", out: Path, console: Console) -> None:
     from experiments.report import write_report
     from experiments.report.folder import save_about
-    from experiments.tables import APART, GMAC, ONE_SEED, console_table, paper_note, rows_of, save_plot, save_report
+    from experiments.tables import (
+        APART,
+        GMAC,
+        ONE_SEED,
+        console_table,
+        narrowed,
+        paper_note,
+        rows_of,
+        save_plot,
+        save_report,
+    )
 
     header, rows = rows_of(results)
     command = shlex.join(["zsl", *sys.argv[1:]])
@@ -204,11 +214,14 @@ def _show(results: "Results", out: Path, console: Console) -> None:
     save_report(results, command, out / "report.md")
     save_about(out, results.ablation.caption, command, [(v.axes, v.paper) for v in results.ablation.variants])
     write_report([out], out / "report.html")
-    console.print(console_table(results.ablation.caption, header, rows, len(results.ablation.variants[0].axes)))
+    shown = narrowed(header, rows, console.width)
+    console.print(console_table(results.ablation.caption, *shown, len(results.ablation.variants[0].axes)))
     paper = paper_note(results.ablation)
     several = len({record.seed for record in results.records}) > 1
     spread = f"mean ± standard deviation over seeds; {APART}" if several else ONE_SEED
     console.print(f"Percent; {spread}. {GMAC}{paper and ' '}{paper}", highlight=False)
+    if len(shown[0]) < len(header):
+        console.print("F1@K are in report.md: the terminal is too narrow for them.", highlight=False)
     left = "report.html, report.md, results.json, table.json, table.tex, table.csv, plot.png, runs/"
     console.print(f"{out}/: {left}", highlight=False)
 

@@ -135,6 +135,14 @@ def rows_of(results: Results) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
+def narrowed(header: list[str], rows: list[list[str]], width: int) -> tuple[list[str], list[list[str]]]:
+    """Without F1@K where a terminal of so many letters has no room for all columns."""
+    columns = [[name, *cells] for name, cells in zip(header, zip(*rows, strict=True), strict=True)]
+    fits = sum(3 + max(map(len, column)) for column in columns) < width
+    kept = [column for column in columns if fits or "F1@" not in column[0]]
+    return [name for name, *_ in kept], [list(row) for row in zip(*(cells for _, *cells in kept), strict=True)]
+
+
 def paper_note(ablation: Ablation) -> str:
     """Whose figures the paper's columns have; "" without one."""
     told = any(variant.paper for variant in ablation.variants)

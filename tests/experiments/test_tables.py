@@ -8,6 +8,7 @@ from experiments.config import load_config
 from experiments.cost_tables import COST_TABLES
 from experiments.grid import table_grid
 from experiments.paper_tables import ABLATIONS
+from experiments.tables import narrowed
 from tests.experiments.command import refused, zsl
 
 ELSEWHERE = {"table8", "encoders"}  # in test_cli
@@ -63,6 +64,12 @@ def test_tables_of_costs_refuse_what_is_for_trainings(tmp_path):
     refused(zsl("ablate", "table9", "--set", "rounds=0", "--out", out), "rounds: Input should be greater than 0")
     refused(zsl("ablate", "table9", "--set", 'heads=["MLP"]', "--out", out), "unknown head 'MLP'")
     assert not out.exists()
+
+
+def test_a_narrow_terminal_is_spared_f1():
+    header, rows = ["kind", "mAP", "F1@3", "paper: F1@3"], [["gap", "1.0", "2.0", "3.0"]]
+    assert narrowed(header, rows, 100) == (header, rows)
+    assert narrowed(header, rows, 30) == (["kind", "mAP"], [["gap", "1.0"]])
 
 
 def test_on_photographs_the_resolutions_are_the_papers():
