@@ -160,7 +160,7 @@ ABLATIONS: dict[str, Ablation] = {
     ),
     "group-size": Ablation(
         "Labels of a group: accuracy against cost",
-        tuple(_decoded("text", size) for size in (1, 4, 8, 16, 64)) + BASELINES,
+        tuple(_decoded("text", size) for size in (4, 8, 16, 32, 64)) + BASELINES,
         recipe="demo",
         settings=("decoder.query=text",),
     ),
