@@ -41,6 +41,11 @@ class HeadBench(Config):
     alone: bool = False
     compiled: bool = False
 
+    @property
+    def as_published(self) -> bool:
+        """Whether the paper's figures are of this."""
+        return (self.backbone, self.image_size, self.alone) == ("tresnet_m", 224, False)
+
 
 class _Body:
     """The backbone that all heads share, with an optimiser of its own; or, of heads alone, tokens in its place."""
@@ -208,7 +213,7 @@ def _figures(
             ratios = [one / other for one, other in zip(times, first_times, strict=True)]
             growth[what] = median(ratios) * first_batch / batch - 1
         macs = base + head_cost(HEADS[name].make(body.channels, classes), body.tokens, body.channels, classes)
-        paper = HEADS[name].paper.get(classes)
+        paper = HEADS[name].paper.get(classes) if bench.as_published else None
         rows.append(
             [
                 name,
@@ -216,13 +221,13 @@ def _figures(
                 *(f"{speeds[what]:,.1f} ({100 * growth[what]:+.1f} %)" for what in speeds),
                 *([str(largest[name, classes])] if largest else []),
                 f"{macs / 1e9:.3f}",
-                *(["", "", "", ""] if paper is None or bench.alone else map(str, paper)),
+                *(["", "", "", ""] if paper is None else map(str, paper)),
             ]
         )
         own = {what: seconds[name, classes, what] for what in speeds}
         cost = {f"{what}, images/s": speeds[what] for what in speeds}
         cost |= {f"{what}, growth %": 100 * growth[what] for what in speeds} | {"G MAC": macs / 1e9}
-        published = {} if paper is None or bench.alone else dict(zip(PAPER_FIGURES, paper, strict=True))
+        published = {} if paper is None else dict(zip(PAPER_FIGURES, paper, strict=True))
         entries.append(Measured({"head": name, "classes": classes}, cost, published))
         measured.append(
             {"head": name, "classes": classes, "images_per_second": speeds, "cost_growth": growth}

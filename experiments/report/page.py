@@ -185,7 +185,8 @@ def _uneven(table: Table) -> dict[int, list[int]]:
 
 def _restated(runs: Sequence[Run]) -> list[str]:
     """Runs that were measured again since the table was made, with another outcome."""
-    return [run.path for run in runs if run.measured is not None and run.measured.metrics != dict(run.metrics)]
+    measured = [(run.path, run.metrics, run.measured.metrics) for run in runs if run.measured is not None]
+    return [path for path, kept, now in measured if now != {name: kept.get(name) for name in now}]
 
 
 def _number(value: float | None, column: Column) -> str:
