@@ -1,8 +1,15 @@
 """The command line as tests call it."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 from typer.testing import CliRunner
 
 from experiments.cli import app
+
+ROOT = Path(__file__).parents[2]
 
 
 def zsl(*arguments):
@@ -20,3 +27,13 @@ def refused(result, *words):
     assert result.stderr.count("\n") == 1
     for word in words:
         assert word in result.stderr
+
+
+def launched(processes, *arguments):
+    """Runs the command to its end in so many processes, by torch's launcher."""
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
+    command = [sys.executable, *launch, "-m", "tests.experiments.counted", processes, *arguments]
+    # accelerate launch would start one process where there is no GPU
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run([str(a) for a in command], capture_output=True, text=True, env=environment, cwd=ROOT)
+    assert done.returncode == 0, done.stderr

@@ -26,19 +26,6 @@ def test_the_training_loop_against_bare_steps(small, tmp_path):
     refused(zsl("bench", "step", "--config", "demo", *small, *tuned), "a frozen backbone, or a dataset of tokens")
 
 
-def test_heads_are_measured_beside_the_paper(tmp_path):
-    small = ("--backbone", "resnet10t", "--image-size", 64, "--batch-size", 2, "--steps", 1)
-    result = zsl("bench", "heads", *small, "--classes", 100, "--classes", 7, "--out", tmp_path / "f.json")
-    assert result.exit_code == 0, result.output
-    measured = json.loads((tmp_path / "f.json").read_text())["measured"]
-    assert [(one["head"], one["classes"]) for one in measured] == [
-        (head, classes) for classes in (100, 7) for head in ("GAP", "Transformer decoder", "group decoder")
-    ]
-    assert all(one["training"] > 0 and one["inference"] > 0 for one in measured)
-    assert "2588" in result.stdout
-    refused(zsl("bench", "heads", "--backbone", "resnet10tt"), "unknown backbone 'resnet10tt'")
-
-
 def test_the_loader_against_bare_decoding(photographs, tmp_path):
     options = ("--rounds", 1, "--images", 12, "--batch-size", 5)
     own = ("--config", "photographs", "--set", f"data.root={photographs}", "--set", "data.image_size=24")

@@ -15,7 +15,7 @@ from embeddings.progress import silent
 from experiments.config import EvaluateConfig, RunConfig
 from experiments.source import open_source
 from tests.conftest import SEEN, UNSEEN
-from tests.experiments.command import refused, zsl
+from tests.experiments.command import launched, refused, zsl
 from zsl.acceleration import make_accelerator
 from zsl.data import Samples, load_data
 from zsl.data.tokens import TokensConfig, map_shard
@@ -205,9 +205,5 @@ def test_a_file_that_many_images_share_is_a_placeholder(options, photographs, tm
 
 def test_two_processes_give_the_files_of_one(options, tmp_path):
     assert zsl("data", "extract", options, "--out", tmp_path / "one", "--rows", 8).exit_code == 0
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1"]
-    launch += ["--mixed_precision", "no", "--dynamo_backend", "no", "--main_process_port", "0"]
-    command = [sys.executable, *launch, "-m", "experiments.cli", "data", "extract", str(options)]
-    done = subprocess.run([*command, "--out", tmp_path / "two", "--rows", "8"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    launched(2, "data", "extract", options, "--out", tmp_path / "two", "--rows", 8)
     assert _files(tmp_path / "two") == _files(tmp_path / "one")

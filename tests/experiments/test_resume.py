@@ -1,7 +1,6 @@
 """Runs that are killed and gone on with end as if they had not been; two processes do what one does."""
 
 import json
-import os
 import random
 import resource
 import signal
@@ -15,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from tests.experiments.command import refused, zsl
+from tests.experiments.command import launched, refused, zsl
 
 FILES = ("readout.safetensors", "backbone.safetensors", "history.json", "config.json", "bank.safetensors")
 
@@ -148,36 +147,33 @@ def test_a_full_disk_leaves_the_old_checkpoint(options, tmp_path):
     ) == ["checkpoint.safetensors"]
 
 
-def _launched(processes, *arguments):
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    command = [sys.executable, *launch, "-m", "experiments.cli", *map(str, arguments)]
-    # accelerate launch would start one process where there is no GPU
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize("accumulate", [1, 3])
-def test_two_processes_train_and_measure_as_one(options, tmp_path, accumulate):
+def test_two_processes_train_and_measure_as_one(options, tmp_path):
     """33 training images in batches of 8: the last batch holds one, so that a process has none of its own."""
     settings = ["train.precision=fp32", "decoder.dropout=0", "train.validation=0.175", "decoder.query_noise=0"]
     settings += ["train.random_queries=0", "backbone.mode=frozen", "backbone.cached=false", "train.clip=5.0"]
     more = [a for setting in settings for a in ("--set", setting)]
-    _launched(1, "train", options, "--out", tmp_path / "one", *more)
-    _launched(2, "train", options, "--out", tmp_path / "two", *more, "--set", f"train.accumulate={accumulate}")
-    one, two = (load_file(tmp_path / run / "readout.safetensors") for run in ("one", "two"))
-    for weights in (one, two):
-        # attention does not change with the keys' bias: its gradient is rounding, which Adam blows up to steps
-        weights["attention.in_proj_bias"][16:32] = 0
-    for name in one:
-        torch.testing.assert_close(one[name], two[name], rtol=0, atol=1e-5)
-    histories = [json.loads((tmp_path / run / "history.json").read_text()) for run in ("one", "two")]
-    assert histories[0]["loss"] == pytest.approx(histories[1]["loss"], rel=1e-4)
+    launched(1, "train", options, "--out", tmp_path / "one", *more)
+    one = _as_trained(tmp_path / "one")
+    for accumulate in (1, 3):
+        run = tmp_path / f"two-{accumulate}"
+        launched(2, "train", options, "--out", run, *more, "--set", f"train.accumulate={accumulate}")
+        two = _as_trained(run)
+        for name in one:
+            torch.testing.assert_close(one[name], two[name], rtol=0, atol=1e-5)
+        histories = [json.loads((folder / "history.json").read_text()) for folder in (tmp_path / "one", run)]
+        assert histories[0]["loss"] == pytest.approx(histories[1]["loss"], rel=1e-4)
     metrics = []
     for processes in (1, 2):
-        _launched(processes, "evaluate", tmp_path / "two")
-        metrics.append((tmp_path / "two/metrics.json").read_bytes())
+        launched(processes, "evaluate", tmp_path / "two-3")
+        metrics.append((tmp_path / "two-3/metrics.json").read_bytes())
     assert metrics[0] == metrics[1]
+
+
+def _as_trained(run):
+    """The weights; attention does not change with the keys' bias, whose gradient is rounding that Adam blows up."""
+    weights = load_file(run / "readout.safetensors")
+    weights["attention.in_proj_bias"][16:32] = 0
+    return weights
 
 
 def test_trackers_are_told_of_the_course(options, tmp_path):
