@@ -20,6 +20,9 @@ NOT_APART = "°"  # beside figures that seeds do not tell apart from the best
 APART = f"{NOT_APART} not told apart from the column's best (paired t-test over seeds, Holm's correction, p >= 0.05)"
 ONE_SEED = "one seed: differences may be luck, and are not tested"
 GMAC = "G MAC: 10^9 multiply-accumulates an image, backbone included."
+PROTOCOLS = (
+    '"unseen" ranks the unseen labels alone (ZSL), GZSL all labels; "seen mAP" is over the seen labels\nin GZSL. '
+)
 LATEX = {
     "\\": r"\textbackslash{}",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
@@ -214,6 +217,8 @@ def save_report(results: Results, command: str, path: Path) -> None:
         backbone = f"{config.backbone.name}, {trained}, {config.backbone.mode}"
     spread = f"mean ± standard deviation over seeds; {APART}" if len(seeds) > 1 else ONE_SEED
     paper = f"\n{paper_note(results.ablation)}" if paper_note(results.ablation) else ""
+    closed = "closed/map" in results.records[0].metrics
+    protocols = "" if closed else PROTOCOLS
     vectors = (
         "by variant" if "encoder" in results.ablation.variants[0].axes else config.bank.file or config.bank.encoder
     )
@@ -221,11 +226,10 @@ def save_report(results: Results, command: str, path: Path) -> None:
     content = f"""# {results.ablation.caption}
 
 {table.markdown()}
-Percent; {spread}. "unseen" ranks the unseen labels alone (ZSL), GZSL all labels; "seen mAP" is over the seen labels
-in GZSL. F1@K is micro. Labels without a positive test image are left out of mAP. The epoch was chosen on a
-validation part of the seen training data; the test set was scored once. {GMAC}{paper}
+Percent; {spread}. {protocols}F1@K is micro. Labels without a positive test image are left out of mAP. The epoch was chosen
+on a validation part of the seen training data; the test set was scored once. {GMAC}{paper}
 
-![unseen mAP by variant](plot.png)
+![{"mAP" if closed else "unseen mAP"} by variant](plot.png)
 
 - data: {config.data.name}
 - word vectors: {vectors}
