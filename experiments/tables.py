@@ -226,8 +226,8 @@ def save_report(results: Results, command: str, path: Path) -> None:
     content = f"""# {results.ablation.caption}
 
 {table.markdown()}
-Percent; {spread}. {protocols}F1@K is micro. Labels without a positive test image are left out of mAP. The epoch was chosen
-on a validation part of the seen training data; the test set was scored once. {GMAC}{paper}
+Percent; {spread}. {protocols}F1@K is micro. Labels without a positive test image are left out of mAP. The epoch was
+chosen on a validation part of the seen training data; the test set was scored once. {GMAC}{paper}
 
 ![{"mAP" if closed else "unseen mAP"} by variant](plot.png)
 
