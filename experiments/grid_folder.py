@@ -21,7 +21,7 @@ from experiments.grid import Grid, Run
 from experiments.run import PRACTICAL
 from experiments.shared import BASELINE, shared_key
 
-FORMAT = "zsl-grid/1"
+FORMAT = "zsl-grid/2"
 FOLDERS = ("runs", "failed", "locks", "shared")
 
 
