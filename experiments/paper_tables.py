@@ -130,6 +130,7 @@ ABLATIONS: dict[str, Ablation] = {
         (
             _decoded("shared", 1, _unseen(31.1) | {"zsl/f1@3": 0.341, "zsl/f1@5": 0.308}),
             _decoded("text", 10, _unseen(28.7)),  # of 925 labels: what num_groups = 100 comes to
+            Variant({"decoder.kind": "label-attention"}),
             *BASELINES,
         ),
         recipe="demo",

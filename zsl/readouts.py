@@ -9,6 +9,7 @@ from zsl.config import Config
 from zsl.decoder import GroupDecoder
 from zsl.eszsl import EszslReadout
 from zsl.grouping import Grouping
+from zsl.label_attention import LabelAttentionReadout
 from zsl.pooled import ConseReadout, PooledReadout, PooledTextReadout
 from zsl.readout import Readout
 
@@ -51,6 +52,17 @@ class TransformerDecoderConfig(_DecoderConfig):
     kind: Literal["transformer-decoder"]
 
 
+class LabelAttentionConfig(Config):
+    """`zsl.label_attention.LabelAttentionReadout`."""
+
+    kind: Literal["label-attention"]
+    width: int = Field(768, ge=1)
+    attention_heads: int = Field(8, ge=1)
+    ffn: int = Field(2048, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    open_vocabulary: ClassVar[bool] = True
+
+
 class GapConfig(Config):
     """`zsl.pooled.PooledReadout`."""
 
@@ -91,6 +103,10 @@ def _transformer_decoder(config: TransformerDecoderConfig, channels: int, embed_
     return GroupDecoder(channels, embed_dim, num_labels, group_size=1, self_attention=True, **options)
 
 
+def _label_attention(config: LabelAttentionConfig, channels: int, embed_dim: int, num_labels: int) -> Readout:
+    return LabelAttentionReadout(channels, embed_dim, **config.model_dump(exclude={"kind"}))
+
+
 def _gap(config: GapConfig, channels: int, embed_dim: int, num_labels: int) -> Readout:
     return PooledReadout(channels, num_labels)
 
@@ -110,6 +126,7 @@ def _eszsl(config: EszslConfig, channels: int, embed_dim: int, num_labels: int) 
 READOUTS: dict[str, tuple[type[Config], Callable[[Any, int, int, int], Readout]]] = {
     "ml-decoder": (MlDecoderConfig, _ml_decoder),
     "transformer-decoder": (TransformerDecoderConfig, _transformer_decoder),
+    "label-attention": (LabelAttentionConfig, _label_attention),
     "gap": (GapConfig, _gap),
     "gap-text": (GapTextConfig, _gap_text),
     "conse": (ConseConfig, _conse),
@@ -125,6 +142,7 @@ def _kind(values: Any) -> Any:
 DecoderConfig = Annotated[
     Annotated[MlDecoderConfig, Tag("ml-decoder")]
     | Annotated[TransformerDecoderConfig, Tag("transformer-decoder")]
+    | Annotated[LabelAttentionConfig, Tag("label-attention")]
     | Annotated[GapConfig, Tag("gap")]
     | Annotated[GapTextConfig, Tag("gap-text")]
     | Annotated[ConseConfig, Tag("conse")]

@@ -37,6 +37,7 @@ def regions(tmp_path):
 SIZES = {
     "ml-decoder": ("width=16", "ffn=16", "layers=2"),
     "transformer-decoder": ("width=16", "ffn=16"),
+    "label-attention": ("width=16", "ffn=16"),
     "conse": ("top=3",),
 }
 

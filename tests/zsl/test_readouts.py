@@ -18,9 +18,10 @@ IMAGES, TOKENS, EMBED, LABELS = 61, 3, 7, 5
 OPTIONS = {
     "ml-decoder": {"width": 28, "ffn": 17, "group_size": 2, "attention_heads": 4, "dropout": 0},
     "transformer-decoder": {"width": 28, "ffn": 17, "attention_heads": 4, "dropout": 0},
+    "label-attention": {"width": 28, "ffn": 17, "attention_heads": 4, "dropout": 0},
     "conse": {"top": LABELS},
 }
-RATES = {"ml-decoder": 5e-3, "transformer-decoder": 5e-3}
+RATES = {"ml-decoder": 5e-3, "transformer-decoder": 5e-3, "label-attention": 5e-3}
 
 
 def _make(kind, channels=13):
