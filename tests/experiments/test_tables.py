@@ -85,6 +85,7 @@ def test_real_data_take_every_table_by_one_option(name):
     recipe = "imagenet_softmax" if name == "table16" else "coco" if closed else "nus_wide"
     grid = table_grid(ABLATIONS[name], load_config(recipe, list(ABLATIONS[name].settings)), 2)
     assert len(grid.runs) == 2 * len(grid.ablation.variants)
-    # what trains nothing has the backbone as it is at first
+    # what trains nothing has the backbone as it is at first; under one that is trained all have one rate
     solved = [config for config in grid.configs if config.decoder.kind == "eszsl"]
     assert all(config.backbone.mode == "frozen" for config in solved)
+    assert {config.train.lr for config in grid.configs} == {grid.config.train.lr}
