@@ -23,7 +23,7 @@ SMALL = (
     "train.workers=0",
     "evaluate.k=[1]",
 )
-OTHERS = ("demo", "scenes", "photographs", "corel5k")  # have tests of their own
+OTHERS = ("demo", "scenes", "scenes_closed", "scenes_many", "scenes_single", "photographs", "corel5k")  # tested elsewhere
 
 
 @pytest.mark.parametrize("open_images", ["v6"], indirect=True)
