@@ -43,7 +43,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder to make for the results.")] = Path("runs/demo"),
     settings: Settings = None,
 ) -> None:
-    """The main job on built-in pictures, from nothing to Table 8 of the paper: about 3 minutes on two cores."""
+    """The main job on built-in pictures, from nothing to Table 8 of the paper: 4 to 20 minutes on two cores."""
     from experiments.config import load_config
     from experiments.grid import table_grid
     from experiments.paper_tables import ABLATIONS
