@@ -192,6 +192,11 @@ def _seconds(
     return found
 
 
+def _three_figures(speed: float) -> str:
+    """At least; on a slow machine a head takes seconds an image."""
+    return f"{speed:,.1f}" if speed >= 10 else f"{speed:#.3g}"
+
+
 def _figures(
     bench: HeadBench,
     body: _Body,
@@ -218,7 +223,7 @@ def _figures(
             [
                 name,
                 f"{classes:,}",
-                *(f"{speeds[what]:,.1f} ({100 * growth[what]:+.1f} %)" for what in speeds),
+                *(f"{_three_figures(speeds[what])} ({100 * growth[what]:+.1f} %)" for what in speeds),
                 *([str(largest[name, classes])] if largest else []),
                 f"{macs / 1e9:.3f}",
                 *(["", "", "", ""] if paper is None else map(str, paper)),
