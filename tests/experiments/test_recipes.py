@@ -23,7 +23,8 @@ SMALL = (
     "train.workers=0",
     "evaluate.k=[1]",
 )
-OTHERS = ("demo", "scenes", "scenes_closed", "scenes_many", "scenes_single", "photographs", "corel5k")  # tested elsewhere
+# tested elsewhere
+OTHERS = ("demo", "scenes", "scenes_closed", "scenes_many", "scenes_single", "photographs", "corel5k")
 
 
 @pytest.mark.parametrize("open_images", ["v6"], indirect=True)
