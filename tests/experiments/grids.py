@@ -51,6 +51,7 @@ def started(*arguments, **options):
     command = [str(Path(sys.executable).parent / "zsl"), *map(str, arguments)]
     pipe = subprocess.PIPE
     environment = os.environ | {"OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled"}
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in a shell's background ignore it: not the command
     return subprocess.Popen(
         command, stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True, **options
     )

@@ -9,7 +9,9 @@ from tests.experiments.command import refused, zsl
 
 
 def test_tokens_against_the_backbone_in_the_loop(small, tmp_path):
-    result = zsl("bench", "tokens", "--config", "demo", *small, "--out", tmp_path / "f.json")
+    # bf16 on both sides: float32 of the backbone in the loop is more than the tokens on disk hold
+    options = (*small, "--set", "train.precision=bf16")
+    result = zsl("bench", "tokens", "--config", "demo", *options, "--out", tmp_path / "f.json")
     assert result.exit_code == 0, result.output
     measured = json.loads((tmp_path / "f.json").read_text())["measured"]
     assert len(measured) == 4

@@ -113,13 +113,15 @@ def test_every_variant_learns():
     targets = (torch.rand(BATCH, LABELS, generator=torch.Generator().manual_seed(2)) < 0.3).float()
     for query, head in product(QUERIES, HEADS):
         decoder = _decoder(query, head, dropout=0.0).train()
-        optimizer = torch.optim.Adam(decoder.parameters(), 0.02)
-        for _ in range(80):
+        optimizer = torch.optim.Adam(decoder.parameters(), 0.01)
+        losses = []
+        while len(losses) < 400 and (not losses or losses[-1] >= 0.2):
             loss = F.binary_cross_entropy_with_logits(decoder(features, vectors), targets)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-        assert loss < 0.2, (query, head)  # from about 3
+            losses.append(loss.item())
+        assert losses[-1] < 0.2, (query, head, losses)  # from about 3, in some 40 steps
         assert all(p.grad is not None for p in decoder.parameters())
 
 
