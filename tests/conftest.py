@@ -1,6 +1,7 @@
 """Shape annotations are checked at run time in tests; small data made here stands in for users' files."""
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,9 @@ import tests.typecheck  # noqa: F401 - the hook below names it
 # before any test imports them
 install_import_hook(["embeddings", "zsl"], "tests.typecheck.checked")
 
-torch.set_num_threads(1)  # the tensors of tests are smaller than the cost of sharing them out
+# here and in the processes that tests start: their tensors are smaller than the cost of sharing them out
+torch.set_num_threads(1)
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 GOLDEN = Path(__file__).parent / "golden"
 SEEN = ("red square", "blue disc", "green bar", "white dot", "black ring")
 UNSEEN = ("pink star", "gray cross", "cyan line")
