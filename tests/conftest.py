@@ -19,7 +19,7 @@ install_import_hook(["embeddings", "zsl"], "tests.typecheck.checked")
 
 # here and in the processes that tests start: their tensors are smaller than the cost of sharing them out
 torch.set_num_threads(1)
-os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ["OMP_NUM_THREADS"] = "1"
 GOLDEN = Path(__file__).parent / "golden"
 SEEN = ("red square", "blue disc", "green bar", "white dot", "black ring")
 UNSEEN = ("pink star", "gray cross", "cyan line")

@@ -47,11 +47,10 @@ FOUR = 'decoder.query = ["text", "learnable"]\ndecoder.head = ["text", "learnabl
 
 
 def started(*arguments, **options):
-    """The command as a process of a session of its own, one thread each."""
+    """The command as a process of a session of its own."""
     command = [str(Path(sys.executable).parent / "zsl"), *map(str, arguments)]
     pipe = subprocess.PIPE
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "RAY_AUTH_MODE": "disabled"}
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in a shell's background ignore it: not the command
+    environment = os.environ | {"RAY_AUTH_MODE": "disabled"}
     return subprocess.Popen(
         command, stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True, **options
     )

@@ -166,7 +166,9 @@ def test_two_processes_train_and_measure_as_one(options, tmp_path):
     metrics = []
     for evaluated in (zsl, partial(launched, 2)):
         evaluated("evaluate", tmp_path / "two-3")
-        metrics.append((tmp_path / "two-3/metrics.json").read_bytes())
+        written = tmp_path / "two-3/metrics.json"
+        metrics.append(written.read_bytes())
+        written.unlink()
     assert metrics[0] == metrics[1]
 
 

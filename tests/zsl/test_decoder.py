@@ -121,7 +121,7 @@ def test_every_variant_learns():
             loss.backward()
             optimizer.step()
             losses.append(loss.item())
-        assert losses[-1] < 0.2, (query, head, losses)  # from about 3, in some 40 steps
+        assert losses[-1] < 0.2, (query, head, losses)  # from 0.7 to 2.6, in 19 to 79 steps
         assert all(p.grad is not None for p in decoder.parameters())
 
 
