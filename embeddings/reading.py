@@ -1,0 +1,159 @@
+"""Text files that others wrote, or that were damaged: every fault is one line with the file, the place and the remedy.
+
+All text, JSON, TOML and CSV enters here; nothing else opens such a file.
+"""
+
+import codecs
+import csv
+import json
+import tomllib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from embeddings.errors import InputError
+
+T = TypeVar("T")
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@contextmanager
+def open_text(path: Path, what: str) -> Iterator[TextIO]:
+    """A text file in UTF-8, with or without a byte order mark, or in UTF-16 with one; line ends are kept.
+
+    Args:
+        path: of the file.
+        what: it should hold, for the message.
+    Raises:
+        InputError: there is no such file, or bytes that are no text in the encoding; it names the line.
+    """
+    try:
+        with path.open("rb") as file:
+            encoding = "utf-16" if file.read(2) in UTF16 else "utf-8-sig"
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise InputError(f"no file of {what} {path}") from error
+    with path.open(newline="", encoding=encoding) as text:
+        try:
+            yield text
+        except UnicodeError as error:
+            place = f"{path}{_line_of(path, error)}"
+            raise InputError(f"{place}: not UTF-8 text ({_reason(error)}); save it as UTF-8") from error
+
+
+def read_text(path: Path, what: str) -> str:
+    """The whole of a text file (see `open_text`).
+
+    Raises:
+        InputError: as `open_text`; a zero byte, which no text holds.
+    """
+    with open_text(path, what) as file:
+        text = file.read()
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise InputError(f"{path}:{line}: a zero byte, so this is no text; save it as UTF-8")
+    return text
+
+
+def read_json(path: Path, what: str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """The value of a JSON file.
+
+    Raises:
+        InputError: as `read_text`; not JSON, nested too deeply, a number of thousands of digits.
+    """
+    try:
+        return json.loads(read_text(path, what), object_hook=object_hook)
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON of {what} ({_reason(error)})") from error
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        InputError: as `read_text`; not TOML, nested too deeply, a number of thousands of digits.
+    """
+    try:
+        return tomllib.loads(read_text(path, what).replace("\r\n", "\n"))
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not TOML of {what} ({_reason(error)})") from error
+
+
+def read_rows(path: Path, what: str, **dialect: Any) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file that are not empty, each with the number of its last line.
+
+    Args:
+        path: of the file.
+        what: it should hold, for the message.
+        dialect: of `csv.reader`.
+    Raises:
+        InputError: as `open_text`; a zero byte, an open quote, a field of more than `csv.field_size_limit` letters.
+    """
+    with open_text(path, what) as file:
+        reader = csv.reader(_without_zeros(file, path), strict=True, **dialect)
+        while True:
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise InputError(f"{path}:{reader.line_num}: {error}") from error
+            if row:
+                yield reader.line_num, row
+
+
+def read_model(path: Path, kind: type[T], remedy: str) -> T:
+    """A JSON file of our own, as the type that it was written from.
+
+    Args:
+        path: of the file.
+        kind: a pydantic model, a dataclass, or any type that pydantic knows.
+        remedy: what to do if it is damaged ("train again").
+    Raises:
+        InputError: no such file, or one that does not hold the type; it names the first key that is wrong.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(path.read_bytes())
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise InputError(f"there is no file {path}; {remedy}") from error
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        raise InputError(f"{path} is damaged ({key and f'{key}: '}{fault['msg']}); {remedy}") from error
+
+
+def _without_zeros(lines: TextIO, path: Path) -> Iterator[str]:
+    for number, line in enumerate(lines, 1):
+        if "\0" in line:
+            raise InputError(f"{path}:{number}: a zero byte, so this is no text; save it as UTF-8")
+        yield line
+
+
+def _line_of(path: Path, error: UnicodeError) -> str:
+    """Where UTF-8 ends; errors of a decoder that reads in blocks count from the block's start."""
+    if not isinstance(error, UnicodeDecodeError) or error.encoding.lower().replace("_", "-") not in (
+        "utf-8",
+        "utf-8-sig",
+    ):
+        return ""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return f":{number}"
+    return ""
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return error.reason
+    return " ".join(str(error).split())[:200]
