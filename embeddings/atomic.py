@@ -1,7 +1,8 @@
 """Files that are there whole or not at all."""
 
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,24 +13,27 @@ from typing import BinaryIO
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A file beside `path`, flushed to the disk and renamed over it at the end of the `with` block.
 
-    A crash or an exception leaves the old file, or none.
+    A crash or an exception leaves the old file, or none. As with an ordinary write, a file that is there keeps its
+    permissions, a new one gets those of the umask, and a symbolic link stays: the file that it points to is replaced.
     """
+    target = Path(os.path.realpath(path))
+    start = os.fsencode(target.name)[:100].decode(errors="ignore")  # a name may have 255 bytes
+    made = target.with_name(f".{start}.{secrets.token_hex(8)}")
     try:
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+        descriptor = os.open(made, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error  # not the temporary name
     try:
         with os.fdopen(descriptor, "w+b") as file:
+            if target.exists():
+                os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
             yield file
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(name).chmod(0o666 & ~umask)  # mkstemp makes files for their owner alone
-        Path(name).replace(path)
+        made.replace(target)
     except BaseException as error:
-        Path(name).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:  # a full disk
+        made.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(made)):  # a full disk, a folder in its place
             raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
