@@ -22,6 +22,7 @@ from zsl.losses import asymmetric_loss
 
 WARM_UP = 2
 PAPER_FIGURES = ("training, images/s", "inference, images/s", "largest batch", "G MAC")
+UNCOUNTED = ("32-bit index", "canUse32BitIndexMath", "INT_MAX", "CUDNN_STATUS_NOT_SUPPORTED")  # in torch's messages
 PAPER_SHARE = 0.8  # of the maximal batch, at which the paper measured
 
 
@@ -116,16 +117,27 @@ class _Side:
             torch.cuda.synchronize()
 
 
+def too_large(error: RuntimeError) -> bool:
+    """Whether a batch is what a step failed of: memory, or the 2^31 numbers that some kernels can count."""
+    return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in UNCOUNTED)
+
+
 def largest_batch(step: Callable[[int], None], start: int = 8) -> int:
-    """The largest multiple of `start` that a step takes without running out of memory, by doubling and halving; 0 if
-    none."""
+    """The largest batch that a step takes, to the next 3 %, by doubling and halving; 0 if it takes none.
+
+    Args:
+        step: runs one step of so many images.
+        start: the first batch; all that are tried are multiples of it.
+    """
     fits, fails = 0, 0
     size = start
-    while not fails or fails - fits > start:
+    while not fails or fails - fits > max(start, fits // 32):
         try:
             step(size)
             fits = size
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not too_large(error):
+                raise
             fails = size
             torch.cuda.empty_cache()
         size = (fits + fails) // 2 // start * start if fails else 2 * fits
@@ -180,7 +192,9 @@ def _seconds(
             try:
                 for _ in range(WARM_UP):
                     call()
-            except torch.OutOfMemoryError as error:
+            except RuntimeError as error:
+                if not too_large(error):
+                    raise
                 task = f"{what} of {name}, {classes:,} classes"
                 raise InputError(f"{task}: a batch of {batch} does not fit; lower --batch-size") from error
             calls[f"{name}, {classes:,} classes: {what}"] = call

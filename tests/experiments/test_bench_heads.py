@@ -45,18 +45,22 @@ def test_whole_models_cost_what_the_paper_counts():
 
 
 def test_the_largest_batch_is_found_between_what_fits_and_what_does_not():
-    def step(limit):
+    def step(limit, error):
         def run(size):
             tried.append(size)
             if size > limit:
-                raise torch.OutOfMemoryError
+                raise error
 
         return run
 
-    for limit, expected in ((451, 448), (8, 8), (7, 0), (64, 64)):
-        tried = []
-        assert largest_batch(step(limit)) == expected
-        assert len(tried) < 20
+    uncounted = RuntimeError("input tensor must fit into 32-bit index math")
+    for limit, expected in ((251, 248), (8, 8), (7, 0), (64, 64), (451, 448), (5000, 4992)):
+        for error in (torch.OutOfMemoryError(), uncounted):
+            tried = []
+            assert largest_batch(step(limit, error)) == expected
+            assert len(tried) < 20
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        largest_batch(step(20, RuntimeError("an illegal memory access was encountered")))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# What is worth running where there is a GPU, in about six minutes: the tests that need no network, heads against classes, the
+# maximal batches of Table 9, and Table 8 on drawn pictures. From the top of a checkout whose packages are installed:
+#   bash benchmarks/gpu/run.sh FOLDER PART...
+# Each part leaves FOLDER/PART.txt; parts are tests, table8, resume, heads and table9.
+set -uo pipefail
+out=${1:?give a folder for what the parts print}
+shift
+mkdir -p "$out"
+zsl() { python3 -m experiments.cli "$@"; }
+export -f zsl
+export COLUMNS=200 PYTHONUNBUFFERED=1
+
+tests() {
+    python3 -m pytest -q -n "${WORKERS:-8}" --dist loadfile -p no:cacheprovider -p no:benchmark --durations=10 --maxfail=80 \
+        --ignore=tests/experiments/test_ray.py --ignore=tests/experiments/test_report_browser.py --tb=short
+}
+heads() { zsl bench heads --rounds 10 --batch-size 64; }
+table9() { zsl ablate table9 --set batch_size=0 --set rounds=5 --out "$scratch/table9" && cat "$scratch/table9/report.md"; }
+table8() { zsl ablate table8 --config demo --out "$scratch/table8" && cat "$scratch/table8/report.md"; }
+# a run that is killed and continued ends in the weights of one that was not
+resume() {
+    local set=(--set data.train=4000 --set data.test=1000 --set train.checkpoint_steps=5)
+    zsl train demo --out "$scratch/whole" "${set[@]}" || return
+    timeout -s KILL 25 python3 -m experiments.cli train demo --out "$scratch/cut" "${set[@]}"
+    zsl train demo --out "$scratch/cut" "${set[@]}" --resume || return
+    cmp "$scratch/whole/readout.safetensors" "$scratch/cut/readout.safetensors" && echo "the same weights"
+}
+export -f tests heads table9 table8 resume
+
+scratch=$(mktemp -d)
+export scratch
+trap 'rm -rf "$scratch"' EXIT
+python3 - <<'PY'
+import platform, torch
+print(platform.python_version(), "torch", torch.__version__, torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU")
+PY
+one() {
+    local start=$SECONDS status
+    timeout "$2" bash -c "$1" >"$out/$1.txt" 2>&1
+    status=$?
+    echo "== $1: status $status, $((SECONDS - start)) s"
+    tail -n "${TAIL:-12}" "$out/$1.txt" | cut -c1-240
+}
+# what is timed runs alone; the tests and the trainings, which are not, run beside each other
+for part in "$@"; do
+    case $part in
+    tests) one tests "${TESTS_SECONDS:-220}" & ;;
+    table8 | resume) one "$part" 100 ;;
+    esac
+done
+wait
+for part in "$@"; do
+    case $part in
+    heads) one heads 60 ;;
+    table9) one table9 150 ;;
+    esac
+done
