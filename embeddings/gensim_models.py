@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from embeddings.arrays import read_array
 from embeddings.errors import InputError
 from embeddings.oov import Found, WordTable
 from embeddings.texts import read_lines
@@ -151,10 +152,7 @@ def _state(saved: Any, path: Path) -> dict[str, Any]:
         beside = Path(f"{path}.{name}.npy")
         if not beside.is_file():
             raise InputError(f"no file {beside}, where gensim put the vectors of {path.name}; keep the files together")
-        try:
-            state[name] = np.load(beside, mmap_mode="r", allow_pickle=False)
-        except (ValueError, EOFError, OSError) as error:
-            raise InputError(f"{beside} is no numpy file ({error}); save the vectors again") from error
+        state[name] = read_array(beside, "gensim's vectors")
     return state
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from embeddings.arrays import read_array
 from embeddings.errors import InputError
 from embeddings.oov import Found, WordTable
 
@@ -27,6 +28,8 @@ def read_matrix(path: Path, key: str | None = None) -> np.ndarray:
         raise InputError(f"encoder matrix: {path} is none of {', '.join(READERS)}")
     try:
         content = READERS[path.suffix](path)
+    except InputError:
+        raise
     except Exception as error:  # each library has its own kinds
         reason = str(error).strip().splitlines() or [type(error).__name__]
         if "weights_only" in str(error):
@@ -45,10 +48,7 @@ def read_matrix(path: Path, key: str | None = None) -> np.ndarray:
 
 
 def _numpy(path: Path) -> dict[str, np.ndarray]:
-    array = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not isinstance(array, np.ndarray):
-        raise TypeError("an archive of arrays")
-    return {"": array}
+    return {"": read_array(path, "a matrix of vectors")}
 
 
 def _safetensors(path: Path) -> dict[str, np.ndarray]:

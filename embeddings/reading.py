@@ -9,6 +9,7 @@ import json
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
@@ -17,6 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 from embeddings.errors import InputError
 
 T = TypeVar("T")
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -40,7 +42,7 @@ def open_text(path: Path, what: str) -> Iterator[TextIO]:
             yield text
         except UnicodeError as error:
             place = f"{path}{_line_of(path, error)}"
-            raise InputError(f"{place}: not UTF-8 text ({_reason(error)}); save it as UTF-8") from error
+            raise InputError(f"{place}: not UTF-8 text ({reason_of(error)}); save it as UTF-8") from error
 
 
 def read_text(path: Path, what: str) -> str:
@@ -68,7 +70,7 @@ def read_json(path: Path, what: str, object_hook: Callable[[dict[str, Any]], Any
     except InputError:
         raise
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not JSON of {what} ({_reason(error)})") from error
+        raise InputError(f"{path} is not JSON of {what} ({reason_of(error)})") from error
 
 
 def read_toml(path: Path, what: str) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     except InputError:
         raise
     except (ValueError, RecursionError) as error:
-        raise InputError(f"{path} is not TOML of {what} ({_reason(error)})") from error
+        raise InputError(f"{path} is not TOML of {what} ({reason_of(error)})") from error
 
 
 def read_rows(path: Path, what: str, **dialect: Any) -> Iterator[tuple[int, list[str]]]:
@@ -119,13 +121,28 @@ def read_model(path: Path, kind: type[T], remedy: str) -> T:
         InputError: no such file, or one that does not hold the type; it names the first key that is wrong.
     """
     try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
+        content = path.read_bytes()
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise InputError(f"there is no file {path}; {remedy}") from error
+    return parse_model(content, kind, str(path), remedy)
+
+
+def parse_model(content: bytes | str, kind: type[T], place: str, remedy: str) -> T:
+    """As `read_model`, of JSON that lies inside another file, which `place` names.
+
+    Raises:
+        InputError: it does not hold the type.
+    """
+    try:
+        # Python's parser: pydantic's own refuses names of files that are no UTF-8, which Python's writes
+        found: T = _adapter(kind).validate_python(json.loads(content))
+        return found
     except ValidationError as error:
         fault = error.errors()[0]
         key = ".".join(str(part) for part in fault["loc"])
-        raise InputError(f"{path} is damaged ({key and f'{key}: '}{fault['msg']}); {remedy}") from error
+        raise InputError(f"{place} is damaged ({key and f'{key}: '}{fault['msg']}); {remedy}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{place} is damaged ({reason_of(error)}); {remedy}") from error
 
 
 def _without_zeros(lines: TextIO, path: Path) -> Iterator[str]:
@@ -151,9 +168,10 @@ def _line_of(path: Path, error: UnicodeError) -> str:
     return ""
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """What an error of a parser says, in one line."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if isinstance(error, UnicodeDecodeError):
         return error.reason
-    return " ".join(str(error).split())[:200]
+    return " ".join(str(error).split())[:200] or type(error).__name__

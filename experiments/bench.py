@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from embeddings import Bank, InputError, build_bank
+from embeddings.arrays import read_array
 from embeddings.progress import Progress
 from embeddings.similarity import unit
 from zsl.data.drawing import COLOUR_SYNONYMS, SHAPE_SYNONYMS, TEXTURES
@@ -155,7 +156,7 @@ def bench_bank_memory(labels: int, width: int, progress: Progress) -> Figures:
                 measured.append({"file": kind, "side": side, "seconds": seconds, "peak_bytes": peak})
                 rows.append([kind, side, f"{seconds:.1f}", f"{peak / 1e9:.2f}", f"{peak / matrix:.2f}"])
             vectors = Bank.load(bank).vectors[:1000]  # of the last side: scaled to norm 1
-            if not np.allclose(vectors, unit(np.load(peer, mmap_mode="r")[:1000]), atol=1e-6):
+            if not np.allclose(vectors, unit(read_array(peer, "gensim's vectors")[:1000]), atol=1e-6):
                 raise RuntimeError(f"the vectors of {kind} differ from gensim's")
             peer.unlink()
         seconds, peak, _ = peak_of(READ, [str(bank), "name0", f"name{labels - 1}"], folder / "cache")

@@ -3,12 +3,12 @@
 import os
 import tempfile
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from PIL import Image
 
 from embeddings import InputError
+from embeddings.arrays import read_arrays
 from embeddings.progress import Progress
 from experiments.bench import Figures, machine, peak_of
 
@@ -18,7 +18,6 @@ TRUTH_DENSITY = 0.023
 OPEN = """
 import time
 from pathlib import Path
-from zipfile import BadZipFile
 from zsl.data import load_data
 from zsl.data.nus_wide import NusWideConfig
 started = time.perf_counter()
@@ -75,13 +74,17 @@ def read_truth(path: Path) -> tuple[np.ndarray, list[str], np.ndarray]:
     Raises:
         InputError: no such file, or another content.
     """
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            concepts = [str(concept) for concept in archive["concepts"]]
-            labels = np.unpackbits(archive["labels_packed"], axis=1)[:, : len(concepts)].astype(bool)
-            return labels, concepts, archive["test_rows"]
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        raise InputError(f"{path} is no annotation of NUS-WIDE ({error}); it holds labels_packed, test_rows") from error
+    arrays = read_arrays(path, "NUS-WIDE's annotation", IMAGES * 81 // 8)
+    shapes = {
+        name: arrays[name].shape if name in arrays else None for name in ("labels_packed", "concepts", "test_rows")
+    }
+    match shapes:
+        case {"labels_packed": (_, width), "concepts": (count,), "test_rows": (_,)} if 8 * width >= count:
+            packed, rows = arrays["labels_packed"], arrays["test_rows"]
+            if packed.dtype == np.uint8 and rows.dtype.kind in "iu" and ((rows >= 0) & (rows < len(packed))).all():
+                concepts = [str(concept) for concept in arrays["concepts"]]
+                return np.unpackbits(packed, axis=1)[:, :count].astype(bool), concepts, rows
+    raise InputError(f"{path} is no annotation of NUS-WIDE: its arrays have shapes {shapes}, or other types")
 
 
 def _write(

@@ -1,23 +1,25 @@
 """Scores and targets as files: what this toolkit saves, and what any other system may hand over to be measured."""
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 from scipy.sparse import csr_array
 
 from embeddings import InputError, atomic
+from embeddings.arrays import read_array, read_arrays
+from embeddings.reading import parse_model, read_rows
 from embeddings.spelling import require
 from zsl.data.targets import Targets
 from zsl.protocol import TestSet, hash_of_names, hash_of_targets, protocols
 
 SUFFIXES = (".npy", ".npz", ".csv")
 TEST = "test.npz"
+LARGEST = 1 << 22  # images or labels of a table
+REMEDY = "evaluate the run again"
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,19 @@ class Table:
     values: np.ndarray
     labels: tuple[str, ...] | None = None
     images: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class About:
+    """What `test.npz` has of a test set besides its targets."""
+
+    name: str
+    fingerprint: str
+    partial: bool
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+    renamed: dict[str, tuple[str, ...]]
+    images: tuple[str, ...] | None
 
 
 def read_table(path: Path, key: str) -> Table:
@@ -44,14 +59,7 @@ def read_table(path: Path, key: str) -> Table:
     """
     if path.suffix not in SUFFIXES:
         raise InputError(f"{path} is none of {', '.join(SUFFIXES)}")
-    try:
-        table = _read_csv(path) if path.suffix == ".csv" else _read_arrays(path, key)
-    except FileNotFoundError as error:
-        raise InputError(f"there is no file {path} of {key}") from error
-    except (OSError, ValueError, EOFError, BadZipFile, UnicodeDecodeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path} cannot be read as {key} ({error})") from error
+    table = _read_csv(path, key) if path.suffix == ".csv" else _read_arrays(path, key)
     if table.values.ndim != 2 or not table.values.size:
         raise InputError(f"{path}: {key} must be (image, label), got shape {table.values.shape}")
     if not np.issubdtype(table.values.dtype, np.number) and table.values.dtype != np.bool_:
@@ -68,39 +76,41 @@ def read_table(path: Path, key: str) -> Table:
 
 
 def _read_arrays(path: Path, key: str) -> Table:
-    # "c": torch warns of memory that cannot be written to; nothing writes
-    content = np.load(path, mmap_mode="c" if path.suffix == ".npy" else None, allow_pickle=False)
-    if isinstance(content, np.ndarray):
-        return Table(path, content)
-    with content as archive:
-        arrays = {name: archive[name] for name in archive.files}
-    if key not in arrays and len(arrays) > 1:
-        raise InputError(f"{path} holds {', '.join(arrays)}, but no {key!r}")
-    values = arrays.pop(key) if key in arrays else next(iter(arrays.values()))
-    names = [tuple(arrays[n].astype(str).tolist()) if n in arrays else None for n in ("labels", "images")]
-    return Table(path, values, *names)
+    if path.suffix == ".npy":
+        return Table(path, _of_size(path, read_array(path, key, "c")))  # "c": torch warns of memory that is read-only
+    arrays = read_arrays(path, key)
+    if key not in arrays and len(arrays) != 1:
+        raise InputError(f"{path} holds {', '.join(arrays) or 'nothing'}, but no {key!r}")
+    values = _of_size(path, arrays.pop(key) if key in arrays else arrays.popitem()[1])
+    names = {name: _of_size(path, arrays[name]) for name in ("labels", "images") if name in arrays}
+    for name, array in names.items():
+        if array.ndim != 1:
+            raise InputError(f"{path}: {name} have shape {array.shape}; they must be one list of names")
+    return Table(path, values, **{name: tuple(array.astype(str).tolist()) for name, array in names.items()})
 
 
-def _read_csv(path: Path) -> Table:
+def _of_size(path: Path, array: np.ndarray) -> np.ndarray:
+    """The array, unless it is larger than any test set: a small file may hold as many zeros."""
+    if max(array.shape, default=0) > LARGEST:
+        raise InputError(f"{path} has shape {array.shape}; no axis may be longer than {LARGEST:,}")
+    return array
+
+
+def _read_csv(path: Path, key: str) -> Table:
     images: list[str] = []
     rows: list[np.ndarray] = []
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        lines = csv.reader(file)
-        header = next(lines, [])
-        if len(header) < 2:
-            raise InputError(f"{path}:1: the header must be image,LABEL,LABEL,...")
-        for line in lines:
-            if not line:
-                continue
-            if len(line) != len(header):
-                raise InputError(f"{path}:{lines.line_num}: {len(line)} fields, but the header has {len(header)}")
-            try:
-                rows.append(np.array(line[1:], np.float64))
-            except ValueError as error:
-                raise InputError(
-                    f"{path}:{lines.line_num}: {error}; every field after the image is a number"
-                ) from error
-            images.append(line[0])
+    lines = read_rows(path, key)
+    _, header = next(lines, (1, []))
+    if len(header) < 2:
+        raise InputError(f"{path}:1: the header must be image,LABEL,LABEL,...")
+    for number, line in lines:
+        if len(line) != len(header):
+            raise InputError(f"{path}:{number}: {len(line)} fields, but the header has {len(header)}")
+        try:
+            rows.append(np.array(line[1:], np.float64))
+        except ValueError as error:
+            raise InputError(f"{path}:{number}: {error}; every field after the image is a number") from error
+        images.append(line[0])
     if not rows:
         raise InputError(f"{path} has no line after its header")
     values = np.stack(rows)
@@ -221,11 +231,11 @@ def save_scores(folder: Path, scores: Mapping[str, np.ndarray], test: TestSet) -
         with atomic.replacing(folder / f"{name}.npy") as file:
             np.save(file, values, allow_pickle=False)
     matrix = test.targets.matrix
-    names = {"name": test.name, "fingerprint": test.fingerprint, "partial": test.targets.partial}
-    names |= {"seen": test.seen, "unseen": test.unseen, "renamed": dict(test.renamed), "images": test.images}
+    partial, renamed = test.targets.partial, dict(test.renamed)
+    about = About(test.name, test.fingerprint, partial, test.seen, test.unseen, renamed, test.images)
     with atomic.replacing(folder / TEST) as file:
         arrays = {"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr}
-        np.savez(file, about=np.array(json.dumps(names)), shape=np.array(matrix.shape), **arrays)
+        np.savez(file, about=np.array(json.dumps(asdict(about))), shape=np.array(matrix.shape), **arrays)
 
 
 def load_scores(folder: Path) -> tuple[dict[str, np.ndarray], TestSet]:
@@ -235,27 +245,27 @@ def load_scores(folder: Path) -> tuple[dict[str, np.ndarray], TestSet]:
         InputError: files that are missing, damaged or of something else.
     """
     path = folder / TEST
+    if not path.is_file():
+        raise InputError(f"{folder} holds no saved scores: it has no {TEST}; zsl evaluate RUN saves them")
+    arrays = read_arrays(path, "the test set of saved scores")
+    lacking = {"about", "shape", "data", "indices", "indptr"} - arrays.keys()
+    if lacking:
+        raise InputError(f"{path} is damaged (it has no {min(lacking)}); {REMEDY}")
+    about = parse_model(str(arrays["about"]), About, str(path), REMEDY)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            about = json.loads(str(archive["about"]))
-            parts = tuple(archive[name] for name in ("data", "indices", "indptr"))
-            targets = Targets(csr_array(parts, shape=tuple(archive["shape"].tolist())), about["partial"])
-        renamed = {title: tuple(names) for title, names in about["renamed"].items()}
-        seen, unseen = tuple(about["seen"]), tuple(about["unseen"])
-        images = None if about["images"] is None else tuple(about["images"])
-        test = TestSet(about["name"], seen, unseen, targets, about["fingerprint"], renamed, images)
-    except FileNotFoundError as error:
-        raise InputError(f"{folder} holds no saved scores: it has no {TEST}; zsl evaluate RUN saves them") from error
-    except (OSError, ValueError, KeyError, TypeError, BadZipFile, EOFError) as error:
-        raise InputError(f"{path} is damaged ({error}); evaluate the run again") from error
+        parts = tuple(arrays[name] for name in ("data", "indices", "indptr"))
+        targets = Targets(csr_array(parts, shape=tuple(arrays["shape"].tolist())), about.partial)
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{path} is damaged ({error}); {REMEDY}") from error
+    test = TestSet(about.name, about.seen, about.unseen, targets, about.fingerprint, about.renamed, about.images)
     scores = {}
     for name, protocol in protocols(test).items():
         file = folder / f"{name}.npy"
         if file.is_file():
             values = read_table(file, "scores").values
             if values.shape != (len(targets), len(protocol.labels)):
-                raise InputError(f"{file} has shape {values.shape}; evaluate the run again")
+                raise InputError(f"{file} has shape {values.shape}; {REMEDY}")
             scores[name] = values
     if not scores:
-        raise InputError(f"{folder} holds no scores beside {TEST}; evaluate the run again")
+        raise InputError(f"{folder} holds no scores beside {TEST}; {REMEDY}")
     return scores, test

@@ -104,7 +104,12 @@ def test_unusable_files_are_named(tmp_path):
     (tmp_path / "m.npy").write_bytes(b"\x93NUMPY")
     with (tmp_path / "z.npy").open("wb") as file:
         np.savez(file, a=VECTORS)
-    faults = {"m.txt": "is none of .npy", "m.npy": "m.npy cannot be read", "z.npy": "an archive", "x.npy": "no file"}
+    faults = {
+        "m.txt": "is none of .npy",
+        "m.npy": "m.npy cannot be read",
+        "z.npy": "z.npy cannot be read",
+        "x.npy": "no file",
+    }
     for name, message in faults.items():
         with pytest.raises(InputError, match=message):
             build_bank(LABELS, f"matrix:{tmp_path / name}")

@@ -108,6 +108,8 @@ def test_state(tmp_path: Path) -> None:
     path = tmp_path / "state.json"
     path.write_text(json.dumps({"epoch": 3, "names": ["a"]}))
     assert read_model(path, State, "train again") == State(epoch=3, names=("a",))
+    path.write_text(json.dumps({"epoch": 3, "names": ["\udce4.jpg"]}))  # of a file's name that is no UTF-8
+    assert read_model(path, State, "train again").names == ("\udce4.jpg",)
 
 
 def test_missing(tmp_path: Path) -> None:

@@ -180,7 +180,7 @@ def test_damage_to_gensims_own_files_is_named(keyed, tmp_path):
     (tmp_path / "v.kv").write_bytes(whole)
     array = tmp_path / "v.kv.vectors.npy"
     array.write_bytes(array.read_bytes()[:100])
-    with pytest.raises(InputError, match="v.kv.vectors.npy is no numpy file"):
+    with pytest.raises(InputError, match="v.kv.vectors.npy cannot be read as gensim's vectors"):
         build_bank(NAMES, f"gensim:{tmp_path / 'v.kv'}")
     array.unlink()
     with pytest.raises(InputError, match="no file .*v.kv.vectors.npy"):

@@ -265,5 +265,5 @@ def test_region_tokens_are_one_hot_and_lose_nothing(regions):
     whole = path.read_bytes()
     for broken in (b"PK", whole[: len(whole) // 2], whole[:-1]):
         path.write_bytes(broken)
-        with pytest.raises(InputError, match="not a Corel5k file"):
+        with pytest.raises(InputError, match="regions.npz cannot be read as Corel5k"):
             load_data(_corel5k(folder))

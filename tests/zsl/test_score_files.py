@@ -96,7 +96,7 @@ def test_saved_scores_come_back(tmp_path):
     with pytest.raises(InputError, match="zsl.npy cannot be read as scores"):
         load_scores(tmp_path / "scores")
     (tmp_path / "scores" / "test.npz").write_bytes(b"no archive")
-    with pytest.raises(InputError, match="test.npz is damaged"):
+    with pytest.raises(InputError, match="test.npz cannot be read as the test set of saved scores"):
         load_scores(tmp_path / "scores")
     with pytest.raises(InputError, match="holds no saved scores"):
         load_scores(tmp_path)
@@ -111,6 +111,8 @@ def test_saved_scores_come_back(tmp_path):
         ("image,sky\na,1\na,0\n", "image 'a' stands 2 times; every image must stand once"),
         ("image,sky\na,1,0\n", "t.csv:2: 3 fields, but the header has 2"),
         ("image,sky\na,1\nb,yes\n", "t.csv:3: could not convert"),
+        ("image,sky\na,1\nb," + "9" * 200_000, "t.csv:3: field larger than field limit"),
+        ("image,sky\na,1\nb\0,1", "t.csv:3: a zero byte"),
     ],
 )
 def test_tables_that_cannot_be_used(tmp_path, content, told):
@@ -122,7 +124,7 @@ def test_tables_that_cannot_be_used(tmp_path, content, told):
 def test_files_that_hold_something_else(tmp_path):
     with pytest.raises(InputError, match="none of .npy, .npz, .csv"):
         read_table(tmp_path / "s.txt", "scores")
-    with pytest.raises(InputError, match="no file .*s.npy of scores"):
+    with pytest.raises(InputError, match="no file of scores .*s.npy"):
         read_table(tmp_path / "s.npy", "scores")
     np.save(tmp_path / "s.npy", np.array([["a"]]))
     with pytest.raises(InputError, match="of type <U1, which is no number"):
@@ -138,6 +140,15 @@ def test_files_that_hold_something_else(tmp_path):
         read_table(tmp_path / "s.npz", "scores")
     np.savez(tmp_path / "s.npz", scores=SCORES, labels=np.array(LABELS[:2]))
     with pytest.raises(InputError, match="names 2 labels, but its scores are"):
+        read_table(tmp_path / "s.npz", "scores")
+    np.savez(tmp_path / "s.npz", scores=SCORES, labels=np.array([LABELS]))
+    with pytest.raises(InputError, match=r"labels have shape \(1, 3\); they must be one list"):
+        read_table(tmp_path / "s.npz", "scores")
+    np.savez(tmp_path / "s.npz")
+    with pytest.raises(InputError, match="holds nothing, but no 'scores'"):
+        read_table(tmp_path / "s.npz", "scores")
+    np.savez_compressed(tmp_path / "s.npz", scores=np.zeros((5_000_000, 1), np.int8))
+    with pytest.raises(InputError, match="no axis may be longer than 4,194,304"):
         read_table(tmp_path / "s.npz", "scores")
 
 

@@ -2,20 +2,22 @@
 
 import hashlib
 import json
-import zlib
 from pathlib import Path
 from typing import Literal
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 
 from embeddings import InputError
+from embeddings.arrays import read_arrays
 from embeddings.texts import read_lines
 from zsl.config import Config
 from zsl.data.dataset import MultiLabelData, Part, Tensors
 from zsl.data.split import read_split
 from zsl.data.targets import Targets
+
+ROOM = 1 << 24  # bytes of the arrays, which are bits; the published file has half a million
+LARGEST = 1 << 27  # numbers of all tokens; the published file makes 25 million
 
 
 class Corel5kConfig(Config):
@@ -39,19 +41,7 @@ def load_corel5k(config: Corel5kConfig) -> MultiLabelData:
     Raises:
         InputError: no such file, not the layout, no label in common with the split.
     """
-    if not config.file.is_file():
-        raise InputError(f"no Corel5k file {config.file}")
-    try:
-        with config.file.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-            labels = [str(name) for name in archive["labels"]]
-            present = np.unpackbits(archive["X"], axis=1).astype(bool)
-            targets = np.unpackbits(archive["Y"], axis=1)[:, : len(labels)]
-            n_train = int(archive["n_train"])
-            whole = len(present) == len(targets) and 0 < n_train < len(present) and targets.shape[1] == len(labels)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, EOFError, BadZipFile, zlib.error) as error:
-        raise InputError(f"{config.file} is not a Corel5k file ({error}); it holds X, Y, labels, n_train") from error
-    if not whole or len(set(labels)) < len(labels):
-        raise InputError(f"{config.file} is not a Corel5k file: the lengths of X, Y, labels, n_train do not fit")
+    labels, present, targets, n_train = _read(config.file)
     split_seen, split_unseen = read_split(config.split, labels)
     kept = set(split_seen) & (
         set(split_seen) if config.seen is None else {name for _, name in read_lines(config.seen, "names")}
@@ -73,6 +63,29 @@ def load_corel5k(config: Corel5kConfig) -> MultiLabelData:
         kind="tokens",
         fingerprint=f"sha256 {digest}",
     )
+
+
+def _read(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, int]:
+    """Labels, (image, cluster) bool, (image, label) of 0 and 1, and the number of training images."""
+    arrays = read_arrays(path, "Corel5k", ROOM)
+    shapes = {name: array.shape for name, array in arrays.items()}
+    match shapes:
+        case {"X": (images, _), "Y": (rows, width), "labels": (count,), "n_train": () | (1,)}:
+            bits = arrays["X"].dtype == arrays["Y"].dtype == np.uint8
+            n_train = int(arrays["n_train"].item()) if arrays["n_train"].dtype.kind in "iu" else 0
+            fits = bits and images == rows and 0 < n_train < images and 8 * width >= count
+        case _:
+            fits = False
+    if not fits:
+        raise InputError(f"{path} is not a Corel5k file: its arrays have shapes {shapes}, or other types")
+    labels = [str(name) for name in arrays["labels"]]
+    if len(set(labels)) < len(labels):
+        raise InputError(f"{path} is not a Corel5k file: it names a label twice")
+    present = np.unpackbits(arrays["X"], axis=1).astype(bool)
+    most = int(present.sum(axis=1).max())
+    if not 0 < present.size * most <= LARGEST:
+        raise InputError(f"{path} is not a Corel5k file: an image has up to {most:,} of {present.shape[1]:,} regions")
+    return labels, present, np.unpackbits(arrays["Y"], axis=1)[:, : len(labels)], n_train
 
 
 def _one_hot_tokens(present: np.ndarray) -> torch.Tensor:
