@@ -54,9 +54,8 @@ def album(tmp_path):
     return Album.make(tmp_path / "album")
 
 
-@pytest.fixture
-def classes(tmp_path):
-    root = tmp_path / "classes"
+def write_classes(folder):
+    root = folder / "classes"
     for part, per_class in (("train", 3), ("val", 2)):
         for number, name in enumerate(("n01", "n02", "n03")):
             for image in range(per_class):
@@ -68,10 +67,14 @@ def classes(tmp_path):
 
 
 @pytest.fixture
-def coco(tmp_path):
+def classes(tmp_path):
+    return write_classes(tmp_path)
+
+
+def write_coco(folder):
     """Three training and three validation images of COCO's layout, with all 80 categories."""
     names = sorted({*SEEN_48, *UNSEEN_17, *UNSEEN_15, *(f"other {n}" for n in range(12))})
-    root = tmp_path / "coco"
+    root = folder / "coco"
     (root / "annotations").mkdir(parents=True)
     shown = {"train": [["dog", "person"], ["person", "person", "car"], [], ["train"]], "val": [["dog"], [], ["car"]]}
     for part, images in shown.items():
@@ -97,8 +100,12 @@ def coco(tmp_path):
 
 
 @pytest.fixture
-def voc(tmp_path):
-    root = tmp_path / "VOC2007"
+def coco(tmp_path):
+    return write_coco(tmp_path)
+
+
+def write_voc(folder):
+    root = folder / "VOC2007"
     (root / "ImageSets/Main").mkdir(parents=True)
     values = {"trainval": [[1, -1, 0], [-1, 1, 1], [0, -1, -1]], "test": [[-1, 1, 0], [1, 0, -1]]}
     for part, table in values.items():
@@ -113,9 +120,13 @@ def voc(tmp_path):
 
 
 @pytest.fixture
-def cifar(tmp_path):
+def voc(tmp_path):
+    return write_voc(tmp_path)
+
+
+def write_cifar(folder):
     """The binary version of CIFAR-100, of three labels; and its pixels by part."""
-    root = tmp_path / "cifar-100-binary"
+    root = folder / "cifar-100-binary"
     root.mkdir()
     (root / "fine_label_names.txt").write_text("apple\nbear\ncrab\n\n")
     generator = np.random.default_rng(0)
@@ -129,8 +140,12 @@ def cifar(tmp_path):
 
 
 @pytest.fixture
-def cars(tmp_path):
-    root = tmp_path / "cars"
+def cifar(tmp_path):
+    return write_cifar(tmp_path)
+
+
+def write_cars(folder):
+    root = folder / "cars"
     (root / "devkit").mkdir(parents=True)
     savemat(root / "devkit/cars_meta.mat", {"class_names": np.array(CARS, object)})
     for file, folder, classes in (
@@ -146,7 +161,11 @@ def cars(tmp_path):
 
 
 @pytest.fixture
-def features(tmp_path):
+def cars(tmp_path):
+    return write_cars(tmp_path)
+
+
+def write_features(folder):
     """(image, channel, token) features; tags in {-1, 1}, 0 for those that are concepts; concepts in {-1, 1}."""
     generator = np.random.default_rng(0)
     values = generator.normal(size=(KNOWN + TRIED, CHANNELS, TOKENS)).astype(np.float32)
@@ -155,11 +174,16 @@ def features(tmp_path):
     tags[2] = -1
     truth = np.where(generator.random((KNOWN + TRIED, len(CONCEPTS))) < 0.4, 1, -1)
     truth[KNOWN + 1] = -1
-    (tmp_path / "NUS_WID_Tags").mkdir()
-    (tmp_path / "ConceptsList").mkdir()
-    (tmp_path / "NUS_WID_Tags/TagList1k.txt").write_text("\n".join(TAGS))
-    (tmp_path / "ConceptsList/Concepts81.txt").write_text("\n".join(CONCEPTS))
-    return tmp_path, values, tags, truth
+    (folder / "NUS_WID_Tags").mkdir()
+    (folder / "ConceptsList").mkdir()
+    (folder / "NUS_WID_Tags/TagList1k.txt").write_text("\n".join(TAGS))
+    (folder / "ConceptsList/Concepts81.txt").write_text("\n".join(CONCEPTS))
+    return folder, values, tags, truth
+
+
+@pytest.fixture
+def features(tmp_path):
+    return write_features(tmp_path)
 
 
 def write_hdf5(root, values, tags, truth, joined=True, nested=False):
@@ -195,22 +219,26 @@ def write_tfrecords(root, values, tags, truth, packed=zlib.compress):
         path.write_bytes(packed(path.read_bytes()))
 
 
-@pytest.fixture(params=["v4", "v6"])
-def open_images(tmp_path, request):
+def write_open_images(folder, version):
     """Version 4 in folders of parts, with archives unpacked side by side; version 6 flat."""
-    version, prefix = request.param, "oidv6-" if request.param == "v6" else ""
-    folder = {"v4": "{}/", "v6": ""}[version]
-    _csv(tmp_path / f"{folder.format('train')}{prefix}train-annotations-human-imagelabels.csv", HUMAN["train"])
-    _csv(tmp_path / f"{folder.format('test')}test-annotations-human-imagelabels.csv", HUMAN["test"])
+    prefix = "oidv6-" if version == "v6" else ""
+    below = {"v4": "{}/", "v6": ""}[version]
+    _csv(folder / f"{below.format('train')}{prefix}train-annotations-human-imagelabels.csv", HUMAN["train"])
+    _csv(folder / f"{below.format('test')}test-annotations-human-imagelabels.csv", HUMAN["test"])
     for part, rows in MACHINE.items():
-        _csv(tmp_path / f"{folder.format(part)}{part}-annotations-machine-imagelabels.csv", rows)
+        _csv(folder / f"{below.format(part)}{part}-annotations-machine-imagelabels.csv", rows)
     quoted = {label: '"' + name.replace('"', '""') + '"' if "," in name else name for label, name in CLASSES.items()}
     lines = (["LabelName,DisplayName"] if version == "v6" else []) + [f"{label},{quoted[label]}" for label in CLASSES]
-    (tmp_path / f"{prefix}class-descriptions.csv").write_text("\n".join(lines))
-    (tmp_path / f"{prefix}classes-trainable.txt").write_text("\n".join(TRAINABLE))
+    (folder / f"{prefix}class-descriptions.csv").write_text("\n".join(lines))
+    (folder / f"{prefix}classes-trainable.txt").write_text("\n".join(TRAINABLE))
     for part, rows in HUMAN.items():
         for image in {row[0] for row in rows}:
-            path = tmp_path / "pictures" / (f"{part}_{image[0]}" if version == "v4" else part) / f"{image}.jpg"
+            path = folder / "pictures" / (f"{part}_{image[0]}" if version == "v4" else part) / f"{image}.jpg"
             path.parent.mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (24, 24), (200, 10, 10)).save(path)
-    return OpenImagesConfig(name="open_images", root=tmp_path, images="pictures", version=version, unseen=2)
+    return OpenImagesConfig(name="open_images", root=folder, images="pictures", version=version, unseen=2)
+
+
+@pytest.fixture(params=["v4", "v6"])
+def open_images(tmp_path, request):
+    return write_open_images(tmp_path, request.param)
