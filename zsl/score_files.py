@@ -2,12 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, vstack
 
 from embeddings import InputError, atomic
 from embeddings.arrays import read_array, read_arrays
@@ -141,15 +141,16 @@ def as_test_set(table: Table, unseen: Sequence[str] = ()) -> TestSet:
         InputError: entries of another kind, no positive at all, names that are not there.
     """
     values = table.values
-    wrong = (values != 0) & (values != 1) & (values != -1)
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        label = f"label {column}" if table.labels is None else repr(table.labels[column])
-        raise InputError(
-            f"{table.path}: targets must be 0 or 1 (or -1, for partial annotations), but image {row}, {label} has "
-            f"{values[row, column]}"
-        )
-    if not (values == 1).any():
+    for start, block in _blocks(values):
+        wrong = (block != 0) & (block != 1) & (block != -1)
+        if wrong.any():
+            row, column = np.argwhere(wrong)[0]
+            label = f"label {column}" if table.labels is None else repr(table.labels[column])
+            raise InputError(
+                f"{table.path}: targets must be 0 or 1 (or -1, for partial annotations), but image {start + row}, "
+                f"{label} has {block[row, column]}"
+            )
+    if not any((block == 1).any() for _, block in _blocks(values)):
         raise InputError(f"{table.path} holds no positive, so there is nothing to measure")
     labels = table.labels or tuple(f"label {column}" for column in range(values.shape[1]))
     require(unseen, labels, str(table.path), thing="column of targets")
@@ -157,9 +158,18 @@ def as_test_set(table: Table, unseen: Sequence[str] = ()) -> TestSet:
     order = [*(n for n in labels if n not in last), *unseen] if unseen else list(labels)
     places = {name: column for column, name in enumerate(labels)}
     seen = tuple(n for n in order if n not in last)
-    targets = Targets(csr_array(values[:, [places[n] for n in order]].astype(np.int8)), bool((values == -1).any()))
+    columns = [places[n] for n in order]
+    matrix = vstack([csr_array(block[:, columns].astype(np.int8)) for _, block in _blocks(values)], format="csr")
+    targets = Targets(matrix, bool((matrix.data == -1).any()))
     content = f"sha256 {hash_of_names([*order, hash_of_targets(targets)])}"
     return TestSet(table.path.name, seen, tuple(unseen), targets, content, images=table.images)
+
+
+def _blocks(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """Rows, and the place of the first: what is computed of all entries at once takes several times their memory."""
+    rows = max(1, (1 << 22) // values.shape[1])
+    for start in range(0, len(values), rows):
+        yield start, values[start : start + rows]
 
 
 def match(table: Table, test: TestSet) -> dict[str, np.ndarray]:
@@ -185,7 +195,7 @@ def match(table: Table, test: TestSet) -> dict[str, np.ndarray]:
     if not found:
         require(test.unseen or every, labels, str(table.path), thing="column of scores")
     values = table.values
-    finite = np.isfinite(values).all(axis=1)
+    finite = np.concatenate([np.isfinite(block).all(axis=1) for _, block in _blocks(values)])
     if not finite.all():
         row = int(np.argmin(finite))
         column = int(np.argmin(np.isfinite(values[row])))

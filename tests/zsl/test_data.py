@@ -251,6 +251,13 @@ def test_images_of_32_bits_are_refused(tmp_path):
         ImageFiles(tmp_path, ["x.tif"], 8).read([0])
 
 
+@pytest.mark.parametrize(("side", "told"), [(9_500, "90250000 pixels"), (60_000, "3600000000 pixels")])
+def test_images_of_more_pixels_than_memory_are_refused(tmp_path, side, told):
+    (tmp_path / "x.ppm").write_bytes(f"P6 {side} {side} 255\n".encode())
+    with pytest.raises(InputError, match=rf"image .*x.ppm does not decode \(Image size \({told}\) exceeds limit"):
+        ImageFiles(tmp_path, ["x.ppm"], 8).read([0])
+
+
 def test_region_tokens_are_one_hot_and_lose_nothing(regions):
     folder, present, targets = regions
     data = load_data(_corel5k(folder))

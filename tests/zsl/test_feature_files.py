@@ -2,6 +2,8 @@
 
 import gzip
 import json
+import struct
+import tracemalloc
 import zlib
 
 import h5py
@@ -14,8 +16,8 @@ from tests.experiments.command import refused, zsl
 from tests.zsl.layouts import CHANNELS, CONCEPTS, KNOWN, TAGS, TRIED, write_hdf5, write_tfrecords
 from zsl.acceleration import make_accelerator
 from zsl.data import load_data
-from zsl.data.hdf5 import Hdf5Config
-from zsl.data.tfrecords import TfRecordsConfig, read_examples
+from zsl.data.hdf5 import Hdf5Config, stored_array
+from zsl.data.tfrecords import TfRecordsConfig, masked_crc, read_examples
 from zsl.data.tokens import TokensConfig
 from zsl.extraction import Extraction, extract
 
@@ -105,6 +107,64 @@ def test_hdf5_files_that_do_not_fit_are_named(features):
         load_data(config)
 
 
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda f: f.create_dataset("x", (2**20, 1000), "f4", chunks=(1024, 1000)), "x declares 4,194,304,000 bytes"),
+        (lambda f: f.create_dataset("x", (2**40,), "f4"), "x declares 4,398,046,511,104 bytes of numbers, but has 0"),
+        (
+            lambda f: f.create_dataset("x", data=np.zeros((300, 1000)), compression="gzip"),
+            r"x declares 2,400,000 bytes of numbers, but has \d,\d+ in the file",
+        ),
+        (
+            lambda f: f.create_dataset("x", (7, 6), "f4", chunks=(7, 2**20), maxshape=(7, None), compression="gzip"),
+            "x declares 29,360,128 bytes of numbers, but has 0",
+        ),
+        (lambda f: f.create_dataset("x", (7, 6), "f4", external=[("/etc/passwd", 0, 168)]), "x is in other files"),
+        (lambda f: f.create_virtual_dataset("x", _virtual()), "x is in other files"),
+        (lambda f: f.__setitem__("x", h5py.ExternalLink("other.h5", "x")), "x is a link to another place"),
+        (lambda f: f.__setitem__("x", h5py.SoftLink("/x")), "x is a link to another place"),
+        (lambda f: _twice(f), "x is compressed several times"),
+        (
+            lambda f: f.create_dataset("x", data=["a"], dtype=h5py.string_dtype()),
+            "no array of numbers",
+        ),
+        (lambda f: f.create_group("x"), "not a dataset"),
+        (lambda f: None, "there is no x"),
+    ],
+)
+def test_hdf5_arrays_that_the_file_does_not_hold(tmp_path, make, told):
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        make(file)
+    with h5py.File(tmp_path / "x.h5") as file, pytest.raises((ValueError, KeyError, TypeError), match=told):
+        stored_array(file, "x")
+
+
+def _virtual():
+    layout = h5py.VirtualLayout((7, 6), "f4")
+    layout[:] = h5py.VirtualSource("/etc/passwd", "x", (7, 6))
+    return layout
+
+
+def _twice(file):
+    made = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+    made.set_chunk((1000, 1000))
+    made.set_deflate(9)
+    made.set_filter(h5py.h5z.FILTER_LZF, h5py.h5z.FLAG_MANDATORY)
+    space = h5py.h5s.create_simple((1000, 1000))
+    h5py.Dataset(h5py.h5d.create(file.id, b"x", h5py.h5t.NATIVE_FLOAT, space, made))[:] = 0
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"chunks": True}, {"compression": "gzip", "shuffle": True, "fletcher32": True}]
+)
+def test_hdf5_arrays_of_every_storage(tmp_path, options):
+    values = np.random.default_rng(0).random((70, 60), np.float32)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("x", data=values, **options)
+        np.testing.assert_array_equal(stored_array(file, "x"), values)
+
+
 def test_tfrecords_that_do_not_fit_are_named(features):
     root, *arrays = features
     write_tfrecords(root, *arrays)
@@ -125,6 +185,34 @@ def test_tfrecords_that_do_not_fit_are_named(features):
     (root / "NUS_WID_Tags/TagList1k.txt").write_text("\n".join(TAGS[:4]))
     with pytest.raises(InputError, match=r"record 0 has 5 numbers in 'label_1k' instead of 4"):
         load_data(config)
+
+
+def _record(length, content=b""):
+    head = struct.pack("<Q", length)
+    return head + struct.pack("<I", masked_crc(head)) + content
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (_record(2**40), "a record of 1,099,511,627,776 bytes"),
+        (_record(2**26, b"x"), "it ends within a record"),
+        (_record(9, b"\xff" * 9 + bytes(4)), "index out of range"),
+        (_record(90, b"\xff" * 90 + bytes(4)), "a number of more than 64 bits"),
+        (zlib.compress(bytes(1 << 25)), "a record's length is damaged"),
+        (zlib.compress(_record(2**26 + 1, bytes(1 << 25))), "a record of 67,108,865 bytes"),
+        (zlib.compress(zlib.compress(bytes(1 << 25))), "a record's length is damaged"),
+        (gzip.compress(_record(20, bytes(10))), "it ends within a record"),
+    ],
+)
+def test_tfrecords_take_no_more_memory_than_a_record(tmp_path, content, told):
+    path = tmp_path / "x.tfrecords"
+    path.write_bytes(content)
+    tracemalloc.start()
+    with pytest.raises(InputError, match=rf"x.tfrecords is no whole TFRecord file \({told}\); fetch it again"):
+        list(read_examples(path))
+    assert tracemalloc.get_traced_memory()[1] < 1 << 23
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize("layout", ["hdf5", "tfrecords"])

@@ -13,7 +13,7 @@ from scipy.io import savemat
 from embeddings import InputError
 from tests.zsl.album import SEEN, SIDE, TEST, TRAIN, UNSEEN
 from tests.zsl.layouts import CARS, picture
-from zsl.data import DataConfig, load_data
+from zsl.data import DataConfig, load_data, stanford_cars
 from zsl.data.coco import SEEN_48, UNSEEN_15, UNSEEN_17
 from zsl.data.dataset import ImageFiles
 
@@ -210,6 +210,13 @@ def test_cifar100_is_read_from_its_binary_version(cifar, tmp_path):
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InputError, match=r"train.bin is not whole"):
         _load(name="cifar100", root=root)
+
+
+def test_matlab_files_of_zeros_are_refused(cars, monkeypatch):
+    monkeypatch.setattr(stanford_cars, "ROOM", 7_000)
+    savemat(cars / "devkit/cars_meta.mat", {"class_names": np.zeros(900)}, do_compression=True)
+    with pytest.raises(InputError, match=r"cars_meta.mat is no Matlab file .*it unpacks to more than 7,000 bytes"):
+        _load(name="stanford_cars", root=cars)
 
 
 def test_stanford_cars_are_read_from_matlab_files(cars):

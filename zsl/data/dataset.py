@@ -1,5 +1,6 @@
 """What every dataset is to the rest: inputs with their targets, in a training and a test part."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,7 +79,9 @@ class ImageFiles:
 
     def _decode(self, path: Path) -> np.ndarray:
         try:
-            with Image.open(path) as image:
+            # Pillow warns above 89 million pixels, and refuses twice as many
+            bombs = warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning)
+            with bombs, Image.open(path) as image:
                 ImageOps.exif_transpose(image, in_place=True)
                 return np.asarray(_as_rgb(image).resize((self.size, self.size), Image.Resampling.BILINEAR))
         except MemoryError:
@@ -97,7 +100,7 @@ def _as_rgb(image: Image.Image) -> Image.Image:
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):
         raise ValueError(f"pixels of 32 bits, mode {image.mode}; convert it to 8 bits")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """NUS-WIDE's features in the HDF5 files of BiAM and MKT: "NAME-features", "NAME-labels", "NAME-labels_81"."""
 
+import math
 import os
 from dataclasses import dataclass, field
 from functools import partial
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from embeddings import InputError
+from embeddings.reading import reason_of
 from embeddings.texts import read_labels
 from zsl.data.dataset import MultiLabelData, Part, Rows
 from zsl.data.features import FeaturesConfig, features_data
@@ -18,6 +20,7 @@ from zsl.data.index_cache import Arrays, cached, packed, unpacked
 from zsl.data.targets import Targets
 
 FEATURES = "-features"
+RATIO = 32  # of an array's size to that of its compressed bytes; features that are zeros for the most part reach 10
 
 
 class Hdf5Config(FeaturesConfig):
@@ -50,16 +53,18 @@ class Hdf5Features:
         return self.names[row]
 
     def read(self, rows: Rows) -> Tensor:
-        file = self._open.get(os.getpid())  # a process that was forked opens its own
-        if file is None:
-            file = self._open[os.getpid()] = _h5py().File(self.path, "r")
         found = []
         for row in rows:
             name = self.names[row]
             try:
-                features = np.asarray(file[name + FEATURES], np.float32)
-            except (OSError, KeyError, ValueError) as error:
-                raise InputError(f"{self.path}: features of {name} cannot be read ({error}); fetch it again") from error
+                file = self._open.get(os.getpid())  # a process that was forked opens its own
+                if file is None:
+                    file = self._open[os.getpid()] = _h5py().File(self.path, "r")
+                features = np.asarray(stored_array(file, name + FEATURES), np.float32)
+            except Exception as error:  # HDF5 holds whatever somebody put into it
+                raise InputError(
+                    f"{self.path}: features of {name} cannot be read ({reason_of(error)}); fetch it again"
+                ) from error
             found.append(_tokens(features, self.channels))
         return torch.from_numpy(np.stack(found))
 
@@ -103,22 +108,22 @@ def _parse(path: Path, widths: list[int]) -> Arrays:
             if not names:
                 raise InputError(f"{path} holds no dataset NAME{FEATURES}; is it one of BiAM's or MKT's?")
             names.sort()
-            shape = file[names[0] + FEATURES].shape
+            shape = stored_array(file, names[0] + FEATURES).shape
             if not 1 <= len(shape) <= 3:
                 raise InputError(f"{path}: features of {names[0]} are {shape}; they have 1 to 3 axes")
             rows, columns = [], []
             for row, name in enumerate(names):
-                if file[name + FEATURES].shape != shape:
-                    raise InputError(
-                        f"{path}: features of {name} are {file[name + FEATURES].shape}, those of {names[0]} {shape}"
-                    )
+                own = stored_array(file, name + FEATURES).shape
+                if own != shape:
+                    raise InputError(f"{path}: features of {name} are {own}, those of {names[0]} {shape}")
                 found = np.flatnonzero(_labels(file, name, widths, path) > 0)
                 rows.append(np.full(len(found), row, np.int32))
                 columns.append(found.astype(np.int32))
     except InputError:
         raise
     except Exception as error:  # HDF5 holds whatever somebody put into it
-        raise InputError(f"{path} is no whole HDF5 file of features and labels ({error}); fetch it again") from error
+        told = f"{path} is no whole HDF5 file of features and labels ({reason_of(error)}); fetch it again"
+        raise InputError(told) from error
     return {
         "names": packed(names),
         "shape": np.array(shape, np.int64),
@@ -129,12 +134,50 @@ def _parse(path: Path, widths: list[int]) -> Arrays:
 
 def _labels(file: Any, name: str, widths: list[int], path: Path) -> np.ndarray:
     """Over the seen labels, and in test then the unseen: as one array of both, or as one and "-labels_81"."""
-    labels = np.asarray(file[f"{name}-labels"]).reshape(-1)
-    if len(labels) != sum(widths) and len(widths) == 2 and len(labels) == widths[0]:
-        labels = np.concatenate([labels, np.asarray(file[f"{name}-labels_{widths[1]}"]).reshape(-1)])
-    if len(labels) != sum(widths):
-        raise InputError(f"{path}: {name} has {len(labels)} labels, but data.tags and data.concepts name {sum(widths)}")
-    return labels
+    arrays = [stored_array(file, f"{name}-labels")]
+    if arrays[0].size != sum(widths) and len(widths) == 2 and arrays[0].size == widths[0]:
+        arrays.append(stored_array(file, f"{name}-labels_{widths[1]}"))
+    count = sum(array.size for array in arrays)
+    if count != sum(widths):
+        raise InputError(f"{path}: {name} has {count} labels, but data.tags and data.concepts name {sum(widths)}")
+    return np.concatenate([np.asarray(array).reshape(-1) for array in arrays])
+
+
+def stored_array(file: Any, key: str) -> Any:
+    """The dataset of a name, of numbers that lie in the file.
+
+    Raises:
+        ValueError: a link, no numbers, numbers in another file, a shape for which too few bytes are there.
+    """
+    h5py = _h5py()
+    name = key.encode()
+    if not file.id.links.exists(name):
+        raise ValueError(f"there is no {key}")
+    if file.id.links.get_info(name).type != h5py.h5l.TYPE_HARD:
+        raise ValueError(f"{key} is a link to another place")
+    array = h5py.Dataset(h5py.h5d.open(file.id, name))  # half the time of file[key]
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"{key} is no array of numbers")
+    size, ratio = array.size * array.dtype.itemsize, 1
+    if array.id.get_offset() is None:  # not one block of the file
+        # a whole chunk is unpacked, which may be more than the array
+        size = max(size, math.prod(array.chunks or ()) * array.dtype.itemsize)
+        ratio = RATIO if _compressed(array, key) else 1
+    stored = min(array.id.get_storage_size(), file.id.get_filesize())
+    if size > stored * ratio:
+        raise ValueError(f"{key} declares {size:,} bytes of numbers, but has {stored:,} in the file")
+    return array
+
+
+def _compressed(array: Any, key: str) -> bool:
+    h5z, made = _h5py().h5z, array.id.get_create_plist()
+    if array.is_virtual or made.get_external_count():
+        raise ValueError(f"{key} is in other files")
+    filters = {made.get_filter(number)[0]: number for number in range(made.get_nfilters())}
+    packing = len(filters.keys() - {h5z.FILTER_SHUFFLE, h5z.FILTER_FLETCHER32})
+    if packing > 1 or len(filters) < made.get_nfilters():
+        raise ValueError(f"{key} is compressed several times")
+    return packing == 1
 
 
 def _h5py() -> Any:

@@ -19,6 +19,7 @@ from pydantic import Field
 from torch import Tensor
 
 from embeddings import InputError
+from embeddings.reading import reason_of
 from embeddings.texts import read_labels
 from zsl.data.dataset import MultiLabelData, Part, Rows
 from zsl.data.features import FeaturesConfig, features_data
@@ -26,6 +27,7 @@ from zsl.data.index_cache import Arrays, cached
 from zsl.data.targets import Targets
 
 READ = 1 << 20
+LONGEST = 1 << 26  # bytes of a record; those of the published files have 410,000
 
 
 class TfRecordsConfig(FeaturesConfig):
@@ -67,8 +69,11 @@ class Records:
         for example in self._stream:
             self._next += 1
             if self._next > row:
-                return torch.frombuffer(bytearray(example["feature"]), dtype=torch.float32).view(-1, self.channels)
-        raise InputError(f"{self.path} has no record {row}; it is not the file that was opened")
+                values = np.frombuffer(bytearray(example.get("feature", b"")), np.uint8)
+                if not len(values) or len(values) % (4 * self.channels):
+                    break
+                return torch.from_numpy(values.view(np.float32)).view(-1, self.channels)
+        raise InputError(f"{self.path} has no such record {row}; it is not the file that was opened")
 
 
 def load_tfrecords(config: TfRecordsConfig) -> MultiLabelData:
@@ -134,16 +139,18 @@ def read_examples(path: Path) -> Iterator[dict[str, bytes]]:
             content = _Inflated(file)
             while header := content.take(12):
                 length, checksum = struct.unpack("<QI", header)
-                if checksum != _masked_crc(header[:8]):
+                if checksum != masked_crc(header[:8]):
                     raise EOFError("a record's length is damaged")
+                if length > LONGEST:
+                    raise EOFError(f"a record of {length:,} bytes")
                 record = content.take(length)
                 content.take(4)
                 yield dict(_features(record))
-    except (OSError, zlib.error, EOFError, struct.error, IndexError, ValueError) as error:
-        raise InputError(f"{path} is no whole TFRecord file ({error}); fetch it again") from error
+    except Exception as error:  # a record holds whatever somebody put into it
+        raise InputError(f"{path} is no whole TFRecord file ({reason_of(error)}); fetch it again") from error
 
 
-def _masked_crc(data: bytes) -> int:
+def masked_crc(data: bytes) -> int:
     """TFRecord's checksum: CRC-32C, rotated and offset. Too slow here for whole records, whose own is not looked at."""
     crc = 0xFFFFFFFF
     for byte in data:
@@ -172,15 +179,26 @@ class _Inflated:
             EOFError: the file ends within them.
         """
         while len(self.buffer) < size:
-            block = self.file.read(READ)
+            block = self._next()
             if not block:
                 break
-            self.buffer += block if self.inflate is None else self.inflate.decompress(block)
+            self.buffer += block
         taken = bytes(self.buffer[:size])
         del self.buffer[:size]
         if len(taken) < size and (taken or size != 12 or (self.inflate is not None and not self.inflate.eof)):
             raise EOFError("it ends within a record")
         return taken
+
+    def _next(self) -> bytes:
+        """The next bytes, at most `READ`: a block of zeros unpacks to a thousand times its size."""
+        if self.inflate is None:
+            return self.file.read(READ)
+        while not self.inflate.eof:
+            packed = self.inflate.unconsumed_tail or self.file.read(READ)
+            unpacked = self.inflate.decompress(packed, READ)
+            if unpacked or not packed:
+                return unpacked
+        return b""
 
 
 def _features(example: bytes) -> Iterator[tuple[str, bytes]]:
@@ -224,3 +242,5 @@ def _varint(message: bytes, place: int) -> tuple[int, int]:
         if byte < 128:
             return value, place
         shift += 7
+        if shift > 63:
+            raise EOFError("a number of more than 64 bits")
