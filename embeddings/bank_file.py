@@ -1,7 +1,7 @@
 """The bank's file: one safetensors file, written a block of rows at a time, read memory-mapped.
 
 Tensors `vectors` (label, embed) float32, `labels` and `notes` (JSON in UTF-8), and the arrays of the transforms. The
-metadata hold the provenance and `sha256`, the hash of the whole file with zeros in the hash's own place.
+metadata hold the provenance and the file's hash (see `hashed_file`).
 """
 
 import hashlib
@@ -15,14 +15,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from embeddings import atomic
+from embeddings import atomic, hashed_file
 from embeddings.errors import InputError
+from embeddings.hashed_file import NO_HASH
 from embeddings.transforms import Transform
 
 FORMAT = "zsl-bank/2"
-NO_HASH = "0" * 64
-MAX_HEADER = 100_000_000  # safetensors' own limit
-BLOCK = 1 << 22  # bytes of a file read at once
 
 
 @dataclass(frozen=True)
@@ -133,15 +131,13 @@ def read(path: Path, mode: Literal["r", "c"]) -> tuple[Head, np.ndarray, str]:
     if not path.is_file():
         raise InputError(f"no bank file {path}")
     try:
-        begin, header = _header(path)
+        begin, header = hashed_file.check(path)
         sha256 = header["__metadata__"]["sha256"]
         made = json.loads(header["__metadata__"]["bank"])
-        if _hash_of(path, begin, sha256) != sha256:
-            raise InputError(f"{path} is damaged: its content does not match its sha256; build it again")
         if made["format"] != FORMAT:
             raise InputError(f"{path} is a bank of another version ({made['format']}); build it again")
         del header["__metadata__"]
-        tensors = {name: _mapped(path, len(begin), entry, mode) for name, entry in header.items()}
+        tensors = {name: _mapped(path, begin, entry, mode) for name, entry in header.items()}
         labels = tuple(json.loads(tensors["labels"].tobytes()))
         notes = [""] * len(labels)
         for row, note in json.loads(tensors["notes"].tobytes()).items():
@@ -159,28 +155,6 @@ def read(path: Path, mode: Literal["r", "c"]) -> tuple[Head, np.ndarray, str]:
     except (struct.error, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
         raise InputError(f"{path} is not an intact bank file ({error}); build it again") from error
     return head, tensors["vectors"], sha256
-
-
-def _header(path: Path) -> tuple[bytes, dict[str, Any]]:
-    with path.open("rb") as file:
-        prefix = file.read(8)
-        (size,) = struct.unpack("<Q", prefix)
-        if size > MAX_HEADER:
-            raise ValueError("its header is too long")
-        text = file.read(size)
-    header = json.loads(text)
-    if not isinstance(header, dict):
-        raise ValueError("its header is no table")
-    return prefix + text, header
-
-
-def _hash_of(path: Path, begin: bytes, sha256: str) -> str:
-    found = hashlib.sha256(begin.replace(sha256.encode(), NO_HASH.encode(), 1))
-    with path.open("rb") as file:
-        file.seek(len(begin))
-        while block := file.read(BLOCK):
-            found.update(block)
-    return found.hexdigest()
 
 
 def _mapped(path: Path, offset: int, entry: dict[str, Any], mode: Literal["r", "c"]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The errors that are the user's to mend."""
+"""The errors that are the user's to mend, and what the user should know of."""
 
 
 class InputError(ValueError):
@@ -7,3 +7,7 @@ class InputError(ValueError):
 
 class TrainingError(RuntimeError):
     """A run that cannot go on; the message is one line."""
+
+
+class InputWarning(UserWarning):
+    """Something odd in the input that was dealt with; the message is one line that says how."""

@@ -5,8 +5,10 @@ import functools
 import os
 import sys
 import time
-from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar
 
 import typer
 from rich.console import Console
@@ -25,14 +27,18 @@ def make_console() -> Console:
 
 
 def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Bad input ends in one line and exit status 2, a failed run in one line and exit status 1."""
+    """Bad input ends in one line and exit status 2, a failed run in one line and exit status 1.
+
+    Each `InputWarning` is a line on stderr.
+    """
 
     @functools.wraps(command)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         from embeddings.errors import InputError, TrainingError
 
         try:
-            return command(*args, **kwargs)
+            with _warnings_as_lines():
+                return command(*args, **kwargs)
         except (InputError, TrainingError) as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
@@ -45,6 +51,24 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
             raise typer.Exit(1 if error.errno == errno.ENOSPC else 2) from error
 
     return wrapped
+
+
+@contextmanager
+def _warnings_as_lines() -> Iterator[None]:
+    from embeddings.errors import InputWarning
+
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, InputWarning):
+                typer.echo(f"note: {message}", err=True)
+            else:
+                others(message, category, *place, **more)
+
+        warnings.showwarning = show
+        warnings.simplefilter("always", InputWarning)
+        yield
 
 
 class ConsoleProgress:

@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 from accelerate.utils import set_seed
-from safetensors.torch import save as safetensors_bytes
 
 from embeddings import Bank, InputError, atomic
 from embeddings.progress import Progress
@@ -23,7 +22,7 @@ from experiments.result import Result, save_metrics
 from experiments.samples import save_samples
 from experiments.source import Source, open_source
 from zsl.acceleration import make_accelerator
-from zsl.backbone import read_tensors, weights_file
+from zsl.backbone import weights_file
 from zsl.checkpoint import Checkpoints
 from zsl.cost import image_cost
 from zsl.data import MultiLabelData
@@ -36,6 +35,7 @@ from zsl.protocol import TestSet
 from zsl.readout import Readout
 from zsl.readouts import make_readout
 from zsl.solving import solve
+from zsl.tensor_file import load_module, read_tensors, save_module
 from zsl.training import History, Training
 
 PACKAGES = (
@@ -48,6 +48,8 @@ PACKAGES = (
     "scikit-learn",
     "zero-shot-toolkit",
 )
+READOUT, BACKBONE = "readout.safetensors", "backbone.safetensors"
+AGAIN = "train again"
 
 
 def make_decoder(config: RunConfig, channels: int, bank: Bank, num_labels: int) -> Readout:
@@ -91,11 +93,22 @@ def begin_run(config: RunConfig, source: Source, bank: Bank, folder: Path, resum
             make_folder(folder)
         if not going_on:
             atomic.write_text(begun, json.dumps(record, indent=1) + "\n")  # first: the folder is a run's from here on
-        if not (folder / "bank.safetensors").is_file():
-            bank.save(folder / "bank.safetensors")
+        _keep_bank(bank, folder / "bank.safetensors")
         if not (folder / "config.json").is_file():
             atomic.write_text(folder / "config.json", config.model_dump_json(indent=1) + "\n")
     source.accelerator.wait_for_everyone()
+
+
+def _keep_bank(bank: Bank, path: Path) -> None:
+    """Writes a run's bank, unless it is there.
+
+    Raises:
+        InputError: another bank is there, or it is damaged.
+    """
+    if not path.is_file():
+        bank.save(path)
+    elif Bank.load(path).sha256 != bank.sha256:
+        raise InputError(f"{path} is not the bank that its run was begun with; remove it, and it is written again")
 
 
 def same_config(config: RunConfig, folder: Path) -> None:
@@ -142,12 +155,15 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
         training = Training(config.train, model, *parts, vectors, accelerator, checkpoints, progress, task, watch)
         history = training.run()
     if source.accelerator.is_main_process:
-        save_tensors(folder / "readout.safetensors", decoder)
+        weights = {READOUT: save_module(folder / READOUT, decoder)}
         if backbone is not None:
-            save_tensors(folder / "backbone.safetensors", backbone)
+            weights[BACKBONE] = save_module(folder / BACKBONE, backbone)
+        elif (folder / BACKBONE).is_file():
+            _, weights[BACKBONE] = read_tensors(folder / BACKBONE, AGAIN)
         record = {
             **json.loads((folder / "begun.json").read_text("utf-8")),
             "seen": source.data.seen,
+            "weights_sha256": weights,
             "best_epoch": history.best_epoch + 1,
             "parameters": sum(p.numel() for p in decoder.parameters()),
             "multiply_accumulates": _image_cost(source, backbone, decoder, bank),
@@ -178,12 +194,12 @@ def pretrain_backbone(config: RunConfig, source: Source, folder: Path) -> None:
     Raises:
         InputError: a damaged file.
     """
-    saved = folder / "backbone.safetensors"
+    saved = folder / BACKBONE
     if source.backbone is None or config.backbone is None or config.backbone.pretrain is None:
         return
     checkpoints = Checkpoints(folder / "pretraining", config.train.checkpoint_steps)
     if saved.is_file():
-        load_tensors(saved, source.backbone)
+        load_module(saved, source.backbone, "remove it, and it is trained again")
         if source.accelerator.is_main_process:
             checkpoints.remove()
         return
@@ -196,11 +212,11 @@ def pretrain_backbone(config: RunConfig, source: Source, folder: Path) -> None:
 
 def _save_backbone(config: RunConfig, source: Source, folder: Path) -> None:
     """The frozen backbone of a run, unless it is a file of the user's."""
-    chosen, path = config.backbone, folder / "backbone.safetensors"
+    chosen, path = config.backbone, folder / BACKBONE
     if chosen is None or source.backbone is None or path.is_file():
         return
     if chosen.pretrain is not None or chosen.weights is None:
-        save_tensors(path, source.backbone)
+        save_module(path, source.backbone)
 
 
 def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
@@ -214,16 +230,16 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
         if not setting.startswith(("data.", "evaluate.", "backbone.weights=")):
             raise InputError(f"--set {setting!r}: a trained run takes data.*, evaluate.* and backbone.weights alone")
     config = load_config(str(folder / "config.json"), settings)
-    own_weights, chosen = folder / "backbone.safetensors", config.backbone
-    if chosen is not None and own_weights.is_file():
+    hashes, chosen = record["weights_sha256"], config.backbone
+    if chosen is not None and BACKBONE in hashes:
         config = config.model_copy(
             update={"backbone": chosen.model_copy(update={"weights": None, "pretrained": False})}
         )
     elif chosen is not None and chosen.weights is not None and weights_file(chosen.weights).is_file():
         _check_weights(chosen.weights, record["backbone_weights_sha256"], folder)
     source = open_source(config, make_accelerator(config.train.precision), progress)
-    if source.backbone is not None and own_weights.is_file():
-        load_tensors(own_weights, source.backbone)
+    if source.backbone is not None and BACKBONE in hashes:
+        load_module(folder / BACKBONE, source.backbone, AGAIN, hashes[BACKBONE])
     if list(source.data.seen) != record["seen"]:
         raise InputError(
             f"the seen labels of {source.data.name} are not those that {folder} was trained on; restore them"
@@ -247,6 +263,8 @@ def evaluate_run(
     record = read_record(folder)
     config = load_config(str(folder / "config.json"), [])
     bank = trained_bank = Bank.load(folder / "bank.safetensors")
+    if bank.sha256 != record["bank_sha256"]:
+        raise InputError(f"{folder / 'bank.safetensors'} is not the bank that its run was trained with; restore it")
     if bank_file is not None:
         bank = Bank.load(bank_file)
         if bank.embed_dim != trained_bank.embed_dim:
@@ -256,10 +274,10 @@ def evaluate_run(
             )
     require(source.data.names, bank.labels, str(bank_file or folder / "bank.safetensors"))
     decoder = make_decoder(config, record["channels"], bank, record["data"]["seen"])
-    load_tensors(folder / "readout.safetensors", decoder)
+    load_module(folder / READOUT, decoder, AGAIN, record["weights_sha256"][READOUT])
     backbone = None if source.frozen else copy.deepcopy(source.backbone)
     if backbone is not None:  # tuned: each run has one of its own
-        load_tensors(folder / "backbone.safetensors", backbone)
+        load_module(folder / BACKBONE, backbone, AGAIN, record["weights_sha256"][BACKBONE])
     scores = source.scores(ZeroShotModel(backbone, decoder), bank, task)
     settings, shift = source.config.evaluate, calibrated_shift(folder)
     test = TestSet.of(source.data)
@@ -305,19 +323,9 @@ def read_record(folder: Path) -> dict[str, Any]:
         record: dict[str, Any] = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise InputError(f"{path} is damaged ({error}); train again") from error
+    if "weights_sha256" not in record:
+        raise InputError(f"{path} is of an earlier version, which kept no hashes of a run's weights; train again")
     return record
-
-
-def load_tensors(path: Path, module: torch.nn.Module) -> None:
-    """Puts a file's weights into a module.
-
-    Raises:
-        InputError: a damaged file, or another module's.
-    """
-    try:
-        module.load_state_dict(read_tensors(path))
-    except RuntimeError as error:
-        raise InputError(f"{path} does not fit its run's config ({str(error).splitlines()[0]}); train again") from error
 
 
 def provenance(config: RunConfig, data: MultiLabelData, bank: Bank) -> dict[str, Any]:
@@ -346,9 +354,3 @@ def _git_revision() -> str | None:
         ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"], capture_output=True, text=True
     )
     return found.stdout.strip() or None if found.returncode == 0 else None
-
-
-def save_tensors(path: Path, module: torch.nn.Module) -> None:
-    """Writes a module's weights."""
-    state = {name: value.detach().cpu().contiguous() for name, value in module.state_dict().items()}
-    atomic.write_bytes(path, safetensors_bytes(state))

@@ -20,16 +20,17 @@ from embeddings.progress import Progress, silent
 from experiments.bank import BankConfig
 from experiments.config import RunConfig
 from experiments.extract import weights_hash
-from experiments.run import load_tensors, save_tensors
 from experiments.source import Source, open_source
 from zsl.acceleration import make_accelerator
 from zsl.backbone import weights_file
 from zsl.checkpoint import Checkpoints
 from zsl.data.tokens import TokensConfig, hash_of, load_tokens
 from zsl.extraction import Extraction, extract
+from zsl.tensor_file import load_module, save_module
 
 BASELINE = "baseline.json"  # the metrics of the backbone's own readout
 ROWS = 2048  # of a shard, about
+AGAIN = "remove it, and give the command again"
 
 
 def shared_key(config: RunConfig) -> str:
@@ -103,7 +104,7 @@ class SharedFolder:
         checkpoints = Checkpoints(self.path / "pretraining", source.config.train.checkpoint_steps)
         known = self.backbone.is_file()
         if known:
-            load_tensors(self.backbone, _required(source))
+            load_module(self.backbone, _required(source), AGAIN)
         else:
             source.pretrain(checkpoints)
         if source.frozen and (on_disk or (self.tokens / "manifest.json").is_file()):
@@ -115,7 +116,7 @@ class SharedFolder:
             baseline = source.pretrained_metrics()
             if baseline:
                 atomic.write_text(self.path / BASELINE, json.dumps(baseline, indent=1) + "\n")
-            save_tensors(self.backbone, source.backbone)  # last: from here on the training is not repeated
+            save_module(self.backbone, source.backbone)  # last: from here on the training is not repeated
         checkpoints.remove()
 
     def _extract(self, source: Source) -> None:
@@ -148,7 +149,7 @@ class SharedFolder:
         source = open_source(bare, fresh_accelerator(config), progress).of(config)
         self._check_same(source)
         if self.backbone.is_file():
-            load_tensors(self.backbone, _required(source))
+            load_module(self.backbone, _required(source), AGAIN)
         if source.frozen:
             self._map(source, verify)
         return source

@@ -1,15 +1,15 @@
-"""What a training that was stopped needs to go on: tensors and a little JSON in one safetensors file."""
+"""What a training that was stopped needs to go on: tensors, one of them a little JSON, in one file with its hash."""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save as safetensors_bytes
+import torch
 from torch import Tensor
 
 from embeddings import InputError, atomic
+from zsl.tensor_file import dump_tensors, read_tensors
 
 FILE = "checkpoint.safetensors"
 BEFORE = "checkpoint-before.safetensors"
@@ -26,13 +26,10 @@ class Checkpoints:
         """Writes a checkpoint; one of the two is whole at any moment."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._clean()
-        content = safetensors_bytes(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-            {"state": json.dumps(state)},
-        )
+        packed = torch.frombuffer(bytearray(json.dumps(state).encode()), dtype=torch.uint8)
         last = self.folder / FILE
         with atomic.replacing(last) as file:
-            file.write(content)
+            dump_tensors(file, tensors | {"state": packed})
             file.flush()
             if last.is_file():
                 last.replace(self.folder / BEFORE)
@@ -46,15 +43,12 @@ class Checkpoints:
         path = next((p for p in (self.folder / FILE, self.folder / BEFORE) if p.is_file()), None)
         if path is None:
             return None
+        before = " to go on from the one before it" if path.name == FILE and (self.folder / BEFORE).is_file() else ""
+        tensors, _ = read_tensors(path, f"remove it{before}")
         try:
-            with safe_open(path, "pt") as file:
-                state = json.loads(file.metadata()["state"])
-                return {name: file.get_tensor(name) for name in file.keys()}, state  # noqa: SIM118 - no mapping
-        except (OSError, SafetensorError, ValueError, KeyError, TypeError) as error:
-            before = (
-                " to go on from the one before it" if path.name == FILE and (self.folder / BEFORE).is_file() else ""
-            )
-            raise InputError(f"checkpoint {path} is damaged ({error}); remove it{before}") from error
+            return tensors, json.loads(tensors.pop("state").numpy().tobytes())
+        except (ValueError, KeyError) as error:
+            raise InputError(f"{path} is no checkpoint ({error}); remove it{before}") from error
 
     def _clean(self) -> None:
         """Removes what a write left that was killed."""

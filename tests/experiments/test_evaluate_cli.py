@@ -5,9 +5,12 @@ import json
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file
 
+from embeddings import build_bank
 from tests.conftest import SEEN, UNSEEN
 from tests.experiments.command import refused, zsl
+from zsl.tensor_file import dump_tensors
 
 FILES = ("metrics.json", "labels.csv", "evaluation.md", "evaluation.tex", "ap.png", "precision_recall.png")
 
@@ -60,6 +63,27 @@ def test_a_run_is_measured_saved_and_measured_again(config, tmp_path):
     assert again["metrics"] == content["metrics"]
     assert again["intervals"] == content["intervals"]
     assert all((out / name).is_file() for name in FILES)
+    _changed_files_are_refused(run)
+
+
+def _changed_files_are_refused(run):
+    with (run / "other").open("wb") as file:
+        dump_tensors(file, {name: value + 1 for name, value in load_file(run / "readout.safetensors").items()})
+    build_bank(SEEN + UNSEEN, "lexical:16", prompts="a {}").save(run / "bank")
+    for name, other, told in (
+        ("readout.safetensors", run / "other", "is not the file that its run wrote; restore it, or train again"),
+        ("bank.safetensors", run / "bank", "is not the bank that its run was trained with; restore it"),
+        ("backbone.safetensors", None, "there is no file"),
+    ):
+        kept = (run / name).rename(run / "kept")
+        if other is not None:
+            other.rename(run / name)
+        refused(zsl("evaluate", run), str(run / name), told)
+        kept.rename(run / name)
+    record = json.loads((run / "run.json").read_text())
+    del record["weights_sha256"]
+    (run / "run.json").write_text(json.dumps(record))
+    refused(zsl("evaluate", run), "run.json is of an earlier version", "train again")
 
 
 def test_calibration_looks_at_validation_images_alone(config, photographs, tmp_path, monkeypatch):

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.experiments.command import launched, refused, zsl
+from zsl.checkpoint import Checkpoints
 
 FILES = ("readout.safetensors", "backbone.safetensors", "history.json", "config.json", "bank.safetensors")
 
@@ -118,7 +119,7 @@ def test_a_run_is_not_gone_on_with_as_another(options, photographs, tmp_path):
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
     refused(zsl(*go_on), "checkpoint.safetensors is damaged", "remove it")
     weights = torch.randn(3)
-    save_file({"model.other": weights}, checkpoint, {"state": "{}"})
+    Checkpoints(run / "checkpoint").save({"model.other": weights}, {})
     refused(zsl(*go_on), "holds another training's checkpoint")
     torch.save({"weights": weights, "code": print}, checkpoint)
     refused(zsl(*go_on), "checkpoint.safetensors is damaged")

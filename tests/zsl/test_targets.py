@@ -42,6 +42,58 @@ def test_of_several_annotations_the_highest_counts():
     np.testing.assert_array_equal(Targets.of_entries(np.array([1, 1]), np.array([2, 2]), (2, 3)), [[0] * 3, [0, 0, 1]])
 
 
+def test_annotations_outside_the_table_are_an_error():
+    # 1 * 3 + 3 would be row 2, column 0
+    for rows, columns, told in (
+        ([1], [3], "a column is not among the 3"),
+        ([2], [0], "a row"),
+        ([0], [-1], "a column"),
+    ):
+        for values in (None, np.array([1])):
+            with pytest.raises(ValueError, match=told):
+                Targets.of_entries(np.array(rows), np.array(columns), (2, 3), values)
+
+
+def _arrays():
+    """Image 0 has labels 3 and 1 (not in order), image 1 none, image 2 not label 0."""
+    return {"values": np.array([1, 1, -1], np.int8), "indices": np.array([3, 1, 0]), "indptr": np.array([0, 2, 2, 3])}
+
+
+def test_stored_arrays_are_read_back():
+    targets = Targets.of_arrays(**_arrays(), shape=(3, 5), partial=True)
+    np.testing.assert_array_equal(targets, [[0, 1, 0, 1, 0], [0] * 5, [-1, 0, 0, 0, 0]])
+    assert targets.matrix.dtype == np.int8
+    empty = np.array([], int)
+    assert Targets.of_arrays(empty, empty, np.zeros(3, int), (2, 5), False).shape == (2, 5)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"indices": np.array([3, 5, 0])}, "one of its indices is not among the 5 labels"),
+        ({"indices": np.array([3, -1, 0])}, "one of its indices is not among the 5 labels"),
+        ({"indices": np.array([3, 2**40, 0])}, "one of its indices is not among the 5 labels"),
+        ({"indices": np.array([3, 3, 0])}, "two values for one image and label"),
+        ({"indices": np.array([3.0, 1.0, 0.0])}, "its indices are float64 of shape"),
+        ({"indices": np.array([[3, 1, 0]])}, "its indices are int64 of shape"),
+        ({"indices": np.array([3, 1])}, "3 values, but 2 indices"),
+        ({"indptr": np.array([0, 2, 1, 3])}, "does not divide 3 entries among 3 images"),
+        ({"indptr": np.array([0, 2, 9, 3])}, "does not divide"),
+        ({"indptr": np.array([0, -2, 2, 3])}, "does not divide"),
+        ({"indptr": np.array([0, 3])}, "does not divide"),
+        ({"indptr": np.array([], int)}, "does not divide"),
+        ({"indptr": np.array([0, 2, 2, 2])}, "leaves out some of 3 entries"),
+        ({"indptr": np.array([1, 2, 2, 3])}, "leaves out some of 3 entries"),
+        ({"values": np.array([1, 1, 2])}, "not all -1, 0 or 1"),
+        ({"values": np.array([1, np.nan, 1])}, "its values are float64"),
+        ({"partial": False}, "not all 0 or 1"),
+    ],
+)
+def test_stored_arrays_that_are_damaged_reach_no_native_code(changed, told):
+    with pytest.raises(ValueError, match=told):
+        Targets.of_arrays(**{**_arrays(), "shape": (3, 5), "partial": True, **changed})
+
+
 def test_average_precision_over_annotated_images_is_that_of_those_alone():
     generator = np.random.default_rng(0)
     scores, values = generator.normal(size=(53, 7)).round(1), generator.integers(-1, 2, (53, 7))

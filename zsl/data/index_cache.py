@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -11,27 +12,41 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from safetensors.numpy import save as safetensors_bytes
 
-from embeddings import atomic
+from embeddings import atomic, hashed_file
 from embeddings.build import default_cache
+from embeddings.errors import InputWarning
 
 Arrays = dict[str, np.ndarray]
+FORMAT = "zsl-index/2"
 
 
 def cached(kind: str, sources: Sequence[Path], options: object, parse: Callable[[], Arrays]) -> Arrays:
-    """The arrays that `parse` makes of files, or those that it made of the same files and options before."""
+    """The arrays that `parse` makes of files, or those that it made of the same files and options before.
+
+    What was kept is checked by its hash; a damaged file is told of and made again.
+
+    Args:
+        kind: of dataset, with the version of its parser.
+        sources: the files that are parsed.
+        options: what the arrays depend on besides, as JSON.
+        parse: makes the arrays.
+    """
     found = [(path, path.stat()) for path in sources]
     stamps = [(str(path.resolve()), told.st_size, told.st_mtime_ns, told.st_ctime_ns) for path, told in found]
-    key = hashlib.sha256(json.dumps([kind, stamps, options]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([FORMAT, kind, stamps, options]).encode()).hexdigest()
     path = default_cache() / f"{key}.safetensors"
     if path.is_file():
         try:
+            hashed_file.check(path)
             return load_file(path)
-        except (OSError, SafetensorError, ValueError):
-            path.unlink(missing_ok=True)  # damaged: it is made again
+        except (OSError, SafetensorError, ValueError) as error:
+            told = f"the index {path} of {sources[0]} is damaged ({error}); it is made again"
+            warnings.warn(told, InputWarning, stacklevel=2)
     arrays = parse()
     with suppress(OSError):  # a cache that cannot be written to only costs time
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write_bytes(path, safetensors_bytes(arrays))
+        with atomic.replacing(path) as file:
+            hashed_file.dump(file, safetensors_bytes(arrays, hashed_file.UNHASHED))
     return arrays
 
 

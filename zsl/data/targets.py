@@ -33,7 +33,14 @@ class Targets:
         values: np.ndarray | None = None,
         partial: bool = False,
     ) -> "Targets":
-        """Of single annotations in any order, each 1 without `values`; of several for one place the highest."""
+        """Of single annotations in any order, each 1 without `values`; of several for one place the highest.
+
+        Raises:
+            ValueError: a row or a column that is not in the table.
+        """
+        for axis, places, size in (("row", rows, shape[0]), ("column", columns, shape[1])):
+            if not _within(places, size):
+                raise ValueError(f"a {axis} is not among the {size} of the table")
         if values is None:
             matrix = csr_array((np.ones(len(rows), np.int8), (rows, columns)), shape=shape)
             matrix.data[:] = 1  # what stood several times was added up
@@ -43,6 +50,42 @@ class Targets:
         places, first = np.unique(places[order], return_index=True)
         kept = values[order][first].astype(np.int8)
         return cls(csr_array((kept, np.divmod(places, shape[1])), shape=shape), partial)
+
+    @classmethod
+    def of_arrays(
+        cls, values: np.ndarray, indices: np.ndarray, indptr: np.ndarray, shape: tuple[int, int], partial: bool
+    ) -> "Targets":
+        """Of the arrays of a compressed sparse row matrix that were kept in a file.
+
+        They are checked whole: native code follows a wrong index out of its memory.
+
+        Args:
+            values: (entry,) whole numbers: 1, 0, and of `partial` annotations -1.
+            indices: (entry,) the label of each, in any order within an image.
+            indptr: (image + 1,) where each image's entries begin, and where the last one's end.
+            shape: images, labels.
+            partial: as of the class.
+        Raises:
+            ValueError: they are not that; it says which, and how.
+        """
+        for name, array in (("values", values), ("indices", indices), ("indptr", indptr)):
+            if array.ndim != 1 or array.dtype.kind not in "iu":
+                raise ValueError(f"its {name} are {array.dtype} of shape {array.shape}, no list of whole numbers")
+        if len(values) != len(indices):
+            raise ValueError(f"it has {len(values)} values, but {len(indices)} indices")
+        begins, ends = indptr[:-1], indptr[1:]
+        if len(indptr) != shape[0] + 1 or not _within(indptr, len(indices) + 1) or (begins > ends).any():
+            raise ValueError(f"its indptr does not divide {len(indices)} entries among {shape[0]} images")
+        if indptr[0] != 0 or indptr[-1] != len(indices):
+            raise ValueError(f"its indptr leaves out some of {len(indices)} entries")
+        if not _within(indices, shape[1]):
+            raise ValueError(f"one of its indices is not among the {shape[1]} labels")
+        if not np.isin(values, (-1, 0, 1) if partial else (0, 1)).all():
+            raise ValueError(f"its values are not all {'-1, 0 or 1' if partial else '0 or 1'}")
+        matrix = csr_array((values.astype(np.int8), indices, indptr), shape=shape).sorted_indices()
+        if not matrix.has_canonical_format:
+            raise ValueError("it has two values for one image and label")
+        return cls(matrix, partial)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -79,3 +122,7 @@ class Targets:
         """Labels that each image shows."""
         total = np.concatenate([[0], np.cumsum(self.matrix.data > 0)])
         return np.diff(total[self.matrix.indptr])
+
+
+def _within(places: np.ndarray, size: int) -> bool:
+    return not len(places) or bool(places.min() >= 0 and places.max() < size)

@@ -16,7 +16,6 @@ import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from scipy.sparse import csr_array
 from torch import Tensor
 
 from embeddings import InputError
@@ -26,6 +25,7 @@ from zsl.data.targets import Targets
 
 FORMAT = "zsl-tokens/2"
 TARGETS = ("values", "indices", "indptr")  # of a sparse (image, label) table
+AGAIN = "remove it and run zsl data extract again"
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -93,7 +93,7 @@ def map_shard(path: Path) -> Tensor:
         # "c": torch warns about memory that cannot be written to; nothing writes
         numbers = np.memmap(path, np.int16, "c", 8 + size + start, shape)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error}); remove it and run zsl data extract again") from error
+        raise InputError(f"{path} is damaged ({error}); {AGAIN}") from error
     return torch.from_numpy(numbers).view(dtype)
 
 
@@ -104,15 +104,15 @@ def load_tokens(config: TokensConfig) -> MultiLabelData:
         InputError: not a finished extraction, a missing or damaged shard.
     """
     manifest = read_manifest(config.root)
-    path = config.root / "labels.safetensors"
+    where = config.root / "labels.safetensors"
     try:
-        if hash_of(path) != manifest["labels_sha256"]:
+        if hash_of(where) != manifest["labels_sha256"]:
             raise ValueError("its content is not that of the extraction")
-        content = load_file(path)
+        content = load_file(where)
         names = json.loads(content["names"].numpy().tobytes())
         seen, unseen = tuple(names["seen"]), tuple(names["unseen"])
     except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise InputError(f"{path} is missing or damaged ({error}); remove it and run zsl data extract again") from error
+        raise InputError(f"{where} is missing or damaged ({error}); {AGAIN}") from error
     parts, notes = {}, list(names["notes"])
     for part, labels in (("train", len(seen)), ("test", len(seen) + len(unseen))):
         told = manifest["parts"][part]
@@ -124,9 +124,7 @@ def load_tokens(config: TokensConfig) -> MultiLabelData:
             notes.append(f"{len(told['unreadable']):,} of {told['images']:,} {kind} images did not decode: left out")
         rows = np.setdiff1d(np.arange(told["images"]), told["unreadable"])
         files = TokenFiles(paths, manifest["rows_per_shard"], rows, told["views"])
-        values, indices, indptr = (content[f"targets.{part}.{name}"].numpy() for name in TARGETS)
-        targets = Targets(csr_array((values, indices, indptr), shape=(told["images"], labels)), names["partial"])
-        parts[part] = Part(files, targets[rows])
+        parts[part] = Part(files, _targets(content, part, (told["images"], labels), names["partial"], where)[rows])
     return MultiLabelData(
         name=manifest["data"],
         seen=seen,
@@ -140,6 +138,14 @@ def load_tokens(config: TokensConfig) -> MultiLabelData:
         leaked=names["leaked"],
         expected=names["expected"],
     )
+
+
+def _targets(content: dict[str, Tensor], part: str, shape: tuple[int, int], partial: bool, path: Path) -> Targets:
+    try:
+        values, indices, indptr = (content[f"targets.{part}.{name}"].numpy() for name in TARGETS)
+        return Targets.of_arrays(values, indices, indptr, shape, partial)
+    except (KeyError, ValueError) as error:
+        raise InputError(f"{path} does not fit its manifest ({error}); {AGAIN}") from error
 
 
 def read_manifest(root: Path) -> dict[str, Any]:

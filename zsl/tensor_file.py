@@ -1,0 +1,67 @@
+"""Tensors of our own on disk: weights and checkpoints, in files that hold the hash of their content."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from safetensors.torch import save as safetensors_bytes
+from torch import Tensor
+
+from embeddings import InputError, atomic, hashed_file
+
+
+def dump_tensors(file: BinaryIO, tensors: Mapping[str, Tensor]) -> str:
+    """Writes tensors to an open file; the same tensors give the same bytes.
+
+    Returns:
+        the hash that the file holds.
+    """
+    content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    return hashed_file.dump(file, safetensors_bytes(content, hashed_file.UNHASHED))
+
+
+def read_tensors(path: Path, remedy: str) -> tuple[dict[str, Tensor], str]:
+    """The tensors of a file that `dump_tensors` wrote, and the hash that it holds.
+
+    Args:
+        path: of the file.
+        remedy: what to do if it is damaged ("train again").
+    Raises:
+        InputError: no such file; one that is damaged, or of an earlier version, which wrote no hash.
+    """
+    try:
+        _, header = hashed_file.check(path)
+        return load_file(path), str(header["__metadata__"]["sha256"])
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {path}; {remedy}") from error
+    except (ValueError, SafetensorError) as error:
+        raise InputError(f"{path} is damaged, or was written by an earlier version ({error}); {remedy}") from error
+
+
+def save_module(path: Path, module: torch.nn.Module) -> str:
+    """Writes a module's weights, and returns the hash that the file holds."""
+    with atomic.replacing(path) as file:
+        return dump_tensors(file, module.state_dict())
+
+
+def load_module(path: Path, module: torch.nn.Module, remedy: str, sha256: str | None = None) -> None:
+    """Puts the weights of a file of `save_module` into a module.
+
+    Args:
+        path: of the file.
+        module: of the same kind and sizes as the one that was saved.
+        remedy: what to do if the file is damaged ("train again").
+        sha256: the hash that the file must have, where another record keeps it.
+    Raises:
+        InputError: no such file, a damaged one, another one than was recorded, another module's.
+    """
+    tensors, found = read_tensors(path, remedy)
+    if sha256 not in (None, found):
+        raise InputError(f"{path} is not the file that its run wrote; restore it, or {remedy}")
+    try:
+        module.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise InputError(f"{path} does not fit its run's config ({str(error).splitlines()[0]}); {remedy}") from error
