@@ -30,7 +30,8 @@ class Provenance:
     `encoder` is the spec and `revision` identifies its weights (hashes); `prompts` are the templates that turned names
     into text, `descriptions` the hash of the texts that stood in for them, "" where none did; `oov` the policy for
     names out of vocabulary, `seed` that of encoders that draw numbers. `skipped` lists labels that were asked for and
-    left out.
+    left out. `remarks` say what a user should know of the encoders: rows of a file that could not be read, a pooling
+    that was guessed, a prompt that a model puts before every text.
     """
 
     encoder: str = "given"
@@ -40,6 +41,7 @@ class Provenance:
     oov: tuple[str, ...] = ()
     seed: int = 0
     skipped: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +70,8 @@ def _parts(head: Head, width: int) -> tuple[bytes, list[bytes]]:
             tail.append(stored.tobytes())
     made = {
         "format": FORMAT,
-        "provenance": asdict(head.provenance),
+        # without remarks a bank has the bytes, and the hash, that it had before there were any
+        "provenance": {name: value for name, value in asdict(head.provenance).items() if value or name != "remarks"},
         "num_seen": head.num_seen,
         "transforms": [transform.name for transform in head.transforms],
     }

@@ -102,6 +102,9 @@ def build_bank(
         oov,
         seed,
         skipped,
+        tuple(
+            f"{part}: {remark}" for part, bank in zip(parts, encoded, strict=True) for remark in bank.provenance.remarks
+        ),
     )
     # one thread: how many there are changes the last bits
     with threadpool_limits(1):
@@ -162,7 +165,8 @@ def extend_bank(
         vectors = collected(chain(blocks(bank.vectors), treated), len(bank) + len(new))
     added = new.provenance
     hashes = sha256(f"{made.descriptions} {added.descriptions}".encode()).hexdigest() if made.descriptions else ""
-    provenance = replace(made, descriptions=hashes, skipped=made.skipped + added.skipped)
+    remarks = tuple(dict.fromkeys(made.remarks + added.remarks))
+    provenance = replace(made, descriptions=hashes, skipped=made.skipped + added.skipped, remarks=remarks)
     labels, notes = bank.labels + new.labels, bank.notes + new.notes
     return Bank(labels, vectors, provenance, notes, bank.num_seen, bank.transforms, verified=True)
 
@@ -237,7 +241,8 @@ def _encode_to(path: Path, part: str, encoder: Encoder, revision: str, request: 
 
     parts = told(checked(encoding.blocks, texts, f"encoder {part}:"))
     first = next(parts)
-    head = Head(texts, Provenance(family, revision, skipped=skipped), notes, len(texts), ())
+    made = Provenance(family, revision, skipped=skipped, remarks=tuple(encoding.remarks))
+    head = Head(texts, made, notes, len(texts), ())
     bank_file.write(path, head, first.shape[1], chain([first], parts))
 
 

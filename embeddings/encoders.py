@@ -11,16 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from embeddings import gensim_models, matrix
+from embeddings import fasttext_models, gensim_models, matrix
 from embeddings.errors import InputError
 from embeddings.lexical import lexical_vectors
-from embeddings.oov import WordTable, gather, look_up
+from embeddings.oov import RowTable, WordTable, gather, look_up
 from embeddings.seeded import random_vectors
 from embeddings.sentences import SentenceEncoder
 from embeddings.texts import read_labels
-from embeddings.word_files import WordFile
+from embeddings.word_files import MAX_WIDTH, WordFile
 
-MAX_WIDTH = 65_536
 MATRIX_OPTIONS = ("labels", "key", "layout")
 BLOCK = 8_192
 
@@ -42,11 +41,15 @@ class Request:
 
 @dataclass(frozen=True)
 class Encoding:
-    """Vectors of the texts without the `skipped` rows, (text, embed) float32 a block; a note for each text."""
+    """Vectors of the texts without the `skipped` rows, (text, embed) float32 a block; a note for each text.
+
+    `remarks` say what is out of the ordinary about the encoder itself.
+    """
 
     blocks: Iterator[np.ndarray]
     notes: Sequence[str]
     skipped: Sequence[int] = ()
+    remarks: Sequence[str] = ()
 
 
 class Encoder(ABC):
@@ -124,7 +127,7 @@ class Words(Encoder):
 
     def encode(self, request: Request) -> Encoding:
         plan, found = look_up(self.open(), request.texts, request.oov, request.seed)
-        return Encoding(gather(plan, found), plan.notes, plan.skipped)
+        return Encoding(gather(plan, found), plan.notes, plan.skipped, tuple(filter(None, [plan.remark(found)])))
 
 
 def _width(argument: str, default: int, family: str) -> int:
@@ -162,10 +165,10 @@ def _gensim(argument: str, request: Request) -> Encoder:
     def open_table() -> WordTable:
         with path.open("rb") as file:
             magic = file.read(4)
-        if magic == gensim_models.FASTTEXT_MAGIC:
-            return gensim_models.KeyedTable(gensim_models.load_fasttext(path), str(path))
+        if magic == fasttext_models.MAGIC:
+            return fasttext_models.load_fasttext(path)
         if magic[:1] == b"\x80" and magic[1:2] in b"\x02\x03\x04\x05":  # a pickle, of gensim's save
-            return gensim_models.KeyedTable(gensim_models.load_saved(path), str(path))
+            return gensim_models.load_saved(path)
         return WordFile(path)
 
     beside = sorted(path.parent.glob(f"{glob.escape(path.name)}.*.npy"))
@@ -190,8 +193,7 @@ def _corpus(argument: str, request: Request, family: str) -> Encoder:
     digest = hashlib.sha256(json.dumps([family, lists, numbers, request.seed]).encode()).hexdigest()
 
     def open_table() -> WordTable:
-        keyed = gensim_models.train_vectors(family, lists, numbers, request.seed)
-        return gensim_models.KeyedTable(keyed, name or "the tag lists")
+        return gensim_models.train_vectors(family, lists, numbers, request.seed, name or "the tag lists")
 
     return Words(f"{family} on {len(lists)} lists, sha256 {digest[:16]}", open_table)
 
@@ -204,7 +206,8 @@ def _matrix(argument: str, request: Request) -> Encoder:
     vectors = matrix.rows_by_label(table, len(labels), options.get("layout"), f"matrix:{name}")
     files = [path, Path(options["labels"])] if "labels" in options else [path]
     layout = "rows" if vectors is table else "columns"
-    return Words(f"{_hash_of_files(files)}, {layout}", lambda: matrix.MatrixTable(vectors, labels, str(path)))
+    rows = {label: row for row, label in enumerate(labels)}
+    return Words(f"{_hash_of_files(files)}, {layout}", lambda: RowTable(rows, vectors, str(path)))
 
 
 def _options(argument: str, known: Iterable[str]) -> tuple[str, dict[str, str]]:
@@ -240,7 +243,11 @@ ENCODERS: dict[str, Family] = {
         _sentence_transformers, "a model's folder or hub name", "the model's", "the model's", by_policy=False
     ),
     "gensim": Family(
-        _gensim, "word2vec, GloVe, fastText or gensim file, or downloader name", "the file's", "the file's"
+        _gensim,
+        "word2vec, GloVe, fastText or gensim file, or downloader name",
+        "the file's",
+        "the file's",
+        version=2,
     ),
     "corpus": Family(
         lambda argument, request: _corpus(argument, request, "word2vec"),

@@ -1,43 +1,22 @@
-"""gensim: its own files, fastText's native ones, models by name, and vectors trained on tag lists."""
+"""gensim: its own files, models by name, and vectors trained on tag lists."""
 
 import logging
+import mmap
 import pickle
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from embeddings.arrays import read_array
 from embeddings.errors import InputError
-from embeddings.oov import Found, WordTable
+from embeddings.fasttext_models import SubwordTable, subword_table
+from embeddings.oov import RowTable, WordTable
+from embeddings.reading import reason_of
 from embeddings.texts import read_lines
-
-FASTTEXT_MAGIC = b"\xba\x16\x4f\x2f"
-
-
-class KeyedTable(WordTable):
-    """A word table over gensim's KeyedVectors."""
-
-    def __init__(self, keyed: Any, place: str):
-        super().__init__(place)
-        self.keyed = keyed
-        # a fastText model may have been trained without n-grams
-        self.has_subwords = getattr(keyed, "bucket", 0) > 0 and getattr(keyed, "max_n", 0) > 0
-
-    def find(self, wanted: Callable[[], Collection[str]]) -> Found:
-        """Every word of the table: its matrix is not copied."""
-        return Found(self.keyed.key_to_index, self.keyed.vectors)
-
-    def words(self) -> Collection[str]:
-        """Every word."""
-        return self.keyed.key_to_index
-
-    def from_subwords(self, text: str) -> np.ndarray:
-        """gensim's own sum over character n-grams."""
-        return self.keyed.get_vector(text)
 
 
 class _Inert:
@@ -80,7 +59,9 @@ class _Array(_Inert):
 
     def numbers(self) -> np.ndarray:
         """The array, of plain numbers."""
-        array = np.frombuffer(bytes(self.content), self.type.numbers())
+        if not isinstance(self.content, bytes):
+            raise TypeError("an array whose content is no bytes")
+        array = np.frombuffer(self.content, self.type.numbers())
         return array.reshape(self.shape, order="F" if self.columns else "C")
 
 
@@ -97,14 +78,63 @@ _STANDS_FOR = {
 }
 
 
-class _NumbersOnly(pickle.Unpickler):
-    """Reads numbers, text, lists, dicts and arrays of numbers; nothing that a pickle names is looked up or called."""
+# codes that gensim's files do not have: their values would be hashed, looked up, or given memory before they are read
+_REFUSED = {
+    code[0]
+    for code in (
+        pickle.DICT,
+        pickle.EMPTY_SET,
+        pickle.ADDITEMS,
+        pickle.BYTEARRAY8,
+        pickle.NEXT_BUFFER,
+        pickle.READONLY_BUFFER,
+        pickle.EXT1,
+        pickle.EXT2,
+        pickle.EXT4,
+    )
+}
+
+
+class _NumbersOnly(pickle._Unpickler):
+    """Reads numbers, text, lists, dicts and arrays of numbers; nothing that a pickle names is looked up or called.
+
+    Python's own unpickler: the one in C takes the memory that a damaged length asks for before it reads.
+    """
+
+    stack: list[Any]
+    append: Callable[[Any], None]
+    pop_mark: Callable[[], list[Any]]
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
+        code: read for code, read in pickle._Unpickler.dispatch.items() if code not in _REFUSED
+    }
 
     def find_class(self, module: str, name: str) -> Any:
         return _STANDS_FOR.get(f"{module}.{name}", _Inert)
 
+    def load_frozenset(self) -> None:
+        """What gensim left out of the file, which nobody asks for."""
+        items = self.pop_mark()  # which changes the stack that `append` adds to
+        self.append(tuple(items))
 
-def load_saved(path: Path) -> Any:
+    def load_setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._set([key, value])
+
+    def load_setitems(self) -> None:
+        self._set(self.pop_mark())
+
+    def _set(self, items: list[Any]) -> None:
+        """Puts pairs into the dict on the stack; a key of nested tuples would take for ever to hash."""
+        if not all(type(key) in (str, int) for key in items[::2]):
+            raise ValueError("a key that is neither text nor a number")
+        self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
+
+    dispatch[pickle.FROZENSET[0]] = load_frozenset
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+
+
+def load_saved(path: Path) -> WordTable:
     """Reads what gensim's `save` wrote: KeyedVectors, FastTextKeyedVectors, Word2Vec or FastText.
 
     gensim's own loader unpickles, which runs whatever code a file names. This one builds arrays and plain values
@@ -114,8 +144,9 @@ def load_saved(path: Path) -> Any:
         InputError: another file, a missing or damaged array file.
     """
     try:
-        with path.open("rb") as file:
-            saved = _NumbersOnly(file).load()
+        # a mapped file gives no more than it has, however much a damaged length asks for
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            saved = _NumbersOnly(content).load()
         state = _state(saved, path)
         words, rows = state.get("key_to_index"), state.get("vectors_vocab", state.get("vectors"))
         if not isinstance(words, dict) or rows is None:
@@ -123,22 +154,21 @@ def load_saved(path: Path) -> Any:
                 f"{path} holds no word vectors of gensim 4; load it in gensim and save its KeyedVectors (.wv.save)"
             )
         if rows.ndim != 2 or rows.dtype.kind != "f" or not all(isinstance(word, str) for word in words):
-            raise ValueError("its words or vectors are none")
+            raise ValueError("no word list or no float matrix")
         if not all(type(row) is int and 0 <= row < len(rows) for row in words.values()):
             raise ValueError("a word whose vector is not there")
-        return _fasttext(state) if "vectors_vocab" in state else _keyed(words, rows)
+        if "vectors_vocab" not in state:
+            return RowTable(words, rows, str(path))
+        ngrams, letters = state["vectors_ngrams"], (state["min_n"], state["max_n"])
+        if ngrams.dtype.kind != "f" or not all(type(length) is int for length in letters):
+            raise ValueError("no float matrix of n-grams or no numbers of letters")
+        if state["bucket"] != len(ngrams):
+            raise ValueError(f"{state['bucket']} buckets with {len(ngrams)} vectors")
+        return SubwordTable(words, rows, ngrams, letters, str(path))
     except InputError:
         raise
     except Exception as error:  # an unpickler meets damage in many ways
-        raise InputError(f"{path} is a damaged gensim file ({error}); save it again") from error
-
-
-def _keyed(words: dict[str, int], vectors: np.ndarray) -> Any:
-    from gensim.models import KeyedVectors
-
-    keyed = KeyedVectors(vectors.shape[1])
-    keyed.key_to_index, keyed.vectors = words, vectors
-    return keyed
+        raise InputError(f"{path} is a damaged gensim file ({reason_of(error)}); save it again") from error
 
 
 def _state(saved: Any, path: Path) -> dict[str, Any]:
@@ -157,32 +187,6 @@ def _state(saved: Any, path: Path) -> dict[str, Any]:
 
 
 _NEEDED_ARRAYS = {"vectors", "vectors_vocab", "vectors_ngrams"}
-
-
-def _fasttext(state: dict[str, Any]) -> Any:
-    from gensim.models.fasttext import FastTextKeyedVectors
-
-    keyed = FastTextKeyedVectors(state["vectors_vocab"].shape[1], state["min_n"], state["max_n"], state["bucket"])
-    for name in ("key_to_index", "index_to_key", "vectors_vocab", "vectors_ngrams"):
-        setattr(keyed, name, state[name])
-    keyed.recalc_char_ngram_buckets()  # as gensim does after loading: neither is in the file
-    keyed.adjust_vectors()
-    return keyed
-
-
-def load_fasttext(path: Path) -> Any:
-    """Reads fastText's native `.bin`, with its subwords.
-
-    Raises:
-        InputError: truncated or damaged.
-    """
-    from gensim.models.fasttext import load_facebook_vectors
-
-    try:
-        return load_facebook_vectors(str(path))
-    except Exception as error:  # struct, assertion, memory and decoding errors, by the place of the damage
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(f"{path} is a truncated or damaged fastText file ({reason[0]}); fetch it again") from error
 
 
 def downloaded(name: str) -> Path:
@@ -208,7 +212,9 @@ def downloaded(name: str) -> Path:
 TRAINING = {"width": 100, "epochs": 20, "window": 1_000, "min_count": 1, "bucket": 50_000}
 
 
-def train_vectors(family: str, tag_lists: Iterable[list[str]], options: dict[str, int], seed: int) -> Any:
+def train_vectors(
+    family: str, tag_lists: Iterable[list[str]], options: dict[str, int], seed: int, place: str
+) -> WordTable:
     """Skip-gram vectors of the words of tag lists, by gensim's Word2Vec or FastText.
 
     The order of tags means nothing, so the window spans the whole list. One thread: the same lists and seed give the
@@ -219,6 +225,7 @@ def train_vectors(family: str, tag_lists: Iterable[list[str]], options: dict[str
         tag_lists: for each image, its tags; a tag of several words counts as those words.
         options: over `TRAINING`.
         seed: of the initial vectors and of the sampling.
+        place: of the lists, for messages.
     Raises:
         InputError: no two words in any list.
     """
@@ -244,7 +251,9 @@ def train_vectors(family: str, tag_lists: Iterable[list[str]], options: dict[str
         seed=(seed + 1) % 2**32,
         **buckets,
     )
-    return trained.wv
+    if family == "fasttext":
+        return subword_table(trained.wv, place)
+    return RowTable(trained.wv.key_to_index, trained.wv.vectors, place)
 
 
 def read_tag_lists(path: Path) -> list[list[str]]:

@@ -1,6 +1,6 @@
 """A ready matrix of vectors: `.npy`, `.safetensors`, or torch's `.pth` and `.pt` read with weights_only."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +8,6 @@ import numpy as np
 
 from embeddings.arrays import read_array
 from embeddings.errors import InputError
-from embeddings.oov import Found, WordTable
 
 
 def read_matrix(path: Path, key: str | None = None) -> np.ndarray:
@@ -102,20 +101,3 @@ def rows_by_label(matrix: np.ndarray, labels: int, layout: str | None, place: st
     if len(chosen) == 2:
         raise InputError(f"{place} is square: say {place},layout=rows or {place},layout=columns")
     return matrix if chosen[0] == "rows" else matrix.T
-
-
-class MatrixTable(WordTable):
-    """A word table over a matrix and the labels of its rows."""
-
-    def __init__(self, vectors: np.ndarray, labels: Sequence[str], place: str):
-        super().__init__(place)
-        self.vectors = vectors
-        self.rows = {label: row for row, label in enumerate(labels)}
-
-    def find(self, wanted: Callable[[], Collection[str]]) -> Found:
-        """Every row: the matrix is not copied."""
-        return Found(self.rows, self.vectors)
-
-    def words(self) -> Collection[str]:
-        """Every label."""
-        return self.rows

@@ -7,7 +7,7 @@ happens to a name that none of them finds.
 - `lower`: lower case, with what `phrase` gives too.
 - `singular`: English singulars ("dog" for "dogs") of all the spellings so far.
 - `parts`: the mean of the words' vectors, each looked up in the ways before; all must be found.
-- `subwords`: fastText's vector from character n-grams.
+- `subwords`: fastText's vector from character n-grams, where the name is long enough to have any.
 - `random`: a random vector of norm 1; `skip`: the name is left out; `error`: an error lists the names, the default.
 """
 
@@ -32,10 +32,25 @@ BLOCK = 8_192  # vectors gathered at once
 
 @dataclass(frozen=True)
 class Found:
-    """Words of a table: the row of each in `vectors` (word, embed), which may be memory-mapped."""
+    """Words of a table: the row of each in `vectors` (word, embed), which may be memory-mapped.
+
+    `faults` says of words that are there why their vectors are of no use; `remark` what is odd about the table.
+    """
 
     rows: Mapping[str, int]
     vectors: np.ndarray
+    faults: Mapping[str, str] = field(default_factory=dict)
+    remark: str = ""
+
+    def has(self, form: str) -> bool:
+        """Whether a word has a vector.
+
+        Raises:
+            InputError: it has one that is of no use.
+        """
+        if form in self.faults and form not in self.rows:
+            raise InputError(self.faults[form])
+        return form in self.rows
 
 
 class WordTable(ABC):
@@ -54,9 +69,30 @@ class WordTable(ABC):
     def words(self) -> Collection[str]:
         """All words, to look for near spellings."""
 
-    def from_subwords(self, text: str) -> np.ndarray:
-        """A vector made of the text's character n-grams, where `has_subwords`."""
+    def subwords(self, text: str) -> list[int]:
+        """The text's character n-grams, as rows of the table's own; [] where it is too short for any."""
         raise NotImplementedError
+
+    def from_subwords(self, text: str) -> np.ndarray:
+        """A vector made of the text's character n-grams, where `subwords` has some."""
+        raise NotImplementedError
+
+
+class RowTable(WordTable):
+    """A word table over a matrix, which is not copied."""
+
+    def __init__(self, rows: Mapping[str, int], vectors: np.ndarray, place: str):
+        super().__init__(place)
+        self.rows = rows
+        self.vectors = vectors
+
+    def find(self, wanted: Callable[[], Collection[str]]) -> Found:
+        """Every row."""
+        return Found(self.rows, self.vectors)
+
+    def words(self) -> Collection[str]:
+        """Every word."""
+        return self.rows
 
 
 def check_policy(policy: Sequence[str]) -> None:
@@ -132,13 +168,18 @@ def parts_of(text: str) -> list[str]:
 
 @dataclass
 class Plan:
-    """What each text's vector is made of: one `row` of the table, or, where that is -1, one of the `others`."""
+    """What each text is made of: one of the table's `rows`, or, where that is -1, `means` of them or `made`."""
 
     rows: np.ndarray
     notes: list[str]
     means: dict[int, list[int]] = field(default_factory=dict)
     made: dict[int, Callable[[], np.ndarray]] = field(default_factory=dict)
     skipped: list[int] = field(default_factory=list)
+
+    def remark(self, found: Found) -> str:
+        """What is odd about the table, and how many texts were not found in it."""
+        absent = len(self.made) + len(self.skipped)
+        return found.remark + (f"; {absent} texts were not found in it" if found.remark and absent else "")
 
 
 def look_up(table: WordTable, texts: Sequence[str], policy: Sequence[str], seed: int) -> tuple[Plan, Found]:
@@ -151,12 +192,13 @@ def look_up(table: WordTable, texts: Sequence[str], policy: Sequence[str], seed:
     plan = Plan(np.full(len(texts), -1, np.int64), [""] * len(texts))
     missing = []
     for row, text in enumerate(texts):
-        if text in found.rows:
+        if found.has(text):
             plan.rows[row] = found.rows[text]
         elif not _resolve(plan, row, text, found, table, policy, seed):
             missing.append(text)
     if missing:
-        require(missing, table.words(), table.place, LOOKED_UP)
+        odd = f"; the file is odd, too: {found.remark}" if found.remark else ""
+        require(missing, table.words(), table.place, LOOKED_UP + odd)
     return plan, found
 
 
@@ -174,7 +216,7 @@ def _wanted(texts: Sequence[str], policy: Sequence[str]) -> set[str]:
 
 def _resolve(plan: Plan, row: int, text: str, found: Found, table: WordTable, policy: Sequence[str], seed: int) -> bool:
     for way, forms in zip(policy, spellings(text, policy)[1:], strict=True):
-        key = next((form for form in forms if form in found.rows), None)
+        key = next(filter(found.has, forms), None)
         if key is not None:
             plan.rows[row] = found.rows[key]
             plan.notes[row] = f"vector of {key!r}"
@@ -188,6 +230,8 @@ def _resolve(plan: Plan, row: int, text: str, found: Found, table: WordTable, po
         elif way == "subwords":
             if not table.has_subwords:
                 raise InputError(f"{table.place} has no subwords; take the policy subwords out or give a fastText file")
+            if not table.subwords(text):
+                continue
             plan.made[row] = partial(table.from_subwords, text)
             plan.notes[row] = "from subwords"
             return True
@@ -206,7 +250,7 @@ def _random(text: str, width: int, seed: int) -> np.ndarray:
 
 
 def _key(word: str, found: Found, ways: Sequence[str]) -> str | None:
-    return next((form for step in spellings(word, ways) for form in step if form in found.rows), None)
+    return next((form for step in spellings(word, ways) for form in step if found.has(form)), None)
 
 
 def gather(plan: Plan, found: Found) -> Iterator[np.ndarray]:

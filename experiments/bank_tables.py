@@ -28,6 +28,7 @@ def summary(bank: Bank) -> dict[str, Any]:
         "seen": len(bank.seen),
         "unseen": len(bank.unseen),
         "skipped": list(made.skipped),
+        "remarks": list(made.remarks),
         "width": bank.embed_dim,
         "encoder": made.encoder,
         "revision": made.revision,
@@ -72,6 +73,7 @@ def summary_lines(bank: Bank, told: dict[str, Any]) -> list[str]:
     ]
     if told["skipped"]:
         lines.append(f"skipped     {_listed(told['skipped'])}")
+    lines += [f"note        {remark}" for remark in told["remarks"]]
     groups = [" = ".join(map(repr, group)) for group in told["duplicates"]]
     lines.append(f"duplicates  {_listed(groups) if groups else 'none: no two labels have one vector'}")
     if told["nearest_seen_similarity"] is not None:

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from gensim.models import FastText, KeyedVectors
+from gensim.models import FastText
 
 from embeddings import InputError
-from embeddings.gensim_models import KeyedTable
-from embeddings.oov import DEFAULT_POLICY, check_policy, gather, look_up, singulars, spellings
+from embeddings.fasttext_models import subword_table
+from embeddings.oov import DEFAULT_POLICY, RowTable, check_policy, gather, look_up, singulars, spellings
 from embeddings.seeded import random_vectors
 
 WORDS = ["dog", "polar_bear", "polar", "bear", "Paris", "city", "leaf", "tomato", "box", "woman", "glass"]
@@ -15,9 +15,8 @@ WORDS += ["child", "person", "foot", "mouse", "man"]
 
 @pytest.fixture
 def table():
-    keyed = KeyedVectors(7)
-    keyed.add_vectors(WORDS, np.random.default_rng(0).normal(size=(len(WORDS), 7)).astype(np.float32))
-    return KeyedTable(keyed, "words.txt")
+    vectors = np.random.default_rng(0).normal(size=(len(WORDS), 7)).astype(np.float32)
+    return RowTable({word: row for row, word in enumerate(WORDS)}, vectors, "words.txt")
 
 
 def _found(table, texts, policy):
@@ -26,7 +25,7 @@ def _found(table, texts, policy):
 
 
 def _vector(table, word):
-    return table.keyed[word]
+    return table.vectors[table.rows[word]]
 
 
 @pytest.mark.parametrize(
@@ -60,7 +59,7 @@ def test_spellings_are_found_and_noted(table, text, policy, key):
 
 
 def test_the_name_as_it_stands_comes_before_other_spellings(table):
-    table.keyed.add_vectors(["DOG"], np.ones((1, 7), np.float32))
+    table = RowTable({**table.rows, "DOG": len(WORDS)}, np.concatenate([table.vectors, np.ones((1, 7))]), "words.txt")
     vectors, _ = _found(table, ["DOG"], ("lower",))
     np.testing.assert_array_equal(vectors, [_vector(table, "DOG")])
 
@@ -102,7 +101,7 @@ def test_skip_leaves_names_out(table):
 
 def test_subwords_are_those_of_gensim(table):
     trained = FastText([["dog", "bear"], ["city", "dog"]] * 9, vector_size=7, min_count=1, workers=1, bucket=50).wv
-    vectors, plan = _found(KeyedTable(trained, "ft"), ["dog", "doggy town"], ("subwords",))
+    vectors, plan = _found(subword_table(trained, "ft"), ["dog", "doggy town"], ("subwords",))
     np.testing.assert_array_equal(vectors, [trained["dog"], trained["doggy town"]])
     assert plan.notes == ["", "from subwords"]
     with pytest.raises(InputError, match=r"words.txt has no subwords"):
