@@ -14,10 +14,12 @@ from embeddings.arrays import read_array, read_arrays
 from embeddings.reading import parse_model, read_rows
 from embeddings.spelling import require
 from zsl.data.targets import Targets
+from zsl.data.tokens import hash_of
 from zsl.protocol import TestSet, hash_of_names, hash_of_targets, protocols
 
 SUFFIXES = (".npy", ".npz", ".csv")
 TEST = "test.npz"
+ARRAYS = ("data", "indices", "indptr")  # of a sparse (image, label) table
 LARGEST = 1 << 22  # images or labels of a table
 REMEDY = "evaluate the run again"
 
@@ -34,7 +36,7 @@ class Table:
 
 @dataclass(frozen=True)
 class About:
-    """What `test.npz` has of a test set besides its targets."""
+    """What `test.npz` has of a test set besides its targets; `scores` are the hashes of the files beside it."""
 
     name: str
     fingerprint: str
@@ -43,6 +45,7 @@ class About:
     unseen: tuple[str, ...]
     renamed: dict[str, tuple[str, ...]]
     images: tuple[str, ...] | None
+    scores: dict[str, str]
 
 
 def read_table(path: Path, key: str) -> Table:
@@ -237,15 +240,18 @@ def _matched_images(table: Table, test: TestSet) -> np.ndarray | None:
 def save_scores(folder: Path, scores: Mapping[str, np.ndarray], test: TestSet) -> None:
     """Writes the scores of each protocol, and what they are measured against, for `load_scores`."""
     folder.mkdir(parents=True, exist_ok=True)
+    hashes = {}
     for name, values in scores.items():
-        with atomic.replacing(folder / f"{name}.npy") as file:
+        path = folder / f"{name}.npy"
+        with atomic.replacing(path) as file:
             np.save(file, values, allow_pickle=False)
+        hashes[name] = hash_of(path)
     matrix = test.targets.matrix
     partial, renamed = test.targets.partial, dict(test.renamed)
-    about = About(test.name, test.fingerprint, partial, test.seen, test.unseen, renamed, test.images)
+    about = About(test.name, test.fingerprint, partial, test.seen, test.unseen, renamed, test.images, hashes)
     with atomic.replacing(folder / TEST) as file:
-        arrays = {"data": matrix.data, "indices": matrix.indices, "indptr": matrix.indptr}
-        np.savez(file, about=np.array(json.dumps(asdict(about))), shape=np.array(matrix.shape), **arrays)
+        arrays = {name: getattr(matrix, name) for name in ARRAYS}
+        np.savez(file, about=np.array(json.dumps(asdict(about))), **arrays)
 
 
 def load_scores(folder: Path) -> tuple[dict[str, np.ndarray], TestSet]:
@@ -258,24 +264,31 @@ def load_scores(folder: Path) -> tuple[dict[str, np.ndarray], TestSet]:
     if not path.is_file():
         raise InputError(f"{folder} holds no saved scores: it has no {TEST}; zsl evaluate RUN saves them")
     arrays = read_arrays(path, "the test set of saved scores")
-    lacking = {"about", "shape", "data", "indices", "indptr"} - arrays.keys()
+    lacking = {"about", *ARRAYS} - arrays.keys()
     if lacking:
         raise InputError(f"{path} is damaged (it has no {min(lacking)}); {REMEDY}")
     about = parse_model(str(arrays["about"]), About, str(path), REMEDY)
+    shape = arrays["indptr"].size - 1, len(about.seen + about.unseen)
     try:
-        parts = tuple(arrays[name] for name in ("data", "indices", "indptr"))
-        targets = Targets(csr_array(parts, shape=tuple(arrays["shape"].tolist())), about.partial)
-    except (ValueError, TypeError) as error:
+        targets = Targets.of_arrays(*(arrays[name] for name in ARRAYS), shape, about.partial)
+    except ValueError as error:
         raise InputError(f"{path} is damaged ({error}); {REMEDY}") from error
+    if about.images is not None and len(about.images) != len(targets):
+        raise InputError(f"{path} names {len(about.images)} images, but has targets of {len(targets)}; {REMEDY}")
     test = TestSet(about.name, about.seen, about.unseen, targets, about.fingerprint, about.renamed, about.images)
-    scores = {}
-    for name, protocol in protocols(test).items():
-        file = folder / f"{name}.npy"
-        if file.is_file():
-            values = read_table(file, "scores").values
-            if values.shape != (len(targets), len(protocol.labels)):
-                raise InputError(f"{file} has shape {values.shape}; {REMEDY}")
-            scores[name] = values
-    if not scores:
-        raise InputError(f"{folder} holds no scores beside {TEST}; {REMEDY}")
-    return scores, test
+    known = protocols(test)
+    if not about.scores or not about.scores.keys() <= known.keys():
+        raise InputError(f"{path} tells of scores of {', '.join(about.scores) or 'nothing'}; {REMEDY}")
+    return {name: _saved(folder / f"{name}.npy", sha256, test) for name, sha256 in about.scores.items()}, test
+
+
+def _saved(path: Path, sha256: str, test: TestSet) -> np.ndarray:
+    """The scores of one protocol, if they are those that were saved."""
+    if not path.is_file() or hash_of(path) != sha256:
+        state = "has other content than was saved" if path.is_file() else "is missing"
+        raise InputError(f"{path} {state}; {REMEDY}")
+    values = read_table(path, "scores").values
+    wanted = len(test.targets), len(protocols(test)[path.name.removesuffix(".npy")].labels)
+    if values.shape != wanted:
+        raise InputError(f"{path} has shape {values.shape} instead of {wanted}; {REMEDY}")
+    return values

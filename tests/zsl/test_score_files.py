@@ -92,13 +92,38 @@ def test_saved_scores_come_back(tmp_path):
         np.testing.assert_array_equal(found[name], values)
     np.testing.assert_array_equal(again.targets, TARGETS)
     assert (again.seen, again.unseen, again.renamed, again.images) == (LABELS[:2], LABELS[2:], test.renamed, IMAGES)
-    (tmp_path / "scores" / "zsl.npy").write_bytes(b"no array")
-    with pytest.raises(InputError, match="zsl.npy cannot be read as scores"):
+    array = tmp_path / "scores" / "zsl.npy"
+    whole = array.read_bytes()
+    array.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    with pytest.raises(InputError, match="zsl.npy has other content than was saved; evaluate the run again"):
+        load_scores(tmp_path / "scores")
+    array.unlink()
+    with pytest.raises(InputError, match="zsl.npy is missing; evaluate the run again"):
         load_scores(tmp_path / "scores")
     (tmp_path / "scores" / "test.npz").write_bytes(b"no archive")
     with pytest.raises(InputError, match="test.npz cannot be read as the test set of saved scores"):
         load_scores(tmp_path / "scores")
     with pytest.raises(InputError, match="holds no saved scores"):
+        load_scores(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("indices", 2**30, "one of its indices is not among the 3 labels"),  # this ended the process
+        ("indptr", 2**30, "its indptr does not divide 6 entries among 7 images"),
+        ("data", 7, "its values are not all 0 or 1"),
+        ("about", '{"name": "made"}', "fingerprint: Field required"),
+    ],
+)
+def test_saved_targets_that_are_damaged(tmp_path, name, value, told):
+    test = TestSet("made", LABELS[:2], LABELS[2:], Targets.of(TARGETS), "x")
+    save_scores(tmp_path, {"gzsl": SCORES}, test)
+    with np.load(tmp_path / "test.npz") as archive:
+        arrays = dict(archive)
+    arrays[name] = np.array(value) if name == "about" else np.array([*arrays[name][:2], value, *arrays[name][3:]])
+    np.savez(tmp_path / "test.npz", **arrays)
+    with pytest.raises(InputError, match=f"test.npz is damaged .*{told}"):
         load_scores(tmp_path)
 
 

@@ -82,6 +82,7 @@ def test_stored_arrays_are_read_back():
         ({"indptr": np.array([0, -2, 2, 3])}, "does not divide"),
         ({"indptr": np.array([0, 3])}, "does not divide"),
         ({"indptr": np.array([], int)}, "does not divide"),
+        ({"indptr": np.array([], int), "shape": (-1, 5)}, "does not divide"),
         ({"indptr": np.array([0, 2, 2, 2])}, "leaves out some of 3 entries"),
         ({"indptr": np.array([1, 2, 2, 3])}, "leaves out some of 3 entries"),
         ({"values": np.array([1, 1, 2])}, "not all -1, 0 or 1"),

@@ -74,7 +74,7 @@ class Targets:
         if len(values) != len(indices):
             raise ValueError(f"it has {len(values)} values, but {len(indices)} indices")
         begins, ends = indptr[:-1], indptr[1:]
-        if len(indptr) != shape[0] + 1 or not _within(indptr, len(indices) + 1) or (begins > ends).any():
+        if not 0 < len(indptr) == shape[0] + 1 or not _within(indptr, len(indices) + 1) or (begins > ends).any():
             raise ValueError(f"its indptr does not divide {len(indices)} entries among {shape[0]} images")
         if indptr[0] != 0 or indptr[-1] != len(indices):
             raise ValueError(f"its indptr leaves out some of {len(indices)} entries")
