@@ -42,10 +42,12 @@ def train(
     from experiments.ablation import random_labels
     from experiments.config import flat, load_config
     from experiments.files import check_new
-    from experiments.run import begin_run, make_decoder, pretrain_backbone, same_config, train_run
+    from experiments.run import begin_run, pretrain_backbone, same_config, train_run
     from experiments.source import load_bank, open_source
     from zsl.acceleration import is_main_process, make_accelerator
     from zsl.checkpoint import Checkpoints
+    from zsl.protocol import left_out, protocols
+    from zsl.readouts import check_readout
 
     console = make_console()
     values = load_config(config, settings or [])
@@ -62,8 +64,11 @@ def train(
     with ConsoleProgress(console) as progress:
         accelerator = make_accelerator(values.train.precision, values.train.trackers, out)
         source = open_source(values, accelerator, progress)
+        asked = {name: len(protocol.labels) for name, protocol in protocols(source.data).items()}
+        for line in left_out(asked, values.evaluate.k) if accelerator.is_main_process else ():
+            console.print(f"note: {line}", highlight=False, soft_wrap=True)
         bank = load_bank(values.bank, source.data)
-        make_decoder(values, 1, bank, len(source.data.seen))
+        check_readout(values.decoder, 1, bank.embed_dim, len(source.data.seen), accelerator.device)
         if source.frozen and values.backbone is not None and values.backbone.pretrain is None:
             _ = source.train  # an image that does not decode shows before anything is written
         begin_run(values, source, bank, out, resume)

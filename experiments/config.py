@@ -1,30 +1,33 @@
 """One run's configuration: a TOML file and `--set section.key=value`, validated."""
 
-import difflib
-import json
-import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from embeddings import InputError
+from embeddings.reading import read_json, read_toml
 from experiments.bank import BankConfig
+from experiments.settings import explained, fitted, kind_at, shown, split_setting
 from zsl.augmentation import AugmentConfig
 from zsl.backbone import BackboneConfig
 from zsl.config import Config
-from zsl.data import DATASETS, DataConfig, ScenesConfig
+from zsl.data import DataConfig, ScenesConfig
 from zsl.readouts import READOUTS, DecoderConfig, MlDecoderConfig
 from zsl.training import TrainConfig
 
 RECIPES = Path(__file__).parent / "recipes"
+TAGS = ("data.name", "decoder.kind")  # keys that tell which other keys their sections have
+LARGEST = 2**53  # of whole numbers; what counts in 64 bits, or in floats, counts these
 GROUPS = {"decoder.group_size": "num_groups", "decoder.num_groups": "group_size"}  # either, and what it replaces
 
 
 class EvaluateConfig(Config):
-    """`k` of F1@K; `bootstrap` replicates over test images, or 0; `batch_size` of scoring and token extraction."""
+    """`k` of F1@K, for protocols with so many labels; `bootstrap` replicates over test images, or 0; `batch_size` of
+    scoring and token extraction."""
 
-    k: tuple[int, ...] = (3, 5)
+    k: tuple[PositiveInt, ...] = (3, 5)
     bootstrap: int = Field(200, ge=0)
     batch_size: int = Field(128, ge=1)
 
@@ -35,7 +38,7 @@ class RunConfig(Config):
     data: DataConfig = ScenesConfig()
     bank: BankConfig = BankConfig()
     backbone: BackboneConfig | None = None
-    decoder: DecoderConfig = MlDecoderConfig(num_groups=100)
+    decoder: DecoderConfig = MlDecoderConfig()
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -69,27 +72,25 @@ def load_config(source: str, settings: list[str]) -> RunConfig:
         InputError: no such file, not TOML, an unknown key (with the known ones), an impossible value.
     """
     values = read_values(source)
-    for setting in settings:
-        apply_setting(values, setting)
+    apply_settings(values, settings)
     return validated(values, str(source))
 
 
 def read_values(source: str) -> dict[str, Any]:
-    """The sections of a recipe or a .toml or .json file, as they stand.
+    """The sections of a recipe or a .toml or .json file; TOML's values as their keys take them.
 
     Raises:
         InputError: no such file, not TOML.
     """
     path = RECIPES / f"{source}.toml" if source in recipes() else Path(source)
-    try:
-        text = path.read_text("utf-8")
-        values = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except OSError as error:
-        raise InputError(f"no config file or recipe {source!r}; recipes: {', '.join(recipes())}") from error
-    except ValueError as error:
-        raise InputError(f"{path} is not {path.suffix[1:].upper() or 'TOML'} ({error})") from error
+    if not path.is_file():
+        raise InputError(f"no config file or recipe {source!r}; recipes: {', '.join(recipes())}")
+    if path.suffix != ".json":
+        values: dict[str, Any] = fitted(RunConfig, read_toml(path, "a config"))
+        return values
+    values = read_json(path, "a config")
     if not isinstance(values, dict):
-        raise InputError(f"{path} holds no sections")
+        raise InputError(f"{path} holds no sections; write {{SECTION: {{KEY: VALUE}}}}")
     return values
 
 
@@ -99,49 +100,48 @@ def validated_settings(settings: list[str], sections: tuple[str, ...]) -> RunCon
     Raises:
         InputError: a setting of another section, an unknown key, an impossible value.
     """
-    values: dict[str, Any] = {}
     for setting in settings:
         if not setting.startswith(sections):
             raise InputError(f"--set {setting!r}: only {', '.join(f'{s}*' for s in sections)} can be set here")
-        apply_setting(values, setting)
+    values: dict[str, Any] = {}
+    apply_settings(values, settings)
     return validated(values, "--set")
 
 
-def apply_setting(values: dict[str, Any], setting: str) -> None:
-    """Puts `section.key=value` into nested values; the value is TOML, or else a plain string.
+def apply_settings(values: dict[str, Any], settings: Sequence[str]) -> None:
+    """Puts settings `section.key=value` into nested values, as `put_value` does, in any order.
 
-    Another `data.name` drops the keys of the dataset before it, another `decoder.kind` the keys that it has no use
-    for, each of `decoder.group_size` and `decoder.num_groups` the other; `backbone=none` drops the section.
+    Raises:
+        InputError: not of that form, or a part of a key names a value.
     """
-    key, equals, text = setting.partition("=")
-    if not equals or not key.strip():
-        raise InputError(f"--set {setting!r}: write section.key=value")
-    try:
-        value = tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    put_value(values, key.strip(), value, f"--set {setting!r}")
+    split = [(*split_setting(setting), f"--set {setting!r}") for setting in settings]
+    for key, text, place in sorted(split, key=lambda one: one[0] not in TAGS):  # they drop keys and give others types
+        put_value(values, key, text, place)
 
 
 def put_value(values: dict[str, Any], key: str, value: Any, place: str) -> None:
-    """Puts a value into nested ones at "section.key", as `apply_setting` does.
+    """Puts a value, as its key takes it, into nested ones at "section.key".
+
+    Another `data.name` drops the keys of the dataset before it, another `decoder.kind` the keys that it has no use
+    for, each of `decoder.group_size` and `decoder.num_groups` the other; `backbone=none` drops the section.
 
     Raises:
         InputError: a part of the key names a value; it tells the place.
     """
-    if key == "backbone" and value == "none":
-        values["backbone"] = None
-        return
-    if key == "data.name" and values.get("data", {}).get("name", value) != value:
+    value = fitted(kind_at(RunConfig, values, key), value)
+    data, decoder = values.get("data"), values.get("decoder")
+    if key == "data.name" and isinstance(data, dict) and data.get("name", value) != value:
         values["data"] = {}
-    if key == "decoder.kind" and value in READOUTS and isinstance(values.get("decoder"), dict):
+    if key == "decoder.kind" and value in READOUTS and isinstance(decoder, dict):
         known = READOUTS[value][0].model_fields
-        values["decoder"] = {name: kept for name, kept in values["decoder"].items() if name in known}
-    if key in GROUPS and isinstance(values.get("decoder"), dict):
-        values["decoder"].pop(GROUPS[key], None)
+        values["decoder"] = decoder = {name: kept for name, kept in decoder.items() if name in known}
+    if key in GROUPS and isinstance(decoder, dict):
+        decoder.pop(GROUPS[key], None)
     *sections, last = key.split(".")
     for section in sections:
-        values = values.setdefault(section, {})
+        if values.get(section) is None:  # a section that may be absent
+            values[section] = {}
+        values = values[section]
         if not isinstance(values, dict):
             raise InputError(f"{place}: {section!r} is a value, not a section")
     values[last] = value
@@ -162,47 +162,11 @@ def validated(values: dict[str, Any], source: str) -> RunConfig:
         InputError: as `load_config`.
     """
     try:
-        return RunConfig.model_validate(values)
+        config = RunConfig.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{source}: {_explain(error)}") from error
-
-
-def _explain(error: ValidationError) -> str:
-    fault = error.errors()[0]
-    where = [str(part) for part in fault["loc"]]
-    model = _section(where)
-    tables: dict[str, list[str]] = {"data": list(DATASETS), "decoder": list(READOUTS)}
-    table = tables.get(where[0], []) if where else []
-    if len(where) > 1 and where[1] in table:
-        del where[1]  # the name of the dataset or the readout, which is no key
-    key = ".".join(where)
-    if fault["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(where[-1], model.model_fields, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        return f"unknown key {key!r}; {hint}known: {', '.join(model.model_fields)}"
-    message = str(fault["msg"]).removeprefix("Value error, ")
-    if fault["type"] == "union_tag_invalid":
-        name = str(fault["ctx"]["tag"])
-        near = difflib.get_close_matches(name, table, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        what = "dataset data.name" if where[0] == "data" else "readout decoder.kind"
-        return f"unknown {what} = {name!r}; {hint}known: {', '.join(table)}"
-    if fault["type"] == "union_tag_not_found":
-        message = f"give data.name, one of {', '.join(DATASETS)}" if where[0] == "data" else "not a section of keys"
-    return message if not key or key in message else f"{key}: {message} (got {fault['input']!r})"
-
-
-def _section(where: list[str]) -> type[Config]:
-    """The config section that holds the key at `where`."""
-    model: type[Config] = RunConfig
-    for part in where[:-1]:
-        if model is RunConfig and part in ("data", "decoder"):
-            continue
-        if part in DATASETS or part in READOUTS:
-            model = (DATASETS.get(part) or READOUTS[part])[0]
-        elif part in model.model_fields:
-            annotation = model.model_fields[part].annotation
-            for choice in getattr(annotation, "__args__", (annotation,)):
-                if isinstance(choice, type) and issubclass(choice, Config):
-                    model = choice
-    return model
+        raise InputError(f"{source}: {explained(RunConfig, error)}") from error
+    for key, value in flat(config.model_dump()).items():
+        for number in value if isinstance(value, tuple) else (value,):
+            if isinstance(number, int) and number > LARGEST:
+                raise InputError(f"{source}: {key} is more than {LARGEST:,} (got {shown(number)})")
+    return config

@@ -17,6 +17,8 @@ from rich.progress import Progress as Bars
 
 P = ParamSpec("P")
 R = TypeVar("R")
+# how torch and numpy tell of memory that cannot be had
+TOO_LARGE = ("out of memory", "can't allocate memory", "array is too big", "calculation overflowed")
 QUIET = 30  # seconds between lines where there is no terminal to draw bars on
 
 
@@ -27,7 +29,8 @@ def make_console() -> Console:
 
 
 def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Bad input ends in one line and exit status 2, a failed run in one line and exit status 1.
+    """Bad input ends in one line and exit status 2, a failed run or too little memory in one and exit
+    status 1.
 
     Each `InputWarning` is a line on stderr.
     """
@@ -42,6 +45,12 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
         except (InputError, TrainingError) as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
+        except (MemoryError, RuntimeError, ValueError) as error:
+            if not _lacks_memory(error):
+                raise
+            told = "out of memory; lower train.batch_size, evaluate.batch_size, data.image_size or the decoder's sizes"
+            typer.echo(f"error: {told} ({' '.join(str(error).split())[:200]})", err=True)
+            raise typer.Exit(1) from error
         except BrokenPipeError:  # the reader of a pipe has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
@@ -69,6 +78,11 @@ def _warnings_as_lines() -> Iterator[None]:
         warnings.showwarning = show
         warnings.simplefilter("always", InputWarning)
         yield
+
+
+def _lacks_memory(error: Exception) -> bool:
+    """Whether memory could not be had."""
+    return isinstance(error, MemoryError) or any(words in str(error) for words in TOO_LARGE)
 
 
 class ConsoleProgress:

@@ -1,7 +1,6 @@
 """The tables that `zsl ablate NAME` measures without training: what heads and their parts cost."""
 
 import json
-import tomllib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from experiments.bench_modules import ModuleBench, bench_modules
 from experiments.files import make_folder
 from experiments.report import write_report
 from experiments.report.folder import save_about
+from experiments.settings import explained, fitted, kind_at, split_setting
 from experiments.tables import Table
 from zsl.config import Config
 
@@ -33,25 +33,19 @@ class CostTable:
     measure: Callable[[Any, Progress], Figures]
 
     def changed(self, settings: Sequence[str]) -> Config:
-        """Its settings with `key=value` over them; values are TOML, or plain strings.
+        """Its settings with `key=value` over them.
 
         Raises:
             InputError: an unknown key, an impossible value.
         """
-        values = self.settings.model_dump()
+        kind, values = type(self.settings), self.settings.model_dump()
         for setting in settings:
-            key, equals, text = setting.partition("=")
-            if not equals or key not in values:
-                raise InputError(f"--set {setting!r}: write KEY=VALUE; known: {', '.join(values)}")
-            try:
-                values[key] = tomllib.loads(f"value = {text}")["value"]
-            except tomllib.TOMLDecodeError:
-                values[key] = text
+            key, text = split_setting(setting, "KEY=VALUE")
+            values[key] = fitted(kind_at(kind, values, key), text)
         try:
-            return type(self.settings).model_validate(values)
+            return kind.model_validate(values)
         except ValidationError as error:
-            fault = error.errors()[0]
-            raise InputError(f"--set: {fault['loc'][0]}: {fault['msg']} (got {fault['input']!r})") from error
+            raise InputError(f"--set: {explained(kind, error)}") from error
 
 
 COST_TABLES: dict[str, CostTable] = {

@@ -12,9 +12,10 @@ from experiments.grid import Grid, Run, check_protocol
 from experiments.grid_folder import GridFolder
 from experiments.grid_work import Patience, Tell, Work
 from experiments.job import Job, Outcome, disk_fault, perform, perform_shared
-from experiments.run import make_decoder
 from experiments.shared import SharedFolder, bank_file, fresh_accelerator, shared_key
 from experiments.source import Source, load_bank, open_source
+from zsl.protocol import left_out, protocols
+from zsl.readouts import check_readout
 
 Banks = dict[str, Bank]
 
@@ -112,6 +113,9 @@ class Engine:
             config = self._source_configs[key]
             sources[key] = open_source(config, fresh_accelerator(config), self.progress)
         check_protocol([(source.config, source.data) for source in sources.values()], str(self.folder.path))
+        asked = {name: len(p.labels) for source in sources.values() for name, p in protocols(source.data).items()}
+        for line in left_out(asked, self.grid.config.evaluate.k):
+            self.tell(f"note: {line}")
         banks = self._check(todo, sources)
         for source in sources.values() if in_memory else ():
             if source.frozen and source.config.backbone and source.config.backbone.pretrain is None:
@@ -127,11 +131,14 @@ class Engine:
         banks: dict[str, Bank] = {}
         for run in todo:
             key = shared_key(run.config)
-            place, data = f"shared/{key}/{bank_file(run.config.bank)}", sources[key].data
+            place, source = f"shared/{key}/{bank_file(run.config.bank)}", sources[key]
             if place not in banks:
                 path = self.folder.path / place
-                banks[place] = Bank.load(path) if path.is_file() else load_bank(run.config.bank, data, self.progress)
-            make_decoder(run.config, 1, banks[place], len(data.seen))
+                banks[place] = (
+                    Bank.load(path) if path.is_file() else load_bank(run.config.bank, source.data, self.progress)
+                )
+            embed_dim, device = banks[place].embed_dim, source.accelerator.device
+            check_readout(run.config.decoder, 1, embed_dim, len(source.data.seen), device)
         return banks
 
     def _share(self, key: str, source: Source, banks: dict[str, Bank], on_disk: bool) -> Source:

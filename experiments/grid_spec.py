@@ -1,7 +1,6 @@
 """A grid of one's own: a TOML file with axes over any config key."""
 
 import itertools
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -9,9 +8,11 @@ from typing import Any, Literal
 from pydantic import ValidationError
 
 from embeddings import InputError
+from embeddings.reading import read_toml
 from experiments.ablation import Ablation, Variant, changed, completed
-from experiments.config import RunConfig, apply_setting, flat, put_value, read_values, recipes, validated
+from experiments.config import TAGS, RunConfig, apply_settings, flat, put_value, read_values, recipes, validated
 from experiments.grid import Budget, Grid, check_grid
+from experiments.settings import explained
 from zsl.config import Config
 
 SECTIONS = tuple(RunConfig.model_fields)
@@ -47,20 +48,12 @@ def read_spec(path: Path) -> GridSpec:
     Raises:
         InputError: no such file, not TOML, an unknown key (with the known ones), a value of the wrong type.
     """
+    if not path.is_file():
+        raise InputError(f"no grid file {path}")
     try:
-        values = tomllib.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise InputError(f"no grid file {path} ({error.strerror})") from error
-    except ValueError as error:
-        raise InputError(f"{path} is not TOML ({error})") from error
-    try:
-        return GridSpec.model_validate(values)
+        return GridSpec.model_validate(read_toml(path, "a grid"))
     except ValidationError as error:
-        fault = error.errors()[0]
-        key = ".".join(str(part) for part in fault["loc"] if part not in ("int", "tuple[int, ...]"))
-        if fault["type"] == "extra_forbidden":
-            raise InputError(f"{path}: unknown key {key!r}; known: {', '.join(GridSpec.model_fields)}") from error
-        raise InputError(f"{path}: {key}: {fault['msg']} (got {fault['input']!r})") from error
+        raise InputError(f"{path}: {explained(GridSpec, error)}") from error
 
 
 def spec_grid(path: Path, source: str | None, settings: list[str], seeds: int | None) -> Grid:
@@ -102,10 +95,9 @@ def _base(spec: GridSpec, path: Path, source: str | None, settings: list[str]) -
     elif spec.config is not None:
         values = read_values(str(path.parent / spec.config))
     sections = flat({name: getattr(spec, name) for name in SECTIONS})
-    for key, value in sorted(sections.items(), key=lambda item: item[0] != "data.name"):  # it drops other data's keys
+    for key, value in sorted(sections.items(), key=lambda item: item[0] not in TAGS):
         put_value(values, key, value, str(path))
-    for setting in settings:
-        apply_setting(values, setting)
+    apply_settings(values, settings)
     return validated(values, str(path))
 
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments.result import Result
 from experiments.tables import Table, metric_columns
-from zsl.protocol import check_comparable
+from zsl.protocol import check_comparable, left_out
 from zsl.uncertainty import interval
 
 
@@ -111,6 +111,7 @@ def footnotes(result: Result) -> list[str]:
         lines.append(f"Partial annotations: {stamp.partial}.")
     if stamp.shift is not None:
         lines.append(f"Calibrated: {stamp.shift:.4g} off seen logits, chosen on validation data.")
+    lines += left_out({name: labels for name, (labels, _) in stamp.labels.items()}, stamp.k)
     lines += [f"{protocol}: {title}." for protocol, title in stamp.known_as().items()]
     absent = [n for n, values in result.evaluation.ap.items() if np.isnan(values).any()]
     lines += [f"{n}: {int(np.isnan(result.evaluation.ap[n]).sum())} labels have no positive." for n in absent]

@@ -227,8 +227,9 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
     """
     record = read_record(folder)
     for setting in settings:
-        if not setting.startswith(("data.", "evaluate.", "backbone.weights=")):
-            raise InputError(f"--set {setting!r}: a trained run takes data.*, evaluate.* and backbone.weights alone")
+        if not setting.startswith(("data.", "evaluate.", "backbone.weights=", "train.precision=")):
+            own = "data.*, evaluate.*, backbone.weights and train.precision"
+            raise InputError(f"--set {setting!r}: a trained run takes {own} alone")
     config = load_config(str(folder / "config.json"), settings)
     hashes, chosen = record["weights_sha256"], config.backbone
     if chosen is not None and BACKBONE in hashes:

@@ -183,7 +183,7 @@ def open_source(config: RunConfig, accelerator: Accelerator, progress: Progress,
     Args:
         in_order: its inputs will be read in their order alone, so that it may hold "records".
     Raises:
-        InputError: unusable data, backbone or K.
+        InputError: unusable data or backbone.
     """
     data = load_data(config.data)
     if data.kind == "records" and not in_order:
@@ -191,5 +191,5 @@ def open_source(config: RunConfig, accelerator: Accelerator, progress: Progress,
             f"{data.name} can be read in order alone; rewrite it with zsl data extract, and train from that"
         )
     test = TestSet.of(data)
-    check_measurable(test, protocols(test), config.evaluate.k)
+    check_measurable(test, protocols(test))
     return Source(config, data, accelerator, progress)

@@ -1,5 +1,6 @@
-"""Devices, processes and precision, by Accelerate."""
+"""Devices, processes, precision and memory, by Accelerate and torch."""
 
+import os
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +24,8 @@ def make_accelerator(precision: Precision, trackers: tuple[str, ...] = (), folde
     if precision == "auto":
         precision = "bf16" if _multiplies_bf16() else "fp32"
     mixed = "no" if precision == "fp32" else precision
+    if precision == "fp16" and PartialState().device.type == "cpu":
+        raise InputError("train.precision = 'fp16' needs a GPU, and there is none; set train.precision to bf16 or fp32")
     try:
         accelerator = Accelerator(mixed_precision=mixed, log_with=list(trackers) or None, project_dir=folder)
         missing = set(trackers) - {str(getattr(found, "value", found)) for found in accelerator.log_with}
@@ -36,6 +39,13 @@ def make_accelerator(precision: Precision, trackers: tuple[str, ...] = (), folde
 def is_main_process() -> bool:
     """Whether this process is the one that prints and writes."""
     return PartialState().is_main_process
+
+
+def memory_of(device: torch.device) -> int:
+    """Bytes of memory that a device has in all; those of the machine for a CPU."""
+    if device.type == "cuda":
+        return int(torch.cuda.get_device_properties(device).total_memory)
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _multiplies_bf16() -> bool:

@@ -74,17 +74,17 @@ class GroupDecoder(Readout, DecoderLayer):
         query, head = _one_of("query", query, QUERIES), _one_of("head", head, HEADS)
         if (num_groups is None) == (group_size is None):
             raise InputError("give one of num_groups and group_size")
-        requested = num_groups if group_size is None else group_size
+        name, requested = ("num_groups", num_groups) if group_size is None else ("group_size", group_size)
         if requested is None or not 1 <= requested <= num_labels:
-            raise InputError(f"num_groups or group_size {requested} is not between 1 and the {num_labels} labels")
+            raise InputError(f"{name} = {requested} is not between 1 and the {num_labels} labels")
         if _one_of("grouping", grouping, GROUPINGS) != "given" and (query, head) != ("text", "text"):
-            raise InputError(f"grouping {grouping!r} needs query and head 'text': others belong to a group's place")
+            raise InputError(f"grouping = {grouping!r} needs query and head 'text': others belong to a group's place")
         if query_noise and query != "text":
-            raise InputError(f"query noise is on word vectors, which {query} queries are not made of")
+            raise InputError(f"query_noise = {query_noise} is on word vectors, which {query} queries are not made of")
         if embed_dim is None and "text" in (query, head):
             raise InputError("a text query or head needs embed_dim, the size of a word vector")
         if layers < 1:
-            raise InputError(f"a decoder has one layer at least, not {layers}")
+            raise InputError(f"layers = {layers} is less than 1")
 
         memory_projection = nn.Linear(channels, width)  # drawn before the layer's weights, as it was from the start
         super().__init__(width, attention_heads, ffn, dropout, self_attention)
@@ -105,7 +105,7 @@ class GroupDecoder(Readout, DecoderLayer):
         if self.query == "text":
             slot_width = self.width // self.group_size
             if not slot_width or self.embed_dim is None:
-                raise InputError(f"width {self.width} is less than the {self.group_size} labels of a group")
+                raise InputError(f"width = {self.width} is less than the {self.group_size} labels of a group")
             self.query_projection = nn.Linear(self.embed_dim, slot_width, bias=bias)
         elif self.query == "learnable":
             self.queries = nn.Parameter(torch.randn(self.num_groups, self.width))

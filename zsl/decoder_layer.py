@@ -22,7 +22,7 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int, dropout: float):
         super().__init__()
         if width % heads:
-            raise InputError(f"width {width} is not divisible by {heads} attention heads")
+            raise InputError(f"attention_heads = {heads} does not divide width = {width}")
         self.heads = heads
         self.dropout = dropout
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))

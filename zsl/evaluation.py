@@ -17,7 +17,7 @@ from zsl.metrics import (
     top_k_counts,
     weighted_mean,
 )
-from zsl.protocol import Protocol, Stamp, TestSet, check_measurable, make_stamp, protocols
+from zsl.protocol import Protocol, Stamp, TestSet, check_measurable, fitting, make_stamp, protocols
 from zsl.uncertainty import bootstrap_average_precision, bootstrap_f1_at_k, image_weights, interval
 
 INTERVALS = ("closed", "zsl", "gzsl")  # the bootstrap of a large vocabulary takes its time
@@ -70,11 +70,11 @@ def evaluate(
     Args:
         scores: (image, label) by protocol; those that are there are measured.
         test: what they are measured against.
-        k: of F1@K, at most the labels of the smallest protocol.
+        k: of F1@K; a protocol with fewer labels than K is measured without it.
         bootstrap: replicates over images, 0 for none.
         shift: a bias on seen logits, chosen on validation data.
     Raises:
-        InputError: no positive, or fewer labels than K, in a protocol.
+        InputError: no positive in a protocol.
         ValueError: shapes that do not fit, scores that are not finite.
     """
     metrics: dict[str, float] = {}
@@ -83,16 +83,16 @@ def evaluate(
     weights = image_weights(len(test.targets), bootstrap) if bootstrap else None
     shown = test.targets.label_counts()[: len(test.seen)].any()  # some test sets show unseen labels alone
     asked = {n: p for n, p in protocols(test).items() if n in scores and (n != "seen" or shown)}
-    check_measurable(test, asked, k)
+    check_measurable(test, asked)
     for name, protocol in asked.items():
         values = test.targets.columns(protocol.columns).dense()
         targets, annotated = values > 0, (values != 0 if test.targets.partial else None)
-        given = scores[name]
+        given, fit = scores[name], fitting(k, protocol)
         ap[name] = average_precision(given, targets, annotated)
         chance[name] = chance_average_precision(targets, annotated)
         found = _of_labels(ap[name], chance[name], protocol, targets)
         found["map_micro"] = mean_average_precision(given, targets, average="micro", annotated=annotated)
-        for labels, counts in top_k_counts(given, targets, k, annotated).items():
+        for labels, counts in top_k_counts(given, targets, fit, annotated).items():
             for prefix, result in (("", counts.micro()), ("macro_", counts.macro())):
                 found |= {f"{prefix}{part}@{labels}": value for part, value in result._asdict().items()}
             found[f"f1@{labels}_chance"] = chance_f1_at_k(targets, labels, annotated)
@@ -100,13 +100,13 @@ def evaluate(
             loss, coverage, precision = label_ranking(given, targets)
             found |= {"ranking_loss": loss, "coverage": coverage, "label_ranking_ap": precision}
         if name == "gzsl":
-            trade_offs = {labels: trade_off(given, targets, protocol.num_seen, labels, annotated) for labels in k}
+            trade_offs = {labels: trade_off(given, targets, protocol.num_seen, labels, annotated) for labels in fit}
             for curve in trade_offs.values():
                 found |= _of_curve(curve, shift)
         metrics |= {f"{name}/{metric}": value for metric, value in found.items()}
         if weights is not None and name in INTERVALS:
             drawn = _of_replicates(bootstrap_average_precision(given, targets, weights, annotated), protocol)
-            drawn |= {f"f1@{n}": bootstrap_f1_at_k(given, targets, n, weights, annotated) for n in k}
+            drawn |= {f"f1@{n}": bootstrap_f1_at_k(given, targets, n, weights, annotated) for n in fit}
             replicates |= {f"{name}/{metric}": values for metric, values in drawn.items() if metric in found}
     for labels in trade_offs:
         if f"zsl/recall@{labels}" in metrics:

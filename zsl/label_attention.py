@@ -40,7 +40,7 @@ class LabelAttentionReadout(Readout):
     ):
         super().__init__()
         if width % attention_heads:
-            raise InputError(f"width {width} is not divisible by {attention_heads} attention heads")
+            raise InputError(f"attention_heads = {attention_heads} does not divide width = {width}")
         self.embed_dim, self.heads, self.dropout = embed_dim, attention_heads, dropout
         self.memory_projection = nn.Linear(channels, width)
         self.ffn_in, self.ffn_out = nn.Linear(width, ffn), nn.Linear(ffn, width)

@@ -159,21 +159,32 @@ def hash_of_targets(targets: Targets) -> str:
     return digest.hexdigest()[:16]
 
 
-def check_measurable(test: TestSet, asked: Mapping[str, Protocol], k: Sequence[int]) -> None:
-    """Checks that there is something to measure, but for seen labels alone, and labels enough for every K.
+def fitting(k: Sequence[int], protocol: Protocol) -> tuple[int, ...]:
+    """The K of F1@K that are not more than the labels which the protocol ranks."""
+    return tuple(number for number in k if number <= len(protocol.labels))
+
+
+def left_out(labels: Mapping[str, int], k: Sequence[int]) -> list[str]:
+    """What protocols are too small for, a sentence a protocol.
+
+    Args:
+        labels: how many each protocol ranks.
+        k: of F1@K.
+    """
+    beyond = {name: ", ".join(f"F1@{number}" for number in k if number > count) for name, count in labels.items()}
+    return [
+        f"{name} ranks {labels[name]} labels, too few for {told} (evaluate.k)." for name, told in beyond.items() if told
+    ]
+
+
+def check_measurable(test: TestSet, asked: Mapping[str, Protocol]) -> None:
+    """Checks that there is something to measure, but for seen labels alone.
 
     Raises:
         InputError: it names the protocol.
     """
     counts = test.targets.label_counts()
     for name, protocol in asked.items():
-        for labels in k:
-            if not 1 <= labels <= len(protocol.labels):
-                kind = " unseen" if name.startswith("zsl") else ""
-                raise InputError(
-                    f"evaluate.k holds {labels}, but there are {len(protocol.labels)}{kind} labels; "
-                    "--set evaluate.k=[1]"
-                )
         if name != "seen" and not counts[protocol.columns].any():
             kind = "an unseen" if name.startswith("zsl") else "a"
             raise InputError(f"no test image of {test.name} has {kind} label, so there is nothing to measure")

@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import Annotated, Any, ClassVar, Literal
 
+import torch
 from pydantic import Discriminator, Field, PositiveFloat, Tag, model_validator
 
+from embeddings.errors import InputError
+from zsl.acceleration import memory_of
 from zsl.config import Config
 from zsl.decoder import GroupDecoder
 from zsl.eszsl import EszslReadout
@@ -12,6 +15,10 @@ from zsl.grouping import Grouping
 from zsl.label_attention import LabelAttentionReadout
 from zsl.pooled import ConseReadout, PooledReadout, PooledTextReadout
 from zsl.readout import Readout
+
+GROUPS = 100  # K of the paper
+STATES = 4  # numbers a parameter in training: itself, its gradient and Adam's two moments
+SIZES = ("width", "ffn", "layers")
 
 
 class _DecoderConfig(Config):
@@ -31,7 +38,7 @@ class _DecoderConfig(Config):
 
 
 class MlDecoderConfig(_DecoderConfig):
-    """`zsl.decoder.GroupDecoder`; one of `group_size` and `num_groups`."""
+    """`zsl.decoder.GroupDecoder`; one of `group_size` and `num_groups`, or 100 groups, as far as there are labels."""
 
     kind: Literal["ml-decoder"] = "ml-decoder"
     self_attention: bool = False
@@ -41,8 +48,9 @@ class MlDecoderConfig(_DecoderConfig):
 
     @model_validator(mode="after")
     def _one_grouping(self) -> "MlDecoderConfig":
-        if (self.group_size is None) == (self.num_groups is None):
-            raise ValueError("give one of decoder.group_size and decoder.num_groups")
+        if self.group_size is not None and self.num_groups is not None:
+            both = f"{self.group_size} and {self.num_groups}"
+            raise ValueError(f"give one of decoder.group_size and decoder.num_groups (got {both})")
         return self
 
 
@@ -95,7 +103,10 @@ class EszslConfig(Config):
 
 
 def _ml_decoder(config: MlDecoderConfig, channels: int, embed_dim: int, num_labels: int) -> Readout:
-    return GroupDecoder(channels, embed_dim, num_labels, **config.model_dump(exclude={"kind"}))
+    options = config.model_dump(exclude={"kind"})
+    if config.group_size is None and config.num_groups is None:
+        options["num_groups"] = min(GROUPS, num_labels)
+    return GroupDecoder(channels, embed_dim, num_labels, **options)
 
 
 def _transformer_decoder(config: TransformerDecoderConfig, channels: int, embed_dim: int, num_labels: int) -> Readout:
@@ -159,7 +170,45 @@ def make_readout(config: DecoderConfig, channels: int, embed_dim: int, num_label
         embed_dim: size of a word vector.
         num_labels: N of training.
     Raises:
-        InputError: sizes that do not fit.
+        InputError: sizes that do not fit; it names the key.
     """
     _, make = READOUTS[config.kind]
-    return make(config, channels, embed_dim, num_labels)
+    try:
+        return make(config, channels, embed_dim, num_labels)
+    except InputError as error:  # it begins with the name of the argument, which is the key's
+        raise InputError(f"decoder.{error}") from error
+
+
+def check_readout(config: DecoderConfig, channels: int, embed_dim: int, num_labels: int, device: torch.device) -> None:
+    """Checks that a readout can be made and that its training fits the memory of a device; nothing is allocated.
+
+    Args:
+        channels, embed_dim, num_labels: as of `make_readout`.
+        device: that it will be trained on.
+    Raises:
+        InputError: sizes that do not fit, or that no memory holds; it names the keys.
+    """
+    memory = memory_of(device)
+    sizes = [f"decoder.{name} = {getattr(config, name)}" for name in SIZES if hasattr(config, name)]
+    named = ", ".join(sizes) or "the readout"
+    told = f"{named}: training needs {{}} of memory, and there are {memory / 1e9:,.1f} GB; lower them"
+    try:
+        needed = 4 * STATES * counted_parameters(config, channels, embed_dim, num_labels)
+    except (RuntimeError, TypeError) as error:  # torch counts in 64 bits
+        raise InputError(told.format("more than 10^9 GB")) from error
+    if needed > memory:
+        raise InputError(told.format(f"{needed / 1e9:,.1f} GB"))
+
+
+def counted_parameters(config: DecoderConfig, channels: int, embed_dim: int, num_labels: int) -> int:
+    """How many numbers a readout learns; of many layers two are made, as the others are like the second."""
+
+    def counted(chosen: DecoderConfig) -> int:
+        with torch.device("meta"):
+            return sum(p.numel() for p in make_readout(chosen, channels, embed_dim, num_labels).parameters())
+
+    layers = getattr(config, "layers", 1)
+    if layers < 3:
+        return counted(config)
+    one, two = (counted(config.model_copy(update={"layers": number})) for number in (1, 2))
+    return one + (layers - 1) * (two - one)

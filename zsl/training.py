@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
 from accelerate.utils import broadcast, send_to_device, set_seed
-from pydantic import Field
+from pydantic import Field, model_validator
 from timm.utils import ModelEmaV3
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
@@ -70,6 +70,13 @@ class TrainConfig(Config):
     seed: int = Field(0, ge=0, lt=2**31)
     checkpoint_steps: int = Field(0, ge=0)
     trackers: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _pieces_of_images(self) -> "TrainConfig":
+        if self.accumulate > self.batch_size:
+            told = f"train.accumulate = {self.accumulate} is more than train.batch_size = {self.batch_size}"
+            raise ValueError(f"{told}; a piece of a batch has one image at least")
+        return self
 
     def loss_options(self) -> dict[str, float]:
         """What the chosen loss takes."""

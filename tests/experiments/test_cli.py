@@ -231,9 +231,8 @@ def test_bad_input_before_training_writes_nothing(frozen, photographs, tmp_path)
     refused(train("train.epoch=1"), "unknown key 'train.epoch'", "did you mean 'epochs'")
     build_bank(SEEN, "lexical:16").save(tmp_path / "small.safetensors")
     refused(train(f"bank.file={tmp_path / 'small.safetensors'}"), "no vector", "'pink star'", "small.safetensors")
-    refused(train("decoder.group_size=9"), "group_size 9 is not between 1 and the 5 labels")
+    refused(train("decoder.group_size=9"), "decoder.group_size = 9 is not between 1 and the 5 labels")
     refused(train("data.train=val"), "the test rows would be trained on")
-    refused(train("evaluate.k=[4]"), "evaluate.k holds 4, but there are 3 unseen labels")
     rows = (photographs / "data.csv").read_text().splitlines()
     (photographs / "data.csv").write_text("\n".join([rows[0], 'images/0.jpg,"[red]",train', *rows[2:]]))
     refused(train(), "data.csv:2: unknown label 'red'")
@@ -256,7 +255,10 @@ def test_a_run_is_not_tested_with_what_does_not_fit_it(frozen, photographs, tmp_
     build_bank(SEEN, "lexical:16").save(tmp_path / "few.safetensors")
     refused(zsl("evaluate", run, "--bank", tmp_path / "few.safetensors"), "'pink star'", "few.safetensors")
     refused(zsl("evaluate", tmp_path), "is not a finished run")
-    refused(zsl("evaluate", run, "--set", "decoder.width=8"), "takes data.*, evaluate.* and backbone.weights alone")
+    refused(
+        zsl("evaluate", run, "--set", "decoder.width=8"),
+        "takes data.*, evaluate.*, backbone.weights and",
+    )
     split = photographs / "split.json"
     whole = split.read_text()
     split.write_text(json.dumps({"train class": SEEN[::-1], "test class": UNSEEN}))

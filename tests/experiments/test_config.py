@@ -6,6 +6,7 @@ import pytest
 
 from embeddings import InputError
 from experiments.config import load_config, recipes, validated
+from zsl.backbone import PretrainConfig
 from zsl.data.csv_layout import CsvConfig
 from zsl.data.voc import VocConfig
 from zsl.readouts import GapConfig, TransformerDecoderConfig
@@ -32,7 +33,7 @@ def test_groups_may_be_given_either_way():
     assert validated(values, "x").decoder.num_groups == 5
     assert load_config("demo", ["decoder.num_groups=5"]).decoder.group_size is None  # one replaces the other
     values["decoder"].update(group_size=2)
-    with pytest.raises(InputError, match="give one of decoder.group_size and decoder.num_groups"):
+    with pytest.raises(InputError, match=r"give one of decoder.group_size and decoder.num_groups \(got 2 and 5\)"):
         validated(values, "x")
 
 
@@ -47,12 +48,23 @@ def test_groups_may_be_given_either_way():
         ("train.lr=fast", "train.lr: .*number.*got 'fast'"),
         ("decoder.query=texts", "decoder.query: .*'text', 'learnable' or 'random'.*got 'texts'"),
         ("decoder.grouping=alike", "decoder.grouping: .*'given', 'random', 'redrawn', 'similar' or 'dissimilar'"),
-        ("decoder.kind=gab", "unknown readout decoder.kind = 'gab'; did you mean 'gap'\\? known: ml-decoder, "),
+        ("decoder.kind=gab", "unknown decoder.kind = 'gab'; did you mean 'gap'\\? known: ml-decoder, "),
         ("decoder.layer=2", "unknown key 'decoder.layer'; did you mean 'layers'"),
         ("decoder.layers=0", r"decoder.layers: .*greater than or equal to 1 \(got 0\)"),
         ("data.name=cocoo", "data.*scenes.*csv.*corel5k"),
         ("epochs", "write section.key=value"),
         ("train.lr.x=1", "'lr' is a value, not a section"),
+        ("data.name=folder", "data.root is missing; it takes a path"),
+        ("backbone.mean=0.5", r"backbone.mean takes 3 numbers \(got \[0.5\]\)"),
+        ("backbone=resnet10t", "backbone = 'resnet10t': it is a section; give backbone.name, backbone.weights"),
+        ("data=voc", "data = 'voc': it is a section; give data.name"),
+        ("decoder=gap", "decoder = 'gap': it is a section; give decoder.kind, one of ml-decoder, "),
+        ("evaluate.k=3,0", r"evaluate.k: Input should be greater than 0 \(got 0\)"),
+        ("train.epochs=" + "9" * 5000, r"train.epochs: .*integer.*\(got '9+\.\.\.\)"),
+        ("train.batch_size=9007199254740993", "train.batch_size is more than 9,007,199,254,740,992"),
+        ("decoder.layers=" + "[" * 3000, "decoder.layers: .*integer"),
+        ("train.epochs=1\nbank.seed=2", "train.epochs: .*integer"),
+        ("train.accumulate=65", "train.accumulate = 65 is more than train.batch_size = 64"),
     ],
 )
 def test_mistakes_are_named(setting, message):
@@ -103,3 +115,32 @@ def test_random_queries_are_for_text_queries(setting):
     with pytest.raises(InputError, match="train.random_queries needs decoder.query = 'text'"):
         load_config("demo", ["train.random_queries=3", setting])
     load_config("demo", ["train.random_queries=3"])
+
+
+def test_settings_may_stand_in_any_order():
+    turned = load_config("photographs", ["data.year=2017", "data.root=COCO", "data.name=coco"])
+    assert turned == load_config("photographs", ["data.name=coco", "data.root=COCO", "data.year=2017"])
+    assert turned.data.year == "2017"
+    with pytest.raises(InputError, match="unknown key 'decoder.width'"):
+        load_config("demo", ["decoder.width=16", "decoder.kind=eszsl"])
+
+
+def test_sections_that_may_be_absent_come_back_by_a_key(tmp_path):
+    config = load_config("demo", ["backbone.pretrain=none"])
+    (tmp_path / "config.json").write_text(config.model_dump_json())
+    again = load_config(str(tmp_path / "config.json"), ["backbone.pretrain.epochs=3", "backbone.weights=none"])
+    assert again.backbone.pretrain == PretrainConfig(epochs=3)
+    assert again.backbone.weights is None
+
+
+def test_files_hold_values_as_settings_do(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'backbone = "none"\n[data]\nname = "coco"\nroot = 2024\nyear = 2017\n'
+        '[bank]\noov = "phrase,lower"\n[evaluate]\nk = 3\n[train]\nclip = "none"\ntrackers = "tensorboard"\n'
+    )
+    config = load_config(str(path), [])
+    assert config.backbone is None
+    assert (config.data.root, config.data.year) == (Path("2024"), "2017")
+    assert (config.bank.oov, config.evaluate.k) == (("phrase", "lower"), (3,))
+    assert (config.train.clip, config.train.trackers) == (None, ("tensorboard",))

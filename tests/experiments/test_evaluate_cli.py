@@ -181,7 +181,7 @@ def test_bad_input_is_one_line(others, tmp_path):
 
     refused(zsl("evaluate"), "nothing to evaluate")
     refused(measured(), "one of --targets FILE and --config CONFIG")
-    refused(measured("--targets", targets), "evaluate.k holds 5, but there are 4 labels")
+    refused(measured("--targets", targets, "--set", "evaluate.k=0"), "evaluate.k: Input should be greater than 0")
     refused(measured("--targets", targets, "--set", "train.lr=1"), "only evaluate.* can be set here")
     refused(measured("--targets", targets, "--curve", "moon", "--set", "evaluate.k=[1]"), "'moon'")
     (tmp_path / "names.txt").write_text("moon\n")

@@ -92,7 +92,7 @@ def test_sections_go_over_the_config(tokens):
             {},
             ("data.split changes the protocol inside one table", "other seen labels"),
         ),
-        ("decoder.group_size = [9]", {}, ("group_size 9 is not between 1 and the 5 labels",)),
+        ("decoder.group_size = [9]", {}, ("decoder.group_size = 9 is not between 1 and the 5 labels",)),
     ],
 )
 def test_bad_grids_end_in_one_line_before_anything_runs(tokens, axes, more, words):

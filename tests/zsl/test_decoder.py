@@ -145,10 +145,10 @@ def test_dropout_is_off_in_evaluation_only():
         ({"head": "mlp"}, "unknown head 'mlp'; known: "),
         ({"num_groups": 3}, "one of num_groups and group_size"),
         ({"group_size": 24}, "not between 1 and the 23 labels"),
-        ({"width": 4}, "width 4 is less than the 5 labels of a group"),
-        ({"attention_heads": 5}, "not divisible by 5"),
+        ({"width": 4}, "width = 4 is less than the 5 labels of a group"),
+        ({"attention_heads": 5}, "attention_heads = 5 does not divide"),
         ({"embed_dim": None}, "needs embed_dim"),
-        ({"layers": 0}, "one layer at least, not 0"),
+        ({"layers": 0}, "layers = 0 is less than 1"),
     ],
 )
 def test_impossible_sizes_are_named(options, message):

@@ -15,7 +15,7 @@ from zsl.evaluation import evaluate
 from zsl.generalisation import harmonic_mean, trade_off
 from zsl.metrics import average_precision, chance_average_precision, f1_at_k, label_ranking, mean_average_precision
 from zsl.per_label import per_label
-from zsl.protocol import TestSet, check_comparable, hash_of_names, make_stamp, protocols, recognise
+from zsl.protocol import TestSet, check_comparable, hash_of_names, left_out, make_stamp, protocols, recognise
 
 SEEN, UNSEEN = tuple(f"seen {n}" for n in range(11)), tuple(f"unseen {n}" for n in range(5))
 
@@ -100,9 +100,22 @@ def test_a_closed_set_and_a_set_without_seen_test_labels(test, scores):
     assert found["gzsl/map_unseen"] > 0
 
 
+def test_a_protocol_is_measured_at_the_k_that_it_has_labels_for(test, scores):
+    found, small = evaluate(scores, test, (2, 6, 17), bootstrap=2), evaluate(scores, test, (2,))
+    assert {name for name in found.metrics if name.startswith("zsl/")} == {n for n in small.metrics if n[:4] == "zsl/"}
+    assert {"gzsl/f1@6", "seen/f1@6", "gzsl/ausuc@6"} < found.metrics.keys()  # 16 and 11 labels, 5 of them unseen
+    assert not [name for name in found.metrics if name.endswith("@17")]
+    assert "zsl/f1@6" not in found.replicates
+    asked = {name: count for name, (count, _) in found.stamp.labels.items() if "-" not in name}
+    assert left_out(asked, found.stamp.k) == [
+        "zsl ranks 5 labels, too few for F1@6, F1@17 (evaluate.k).",
+        "gzsl ranks 16 labels, too few for F1@17 (evaluate.k).",
+        "seen ranks 11 labels, too few for F1@17 (evaluate.k).",
+    ]
+    assert not evaluate(scores, test, ()).trade_offs
+
+
 def test_what_cannot_be_measured_is_named(test, scores):
-    with pytest.raises(InputError, match="evaluate.k holds 6, but there are 5 unseen labels"):
-        evaluate(scores, test, (6,))
     table = test.targets.dense().copy()
     table[:, 11:] = 0
     with pytest.raises(InputError, match="no test image of made has an unseen label"):

@@ -75,7 +75,7 @@ def test_it_costs_no_feed_forward_by_label():
 
 
 def test_what_does_not_fit_is_named():
-    with pytest.raises(InputError, match="width 28 is not divisible by 3 attention heads"):
+    with pytest.raises(InputError, match="attention_heads = 3 does not divide width = 28"):
         LabelAttentionReadout(CHANNELS, EMBED, WIDTH, 3)
     with pytest.raises(InputError, match="needs word vectors"):
         _readout().bind(None)

@@ -9,7 +9,7 @@ from zsl.data import Part, Samples
 from zsl.data.dataset import Tensors
 from zsl.data.targets import Targets
 from zsl.model import ZeroShotModel
-from zsl.readouts import READOUTS, make_readout
+from zsl.readouts import READOUTS, MlDecoderConfig, check_readout, counted_parameters, make_readout
 from zsl.scoring import score
 from zsl.solving import solve
 from zsl.training import TrainConfig, Training
@@ -83,3 +83,49 @@ def test_a_solved_readout_is_not_trained():
             torch.ones(LABELS, EMBED),
             make_accelerator("fp32"),
         )
+
+
+@pytest.mark.parametrize("kind", READOUTS)
+def test_what_fits_the_memory_passes(kind):
+    config, _ = READOUTS[kind]
+    check_readout(config(kind=kind, **OPTIONS.get(kind, {})), 13, EMBED, LABELS, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"width": 10**6, "ffn": 10**6},
+            r"decoder.width = 1000000, decoder.ffn = 1000000, .* GB of memory, and",
+        ),
+        ({"width": 10**12}, "decoder.width = 1000000000000, .* more than 10.9 GB"),
+        ({"width": 10**30}, "decoder.width = 10{30}, "),
+        ({"layers": 10**9}, "decoder.layers = 1000000000: training needs"),
+        ({"width": 4, "attention_heads": 1, "num_groups": 1}, "decoder.width = 4 is less than the 5 labels of a group"),
+        ({"group_size": 6}, "decoder.group_size = 6 is not between 1 and the 5 labels"),
+        ({"num_groups": 6}, "decoder.num_groups = 6 is not between 1 and the 5 labels"),
+        ({"attention_heads": 5}, "decoder.attention_heads = 5 does not divide width = 768"),
+        ({"query": "random", "query_noise": 0.1}, "decoder.query_noise = 0.1 is on word vectors"),
+    ],
+)
+def test_sizes_that_no_memory_holds_are_named_before_they_are_made(options, message):
+    with pytest.raises(InputError, match=message):
+        check_readout(MlDecoderConfig(**options), 13, EMBED, LABELS, torch.device("cpu"))
+
+
+def test_layers_are_counted_by_the_second():
+    config = MlDecoderConfig(width=28, ffn=17, layers=5, attention_heads=4)
+    whole = sum(p.numel() for p in make_readout(config, 13, EMBED, LABELS).parameters())
+    assert counted_parameters(config, 13, EMBED, LABELS) == whole
+
+
+def test_without_a_number_of_groups_there_are_as_many_as_the_paper_has_or_labels():
+    assert make_readout(MlDecoderConfig(), 13, EMBED, LABELS).num_groups == LABELS
+    assert make_readout(MlDecoderConfig(), 13, EMBED, 211).num_groups == 71  # ceil(211 / ceil(211 / 100))
+
+
+def test_half_precision_of_a_gpu_needs_one():
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(InputError, match="train.precision = 'fp16' needs a GPU, and there is none; set"):
+        make_accelerator("fp16")
