@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from embeddings.markup import shell
-from experiments.console import ConsoleProgress, clear_errors, make_console, tell
+from experiments.console import ConsoleProgress, clear_errors, make_console
 
 if TYPE_CHECKING:
     from embeddings.encoders import TagLists
@@ -31,7 +30,7 @@ def encoders() -> None:
 
     rows = [[name, family.source, family.width, family.licence] for name, family in ENCODERS.items()]
     make_console().print(console_table("Encoders", ["family", "source", "width", "licence"], rows, 4))
-    tell("A spec is FAMILY or FAMILY:ARGUMENT; join several with +.")
+    typer.echo("A spec is FAMILY or FAMILY:ARGUMENT; join several with +.")
 
 
 @app.command()
@@ -146,14 +145,14 @@ def _tell_unused(names: tuple[str, ...], option: str, path: Path | None) -> None
     near = nearest(unused[0], names) if unused else None
     if unused:
         hint = f"; the nearest label is {near!r}" if near else ""
-        tell(f"note: {option} has {len(unused)} entries for no label, such as {unused[0]!r}{hint}", err=True)
+        typer.echo(f"note: {option} has {len(unused)} entries for no label, such as {unused[0]!r}{hint}", err=True)
 
 
 def _tell(bank: Any) -> None:
     from experiments.bank_tables import summary, summary_lines
 
     for line in summary_lines(bank, summary(bank)):
-        tell(line)
+        typer.echo(line)
 
 
 @app.command()
@@ -205,12 +204,12 @@ def show(
         typer.echo(json.dumps(told | {"notes": dict(zip(loaded.labels, loaded.notes, strict=True))}, indent=1))
         return
     for line in summary_lines(loaded, told):
-        tell(line)
+        typer.echo(line)
     noted = [(label, note) for label, note in zip(loaded.labels, loaded.notes, strict=True) if note or labels]
     for label, note in noted if labels else noted[:20]:
-        tell(f"  {label}: {note or 'as it stands'}")
+        typer.echo(f"  {label}: {note or 'as it stands'}")
     if not labels and len(noted) > 20:
-        tell(f"  ... {len(noted) - 20} more; {shell('zsl', 'bank', 'show', bank, '--labels')} lists all")
+        typer.echo(f"  ... {len(noted) - 20} more; zsl bank show {bank} --labels lists all")
 
 
 @app.command()
@@ -229,9 +228,9 @@ def neighbors(
     unseen = set(loaded.unseen)
     for label in labels:
         found = nearest(loaded, label, k, loaded.seen if seen else None)
-        tell(f"{label} ({'unseen' if label in unseen else 'seen'})")
+        typer.echo(f"{label} ({'unseen' if label in unseen else 'seen'})")
         for name, similarity in found:
-            tell(f"  {similarity:6.3f}  {name}{' (unseen)' if name in unseen else ''}")
+            typer.echo(f"  {similarity:6.3f}  {name}{' (unseen)' if name in unseen else ''}")
 
 
 @app.command()
@@ -265,17 +264,18 @@ def plot(
     out: Annotated[Path, typer.Option(help="Folder for map.png and nearest_seen.png.")],
 ) -> None:
     """A 2-D map of the labels, and the histogram of unseen labels' nearest seen similarity."""
-    from embeddings import Bank
+    from embeddings import Bank, InputError
     from experiments.bank_tables import save_map, save_nearest_seen
-    from experiments.files import filling
 
     loaded = Bank.load(bank)
-    with filling(out) as folder:
-        save_map(loaded, folder / "map.png")
-        if loaded.unseen:
-            save_nearest_seen(loaded, folder / "nearest_seen.png")
-    tell(f"{out / 'map.png'}")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"output folder {out} cannot be made ({error.strerror}); choose another --out") from error
+    save_map(loaded, out / "map.png")
+    typer.echo(f"{out / 'map.png'}")
     if loaded.unseen:
-        tell(f"{out / 'nearest_seen.png'}")
+        save_nearest_seen(loaded, out / "nearest_seen.png")
+        typer.echo(f"{out / 'nearest_seen.png'}")
     else:
-        tell("the bank has no unseen label, so there is no histogram of their nearest seen ones")
+        typer.echo("the bank has no unseen label, so there is no histogram of their nearest seen ones")

@@ -13,6 +13,7 @@ from jaxtyping import install_import_hook
 from PIL import Image
 
 import tests.typecheck  # noqa: F401 - the hook below names it
+from tests.names import SEEN, UNSEEN
 
 # before any test imports them
 install_import_hook(["embeddings", "zsl"], "tests.typecheck.checked")
@@ -21,8 +22,6 @@ install_import_hook(["embeddings", "zsl"], "tests.typecheck.checked")
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 GOLDEN = Path(__file__).parent / "golden"
-SEEN = ("red square", "blue disc", "green bar", "white dot", "black ring")
-UNSEEN = ("pink star", "gray cross", "cyan line")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:

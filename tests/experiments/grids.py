@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.conftest import SEEN, UNSEEN
+from tests.names import SEEN, UNSEEN
 
 RUN_FILES = ("metrics.json", "labels.csv", "readout.safetensors", "history.json", "config.json", "bank.safetensors")
 

@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from embeddings import Bank, build_bank
 from experiments.ablation import POOLED
 from experiments.paper_tables import ABLATIONS
-from tests.conftest import SEEN, UNSEEN
 from tests.experiments.command import refused, zsl
+from tests.names import SEEN, UNSEEN
 
 
 @pytest.fixture

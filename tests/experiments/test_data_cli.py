@@ -14,8 +14,8 @@ from embeddings import build_bank
 from embeddings.progress import silent
 from experiments.config import EvaluateConfig, RunConfig
 from experiments.source import open_source
-from tests.conftest import SEEN, UNSEEN
 from tests.experiments.command import launched, refused, zsl
+from tests.names import SEEN, UNSEEN
 from zsl.acceleration import make_accelerator
 from zsl.data import Samples, load_data
 from zsl.data.tokens import TokensConfig, map_shard

@@ -8,8 +8,8 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from embeddings import build_bank
-from tests.conftest import SEEN, UNSEEN
 from tests.experiments.command import refused, zsl
+from tests.names import SEEN, UNSEEN
 from zsl.tensor_file import dump_tensors
 
 FILES = ("metrics.json", "labels.csv", "evaluation.md", "evaluation.tex", "ap.png", "precision_recall.png")

@@ -7,8 +7,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from experiments.config import apply_settings, load_config, validated
-from tests.conftest import SEEN, UNSEEN
 from tests.experiments.command import refused, zsl
+from tests.names import SEEN, UNSEEN
 from zsl.readouts import READOUTS
 
 NAMES = (*SEEN, *UNSEEN)

@@ -9,7 +9,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from embeddings import InputError
-from tests.conftest import SEEN, UNSEEN
+from tests.names import SEEN, UNSEEN
 from tests.zsl.layouts import CHANNELS, write_hdf5, write_tfrecords
 from zsl.acceleration import make_accelerator
 from zsl.backbone import Backbone, BackboneConfig

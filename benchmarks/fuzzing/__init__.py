@@ -1,0 +1,1 @@
+"""A seeded, structure-aware mutator over every reader of the toolkit; `benchmarks/fuzz.py` runs it."""
