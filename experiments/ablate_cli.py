@@ -1,7 +1,6 @@
 """`zsl demo` and `zsl ablate`: tables of the paper, and grids of one's own."""
 
 import os
-import shlex
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from experiments.console import ConsoleProgress, clear_errors, make_console
+from embeddings.markup import shell
+from experiments.console import ConsoleProgress, clear_errors, make_console, tell
 
 if TYPE_CHECKING:
     from experiments.ablation import Results
@@ -103,7 +103,7 @@ def _list_tables() -> None:
 
     captions = {name: table.caption for tables in (ABLATIONS, COST_TABLES) for name, table in tables.items()}
     for name in sorted(captions, key=lambda name: (not name.startswith("table"), len(name), name)):
-        typer.echo(f"{name}  {captions[name]}")
+        tell(f"{name}  {captions[name]}")
 
 
 def _measure(name: str, settings: list[str], given: list[str], out: Path) -> None:
@@ -120,10 +120,10 @@ def _measure(name: str, settings: list[str], given: list[str], out: Path) -> Non
     console = make_console()
     with ConsoleProgress(console) as progress:
         figures = table.measure(chosen, progress)
-    shown = save_costs(table.caption, figures, shlex.join(["zsl", *sys.argv[1:]]), out)
+    shown = save_costs(table.caption, figures, shell("zsl", *sys.argv[1:]), out)
     console.print(shown.console())
     left = "report.html, report.md, results.json, figures.json, table.json, table.tex, table.csv"
-    console.print(f"{out}/: {left}", highlight=False)
+    console.print(f"{out}/: {left}")
 
 
 def _grid(name: str, source: str | None, encoders: list[str] | None, settings: list[str], seeds: int | None) -> "Grid":
@@ -177,15 +177,17 @@ def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> N
     folder = GridFolder(out, grid)
     folder.check()
 
-    def tell(line: str) -> None:
-        console.print(line, highlight=False, soft_wrap=True)
+    def tell_above(line: str) -> None:  # the bars
+        console.print(line, soft_wrap=True)
 
     try:
         with ConsoleProgress(console) as progress:
-            engine = Engine(folder, progress, tell, _executor(place, folder, tell), retry_failed, place.processes)
+            engine = Engine(
+                folder, progress, tell_above, _executor(place, folder, tell_above), retry_failed, place.processes
+            )
             ending = engine.run()
     except KeyboardInterrupt:
-        typer.echo(f"stopped; the same command goes on with what is in {out}", err=True)
+        tell(f"stopped; the same command goes on with what is in {out}", err=True)
         raise typer.Exit(STOPPED) from None
     results = folder.results()
     if results is not None:
@@ -209,7 +211,7 @@ def _show(results: "Results", out: Path, console: Console) -> None:
     )
 
     header, rows = rows_of(results)
-    command = shlex.join(["zsl", *sys.argv[1:]])
+    command = shell("zsl", *sys.argv[1:])
     save_plot(results, out / "plot.png")
     save_report(results, command, out / "report.md")
     save_about(out, results.ablation.caption, command, [(v.axes, v.paper) for v in results.ablation.variants])
@@ -219,23 +221,23 @@ def _show(results: "Results", out: Path, console: Console) -> None:
     paper = paper_note(results.ablation)
     several = len({record.seed for record in results.records}) > 1
     spread = f"mean ± standard deviation over seeds; {APART}" if several else ONE_SEED
-    console.print(f"Percent; {spread}. {GMAC}{paper and ' '}{paper}", highlight=False)
+    console.print(f"Percent; {spread}. {GMAC}{paper and ' '}{paper}")
     if len(shown[0]) < len(header):
-        console.print("F1@K are in report.md: the terminal is too narrow for them.", highlight=False)
+        console.print("F1@K are in report.md: the terminal is too narrow for them.")
     left = "report.html, report.md, results.json, table.json, table.tex, table.csv, plot.png, runs/"
-    console.print(f"{out}/: {left}", highlight=False)
+    console.print(f"{out}/: {left}")
 
 
 def _show_ending(ending: "Ending", grid: "Grid", out: Path, retried: bool) -> None:
     """What is not in the table; a table with failed runs is a failed command."""
     if ending.left:
-        typer.echo(f"beyond the budget, not run: {_some(ending.left)}")
+        tell(f"beyond the budget, not run: {_some(ending.left)}")
     if ending.failed:
         again = sys.argv[1:] + ([] if retried else ["--retry-failed"])
         first, reason = next(iter(ending.failed.items()))
         told = f"{len(ending.failed)} of {len(grid.runs)} runs failed (logs in {out / 'failed'}), {first}: {reason}"
-        message = f"{told}; try again with: {shlex.join(['zsl', *again])}"
-        typer.echo(f"error: {message}", err=True)
+        message = f"{told}; try again with: {shell('zsl', *again)}"
+        tell(f"error: {message}", err=True)
         raise typer.Exit(1)
 
 
@@ -253,8 +255,8 @@ def _show_plan(grid: "Grid", out: Path) -> None:
     folder.check()
     check_test_parts(grid, str(out))
     within = len(grid.within)
-    typer.echo(f"{len(grid.runs)} runs in {out}, {within} within the budget")
+    tell(f"{len(grid.runs)} runs in {out}, {within} within the budget")
     for place, run in enumerate(grid.runs):
         changes = ", ".join(f"{key} = {value!r}" for key, value in grid.changes(run).items()) or "nothing"
         state = folder.state(run) if place < within else "beyond the budget"
-        typer.echo(f"{run.folder} ({state}): changes {changes}")
+        tell(f"{run.folder} ({state}): changes {changes}")

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from experiments.console import ConsoleProgress, clear_errors, make_console
+from embeddings.markup import shell
+from experiments.console import ConsoleProgress, clear_errors, make_console, tell
 
 if TYPE_CHECKING:
     from embeddings.encoders import TagLists
@@ -30,7 +31,7 @@ def encoders() -> None:
 
     rows = [[name, family.source, family.width, family.licence] for name, family in ENCODERS.items()]
     make_console().print(console_table("Encoders", ["family", "source", "width", "licence"], rows, 4))
-    typer.echo("A spec is FAMILY or FAMILY:ARGUMENT; join several with +.")
+    tell("A spec is FAMILY or FAMILY:ARGUMENT; join several with +.")
 
 
 @app.command()
@@ -145,14 +146,14 @@ def _tell_unused(names: tuple[str, ...], option: str, path: Path | None) -> None
     near = nearest(unused[0], names) if unused else None
     if unused:
         hint = f"; the nearest label is {near!r}" if near else ""
-        typer.echo(f"note: {option} has {len(unused)} entries for no label, such as {unused[0]!r}{hint}", err=True)
+        tell(f"note: {option} has {len(unused)} entries for no label, such as {unused[0]!r}{hint}", err=True)
 
 
 def _tell(bank: Any) -> None:
     from experiments.bank_tables import summary, summary_lines
 
     for line in summary_lines(bank, summary(bank)):
-        typer.echo(line)
+        tell(line)
 
 
 @app.command()
@@ -204,12 +205,12 @@ def show(
         typer.echo(json.dumps(told | {"notes": dict(zip(loaded.labels, loaded.notes, strict=True))}, indent=1))
         return
     for line in summary_lines(loaded, told):
-        typer.echo(line)
+        tell(line)
     noted = [(label, note) for label, note in zip(loaded.labels, loaded.notes, strict=True) if note or labels]
     for label, note in noted if labels else noted[:20]:
-        typer.echo(f"  {label}: {note or 'as it stands'}")
+        tell(f"  {label}: {note or 'as it stands'}")
     if not labels and len(noted) > 20:
-        typer.echo(f"  ... {len(noted) - 20} more; zsl bank show {bank} --labels lists all")
+        tell(f"  ... {len(noted) - 20} more; {shell('zsl', 'bank', 'show', bank, '--labels')} lists all")
 
 
 @app.command()
@@ -228,9 +229,9 @@ def neighbors(
     unseen = set(loaded.unseen)
     for label in labels:
         found = nearest(loaded, label, k, loaded.seen if seen else None)
-        typer.echo(f"{label} ({'unseen' if label in unseen else 'seen'})")
+        tell(f"{label} ({'unseen' if label in unseen else 'seen'})")
         for name, similarity in found:
-            typer.echo(f"  {similarity:6.3f}  {name}{' (unseen)' if name in unseen else ''}")
+            tell(f"  {similarity:6.3f}  {name}{' (unseen)' if name in unseen else ''}")
 
 
 @app.command()
@@ -264,18 +265,17 @@ def plot(
     out: Annotated[Path, typer.Option(help="Folder for map.png and nearest_seen.png.")],
 ) -> None:
     """A 2-D map of the labels, and the histogram of unseen labels' nearest seen similarity."""
-    from embeddings import Bank, InputError
+    from embeddings import Bank
     from experiments.bank_tables import save_map, save_nearest_seen
+    from experiments.files import filling
 
     loaded = Bank.load(bank)
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"output folder {out} cannot be made ({error.strerror}); choose another --out") from error
-    save_map(loaded, out / "map.png")
-    typer.echo(f"{out / 'map.png'}")
+    with filling(out) as folder:
+        save_map(loaded, folder / "map.png")
+        if loaded.unseen:
+            save_nearest_seen(loaded, folder / "nearest_seen.png")
+    tell(f"{out / 'map.png'}")
     if loaded.unseen:
-        save_nearest_seen(loaded, out / "nearest_seen.png")
-        typer.echo(f"{out / 'nearest_seen.png'}")
+        tell(f"{out / 'nearest_seen.png'}")
     else:
-        typer.echo("the bank has no unseen label, so there is no histogram of their nearest seen ones")
+        tell("the bank has no unseen label, so there is no histogram of their nearest seen ones")

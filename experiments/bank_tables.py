@@ -1,16 +1,16 @@
 """What `zsl bank` prints and draws."""
 
-import io
-import warnings
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from embeddings import Bank, atomic
+from embeddings import Bank
 from embeddings.encoders import split_spec
+from embeddings.markup import drawn
 from embeddings.similarity import Comparison, duplicates, nearest_seen, norms, unit
+from experiments.plots import new_plot
 
 MOST_UNSEEN = 10_000  # labels whose nearest seen ones a summary looks for
 MOST_MAPPED = 5_000  # labels on a map; more are drawn from
@@ -111,8 +111,8 @@ def save_map(bank: Bank, path: Path) -> None:
     rows = np.arange(len(bank))
     if len(rows) > MOST_MAPPED:  # every unseen label that fits, and a draw of the seen ones
         unseen = rows[len(bank.seen) :][: MOST_MAPPED // 2]
-        drawn = np.random.default_rng(0).choice(len(bank.seen), MOST_MAPPED - len(unseen), replace=False)
-        rows = np.concatenate([np.sort(drawn), unseen])
+        picked = np.random.default_rng(0).choice(len(bank.seen), MOST_MAPPED - len(unseen), replace=False)
+        rows = np.concatenate([np.sort(picked), unseen])
     perplexity = min(30.0, (len(rows) - 1) / 3)
     # equal vectors have no principal axes
     init = "pca" if bank.embed_dim > 1 and unit(bank.vectors[rows]).var(axis=0).sum() > 1e-9 else "random"
@@ -124,69 +124,42 @@ def save_map(bank: Bank, path: Path) -> None:
         random_state=0,
     )
     places = model.fit_transform(unit(bank.vectors[rows])) if len(rows) > 2 else np.eye(2)[: len(rows)]
-    figure, axes = _figure((9, 8))
-    for title, chosen, size, colour in (
-        ("seen", rows < len(bank.seen), 8, "tab:blue"),
-        ("unseen", rows >= len(bank.seen), 22, "tab:orange"),
-    ):
-        if chosen.any():
-            axes.scatter(*places[chosen].T, s=size, color=colour, label=f"{title} ({chosen.sum():,})", alpha=0.7, lw=0)
-    named = np.flatnonzero(rows >= len(bank.seen)) if len(bank.unseen) else np.arange(len(rows))
-    named = named[np.linspace(0, len(named) - 1, min(NAMED, len(named))).astype(int)]
-    for place in named:
-        axes.annotate(
-            bank.labels[rows[place]],
-            places[place],
-            fontsize=6,
-            xytext=(2, 2),
-            textcoords="offset points",
-            parse_math=False,
-        )
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.set_title(
-        f"{len(rows):,} labels under {_short(bank)}, {len(named)} named: t-SNE of cosine distances",
-        fontsize=10,
-        loc="left",
-        parse_math=False,
-    )
-    axes.legend(fontsize=8)
-    _save(figure, path)
+    with new_plot(path, (9, 8)) as (_, axes):
+        for part, chosen, size, colour in (
+            ("seen", rows < len(bank.seen), 8, "tab:blue"),
+            ("unseen", rows >= len(bank.seen), 22, "tab:orange"),
+        ):
+            title = f"{part} ({chosen.sum():,})"
+            if chosen.any():
+                x, y = places[chosen].T
+                axes.scatter(x, y, s=size, color=colour, label=title, alpha=0.7, lw=0)
+        named = np.flatnonzero(rows >= len(bank.seen)) if len(bank.unseen) else np.arange(len(rows))
+        named = named[np.linspace(0, len(named) - 1, min(NAMED, len(named))).astype(int)]
+        for place in named:
+            name = drawn(bank.labels[rows[place]])
+            axes.annotate(name, places[place], fontsize=6, xytext=(2, 2), textcoords="offset points")
+        axes.set_xticks([])
+        axes.set_yticks([])
+        title = f"{len(rows):,} labels under {_short(bank)}, {len(named)} named: t-SNE of cosine distances"
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.legend(fontsize=8)
 
 
 def save_nearest_seen(bank: Bank, path: Path) -> None:
     """The histogram of each unseen label's similarity to its nearest seen label."""
     _, similarity = nearest_seen(bank)
-    figure, axes = _figure((6.5, 3.5))
-    axes.hist(similarity, bins=min(30, max(5, len(similarity) // 3)), color="tab:orange", edgecolor="white")
-    axes.axvline(similarity.mean(), color="black", linestyle=":", lw=1, label=f"mean {similarity.mean():.2f}")
-    axes.set_xlabel("cosine similarity to the nearest seen label")
-    axes.set_ylabel("unseen labels")
-    title = f"How near {len(similarity):,} unseen labels are to seen ones under {_short(bank)}"
-    axes.set_title(title, fontsize=10, loc="left", parse_math=False)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(fontsize=8)
-    _save(figure, path)
+    with new_plot(path, (6.5, 3.5)) as (_, axes):
+        axes.hist(similarity, bins=min(30, max(5, len(similarity) // 3)), color="tab:orange", edgecolor="white")
+        axes.axvline(similarity.mean(), color="black", linestyle=":", lw=1, label=f"mean {similarity.mean():.2f}")
+        axes.set_xlabel("cosine similarity to the nearest seen label")
+        axes.set_ylabel("unseen labels")
+        title = f"How near {len(similarity):,} unseen labels are to seen ones under {_short(bank)}"
+        axes.set_title(title, fontsize=10, loc="left")
+        axes.legend(fontsize=8)
 
 
 def _short(bank: Bank) -> str:
     """The encoder's spec without folders."""
     parts = (part.partition(":") for part in split_spec(bank.provenance.encoder))
-    return " + ".join(f"{family}{colon}{argument.rstrip('/').rpartition('/')[2]}" for family, colon, argument in parts)
-
-
-def _figure(size: tuple[float, float]) -> tuple[Any, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure, figure.subplots()
-
-
-def _save(figure: Any, path: Path) -> None:
-    buffer = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # letters that the font lacks are drawn as boxes
-        figure.savefig(buffer, format="png", dpi=150)
-    atomic.write_bytes(path, buffer.getvalue())
+    short = " + ".join(f"{family}{colon}{argument.rstrip('/').rpartition('/')[2]}" for family, colon, argument in parts)
+    return drawn(short)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.console import ConsoleProgress, clear_errors, make_console
+from experiments.console import ConsoleProgress, clear_errors, make_console, tell
 
 if TYPE_CHECKING:
     from experiments.bench import Figures
@@ -28,7 +28,7 @@ def main(
     elif list_:
         for command in app.registered_commands:
             assert command.callback is not None
-            typer.echo(f"{command.name}  {(command.callback.__doc__ or '').splitlines()[0]}")
+            tell(f"{command.name}  {(command.callback.__doc__ or '').splitlines()[0]}")
 
 
 @app.command("encoding")
@@ -272,6 +272,6 @@ def _show(figures: "Figures", out: Path | None) -> None:
 
     console = make_console()
     console.print(console_table(figures.title, figures.header, figures.rows))
-    typer.echo("; ".join(f"{name} {value}" for name, value in figures.record["machine"].items()))
+    tell("; ".join(f"{name} {value}" for name, value in figures.record["machine"].items()))
     if out is not None:
         atomic.write_text(out, json.dumps(figures.record, indent=1) + "\n")

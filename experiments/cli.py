@@ -5,10 +5,12 @@ from typing import Annotated
 
 import typer
 
+from embeddings.markup import shell
 from experiments import ablate_cli, bank_cli, bench_cli, data_cli, evaluate_cli, report_cli
 from experiments.console import ConsoleProgress, clear_errors, make_console
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+# without the markup that would take "[default: all]" in a help text for a style, and leave it out
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 app.add_typer(evaluate_cli.app)
 app.add_typer(bank_cli.app, name="bank")
 app.add_typer(bench_cli.app, name="bench")
@@ -59,7 +61,7 @@ def train(
         same_config(values, out)
     if (out / "run.json").is_file():
         Checkpoints(out / "checkpoint").remove()
-        console.print(f"{out} is finished; measure it with: zsl evaluate {out}", highlight=False, soft_wrap=True)
+        console.print(f"{out} is finished; measure it with: {shell('zsl', 'evaluate', out)}", soft_wrap=True)
         return
     with ConsoleProgress(console) as progress:
         accelerator = make_accelerator(values.train.precision, values.train.trackers, out)
@@ -80,8 +82,8 @@ def train(
     if is_main_process():
         filled = random_labels(bank)
         if filled:
-            console.print(f"note: {filled} of {len(bank)} labels have random vectors, by bank.oov", highlight=False)
-        console.print(f"trained; measure it with: zsl evaluate {out}", highlight=False, soft_wrap=True)
+            console.print(f"note: {filled} of {len(bank)} labels have random vectors, by bank.oov")
+        console.print(f"trained; measure it with: {shell('zsl', 'evaluate', out)}", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import io
 import os
 import sys
 import time
@@ -14,6 +15,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
+from rich.text import Text
+
+from embeddings.markup import visible
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -22,10 +26,26 @@ TOO_LARGE = ("out of memory", "can't allocate memory", "array is too big", "calc
 QUIET = 30  # seconds between lines where there is no terminal to draw bars on
 
 
+class PlainConsole(Console):
+    """A console on which strings, of cells and titles too, are one line of text each: not markup, emoji codes or
+    numbers to colour."""
+
+    def __init__(self, width: int | None = None):
+        super().__init__(width=width, markup=False, emoji=False, highlight=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(visible(text), **options)
+
+
 def make_console() -> Console:
     """The terminal, or text of 160 columns at least."""
-    console = Console()
-    return console if console.is_terminal else Console(width=max(console.width, 160))
+    console = PlainConsole()
+    return console if console.is_terminal else PlainConsole(max(console.width, 160))
+
+
+def tell(line: str, err: bool = False) -> None:
+    """Prints one line as it is, however long."""
+    typer.echo(visible(line), err=err)
 
 
 def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
@@ -39,24 +59,30 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         from embeddings.errors import InputError, TrainingError
 
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="backslashreplace")  # a terminal may lack letters of a name
         try:
             with _warnings_as_lines():
                 return command(*args, **kwargs)
         except (InputError, TrainingError) as error:
-            typer.echo(f"error: {error}", err=True)
+            tell(f"error: {error}", err=True)
             raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
+        except UnicodeEncodeError as error:
+            tell(f"error: {error.object[:200]!r} has letters that {error.encoding} cannot hold; change it", err=True)
+            raise typer.Exit(2) from error
         except (MemoryError, RuntimeError, ValueError) as error:
             if not _lacks_memory(error):
                 raise
             told = "out of memory; lower train.batch_size, evaluate.batch_size, data.image_size or the decoder's sizes"
-            typer.echo(f"error: {told} ({' '.join(str(error).split())[:200]})", err=True)
+            tell(f"error: {told} ({' '.join(str(error).split())[:200]})", err=True)
             raise typer.Exit(1) from error
         except BrokenPipeError:  # the reader of a pipe has seen enough
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except OSError as error:
             where = f": {error.filename}" if error.filename else ""
-            typer.echo(f"error: {error.strerror or error}{where}", err=True)
+            tell(f"error: {error.strerror or error}{where}", err=True)
             raise typer.Exit(1 if error.errno == errno.ENOSPC else 2) from error
 
     return wrapped
@@ -71,7 +97,7 @@ def _warnings_as_lines() -> Iterator[None]:
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, InputWarning):
-                typer.echo(f"note: {message}", err=True)
+                tell(f"note: {message}", err=True)
             else:
                 others(message, category, *place, **more)
 
@@ -91,12 +117,12 @@ class ConsoleProgress:
     def __init__(self, console: Console):
         self.console = console
         self.bars = Bars(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=console,
             disable=not console.is_terminal,
         )
@@ -112,7 +138,7 @@ class ConsoleProgress:
         self.bars.stop()
 
     def __call__(self, task: str, done: int, total: int, note: str = "") -> None:
-        now = time.monotonic()
+        now, task, note = time.monotonic(), visible(task), visible(note)
         self.started.setdefault(task, now)
         if self.console.is_terminal:
             if task not in self.tasks:
@@ -121,4 +147,4 @@ class ConsoleProgress:
         elif done >= total or " mAP " in note or now - self.told.setdefault(task, now) >= QUIET:
             self.told[task] = now
             seconds = now - self.started[task]
-            self.console.print(f"{task}: {done}/{total} {note} ({seconds:.0f} s)", highlight=False, soft_wrap=True)
+            self.console.print(f"{task}: {done}/{total} {note} ({seconds:.0f} s)", soft_wrap=True)

@@ -9,11 +9,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from embeddings import InputError, atomic
+from embeddings.markup import markdown, markdown_code
 from embeddings.progress import Progress
 from experiments.bench import Figures
 from experiments.bench_heads import HeadBench, bench_heads
 from experiments.bench_modules import ModuleBench, bench_modules
-from experiments.files import make_folder
+from experiments.files import new_folder
 from experiments.report import write_report
 from experiments.report.folder import save_about
 from experiments.settings import explained, fitted, kind_at, split_setting
@@ -64,16 +65,19 @@ def save_costs(caption: str, figures: Figures, command: str, out: Path) -> Table
     """
     rows = figures.measured
     table = Table(figures.title, figures.header, figures.rows, left=len(rows[0].variant))
-    make_folder(out)
-    atomic.write_text(out / "figures.json", json.dumps(figures.record, indent=1) + "\n")
-    records = [{"variant": one.variant, "seed": 0, "metrics": one.metrics, "run": ""} for one in rows]
-    atomic.write_text(out / "results.json", json.dumps(records, indent=1) + "\n")
-    papers = [(one.variant, one.paper) for one in rows]
-    save_about(out, caption, command, papers, figures.record["machine"])
-    atomic.write_text(out / "table.tex", table.latex())
-    atomic.write_text(out / "table.csv", table.csv())
-    told = "; ".join(f"{name} {value}" for name, value in figures.record["machine"].items())
-    page = f"# {caption}\n\n{table.title}.\n\n{table.markdown()}\n{told}\n\nRepeat with `{command}`.\n"
-    atomic.write_text(out / "report.md", page)
-    write_report([out], out / "report.html")
+    with new_folder(out) as made:
+        atomic.write_text(made / "figures.json", json.dumps(figures.record, indent=1) + "\n")
+        records = [{"variant": one.variant, "seed": 0, "metrics": one.metrics, "run": ""} for one in rows]
+        atomic.write_text(made / "results.json", json.dumps(records, indent=1) + "\n")
+        papers = [(one.variant, one.paper) for one in rows]
+        save_about(made, caption, command, papers, figures.record["machine"])
+        atomic.write_text(made / "table.tex", table.latex())
+        atomic.write_text(made / "table.csv", table.csv())
+        told = "; ".join(f"{name} {value}" for name, value in figures.record["machine"].items())
+        page = (
+            f"# {markdown(caption)}\n\n{markdown(table.title)}.\n\n{table.markdown()}\n{markdown(told)}\n\n"
+            f"Repeat with {markdown_code(command)}.\n"
+        )
+        atomic.write_text(made / "report.md", page)
+        write_report([made], made / "report.html")
     return table

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from experiments.console import ConsoleProgress, clear_errors, make_console
+from experiments.console import ConsoleProgress, clear_errors, make_console, tell
 
 app = typer.Typer(no_args_is_help=True, help="Datasets: audit one, cache a frozen backbone's tokens of it.")
 
@@ -86,4 +86,4 @@ def extract(
     with ConsoleProgress(make_console()) as progress:
         told = run_extraction(values, out, views, dtype, rows, skip_unreadable, progress)
     if is_main_process():
-        typer.echo(told)
+        tell(told)

@@ -4,14 +4,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from embeddings import Bank, InputError, atomic
+from embeddings.markup import markdown
 from embeddings.progress import Progress
 from embeddings.spelling import require
 from embeddings.texts import read_labels
 from experiments.config import RunConfig, load_config, validated_settings
+from experiments.files import filling, new_folder
 from experiments.result import Result, save_metrics
 from experiments.result_plots import save_plots
 from experiments.result_tables import footnotes, tables_of
-from experiments.run import evaluate_run, open_run
+from experiments.run import measure_run, open_run, save_measured
 from experiments.tables import Table
 from zsl.data import load_data
 from zsl.evaluation import evaluate
@@ -24,14 +26,16 @@ def result_of_run(run: Path, bank: Path | None, settings: list[str], keep: bool,
     """Tests a trained run; writes its files, and its scores where they are to be kept, unless another bank is given.
 
     Raises:
-        InputError: as `open_run` and `evaluate_run`.
+        InputError: as `open_run` and `measure_run`.
     """
     source = open_run(run, settings, progress)
-    result = evaluate_run(run, source, bank)
+    result = measure_run(run, source, bank)
     if bank is None and source.accelerator.is_main_process:
-        if keep:
-            save_scores(run / "scores", result.scores, result.test)
-        save_pages(result, run)
+        with filling(run) as folder:
+            if keep:
+                save_scores(folder / "scores", result.scores, result.test)
+            save_pages(result, folder)
+            save_measured(result, source, folder)
     return result
 
 
@@ -93,11 +97,11 @@ def save_pages(result: Result, folder: Path, labels: Sequence[str] = ()) -> None
     """
     plots = save_plots(result, folder, labels)
     tables = tables_of(result)
-    parts = [f"## {table.title}\n\n{table.markdown()}" for table in tables]
-    notes = "".join(f"- {line}\n" for line in footnotes(result))
+    parts = [f"## {markdown(table.title)}\n\n{table.markdown()}" for table in tables]
+    notes = "".join(f"- {markdown(line)}\n" for line in footnotes(result))
     pictures = "\n".join(f"![{name.removesuffix('.png').replace('_', ' ')}]({name})" for name in plots)
-    stamp = "".join(f"- {key}: {value}\n" for key, value in result.evaluation.stamp.as_json().items())
-    title = f"# {result.test.name}"
+    stamp = "".join(f"- {markdown(f'{key}: {value}')}\n" for key, value in result.evaluation.stamp.as_json().items())
+    title = f"# {markdown(result.test.name)}"
     content = "\n".join([title, "", *parts, notes, pictures, "", "## Protocol", "", stamp])
     atomic.write_text(folder / "evaluation.md", content)
     atomic.write_text(folder / "evaluation.tex", "\n".join(table.latex() for table in tables))
@@ -110,13 +114,13 @@ def save_result(result: Result, folder: Path, labels: Sequence[str] = ()) -> Non
         InputError: a label of `labels` that is not there.
     """
     require(labels, result.test.unseen or result.test.seen, result.test.name, thing="curve")
-    folder.mkdir(parents=True)
-    save_metrics(result, folder)
-    save_pages(result, folder, labels)
+    with new_folder(folder) as made:
+        save_metrics(result, made)
+        save_pages(result, made, labels)
 
 
 def save_comparison(table: Table, folder: Path) -> None:
     """A comparison in Markdown, LaTeX and CSV."""
-    folder.mkdir(parents=True)
-    for name, content in (("md", table.markdown()), ("tex", table.latex()), ("csv", table.csv())):
-        atomic.write_text(folder / f"comparison.{name}", content)
+    with new_folder(folder) as made:
+        for name, content in (("md", table.markdown()), ("tex", table.latex()), ("csv", table.csv())):
+            atomic.write_text(made / f"comparison.{name}", content)

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from embeddings.markup import shell
 from experiments.console import ConsoleProgress, clear_errors, make_console
 
 Settings = Annotated[
@@ -74,7 +75,6 @@ def evaluate(
         console.print(
             "Percent; in brackets the 95 % interval of the difference from the first, over the same bootstrap draws of "
             "test images; * where it leaves out 0.",
-            highlight=False,
         )
         return
     (result,) = results
@@ -83,10 +83,10 @@ def evaluate(
     for table in tables_of(result):
         console.print(table.console())
     for line in footnotes(result):
-        console.print(line, highlight=False)
+        console.print(line)
     place = out or (runs[0] if runs and bank is None else None)
     if place is not None:
-        console.print(f"{place}/: metrics.json, labels.csv, evaluation.md, evaluation.tex, plots", highlight=False)
+        console.print(f"{place}/: metrics.json, labels.csv, evaluation.md, evaluation.tex, plots")
 
 
 @app.command()
@@ -111,7 +111,6 @@ def calibrate(
         console.print(
             f"shift {shift:.4g}: on validation images, harmonic mean of recall@{k} {100 * curve.harmonic[step]:.1f} % "
             f"(seen {100 * curve.seen_recall[step]:.1f} %, left out {100 * curve.unseen_recall[step]:.1f} %) against "
-            f"{100 * curve.harmonic[before]:.1f} % without; now: zsl evaluate {run}",
-            highlight=False,
+            f"{100 * curve.harmonic[before]:.1f} % without; now: {shell('zsl', 'evaluate', run)}",
             soft_wrap=True,
         )

@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from embeddings import InputError
+from embeddings.markup import shell
 from embeddings.progress import Progress
 from experiments.config import RunConfig
 from experiments.source import open_source
@@ -72,7 +73,7 @@ def run_extraction(
         "augment": config.augment.model_dump(mode="json") if views > 1 else None,
     }
     extract(source.backbone, source.data, out, settings, made_with, source.accelerator, augment, progress)
-    use = f"--set data.name=tokens --set data.root={out} --set backbone=none"
+    use = shell("--set", "data.name=tokens", "--set", f"data.root={out}", "--set", "backbone=none")
     parts = read_manifest(out)["parts"].values() if source.accelerator.is_main_process else []
     left_out = sum(len(part["unreadable"]) for part in parts)
     if left_out:

@@ -1,6 +1,10 @@
 """Output folders and files, checked before the work that fills them."""
 
 import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from embeddings.errors import InputError
@@ -28,7 +32,70 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True)
     except OSError as error:
-        raise InputError(f"output folder {path} cannot be made ({error.strerror}); choose another --out") from error
+        raise _not_made(path, error) from error
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to write into that becomes `path`, whole, by one rename at the end of the `with` block.
+
+    After an exception nothing is left. Folders of runs are made otherwise: an interruption leaves them to be continued.
+
+    Raises:
+        InputError: `path` is there, or cannot be made.
+    """
+    target = path.resolve()
+    with _written_beside(path, next(p for p in target.parents if p.exists())) as made:
+        yield made
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            made.rename(target)
+        except OSError as error:
+            raise _not_made(path, error) from error
+
+
+@contextmanager
+def filling(path: Path) -> Iterator[Path]:
+    """As `new_folder`, or, where `path` is a folder already, files for it, which are moved there at the end.
+
+    Raises:
+        InputError: `path` cannot be made or written to.
+    """
+    if not path.is_dir():
+        with new_folder(path) as made:
+            yield made
+        return
+    with _written_beside(path, path.resolve()) as made:
+        yield made
+        # in the order of writing: the last one may say that the others are there
+        for file in sorted(made.rglob("*"), key=lambda file: file.stat().st_mtime_ns):
+            if file.is_file():
+                place = path / file.relative_to(made)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                file.replace(place)
+
+
+@contextmanager
+def _written_beside(path: Path, parent: Path) -> Iterator[Path]:
+    """A folder of the name of `path`, somewhere in `parent` and gone after the block; errors speak of `path`."""
+    holder = parent / f".making-{uuid.uuid4().hex}"
+    made = holder / path.resolve().name
+    try:
+        made.mkdir(parents=True)
+    except OSError as error:
+        raise _not_made(path, error) from error
+    try:
+        yield made
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(error.filename).replace(str(made), str(path))) from error
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+
+
+def _not_made(path: Path, error: OSError) -> InputError:
+    return InputError(f"output folder {path} cannot be made ({error.strerror}); choose another --out")
 
 
 def check_new_file(path: Path) -> None:

@@ -5,7 +5,6 @@ those that failed; `locks/` a lock for each run, held by the process that does i
 """
 
 import json
-import shutil
 import uuid
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from filelock import FileLock
 from embeddings import Bank, InputError, atomic
 from experiments.ablation import COST, Record, Results, random_labels
 from experiments.config import flat
-from experiments.files import check_new, make_folder
+from experiments.files import check_new, new_folder
 from experiments.grid import Grid, Run
 from experiments.run import PRACTICAL
 from experiments.shared import BASELINE, shared_key
@@ -64,18 +63,16 @@ class GridFolder:
         self.check()
         if self.path.exists():
             return
-        if not self.path.parent.is_dir():
-            make_folder(self.path.parent)
         content = self._content() | {"id": uuid.uuid4().hex}
-        made = self.path.parent / f".{self.path.name[:100]}.{content['id']}"
-        for name in FOLDERS:
-            (made / name).mkdir(parents=True)
-        atomic.write_text(made / "grid.json", json.dumps(content, indent=1) + "\n")
         try:
-            made.rename(self.path)
-        except OSError:  # another command has made it meanwhile
-            shutil.rmtree(made)
-            self.check()
+            with new_folder(self.path) as made:
+                for name in FOLDERS:
+                    (made / name).mkdir()
+                atomic.write_text(made / "grid.json", json.dumps(content, indent=1) + "\n")
+        except InputError:
+            if not self.path.exists():
+                raise
+            self.check()  # another command has made it meanwhile
 
     @property
     def id(self) -> str:

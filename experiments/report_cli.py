@@ -22,4 +22,4 @@ def report(
     console = make_console()
     with ConsoleProgress(console) as progress:
         write_report(folders, out, progress)
-    console.print(f"{out}: {out.stat().st_size / 1e6:.1f} MB", highlight=False, soft_wrap=True)
+    console.print(f"{out}: {out.stat().st_size / 1e6:.1f} MB", soft_wrap=True)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.metrics import precision_recall_curve
 
-from experiments.plots import new_figure, save_figure
+from embeddings.markup import drawn
+from experiments.plots import new_plot
 from experiments.result import Result
 from zsl.protocol import protocols
 
@@ -45,20 +46,19 @@ def save_ap_bars(result: Result, protocol: str, path: Path) -> None:
     asked = protocols(result.test)[protocol]
     ap, chance = result.evaluation.ap[protocol], result.evaluation.chance[protocol]
     order = [int(row) for row in np.argsort(-np.nan_to_num(ap, nan=-1), kind="stable") if not np.isnan(ap[row])]
-    title = f"AP of {len(order)} labels ({protocol})"
+    title = f"AP of {len(order)} labels ({drawn(protocol)})"
     if len(order) > MOST_BARS:
         order = order[: MOST_BARS // 2] + order[-MOST_BARS // 2 :]
-        title = f"AP of the best and the worst {MOST_BARS // 2} labels ({protocol})"
-    figure, axes = new_figure((max(6.0, 0.17 * len(order) + 1.5), 4.5))
-    places = np.arange(len(order))
-    axes.bar(places, 100 * ap[order], color="C0", label="AP")
-    axes.plot(places, 100 * chance[order], "k_", markersize=6, label="chance")
-    axes.set_xticks(places, [asked.labels[row] for row in order], rotation=90, fontsize=7)
-    axes.set_xlim(-0.7, len(order) - 0.3)
-    axes.set_ylabel("AP [%]")
-    axes.set_title(title, loc="left", fontsize=10)
-    axes.legend(frameon=False, fontsize=8)
-    save_figure(figure, path)
+        title = f"AP of the best and the worst {MOST_BARS // 2} labels ({drawn(protocol)})"
+    with new_plot(path, (max(6.0, 0.17 * len(order) + 1.5), 4.5)) as (_, axes):
+        places = np.arange(len(order))
+        axes.bar(places, 100 * ap[order], color="C0", label="AP")
+        axes.plot(places, 100 * chance[order], "k_", markersize=6, label="chance")
+        axes.set_xticks(places, [drawn(asked.labels[row]) for row in order], rotation=90, fontsize=7)
+        axes.set_xlim(-0.7, len(order) - 0.3)
+        axes.set_ylabel("AP [%]")
+        axes.set_title(title, loc="left", fontsize=10)
+        axes.legend(frameon=False, fontsize=8)
 
 
 def save_similarity(result: Result, path: Path) -> None:
@@ -66,48 +66,47 @@ def save_similarity(result: Result, path: Path) -> None:
     rows = slice(result.labels.num_seen, None)
     similarity, ap = result.labels.similarity[rows], 100 * result.labels.ap["zsl"][rows]
     fallback = np.array([bool(note) for note in result.labels.notes[rows]])
-    figure, axes = new_figure((6.5, 4.5))
-    for chosen, marker, title in ((~fallback, "o", "vector as it stands"), (fallback, "^", "vector by a fallback")):
-        if chosen.any():
-            axes.plot(similarity[chosen], ap[chosen], marker, alpha=0.7, markersize=5, label=title)
-    names = result.test.unseen
-    known = np.flatnonzero(~np.isnan(ap))
-    for row in known[np.argsort(-ap[known])][:6]:  # the best ones by name
-        axes.annotate(names[row], (similarity[row], ap[row]), xytext=(4, 3), textcoords="offset points", fontsize=7)
-    axes.set_xlabel("cosine similarity to the nearest seen label")
-    axes.set_ylabel("AP [%] among unseen labels")
-    axes.set_title("Unseen labels: AP against similarity", loc="left", fontsize=10)
-    axes.legend(frameon=False, fontsize=8)
-    save_figure(figure, path)
+    with new_plot(path, (6.5, 4.5)) as (_, axes):
+        for chosen, marker, title in ((~fallback, "o", "vector as it stands"), (fallback, "^", "vector by a fallback")):
+            if chosen.any():
+                axes.plot(similarity[chosen], ap[chosen], marker, alpha=0.7, markersize=5, label=title)
+        names = result.test.unseen
+        known = np.flatnonzero(~np.isnan(ap))
+        for row in known[np.argsort(-ap[known])][:6]:  # the best ones by name
+            place = (similarity[row], ap[row])
+            axes.annotate(drawn(names[row]), place, xytext=(4, 3), textcoords="offset points", fontsize=7)
+        axes.set_xlabel("cosine similarity to the nearest seen label")
+        axes.set_ylabel("AP [%] among unseen labels")
+        axes.set_title("Unseen labels: AP against similarity", loc="left", fontsize=10)
+        axes.legend(frameon=False, fontsize=8)
 
 
 def save_trade_off(result: Result, path: Path) -> None:
     """Seen against unseen recall at K as the bias on seen logits changes."""
-    figure, axes = new_figure((5.5, 4.5))
-    shift = result.evaluation.stamp.shift
-    for number, (k, curve) in enumerate(result.evaluation.trade_offs.items()):
-        colour = f"C{number}"
-        points = _thinned(len(curve.shifts))
-        axes.plot(
-            100 * curve.seen_recall[points],
-            100 * curve.unseen_recall[points],
-            color=colour,
-            label=f"K = {k}, area {100 * curve.area:.1f} %",
-        )
-        _mark(axes, 100 * curve.seen_recall[curve.step(0)], 100 * curve.unseen_recall[curve.step(0)], "o", colour)
+    with new_plot(path, (5.5, 4.5)) as (_, axes):
+        shift = result.evaluation.stamp.shift
+        for number, (k, curve) in enumerate(result.evaluation.trade_offs.items()):
+            colour = f"C{number}"
+            points = _thinned(len(curve.shifts))
+            axes.plot(
+                100 * curve.seen_recall[points],
+                100 * curve.unseen_recall[points],
+                color=colour,
+                label=f"K = {k}, area {100 * curve.area:.1f} %",
+            )
+            _mark(axes, 100 * curve.seen_recall[curve.step(0)], 100 * curve.unseen_recall[curve.step(0)], "o", colour)
+            if shift is not None:
+                step = curve.step(shift)
+                _mark(axes, 100 * curve.seen_recall[step], 100 * curve.unseen_recall[step], "s", colour)
+        axes.plot([], [], "ko", fillstyle="none", label="no shift")
         if shift is not None:
-            step = curve.step(shift)
-            _mark(axes, 100 * curve.seen_recall[step], 100 * curve.unseen_recall[step], "s", colour)
-    axes.plot([], [], "ko", fillstyle="none", label="no shift")
-    if shift is not None:
-        axes.plot([], [], "ks", fillstyle="none", label=f"shift {shift:.3g}, from validation")
-    axes.set_xlabel("recall of seen labels at K [%]")
-    axes.set_ylabel("recall of unseen labels at K [%]")
-    axes.set_title("Among the K best of all labels (GZSL)", loc="left", fontsize=10)
-    axes.set_xlim(left=0)
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=False, fontsize=8)
-    save_figure(figure, path)
+            axes.plot([], [], "ks", fillstyle="none", label=f"shift {shift:.3g}, from validation")
+        axes.set_xlabel("recall of seen labels at K [%]")
+        axes.set_ylabel("recall of unseen labels at K [%]")
+        axes.set_title("Among the K best of all labels (GZSL)", loc="left", fontsize=10)
+        axes.set_xlim(left=0)
+        axes.set_ylim(bottom=0)
+        axes.legend(frameon=False, fontsize=8)
 
 
 def _mark(axes: "Axes", x: float, y: float, marker: str, colour: str) -> None:
@@ -130,21 +129,19 @@ def chosen_labels(result: Result, protocol: str) -> list[str]:
 def save_precision_recall(result: Result, protocol: str, labels: Sequence[str], path: Path) -> None:
     """Precision against recall of some labels, by scikit-learn."""
     asked = protocols(result.test)[protocol]
-    figure, axes = new_figure((6.0, 4.5))
-    for name in labels[:MOST_CURVES]:
-        column = asked.labels.index(name)
-        values = result.test.targets.columns(asked.columns[[column]]).dense()[:, 0]
-        known = values != 0 if result.test.targets.partial else np.ones(len(values), bool)
-        precision, recall, _ = precision_recall_curve(values[known] > 0, result.scores[protocol][known, column])
-        points = _thinned(len(recall))
-        ap = result.evaluation.ap[protocol][column]
-        axes.plot(
-            100 * recall[points], 100 * precision[points], label=f"{name} ({100 * ap:.1f})", drawstyle="steps-pre"
-        )
-    axes.set_xlabel("recall [%]")
-    axes.set_ylabel("precision [%]")
-    axes.set_title(f"Precision and recall, with AP [%] ({protocol})", loc="left", fontsize=10)
-    axes.set_xlim(0, 100)
-    axes.set_ylim(0, 102)
-    axes.legend(frameon=False, fontsize=8)
-    save_figure(figure, path)
+    with new_plot(path, (6.0, 4.5)) as (_, axes):
+        for name in labels[:MOST_CURVES]:
+            column = asked.labels.index(name)
+            values = result.test.targets.columns(asked.columns[[column]]).dense()[:, 0]
+            known = values != 0 if result.test.targets.partial else np.ones(len(values), bool)
+            precision, recall, _ = precision_recall_curve(values[known] > 0, result.scores[protocol][known, column])
+            points = _thinned(len(recall))
+            ap = result.evaluation.ap[protocol][column]
+            label = f"{100 * ap:.1f}  {drawn(name)}"  # a legend leaves out what begins with "_"
+            axes.plot(100 * recall[points], 100 * precision[points], label=label, drawstyle="steps-pre")
+        axes.set_xlabel("recall [%]")
+        axes.set_ylabel("precision [%]")
+        axes.set_title(f"Precision and recall, with AP [%] ({drawn(protocol)})", loc="left", fontsize=10)
+        axes.set_xlim(0, 100)
+        axes.set_ylim(0, 102)
+        axes.legend(frameon=False, fontsize=8)

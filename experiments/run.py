@@ -248,16 +248,28 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
     return source
 
 
-def evaluate_run(
-    folder: Path, source: Source, bank_file: Path | None = None, task: str = "test", samples: int = 12
-) -> Result:
-    """Tests a trained run and writes `metrics.json`, `labels.csv` and `samples.json` into its folder.
+def evaluate_run(folder: Path, source: Source, task: str = "test") -> Result:
+    """Tests a trained run and writes what was measured into its folder: `measure_run`, `save_measured`."""
+    result = measure_run(folder, source, task=task)
+    if source.accelerator.is_main_process:
+        save_measured(result, source, folder)
+    return result
+
+
+def save_measured(result: Result, source: Source, folder: Path, samples: int = 12) -> None:
+    """`samples.json`, `labels.csv` and `metrics.json`; `samples` test images are kept with what was found in them."""
+    save_samples(folder, source.data, result.scores, samples)
+    save_metrics(result, folder)
+
+
+def measure_run(folder: Path, source: Source, bank_file: Path | None = None, task: str = "test") -> Result:
+    """Tests a trained run; nothing is written.
 
     Args:
         folder: of `train_run`.
         source: data and tokens, which several runs may share.
-        bank_file: another bank to take word vectors from, of the width of training; the result is then not written.
-        samples: how many test images to keep with what was found in them.
+        bank_file: another bank to take word vectors from, of the width of training.
+        task: for the progress.
     Raises:
         InputError: not a whole run, a bank of another width or without a label that the data names.
     """
@@ -284,11 +296,7 @@ def evaluate_run(
     test = TestSet.of(source.data)
     evaluation = evaluate(scores, test, settings.k, settings.bootstrap, shift)
     labels = per_label(evaluation, test, bank, source.data.train.targets.label_counts())
-    result = Result(str(folder), test, scores, evaluation, labels)
-    if bank_file is None and source.accelerator.is_main_process:
-        save_samples(folder, source.data, scores, samples)
-        save_metrics(result, folder)
-    return result
+    return Result(str(folder), test, scores, evaluation, labels)
 
 
 def calibrated_shift(folder: Path) -> float | None:

@@ -1,7 +1,5 @@
 """Metrics as tables: on the console, in Markdown, LaTeX and CSV. Percent, mean and standard deviation over seeds."""
 
-import csv
-import io
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +10,9 @@ import numpy as np
 from rich.table import Table as ConsoleTable
 
 from embeddings import atomic
+from embeddings.markup import csv_text, drawn, latex, latex_note, markdown, markdown_code, visible
 from experiments.ablation import COST, Ablation, Results, Variant
-from experiments.plots import new_figure, save_figure
+from experiments.plots import new_plot
 from zsl.uncertainty import not_told_apart
 
 NOT_APART = "°"  # beside figures that seeds do not tell apart from the best
@@ -23,15 +22,6 @@ GMAC = "G MAC: 10^9 multiply-accumulates an image, backbone included."
 PROTOCOLS = (
     '"unseen" ranks the unseen labels alone (ZSL), GZSL all labels; "seen mAP" is over the seen labels\nin GZSL. '
 )
-LATEX = {
-    "\\": r"\textbackslash{}",
-    **{sign: f"\\{sign}" for sign in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "°": r"$^\circ$",
-    "–": "--",
-}
 
 
 @dataclass(frozen=True)
@@ -53,23 +43,18 @@ class Table:
 
     def latex(self) -> str:
         """A table for booktabs."""
-        lines = [" & ".join(map(_latex, row)) + r" \\" for row in [self.header, *self.rows]]
+        lines = [" & ".join(map(latex, row)) + r" \\" for row in [self.header, *self.rows]]
         columns = "l" * self.left + "r" * (len(self.header) - self.left)
+        note = latex_note("".join(lines))
         return (
-            f"% {self.title}\n\\begin{{tabular}}{{{columns}}}\n\\toprule\n{lines[0]}\n\\midrule\n"
+            f"% {visible(self.title)}\n{note}\\begin{{tabular}}{{{columns}}}\n\\toprule\n{lines[0]}\n\\midrule\n"
             + "\n".join(lines[1:])
             + "\n\\bottomrule\n\\end{tabular}\n"
         )
 
     def csv(self) -> str:
         """Comma-separated values."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([self.header, *self.rows])
-        return text.getvalue()
-
-
-def _latex(cell: str) -> str:
-    return "".join(LATEX.get(sign, sign) for sign in cell)
+        return csv_text([self.header, *self.rows])
 
 
 def metric_columns(metrics: Mapping[str, float]) -> dict[str, str]:
@@ -165,7 +150,7 @@ def console_table(title: str, header: list[str], rows: list[list[str]], left: in
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:
     """A pipe table."""
     lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+    return "\n".join("| " + " | ".join(map(markdown, line)) + " |" for line in lines) + "\n"
 
 
 def save_plot(results: Results, path: Path) -> None:
@@ -175,34 +160,33 @@ def save_plot(results: Results, path: Path) -> None:
     main, kind = next(iter(shown.items()))
     columns = {n: t for n, t in shown.items() if t.startswith(kind)}
     variants = results.ablation.variants
-    figure, axes = new_figure((7.5, 4))
-    places = np.arange(len(variants))
-    width = 0.8 / len(columns)
-    for index, (name, title) in enumerate(columns.items()):
-        values = [100 * results.of(v, name) for v in variants]
-        spread = [v.std(ddof=1) for v in values] if len(values[0]) > 1 else None
-        offset = places + (index - (len(columns) - 1) / 2) * width
-        bars = axes.bar(offset, [v.mean() for v in values], width, yerr=spread, capsize=3, label=title)
-        axes.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
-    chance = 100 * chance_of(first, main)
-    axes.axhline(chance, color="black", linestyle=":", linewidth=1, label=f"chance ({chance:.1f})")
-    paper = [100 * v.paper.get(main, np.nan) for v in variants]
-    if not np.isnan(paper).all():
-        label = f"paper ({results.ablation.published}, {kind})"
-        axes.plot(places, paper, "kD", markersize=5, fillstyle="none", label=label)
-    axes.set_xticks(places, [_axis_title(v) for v in variants], fontsize=8)
-    axes.set_ylabel(f"{kind} [%]")
-    axes.set_title(results.ablation.caption, fontsize=10, loc="left")
-    axes.margins(y=0.12)
-    figure.legend(fontsize=8, loc="outside lower center", ncols=4, frameon=False)
-    save_figure(figure, path)
+    with new_plot(path, (7.5, 4)) as (figure, axes):
+        places = np.arange(len(variants))
+        width = 0.8 / len(columns)
+        for index, (name, title) in enumerate(columns.items()):
+            values = [100 * results.of(v, name) for v in variants]
+            spread = [v.std(ddof=1) for v in values] if len(values[0]) > 1 else None
+            offset = places + (index - (len(columns) - 1) / 2) * width
+            bars = axes.bar(offset, [v.mean() for v in values], width, yerr=spread, capsize=3, label=drawn(title))
+            axes.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
+        chance = 100 * chance_of(first, main)
+        axes.axhline(chance, color="black", linestyle=":", linewidth=1, label=f"chance ({chance:.1f})")
+        paper = [100 * v.paper.get(main, np.nan) for v in variants]
+        if not np.isnan(paper).all():
+            label = f"paper ({results.ablation.published}, {kind})"
+            axes.plot(places, paper, "kD", markersize=5, fillstyle="none", label=label)
+        axes.set_xticks(places, [_axis_title(v) for v in variants], fontsize=8)
+        axes.set_ylabel(f"{kind} [%]")
+        axes.set_title(drawn(results.ablation.caption, 100), fontsize=10, loc="left")
+        axes.margins(y=0.12)
+        figure.legend(fontsize=8, loc="outside lower center", ncols=4, frameon=False)
 
 
 def _axis_title(variant: Variant) -> str:
     if len(variant.shown) == 1:
         (value,) = variant.shown.values()
-        return "\n".join(textwrap.wrap(value.replace("+", " + ").replace(":", ": "), 22))
-    return "\n".join(f"{axis}: {value}" for axis, value in variant.shown.items())
+        return "\n".join(textwrap.wrap(drawn(value, 100).replace("+", " + ").replace(":", ": "), 22))
+    return "\n".join(f"{axis}: {drawn(value)}" for axis, value in variant.shown.items())
 
 
 def save_report(results: Results, command: str, path: Path) -> None:
@@ -222,8 +206,9 @@ def save_report(results: Results, command: str, path: Path) -> None:
     vectors = (
         "by variant" if "encoder" in results.ablation.variants[0].axes else config.bank.file or config.bank.encoder
     )
-    readout = ", ".join(f"{k} {v}" for k, v in config.decoder.model_dump(exclude={"kind"}).items() if v is not None)
-    content = f"""# {results.ablation.caption}
+    sizes = [f"{k} {v}" for k, v in config.decoder.model_dump(exclude={"kind"}).items() if v is not None]
+    readout = ", ".join([config.decoder.kind, *sizes])
+    content = f"""# {markdown(results.ablation.caption)}
 
 {table.markdown()}
 Percent; {spread}. {protocols}F1@K is micro. Labels without a positive test image are left out of mAP. The epoch was
@@ -231,12 +216,12 @@ chosen on a validation part of the seen training data; the test set was scored o
 
 ![{"mAP" if closed else "unseen mAP"} by variant](plot.png)
 
-- data: {config.data.name}
-- word vectors: {vectors}
-- backbone: {backbone}
-- readout: {config.decoder.kind}{readout and ", "}{readout}
+- data: {markdown(config.data.name)}
+- word vectors: {markdown(str(vectors))}
+- backbone: {markdown(backbone)}
+- readout: {markdown(readout)}
 - seeds: {", ".join(map(str, sorted(seeds)))}
 
-Repeat with `{command}`; every run's config, weights and metrics are in `runs/`.
+Repeat with {markdown_code(command)}; every run's config, weights and metrics are in `runs/`.
 """
     atomic.write_text(path, content)

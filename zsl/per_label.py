@@ -1,7 +1,5 @@
 """Results label by label, beside what may explain them: frequency, the nearest seen label, where the vector is from."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int64
 
 from embeddings import Bank
+from embeddings.markup import csv_text
 from embeddings.similarity import nearest_seen
 from zsl.evaluation import Evaluation
 from zsl.generalisation import by_thirds, correlates
@@ -41,14 +40,12 @@ class PerLabel:
     ap: Mapping[str, Float[np.ndarray, " label"]]
 
     def as_csv(self) -> str:
-        """A line a label; a field without a value is empty."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
+        """A line a label; a field without a value is empty. Names come back by `embeddings.markup.from_csv`."""
         fixed = ("label", "part", "train_images", "test_images", "nearest_seen", "similarity", "note", "chance_ap")
-        writer.writerow([*fixed, *(f"ap:{name}" for name in self.ap)])
+        rows: list[list[object]] = [[*fixed, *(f"ap:{name}" for name in self.ap)]]
         for row, label in enumerate(self.labels):
             numbers = [self.chance[row], *(values[row] for values in self.ap.values())]
-            writer.writerow(
+            rows.append(
                 [
                     label,
                     "seen" if row < self.num_seen else "unseen",
@@ -60,7 +57,7 @@ class PerLabel:
                     *map(_field, numbers),
                 ]
             )
-        return text.getvalue()
+        return csv_text(rows)
 
     def explanations(self, protocol: str = "zsl") -> list[tuple[str, str, float, int]]:
         """Where a model generalises: mean AP of unseen labels by what is known of them.

@@ -5,23 +5,23 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from scipy.stats import spearmanr
 
+from embeddings.markup import drawn
+from experiments.plots import plain_text
 from experiments.report.folder import History, LabelRow
 from experiments.report.summary import Cell, Column
-from experiments.report.svg import INK, MAIN, MUTED, OTHER, PAGE, RULE, STYLE, as_svg
+from experiments.report.svg import INK, MAIN, MUTED, OTHER, PAGE, RULE, STYLE, as_svg, tip
 
-LONGEST = 50  # characters of a variant's name over its bar
 WIDTH = 3.7  # inches: a telephone shows it without shrinking its text
 
 
 @contextmanager
 def _axes(height: float, width: float = WIDTH) -> Iterator[tuple[Figure, Axes]]:
-    with rc_context(STYLE):
+    with plain_text(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02)  # type: ignore[union-attr, call-arg]
         yield figure, figure.subplots()
@@ -56,7 +56,6 @@ def bars(column: Column, titles: Sequence[str], name: str) -> str:
 
 def _name_bar(axes: Axes, place: int, title: str, cell: Cell | None, scale: int) -> None:
     """Above the bar: the variant's number and name on the left, its figure on the right."""
-    short = title if len(title) <= LONGEST else title[: LONGEST - 1] + "…"
     style: dict[str, Any] = {
         "va": "bottom",
         "fontsize": 7.5,
@@ -64,7 +63,7 @@ def _name_bar(axes: Axes, place: int, title: str, cell: Cell | None, scale: int)
         "weight": "bold" if cell and cell.best else "normal",
     }
     where = axes.get_yaxis_transform()  # across: the chart's width
-    axes.text(0.004, place - 0.2, f"{place + 1}  {short}", transform=where, gid=f"tip:{title}", **style)
+    axes.text(0.004, place - 0.2, f"{place + 1}  {drawn(title)}", transform=where, gid=tip(title), **style)
     figure = "none" if cell is None else f"{scale * cell.mean:.1f}" if scale > 1 else f"{cell.mean:.4g}"
     axes.text(1, place - 0.2, figure, transform=where, ha="right", **style)
 
@@ -78,16 +77,16 @@ def scatter(across: Column, up: Column, titles: Sequence[str], name: str) -> str
                 continue
             axes.plot(_scaled(across, x.values), _scaled(up, y.values), "o", ms=3, color=MUTED, mec="none")
             mean = (float(_scaled(across, [x.mean])[0]), float(_scaled(up, [y.mean])[0]))
-            axes.plot(*mean, "o", ms=5, color=MAIN if y.best else INK, gid=f"tip:{titles[place]}")
+            axes.plot(*mean, "o", ms=5, color=MAIN if y.best else INK, gid=tip(titles[place]))
             shift = _free_place(means, mean, axes)
             means.append(mean)
             axes.annotate(str(place + 1), mean, shift, textcoords="offset points", ha="center", va="center", color=INK)
         for line, column in ((axes.axvline, across), (axes.axhline, up)):
             if column.chance is not None:
-                line(_scaled(column, [column.chance])[0], color=MUTED, ls=":", lw=1, gid="tip:chance")
+                line(_scaled(column, [column.chance])[0], color=MUTED, ls=":", lw=1, gid=tip("chance"))
         axes.margins(0.12)
-        axes.set_xlabel(across.title + (" [%]" if across.fraction else ""))
-        axes.set_ylabel(up.title + (" [%]" if up.fraction else ""))
+        axes.set_xlabel(drawn(across.title) + (" [%]" if across.fraction else ""))
+        axes.set_ylabel(drawn(up.title) + (" [%]" if up.fraction else ""))
         axes.grid()
         axes.tick_params(length=0)
         return as_svg(figure, name, f"{up.title} against {across.title}, one point a run, numbered by variant")
@@ -108,7 +107,7 @@ def _free_place(before: Sequence[tuple[float, float]], mean: tuple[float, float]
 
 def curves(histories: Sequence[Sequence[History]], titles: Sequence[str], name: str) -> list[str]:
     """For each variant its seeds' training loss and seen validation mAP by epoch, over all others in grey."""
-    with rc_context(STYLE):
+    with plain_text(STYLE):
         return [_curve(histories, place, titles[place], f"{name}-{place}") for place in range(len(histories))]
 
 
@@ -124,7 +123,7 @@ def _curve(histories: Sequence[Sequence[History]], place: int, title: str, name:
             values = scale * np.array(getattr(history, kind))
             axes.plot(np.arange(1, len(values) + 1), values, color=MAIN, lw=1.2)
             kept = history.best_epoch
-            axes.plot(kept + 1, values[kept], "o", ms=4, mfc=PAGE, mec=MAIN, mew=1.1, gid=f"tip:kept: {kept + 1}")
+            axes.plot(kept + 1, values[kept], "o", ms=4, mfc=PAGE, mec=MAIN, mew=1.1, gid=tip(f"kept: {kept + 1}"))
         axes.set_title({"loss": "training loss", "validation_map": "seen validation mAP [%]"}[kind], fontsize=7.5)
         axes.title.set_color(MUTED)
         axes.locator_params(axis="x", integer=True, nbins=5)

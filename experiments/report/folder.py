@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from embeddings import InputError, atomic
+from embeddings.markup import from_csv
 from experiments.samples import Samples
 
 T = TypeVar("T")
@@ -262,7 +263,7 @@ def _read_labels(path: Path) -> list[LabelRow] | None:
 def _label_row(line: dict[str, str], number: int) -> LabelRow:
     if None in line or None in line.values():
         raise ValueError(f"line {number} has more or fewer fields than the header")
-    values = {name: value.strip() for name, value in line.items()}
+    values = {name: from_csv(value) for name, value in line.items()}
     ap = {name[3:]: float(value) if value else None for name, value in values.items() if name.startswith("ap:")}
     known = {name for name in values if name.startswith("ap:")} | {"label", "part"}
     facts = {name: value for name, value in values.items() if name not in known}

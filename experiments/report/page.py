@@ -10,6 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from embeddings import InputError, atomic
+from embeddings.markup import shell
 from embeddings.progress import Progress, silent
 from experiments.report import charts
 from experiments.report.differences import config_differences, disagreeing, flattened
@@ -90,7 +91,7 @@ def view_of(table: Table, name: str) -> dict[str, Any]:
         "shared": shared,
         "runs": table.runs,
         "provenance": _provenance(table),
-        "again": f"{table.name}/{table.of(table.variants[best])[0].path}/config.json",
+        "again": shell(f"{table.name}/{table.of(table.variants[best])[0].path}/config.json"),
         "lacking": _lacking(table.runs),
         "restated": _restated(table.runs),
     }

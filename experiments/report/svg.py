@@ -5,6 +5,8 @@ import re
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Any
 
+from embeddings.markup import visible
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -36,10 +38,13 @@ STYLE: dict[Any, Any] = {
 }
 
 
+def tip(text: str) -> str:
+    """An artist's gid that shows the text when the artist is pointed at."""
+    return f"tip:{visible(text)}"
+
+
 def as_svg(figure: "Figure", name: str, label: str) -> str:
     """The figure as an <svg> element.
-
-    Artists with a gid "tip:TEXT" show TEXT when they are pointed at.
 
     Args:
         name: unlike that of any other figure of the page; ids are made from it, so equal figures are equal text.
@@ -52,36 +57,46 @@ def as_svg(figure: "Figure", name: str, label: str) -> str:
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     root = ET.fromstring(buffer.getvalue())
     width, height = (float(v) for v in root.attrib["viewBox"].split()[2:])
+    _clean(root, _referred(root))
     root.attrib = {
         "viewBox": f"0 0 {width:g} {height:g}",
         "width": f"{width * 4 / 3:g}",  # points to pixels
         "height": f"{height * 4 / 3:g}",
         "role": "img",
-        "aria-label": label,
+        "aria-label": visible(label),
     }
-    text = ET.tostring(root, encoding="unicode")
-    used = set(re.findall(r'url\(#([^)]+)\)|"#([^"]+)"', text))
-    _clean(root, {name for pair in used for name in pair if name})
-    return _coloured(ET.tostring(root, encoding="unicode"))
+    return ET.tostring(root, encoding="unicode")
+
+
+def _referred(root: ET.Element) -> set[str]:
+    """The ids that attributes refer to."""
+    values = [value for element in root.iter() for key, value in element.attrib.items() if key != "id"]
+    pairs = [re.fullmatch(r"#(.+)|.*url\(#([^)]+)\).*", value, re.DOTALL) for value in values]
+    return {found[1] or found[2] for found in pairs if found}
 
 
 def _clean(element: ET.Element, used: set[str]) -> None:
-    """Drops what would reach beyond the figure: its style sheet, metadata, and ids that nothing refers to."""
+    """Drops what would reach beyond the figure (its style sheet, metadata, ids that nothing refers to), and puts the
+    page's colours and fonts in attributes. Text is left alone: it may hold anything."""
     for child in list(element):
         tag = child.tag.removeprefix(f"{{{SVG}}}")
         if tag in ("style", "metadata") or child.tag.startswith("{http://www.w3.org/1999/02"):
             element.remove(child)
             continue
         _clean(child, used)
-    for place in ("d", "x", "y"):
-        if place in element.attrib:
-            element.attrib[place] = re.sub(r"(\.\d\d)\d+", r"\1", element.attrib[place])  # of a point
+        child.tail = _short(child.tail)
+    if element.tag != f"{{{SVG}}}text":
+        element.text = _short(element.text)
+    name = element.attrib.get("id", "")
     target = element.attrib.pop(XLINK, None)
     if target is not None:
         element.attrib["href"] = target
-    name = element.attrib.get("id", "")
-    if name not in used:
-        element.attrib.pop("id", None)
+    for key, value in list(element.attrib.items()):
+        own = re.sub(r"(\.\d\d)\d+", r"\1", value) if key in ("d", "x", "y") else _styled(value)  # of a point
+        if (key == "id" and name not in used) or (key == "transform" and re.fullmatch(r"rotate\(-?0 .*", own)):
+            del element.attrib[key]
+        else:
+            element.attrib[key] = own
     if name.startswith("tip:"):
         title = ET.Element("title")
         title.text = name[4:]
@@ -89,11 +104,14 @@ def _clean(element: ET.Element, used: set[str]) -> None:
     element.tag = element.tag.removeprefix(f"{{{SVG}}}")
 
 
-def _coloured(text: str) -> str:
+def _short(between: str | None) -> str | None:
+    """The blanks between elements as one."""
+    return " " if between and not between.strip() else between
+
+
+def _styled(value: str) -> str:
     for stand_in, name in COLOURS.items():
-        text = text.replace(stand_in, f"var(--{name})")
-    text = re.sub(r"font-family: [^;\"]*;? ?", "", text)  # the page's own fonts
-    text = re.sub(r"font: (?:(bold|\d+) )?([\d.]+px) [^;\"]*", r"font-weight: \1; font-size: \2", text)
-    text = text.replace("font-weight: ; ", "")
-    text = re.sub(r' transform="rotate\(-?0 [^"]*"', "", text)
-    return re.sub(r"\s*\n\s*", " ", text)
+        value = value.replace(stand_in, f"var(--{name})")
+    value = re.sub(r"font-family: [^;]*;? ?", "", value)  # the page's own fonts
+    value = re.sub(r"font: (?:(bold|\d+) )?([\d.]+px) [^;]*", r"font-weight: \1; font-size: \2", value)
+    return re.sub(r"\s*\n\s*", " ", value.replace("font-weight: ; ", ""))

@@ -1,7 +1,6 @@
 """A table's folder as its contract has it, made of drawn numbers: any variants, seeds and labels."""
 
 import base64
-import csv
 import io
 import json
 from pathlib import Path
@@ -9,12 +8,17 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from embeddings.markup import csv_text
+
 PROTOCOLS = ("zsl", "gzsl", "seen")
 
 
-def make_folder(folder: Path, variants: list[dict], seeds: int = 3, seen: int = 23, unseen: int = 7, images: int = 3):
+def make_folder(
+    folder: Path, variants: list[dict], seeds: int = 3, seen: int = 23, unseen: int = 7, images: int = 3, labels=None
+):
     """Writes the folder; variants differ in skill, the last being the best."""
-    labels = [f"seen {i}" for i in range(seen)] + [f"unseen {i}" for i in range(unseen)]
+    labels = labels or [f"seen {i}" for i in range(seen)] + [f"unseen {i}" for i in range(unseen)]
+    unseen = len(labels) - seen
     records = []
     for place, variant in enumerate(variants):
         for seed in range(seeds):
@@ -55,14 +59,13 @@ def write_run(run: Path, variant, seed, metrics, labels, ap, seen, images):
         run / "history.json", {"loss": [3.0, 2.0 - 0.1 * seed, 1.5], "validation_map": [0.1, 0.3, 0.2], "best_epoch": 1}
     )
     write(run / "samples.json", samples(labels, seen, images))
-    with (run / "labels.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        head = ("label", "part", "train_images", "test_images", "nearest_seen", "similarity", "note", "chance_ap")
-        writer.writerow([*head, *(f"ap:{name}" for name in PROTOCOLS)])
-        for i, label in enumerate(labels):
-            part = "seen" if i < seen else "unseen"
-            own = ["" if part == "seen" else ap[i], ap[i], ap[i] if part == "seen" else ""]
-            writer.writerow([label, part, i, 3, labels[0], 1 / (2 + i), "fallback" if i % 5 == 0 else "", 0.01, *own])
+    head = ("label", "part", "train_images", "test_images", "nearest_seen", "similarity", "note", "chance_ap")
+    rows = [[*head, *(f"ap:{name}" for name in PROTOCOLS)]]
+    for i, label in enumerate(labels):
+        part = "seen" if i < seen else "unseen"
+        own = ["" if part == "seen" else ap[i], ap[i], ap[i] if part == "seen" else ""]
+        rows.append([label, part, i, 3, labels[0], 1 / (2 + i), "fallback" if i % 5 == 0 else "", 0.01, *own])
+    (run / "labels.csv").write_text(csv_text(rows), newline="")
 
 
 def samples(labels, seen, images):
