@@ -1,6 +1,6 @@
 """A bank: label names with their vectors, and where the vectors come from."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import InitVar, dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from embeddings import bank_file
-from embeddings.bank_file import Head, Provenance
+from embeddings.bank_file import REMEDY, Head, Provenance, checked
 from embeddings.errors import InputError
 from embeddings.mapping import blocks
 from embeddings.spelling import require
@@ -58,7 +58,7 @@ class Bank:
             twice = next(label for row, label in enumerate(self.labels) if self._rows[label] != row)
             raise InputError(f"label {twice!r} stands twice in the bank; remove one")
         if not verified:
-            for _ in checked(blocks(vectors), self.labels, "label"):
+            for _ in checked(blocks(vectors), self.labels, "label", "leave it out"):
                 pass
 
     @cached_property
@@ -123,24 +123,13 @@ class Bank:
             path: of the file.
             writable: changes to the vectors are allowed and stay in memory (torch warns about arrays that are not).
         Raises:
-            InputError: no such file, not a bank, or its content does not have the hash that it was saved with.
+            InputError: no such file, not a bank, its content does not have the hash that it was saved with, or a vector
+                is not finite or all zeros.
         """
         head, vectors, sha256 = bank_file.read(Path(path), "c" if writable else "r")
-        bank = cls(head.labels, vectors, head.provenance, head.notes, head.num_seen, head.transforms, verified=True)
+        try:
+            bank = cls(head.labels, vectors, head.provenance, head.notes, head.num_seen, head.transforms, verified=True)
+        except InputError as error:
+            raise InputError(f"{path} is not an intact bank file ({error}); {REMEDY}") from error
         bank.__dict__["sha256"] = sha256  # just computed from the file: no need to read it again
         return bank
-
-
-def checked(parts: Iterable[np.ndarray], names: Sequence[str], place: str) -> Iterator[np.ndarray]:
-    """Passes blocks of rows on; every row is finite and not all zeros.
-
-    Raises:
-        InputError: a row that is not, with its name.
-    """
-    done = 0
-    for part in parts:
-        for fault, bad in (("non-finite", ~np.isfinite(part).all(1)), ("zero", ~part.any(1))):
-            if bad.any():
-                raise InputError(f"{place} {names[done + int(np.argmax(bad))]!r} has a {fault} vector")
-        done += len(part)
-        yield part

@@ -8,19 +8,23 @@ import hashlib
 import json
 import math
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+from pydantic import NonNegativeInt, TypeAdapter
 
 from embeddings import atomic, hashed_file
 from embeddings.errors import InputError
 from embeddings.hashed_file import NO_HASH
+from embeddings.mapping import blocks
+from embeddings.reading import parse_model, reason_of
 from embeddings.transforms import Transform
 
 FORMAT = "zsl-bank/2"
+REMEDY = "build it again"
 
 
 @dataclass(frozen=True)
@@ -122,45 +126,86 @@ def write(path: Path, head: Head, width: int, blocks: Iterable[np.ndarray]) -> s
     return found.hexdigest()
 
 
+@dataclass(frozen=True)
+class _Version:
+    format: str
+
+
+@dataclass(frozen=True)
+class _Made:
+    """What the metadata hold of a bank."""
+
+    provenance: Provenance
+    num_seen: int
+    transforms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A tensor of the file."""
+
+    dtype: Literal["F32", "F64", "I64", "U8"]
+    shape: tuple[NonNegativeInt, ...]
+    data_offsets: tuple[NonNegativeInt, NonNegativeInt]
+
+
 def read(path: Path, mode: Literal["r", "c"]) -> tuple[Head, np.ndarray, str]:
-    """Head, memory-mapped vectors and hash of a file, which is read once to check the hash.
+    """Head, memory-mapped vectors and hash of a file, which is read to check the hash and the vectors.
 
     Args:
         path: of the file.
         mode: of the mapping; vectors are read-only under "r" and copied when they are changed under "c".
     Raises:
-        InputError: no such file, not a bank, damaged.
+        InputError: no such file, not a bank, damaged, a vector that is not finite or all zeros.
     """
     if not path.is_file():
         raise InputError(f"no bank file {path}")
     try:
         begin, header = hashed_file.check(path)
-        sha256 = header["__metadata__"]["sha256"]
-        made = json.loads(header["__metadata__"]["bank"])
-        if made["format"] != FORMAT:
-            raise InputError(f"{path} is a bank of another version ({made['format']}); build it again")
-        del header["__metadata__"]
-        tensors = {name: _mapped(path, begin, entry, mode) for name, entry in header.items()}
-        labels = tuple(json.loads(tensors["labels"].tobytes()))
+        metadata = header.pop("__metadata__")
+        version = parse_model(metadata["bank"], _Version, str(path), REMEDY)
+        if version.format != FORMAT:
+            raise InputError(f"{path} is a bank of another version ({version.format}); {REMEDY}")
+        made = parse_model(metadata["bank"], _Made, str(path), REMEDY)
+        entries = TypeAdapter(dict[str, _Entry]).validate_python(header)
+        tensors = {name: _mapped(path, begin, entry, mode) for name, entry in entries.items()}
+        labels = TypeAdapter(tuple[str, ...]).validate_json(tensors["labels"].tobytes())
         notes = [""] * len(labels)
-        for row, note in json.loads(tensors["notes"].tobytes()).items():
-            notes[int(row)] = note
-        values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in made["provenance"].items()}
-        provenance = Provenance(**values)
+        for row, note in TypeAdapter(dict[NonNegativeInt, str]).validate_json(tensors["notes"].tobytes()).items():
+            notes[row] = note
         transforms = []
-        for place, name in enumerate(made["transforms"]):
+        for place, name in enumerate(made.transforms):
             prefix = f"transforms.{place}."
             arrays = {key.removeprefix(prefix): np.array(t) for key, t in tensors.items() if key.startswith(prefix)}
             transforms.append(Transform(name, arrays))
-        head = Head(labels, provenance, tuple(notes), made["num_seen"], tuple(transforms))
+        for _ in checked(blocks(_mapped(path, begin, entries["vectors"], "r")), labels, f"{path}: label", REMEDY):
+            pass
     except InputError:
         raise
-    except (struct.error, LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
-        raise InputError(f"{path} is not an intact bank file ({error}); build it again") from error
-    return head, tensors["vectors"], sha256
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise InputError(f"{path} is not an intact bank file ({reason_of(error)}); {REMEDY}") from error
+    head = Head(labels, made.provenance, tuple(notes), made.num_seen, tuple(transforms))
+    return head, tensors["vectors"], metadata["sha256"]
 
 
-def _mapped(path: Path, offset: int, entry: dict[str, Any], mode: Literal["r", "c"]) -> np.ndarray:
-    kind = {"F32": "<f4", "F64": "<f8", "I64": "<i8", "U8": "u1"}[entry["dtype"]]
-    start, _ = entry["data_offsets"]
-    return np.memmap(path, kind, mode, offset + start, tuple(entry["shape"]))
+def _mapped(path: Path, offset: int, entry: _Entry, mode: Literal["r", "c"]) -> np.ndarray:
+    kind = {"F32": "<f4", "F64": "<f8", "I64": "<i8", "U8": "u1"}[entry.dtype]
+    start, end = entry.data_offsets
+    if math.prod(entry.shape) * np.dtype(kind).itemsize != end - start:
+        raise ValueError(f"{end - start} bytes for a tensor of shape {entry.shape}")
+    return np.memmap(path, kind, mode, offset + start, entry.shape)
+
+
+def checked(parts: Iterable[np.ndarray], names: Sequence[str], place: str, remedy: str) -> Iterator[np.ndarray]:
+    """Passes blocks of rows on; every row is finite and not all zeros.
+
+    Raises:
+        InputError: a row that is not, with its name.
+    """
+    done = 0
+    for part in parts:
+        for fault, bad in (("non-finite", ~np.isfinite(part).all(1)), ("zero", ~part.any(1))):
+            if bad.any():
+                raise InputError(f"{place} {names[done + int(np.argmax(bad))]!r} has a {fault} vector; {remedy}")
+        done += len(part)
+        yield part

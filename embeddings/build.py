@@ -3,6 +3,7 @@
 import json
 import os
 import tempfile
+import warnings
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,13 +17,14 @@ from filelock import FileLock
 from threadpoolctl import threadpool_limits
 
 from embeddings import bank_file
-from embeddings.bank import Bank, checked
-from embeddings.bank_file import Head, Provenance
+from embeddings.bank import Bank
+from embeddings.bank_file import Head, Provenance, checked
 from embeddings.encoders import ENCODERS, Encoder, Request, TagLists, by_order, open_encoder, split_spec
-from embeddings.errors import InputError
+from embeddings.errors import InputError, InputWarning
 from embeddings.mapping import IN_MEMORY, ROWS, blocks, collected, release
 from embeddings.oov import DEFAULT_POLICY, check_policy
 from embeddings.progress import Progress, silent
+from embeddings.similarity import told_apart
 from embeddings.texts import Aliases, Descriptions, Texts, texts_of
 from embeddings.transforms import fit_transforms, transformed
 
@@ -94,6 +96,7 @@ def build_bank(
     skipped = tuple(label for label, keep in zip(labels, kept, strict=True) if not keep)
     if skipped:
         labels, notes = (tuple(compress(names, kept)) for names in (labels, notes))
+    remarks = _remarks(parts, encoded)
     made = Provenance(
         encoder,
         " + ".join(bank.provenance.revision for bank in encoded),
@@ -102,16 +105,14 @@ def build_bank(
         oov,
         seed,
         skipped,
-        tuple(
-            f"{part}: {remark}" for part, bank in zip(parts, encoded, strict=True) for remark in bank.provenance.remarks
-        ),
+        remarks,
     )
     # one thread: how many there are changes the last bits
     with threadpool_limits(1):
         fitted = fit_transforms(transforms, vectors[:num_seen], [bank.embed_dim for bank in encoded])
         if fitted:
-            after = f"after {', '.join(transforms)}, label"
-            vectors = collected(checked(transformed(vectors, fitted), labels, after), len(vectors))
+            after, remedy = f"after {', '.join(transforms)}, label", "leave it out, or choose other transforms"
+            vectors = collected(checked(transformed(vectors, fitted), labels, after, remedy), len(vectors))
     if vectors.nbytes <= IN_MEMORY and not vectors.flags.writeable:
         vectors = np.array(vectors)
     return Bank(labels, vectors, made, notes, num_seen, fitted, verified=True)
@@ -161,7 +162,7 @@ def extend_bank(
             "restore it, or build the whole bank again"
         )
     with threadpool_limits(1):
-        treated = checked(transformed(new.vectors, bank.transforms), new.labels, "label")
+        treated = checked(transformed(new.vectors, bank.transforms), new.labels, "label", "leave it out")
         vectors = collected(chain(blocks(bank.vectors), treated), len(bank) + len(new))
     added = new.provenance
     hashes = sha256(f"{made.descriptions} {added.descriptions}".encode()).hexdigest() if made.descriptions else ""
@@ -239,7 +240,8 @@ def _encode_to(path: Path, part: str, encoder: Encoder, revision: str, request: 
             progress(f"encode with {family}", done, len(texts))
             yield block
 
-    parts = told(checked(encoding.blocks, texts, f"encoder {part}:"))
+    remedy = "leave it out, give an alias, or choose another encoder"
+    parts = told(checked(encoding.blocks, texts, f"encoder {part}:", remedy))
     first = next(parts)
     made = Provenance(family, revision, skipped=skipped, remarks=tuple(encoding.remarks))
     head = Head(texts, made, notes, len(texts), ())
@@ -278,7 +280,23 @@ def _pooled(texts: Texts, encoded: Sequence[Bank]) -> tuple[np.ndarray, np.ndarr
                 release(bank.vectors)
 
     names = [texts.distinct[texts.rows[starts[label]]] for label in labels]
-    return kept, collected(checked(parts(), names, "the mean of the texts of"), len(labels))
+    return kept, collected(checked(parts(), names, "the mean of the texts of", "give other texts"), len(labels))
+
+
+def _remarks(specs: Sequence[str], encoded: Sequence[Bank]) -> tuple[str, ...]:
+    """What a user should know of the encoders; each is a warning, too.
+
+    Raises:
+        InputError: an encoder that does not tell the texts apart.
+    """
+    remarks = []
+    for spec, bank in zip(specs, encoded, strict=True):
+        advice = ENCODERS[spec.partition(":")[0]].apart
+        alike = told_apart(bank, f"encoder {spec}", advice) if advice else ""
+        remarks += [f"{spec}: {remark}" for remark in (*bank.provenance.remarks, alike) if remark]
+    for remark in remarks:
+        warnings.warn(remark, InputWarning, stacklevel=3)
+    return tuple(remarks)
 
 
 def _notes(texts: Texts, specs: Sequence[str], encoded: Sequence[Bank]) -> tuple[str, ...]:

@@ -69,7 +69,8 @@ class Family:
     """One line of the registry.
 
     `open(argument, request)` makes the encoder, the argument being what follows the colon. `version` is that of this
-    toolkit's part in the vectors: it rises when a family's vectors change. Those of `cached` families are kept.
+    toolkit's part in the vectors: it rises when a family's vectors or remarks change. Those of `cached` families are
+    kept.
     """
 
     open: Callable[[str, Request], Encoder]
@@ -80,6 +81,7 @@ class Family:
     cached: bool = True
 
     by_policy: bool = True
+    apart: str = ""  # what to check where distinct texts have one vector; "" where they may, as in a table of words
 
     def depends_on(self, request: Request) -> list[object]:
         """What of a request decides the vectors: the policy and the seed where the family is a table of words."""
@@ -112,7 +114,7 @@ class Sentences(Encoder):
         return self.model.revision()
 
     def encode(self, request: Request) -> Encoding:
-        return Encoding(self.model.encode(request.texts), [""] * len(request.texts))
+        return Encoding(self.model.encode(request.texts), [""] * len(request.texts), remarks=self.model.remarks())
 
 
 @dataclass(frozen=True)
@@ -240,7 +242,14 @@ ENCODERS: dict[str, Family] = {
     ),
     "random": Family(_random, "seeded normal vectors", "512, or random:WIDTH", "this project's", cached=False),
     "sentence-transformers": Family(
-        _sentence_transformers, "a model's folder or hub name", "the model's", "the model's", by_policy=False
+        _sentence_transformers,
+        "a model's folder or hub name",
+        "the model's",
+        "the model's",
+        version=2,
+        by_policy=False,
+        apart="check that the model's folder holds its tokenizer (tokenizer.json, or vocab.txt and the like), that the "
+        "model knows the script of the names, and that no names differ in capitals alone",
     ),
     "gensim": Family(
         _gensim,

@@ -34,13 +34,19 @@ class SentenceEncoder:
 
         logging.disable_progress_bar()  # it draws over the bars of the command line
         try:
-            return SentenceTransformer(self.name)
+            model = SentenceTransformer(self.name)
         except Exception as error:  # the library, its hub client and its parsers raise kinds of their own
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise InputError(
                 f"sentence-transformers cannot load {self.name!r} ({reason[0]}); give a folder that holds the model, "
                 "or a hub name where there is a network"
             ) from error
+        tokenizer = model.tokenizer
+        if hasattr(tokenizer, "get_vocab") and len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
+            # without its files transformers makes an empty tokenizer, to which all words are one
+            lacks = "the folder lacks tokenizer.json, or vocab.txt and the like"
+            raise InputError(f"the tokenizer of {self.name!r} knows no word; {lacks}")
+        return model
 
     def revision(self) -> str:
         """The hash of a folder's files, or the hub's commit."""
@@ -56,15 +62,35 @@ class SentenceEncoder:
         return f"sha256 {digest.hexdigest()[:16]}"
 
     def _commit(self) -> str:
+        found = self._file("config.json")
+        return found.parent.name if found else "unknown"  # .../snapshots/<commit>/config.json
+
+    def _file(self, name: str) -> Path | None:
+        """A file of the model, where it has one."""
+        folder = Path(self.name)
+        if folder.is_dir():
+            return folder / name if (folder / name).is_file() else None
         from huggingface_hub import try_to_load_from_cache
 
         _ = self.model  # fetched now, if it was not there
         names = [self.name] if "/" in self.name else [f"sentence-transformers/{self.name}", self.name]
-        for name in names:
-            found = try_to_load_from_cache(name, "config.json", os.environ.get("SENTENCE_TRANSFORMERS_HOME"))
+        for repository in names:
+            found = try_to_load_from_cache(repository, name, os.environ.get("SENTENCE_TRANSFORMERS_HOME"))
             if isinstance(found, str):
-                return Path(found).parent.name  # .../snapshots/<commit>/config.json
-        return "unknown"
+                return Path(found)
+        return None
+
+    def remarks(self) -> tuple[str, ...]:
+        """What the library chose where the model does not say it, and what it adds to every text."""
+        found = []
+        pooled = [module for module in self.model if type(module).__name__ == "Pooling"]
+        if pooled and self._file("modules.json") is None:
+            mode = getattr(pooled[0], "pooling_mode", None) or pooled[0].get_pooling_mode_str()  # by the library's age
+            found.append(f"there is no modules.json, so {mode} pooling of the tokens is a guess; get the whole folder")
+        prompt = self.model.prompts.get(self.model.default_prompt_name)
+        if prompt:
+            found.append(f"the model's default prompt, {prompt!r}, stands before every text")
+        return tuple(found)
 
     def encode(self, texts: Sequence[str]) -> Iterator[np.ndarray]:
         """(text, embed) float32 in blocks of texts."""

@@ -12,6 +12,8 @@ from embeddings.mapping import ROWS, blocks, release
 
 MOST_RANKED = 2_000  # labels whose similarities are ranked against each other; more are drawn from
 NEIGHBOURS = 10
+ROUNDING = 1e-5  # between directions that are the same
+FEW = 3  # texts may have the vector of another: "Sky" and "sky" in a model without capitals
 SQUARE = 4_096  # labels of either side whose similarities are in memory at once
 
 
@@ -35,6 +37,40 @@ def duplicates(bank: Bank) -> list[tuple[str, ...]]:
             release(bank.vectors)
         groups.setdefault(bank.vectors[row].tobytes(), []).append(int(row))
     return [tuple(bank.labels[row] for row in group) for group in groups.values() if len(group) > 1]
+
+
+def told_apart(bank: Bank, place: str, advice: str) -> str:
+    """A remark on labels that have the vector of another, up to rounding; "" where there is none.
+
+    Raises:
+        InputError: they are half of all labels, or more than three and more than one in a hundred.
+    """
+    pairs = _coinciding(bank.vectors)
+    if not pairs:
+        return ""
+    shown = ", ".join(f"{bank.labels[first]!r} = {bank.labels[second]!r}" for first, second in sorted(pairs)[:3])
+    if len(pairs) >= len(bank) / 2 or len(pairs) > max(FEW, len(bank) / 100):
+        raise InputError(
+            f"{place} has {len(bank) - len(pairs):,} distinct vectors for {len(bank):,} texts ({shown}); {advice}"
+        )
+    return f"texts that have the vector of another, and cannot be told from it: {len(pairs):,} ({shown})"
+
+
+def _coinciding(vectors: np.ndarray) -> list[tuple[int, int]]:
+    """Pairs of rows whose directions are the same, so many that one row of each direction is left over.
+
+    A batch's size changes the last bits of a model's vectors. Equal directions lie side by side in the order of their
+    components along any one direction.
+    """
+    along = np.random.default_rng(0).normal(size=vectors.shape[1])
+    places = np.concatenate([unit(block) @ along for block in blocks(vectors)])
+    order = np.argsort(places, kind="stable")
+    pairs = []
+    for place in np.flatnonzero(np.diff(places[order]) < ROUNDING * np.linalg.norm(along)):
+        first, second = sorted(order[place : place + 2].tolist())
+        if np.linalg.norm(np.subtract(*unit(vectors[[first, second]]))) < ROUNDING:
+            pairs.append((first, second))
+    return pairs
 
 
 def norms(bank: Bank) -> Float[np.ndarray, " label"]:

@@ -206,6 +206,8 @@ def show(
         return
     for line in summary_lines(loaded, told):
         tell(line)
+    for remark in loaded.provenance.remarks:
+        tell(f"note: {remark}")
     noted = [(label, note) for label, note in zip(loaded.labels, loaded.notes, strict=True) if note or labels]
     for label, note in noted if labels else noted[:20]:
         tell(f"  {label}: {note or 'as it stands'}")

@@ -73,7 +73,6 @@ def summary_lines(bank: Bank, told: dict[str, Any]) -> list[str]:
     ]
     if told["skipped"]:
         lines.append(f"skipped     {_listed(told['skipped'])}")
-    lines += [f"note        {remark}" for remark in told["remarks"]]
     groups = [" = ".join(map(repr, group)) for group in told["duplicates"]]
     lines.append(f"duplicates  {_listed(groups) if groups else 'none: no two labels have one vector'}")
     if told["nearest_seen_similarity"] is not None:

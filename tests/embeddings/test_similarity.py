@@ -7,7 +7,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from embeddings import Bank, InputError
 from embeddings import similarity as module
-from embeddings.similarity import compare, duplicates, nearest_seen, neighbors
+from embeddings.similarity import compare, duplicates, nearest_seen, neighbors, told_apart
 
 LABELS = tuple(f"label {row}" for row in range(23))
 
@@ -50,6 +50,28 @@ def test_labels_with_one_vector_are_told():
     vectors[[4, 9, 21]] = vectors[4]
     assert duplicates(Bank(LABELS, vectors)) == [("label 4", "label 9", "label 21")]
     assert duplicates(_bank()) == []
+
+
+def _model(labels, alike, scale=1.0):
+    """Distinct vectors but for `alike` labels, which have the first one's, as a model rounds it."""
+    rng = np.random.default_rng(1)
+    vectors = rng.normal(size=(labels, 384)).astype(np.float32)
+    vectors[1 : 1 + alike] = scale * vectors[0] + rng.normal(scale=1e-7, size=(alike, 384))
+    return Bank(tuple(f"label {row}" for row in range(labels)), vectors)
+
+
+@pytest.mark.parametrize(("labels", "alike"), [(3, 1), (7, 3), (100, 3), (1_000, 10)])
+def test_a_few_texts_may_have_one_vector(labels, alike):
+    told = told_apart(_model(labels, alike, scale=2.0), "encoder x", "look")
+    assert told.startswith(f"texts that have the vector of another, and cannot be told from it: {alike} ('label ")
+    assert told_apart(_model(labels, 0), "encoder x", "look") == ""
+
+
+@pytest.mark.parametrize(("labels", "alike"), [(2, 1), (4, 2), (100, 4), (1_000, 11), (57, 56)])
+def test_many_texts_with_one_vector_are_an_error(labels, alike):
+    message = f"encoder x has {labels - alike:,} distinct vectors for {labels:,} texts .'label 0' = .*; look"
+    with pytest.raises(InputError, match=message):
+        told_apart(_model(labels, alike), "encoder x", "look")
 
 
 def test_a_comparison_against_loops():

@@ -2,6 +2,8 @@
 
 import gzip
 import pickle
+import re
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -9,6 +11,7 @@ from gensim.models import FastText, KeyedVectors, Word2Vec
 from gensim.models.fasttext import load_facebook_vectors, save_facebook_model
 
 from embeddings import InputError, build_bank, word_files
+from embeddings.errors import InputWarning
 from embeddings.fasttext_models import load_fasttext
 from embeddings.oov import look_up
 
@@ -139,7 +142,8 @@ def test_fasttext_words_that_are_no_text_and_quantised_files(fasttext_file):
     path, keyed = fasttext_file
     whole = path.read_bytes()
     path.write_bytes(whole.replace("狗".encode(), b"\xff\xfe\xff"))
-    bank = build_bank(["dog"], f"gensim:{path}")
+    with pytest.warns(InputWarning, match="not UTF-8"):
+        bank = build_bank(["dog"], f"gensim:{path}")
     np.testing.assert_allclose(bank.vectors, [keyed["dog"]], atol=1e-6)
     assert bank.provenance.remarks == (f"gensim:{path}: words that are not UTF-8, left out: 1",)
     place = len(whole) - 2 * 17 - 2 * keyed.vectors_vocab.nbytes - keyed.vectors_ngrams.nbytes  # before two matrices
@@ -348,14 +352,16 @@ def _binary(*words, count=None):
 @pytest.mark.parametrize("zipped", [False, True])
 def test_rows_that_nobody_asks_for_are_a_note(tmp_path, content, remark, zipped):
     (tmp_path / "v").write_bytes(gzip.compress(content) if zipped else content)
-    bank = build_bank(["sky"], f"gensim:{tmp_path / 'v'}")
+    with nullcontext() if remark is None else pytest.warns(InputWarning, match=re.escape(remark)):
+        bank = build_bank(["sky"], f"gensim:{tmp_path / 'v'}")
     np.testing.assert_array_equal(bank.vectors, [[1, 2]])
     assert bank.provenance.remarks == (() if remark is None else (f"gensim:{tmp_path / 'v'}: {remark}",))
 
 
 def test_a_note_tells_of_names_that_the_policy_filled(tmp_path):
     (tmp_path / "v").write_bytes(b"3 2\nsky 1 2\nca")
-    bank = build_bank(["sky", "cat", "dog"], f"gensim:{tmp_path / 'v'}", oov=("random",))
+    with pytest.warns(InputWarning, match="2 texts were not found"):
+        bank = build_bank(["sky", "cat", "dog"], f"gensim:{tmp_path / 'v'}", oov=("random",))
     assert bank.provenance.remarks[0].endswith("(first: line 3); 2 texts were not found in it")
 
 

@@ -61,6 +61,18 @@ def test_build_orders_seen_before_unseen_and_shows_what_it_did(bank, keyed, tmp_
     assert "sky: as it stands" in zsl("bank", "show", bank, "--labels").stdout
 
 
+def test_what_is_odd_about_a_file_is_a_note(names, keyed, tmp_path):
+    path, out = tmp_path / "v.txt", tmp_path / "odd.bank"
+    path.write_text(path.read_text() + ". . ." + " 1" * 7 + "\n")
+    built = zsl("bank", "build", *names, "--encoder", f"gensim:{path}", "--out", out)
+    note = (
+        f"note: gensim:{path}: the header says 9 words, but 10 follow; words with spaces: 1 (first: line 11, '. . .')"
+    )
+    assert note in built.stderr
+    assert note in zsl("bank", "show", out).stdout
+    assert json.loads(zsl("bank", "show", out, "--json").stdout)["remarks"] == [note.removeprefix("note: ")]
+
+
 def test_the_same_request_is_the_same_bytes(bank, names, tmp_path):
     again = tmp_path / "again.bank"
     options = ("--encoder", f"gensim:{tmp_path}/v.txt", "--out", again)
@@ -220,4 +232,4 @@ def test_bad_input_is_one_line_and_writes_nothing(names, keyed, bank, tmp_path):
     refused(build(*names, *lexical, *described), "give prompts or descriptions, not both")
     whole = bank.read_bytes()
     bank.write_bytes(whole[:-3] + b"?" + whole[-2:])
-    refused(zsl("bank", "show", bank), "glove.bank is damaged", "sha256", "build it again")
+    refused(zsl("bank", "show", bank), "glove.bank is not an intact bank file", "sha256", "build it again")
