@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 
 from embeddings.arrays import read_array
 from embeddings.errors import InputError
+from embeddings.reading import reason_of
 
 
 def read_matrix(path: Path, key: str | None = None) -> np.ndarray:
@@ -30,10 +32,10 @@ def read_matrix(path: Path, key: str | None = None) -> np.ndarray:
     except InputError:
         raise
     except Exception as error:  # each library has its own kinds
-        reason = str(error).strip().splitlines() or [type(error).__name__]
+        reason = reason_of(error)
         if "weights_only" in str(error):
-            reason = ["it holds objects besides tensors; save the tensor alone"]
-        raise InputError(f"{path} cannot be read as {path.suffix[1:]} of tensors ({reason[0]})") from error
+            reason = "it holds objects besides tensors; save the tensor alone"
+        raise InputError(f"{path} cannot be read as {path.suffix[1:]} of tensors ({reason}); save it again") from error
     chosen = list(content) if key is None else [name for name in content if name == key]
     if len(chosen) != 1:
         raise InputError(f"{path} holds tensors {sorted(content)}; choose one: matrix:{path},key=NAME")
@@ -60,6 +62,11 @@ def _safetensors(path: Path) -> dict[str, np.ndarray]:
 def _torch(path: Path) -> dict[str, np.ndarray]:
     import torch
 
+    if is_zipfile(path):
+        with ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > path.stat().st_size:
+            raise ValueError(f"its members are compressed and unpack to {unpacked:,} bytes, as torch writes none")
     content = torch.load(path, map_location="cpu", weights_only=True)
     if isinstance(content, torch.Tensor):
         return {"": _as_numpy(content)}
@@ -70,6 +77,8 @@ def _torch(path: Path) -> dict[str, np.ndarray]:
 
 def _as_numpy(tensor: Any) -> np.ndarray:
     tensor = tensor.detach()
+    if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+        raise ValueError(f"a tensor of shape {tuple(tensor.shape)} that repeats fewer numbers; save its contiguous()")
     return (tensor.float() if tensor.is_floating_point() else tensor).numpy()
 
 

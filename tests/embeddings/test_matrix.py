@@ -1,6 +1,7 @@
 """Ready matrices: formats, ML-Decoder's layout, rows by order and by name."""
 
 import pickle
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import numpy as np
 import pytest
@@ -82,6 +83,55 @@ def test_nothing_is_unpickled(tmp_path):
         with pytest.raises(InputError, match=f"{name} cannot be read"):
             build_bank(LABELS, f"matrix:{tmp_path / name}")
     assert not (tmp_path / "sprung").exists()
+
+
+def test_a_tensor_that_repeats_numbers_takes_no_memory(tmp_path):
+    torch.save(torch.ones(1).half().expand(3, 10**12), tmp_path / "m.pt")
+    with pytest.raises(InputError, match="m.pt cannot be read .*repeats fewer numbers"):
+        build_bank(LABELS, f"matrix:{tmp_path / 'm.pt'}")
+
+
+def test_an_archive_that_unpacks_to_more_takes_no_memory(tmp_path):
+    torch.save(torch.zeros(3, 100_000), tmp_path / "whole.pt")
+    with ZipFile(tmp_path / "whole.pt") as whole, ZipFile(tmp_path / "m.pt", "w", ZIP_DEFLATED) as packed:
+        for name in whole.namelist():
+            packed.writestr(name, whole.read(name))
+    with pytest.raises(InputError, match="m.pt cannot be read .*its members are compressed and unpack to 1,2"):
+        build_bank(LABELS, f"matrix:{tmp_path / 'm.pt'}")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"[3,5]", b"[3,9]"),
+        (b"[3,5]", b"[3,%d]" % 10**18),
+        (b"[3,5]", b"[3," + b"5" * 5000 + b"]"),
+        (b"[0,60]", b"[0,99]"),
+        (b"[3,5]", b"[" * 100_000),
+    ],
+    ids=["size", "huge", "digits", "offsets", "deep"],
+)
+def test_a_safetensors_header_that_lies_is_one_line(tmp_path, old, new):
+    save_file({"w": torch.tensor(VECTORS)}, tmp_path / "m.safetensors")
+    content = (tmp_path / "m.safetensors").read_bytes()
+    assert content.count(old) == 1
+    header = content[8 : 8 + int.from_bytes(content[:8], "little")].replace(old, new)
+    body = content[-VECTORS.nbytes :]
+    (tmp_path / "m.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + body)
+    with pytest.raises(InputError, match="m.safetensors cannot be read as safetensors of tensors") as caught:
+        build_bank(LABELS, f"matrix:{tmp_path / 'm.safetensors'}")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".pth", ".pt"])
+def test_a_file_cut_anywhere_is_one_line(tmp_path, suffix):
+    path = tmp_path / f"m{suffix}"
+    _write(path, VECTORS)
+    whole = path.read_bytes()
+    for size in range(0, len(whole), max(1, len(whole) // 30)):
+        path.write_bytes(whole[:size])
+        with pytest.raises(InputError, match=f"m{suffix} cannot be read"):
+            build_bank(LABELS, f"matrix:{path}")
 
 
 @pytest.mark.parametrize(
