@@ -1,7 +1,7 @@
 """Names that are not where they were looked for, with what they may have meant."""
 
 import difflib
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 
 from embeddings.errors import InputError
 
@@ -36,11 +36,15 @@ def require(
     """
     present = known if isinstance(known, dict | set | frozenset) else set(known)
     missing = [name for name in names if name not in present]
-    if not missing:
-        return
-    shown = []
+    if missing:
+        raise InputError(f"no {thing} in {place} for {shown(missing, present)}; {remedy}")
+
+
+def shown(missing: Sequence[str], known: Collection[str] = ()) -> str:
+    """How many labels, and the first of them, each with its nearest spelling among the known ones."""
+    told = []
     for name in missing[:SHOWN]:
-        near = nearest(name, present)
-        shown.append(f"{name!r}" + (f" (nearest: {near!r})" if near else ""))
+        near = nearest(name, known)
+        told.append(f"{name!r}" + (f" (nearest: {near!r})" if near else ""))
     more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-    raise InputError(f"no {thing} in {place} for {len(missing)} label(s): {', '.join(shown)}{more}; {remedy}")
+    return f"{len(missing)} label(s): {', '.join(told)}{more}"

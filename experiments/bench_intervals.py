@@ -5,7 +5,7 @@ import numpy as np
 from embeddings.progress import Progress
 from experiments.bench import Figures, machine
 from zsl.metrics import average_precision
-from zsl.uncertainty import bootstrap_average_precision, image_weights, interval
+from zsl.uncertainty import bootstrap_average_precision, centred, image_weights, interval
 
 LABELS = 30
 
@@ -39,7 +39,7 @@ def bench_intervals(images: int, positives: list[float], sets: int, replicates: 
             scores, targets = draw()
             ap = bootstrap_average_precision(scores, targets, image_weights(images, replicates))
             figures.append(float(np.nanmean(average_precision(scores, targets))))
-            low, high = interval(np.nanmean(ap, axis=1), figures[-1])
+            low, high = interval(centred(np.nanmean(ap, axis=1), figures[-1]))
             held += low <= expected <= high
             progress(f"{expected_positives} positives a label", done + 1, sets)
         measured.append({"positives": expected_positives, "expected_map": expected, "held": held, "sets": sets})

@@ -6,12 +6,11 @@ from pathlib import Path
 from embeddings import Bank, InputError, atomic
 from embeddings.markup import markdown
 from embeddings.progress import Progress
-from embeddings.spelling import require
 from embeddings.texts import read_labels
 from experiments.config import RunConfig, load_config, validated_settings
 from experiments.files import filling, new_folder
 from experiments.result import Result, save_metrics
-from experiments.result_plots import save_plots
+from experiments.result_plots import check_curves, save_plots
 from experiments.result_tables import footnotes, tables_of
 from experiments.run import measure_run, open_run, save_measured
 from experiments.tables import Table
@@ -84,6 +83,8 @@ def result_of_scores(
             data = load_data(values.data)
             test, train_images = TestSet.of(data), data.train.targets.label_counts()
         scores = match(named(read_table(path, "scores"), names), test)
+    if shift is not None and "gzsl" not in scores:
+        raise InputError(f"--shift is a bias on seen among all labels, of which {path} has no scores; leave it out")
     found = evaluate(scores, test, values.evaluate.k, values.evaluate.bootstrap, shift)
     rows = per_label(found, test, None if bank is None else Bank.load(bank), train_images)
     return Result(str(path), test, scores, found, rows)
@@ -111,9 +112,9 @@ def save_result(result: Result, folder: Path, labels: Sequence[str] = ()) -> Non
     """All files of a result that belongs to no run.
 
     Raises:
-        InputError: a label of `labels` that is not there.
+        InputError: as `check_curves`.
     """
-    require(labels, result.test.unseen or result.test.seen, result.test.name, thing="curve")
+    check_curves(result, labels)
     with new_folder(folder) as made:
         save_metrics(result, made)
         save_pages(result, made, labels)

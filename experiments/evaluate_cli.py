@@ -60,6 +60,8 @@ def evaluate(
         check_new(out)
     elif curve:
         raise InputError("--curve needs --out, a folder for the plots")
+    if curve and len(runs) + len(scores) > 1:
+        raise InputError("--curve draws one run, or one file of scores; leave it out to see several side by side")
     console = make_console()
     with ConsoleProgress(console) as progress:
         results = [result_of_run(run, bank, settings or [], keep, progress) for run in runs]

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from sklearn.metrics import precision_recall_curve
 
+from embeddings import InputError
 from embeddings.markup import drawn
+from embeddings.spelling import require
 from experiments.plots import new_plot
 from experiments.result import Result
 from zsl.protocol import protocols
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 MOST_BARS = 90  # labels whose names can be read
 MOST_CURVES = 10
+CURVES = ("closed", "zsl", "seen", "gzsl")  # the first of these that ranks a label has its curve
 MOST_POINTS = 2000  # of a curve; more are not seen
 
 
@@ -37,7 +40,7 @@ def save_plots(result: Result, folder: Path, labels: Sequence[str] = ()) -> list
     if result.evaluation.trade_offs:
         save_trade_off(result, folder / "trade_off.png")
         written.append("trade_off.png")
-    save_precision_recall(result, main, labels or chosen_labels(result, main), folder / "precision_recall.png")
+    save_precision_recall(result, labels or chosen_labels(result, main), folder / "precision_recall.png")
     return [*written, "precision_recall.png"]
 
 
@@ -126,22 +129,46 @@ def chosen_labels(result: Result, protocol: str) -> list[str]:
     return [labels[row] for row in rows]
 
 
-def save_precision_recall(result: Result, protocol: str, labels: Sequence[str], path: Path) -> None:
-    """Precision against recall of some labels, by scikit-learn."""
-    asked = protocols(result.test)[protocol]
+def check_curves(result: Result, labels: Sequence[str]) -> None:
+    """Checks that precision can be drawn against recall of these labels.
+
+    Raises:
+        InputError: more labels than colours; one without scores, or without a positive test image.
+    """
+    if len(set(labels)) > MOST_CURVES:
+        raise InputError(f"--curve is given {len(set(labels))} labels; one plot takes {MOST_CURVES}")
+    found = result.evaluation.ap
+    ap = {n: value for p in CURVES if p in found for n, value in zip(_labels(result, p), found[p], strict=True)}
+    require(labels, ap, result.test.name, thing="curve")
+    absent = next((name for name in labels if np.isnan(ap[name])), None)
+    if absent is not None:
+        raise InputError(f"--curve {absent!r}: no test image of {result.test.name} has the label; choose another")
+
+
+def _labels(result: Result, protocol: str) -> tuple[str, ...]:
+    return protocols(result.test)[protocol].labels
+
+
+def save_precision_recall(result: Result, labels: Sequence[str], path: Path) -> None:
+    """Precision against recall of some labels, by scikit-learn; each among the labels of its own kind."""
+    asked, found = protocols(result.test), result.evaluation.ap
+    used = {name: next(p for p in CURVES if p in found and name in asked[p].labels) for name in labels}
+    shown = ", ".join(dict.fromkeys(used.values()))
     with new_plot(path, (6.0, 4.5)) as (_, axes):
-        for name in labels[:MOST_CURVES]:
-            column = asked.labels.index(name)
-            values = result.test.targets.columns(asked.columns[[column]]).dense()[:, 0]
+        for name, protocol in used.items():
+            column = asked[protocol].labels.index(name)
+            values = result.test.targets.columns(asked[protocol].columns[[column]]).dense()[:, 0]
             known = values != 0 if result.test.targets.partial else np.ones(len(values), bool)
             precision, recall, _ = precision_recall_curve(values[known] > 0, result.scores[protocol][known, column])
             points = _thinned(len(recall))
-            ap = result.evaluation.ap[protocol][column]
-            label = f"{100 * ap:.1f}  {drawn(name)}"  # a legend leaves out what begins with "_"
+            kind = "" if shown == protocol else f" ({protocol})"
+            label = (
+                f"{100 * found[protocol][column]:.1f}  {drawn(name)}{kind}"  # a legend leaves out what begins with "_"
+            )
             axes.plot(100 * recall[points], 100 * precision[points], label=label, drawstyle="steps-pre")
         axes.set_xlabel("recall [%]")
         axes.set_ylabel("precision [%]")
-        axes.set_title(f"Precision and recall, with AP [%] ({drawn(protocol)})", loc="left", fontsize=10)
+        axes.set_title(f"Precision and recall, with AP [%] ({drawn(shown)})", loc="left", fontsize=10)
         axes.set_xlim(0, 100)
         axes.set_ylim(0, 102)
         axes.legend(frameon=False, fontsize=8)

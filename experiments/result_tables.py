@@ -6,8 +6,8 @@ import numpy as np
 
 from experiments.result import Result
 from experiments.tables import Table, metric_columns
+from zsl.evaluation import Evaluation, interval_of
 from zsl.protocol import check_comparable, left_out
-from zsl.uncertainty import interval
 
 
 def metrics_table(result: Result) -> Table:
@@ -71,6 +71,8 @@ def tables_of(result: Result) -> list[Table]:
 def comparison_table(results: Sequence[Result], mixed: bool = False) -> Table:
     """Results side by side; differences from the first, with paired intervals, where the test images are the same.
 
+    A cell is empty where a result lacks what the column measures.
+
     Args:
         results: two at least.
         mixed: whether results of different protocols are wanted too.
@@ -79,25 +81,33 @@ def comparison_table(results: Sequence[Result], mixed: bool = False) -> Table:
     """
     if not mixed:
         check_comparable({result.name: result.evaluation.stamp for result in results})
-    shared = [metric_columns(result.evaluation.metrics) for result in results]
-    columns = {c: title for c, title in shared[0].items() if all(c in other for other in shared)}
+    columns: dict[str, str] = {}
+    for result in results:
+        columns |= metric_columns(result.evaluation.metrics)
     first = results[0].evaluation
     rows = []
     for result in results:
         found = result.evaluation
-        cells = []
-        for column in columns:
-            cell = f"{100 * found.metrics[column]:.1f}"
-            paired = found.replicates.get(column), first.replicates.get(column)
-            same = found.stamp.truth == first.stamp.truth
-            if result is not results[0] and same and paired[0] is not None and paired[1] is not None:
-                low, high = interval(paired[0] - paired[1], found.metrics[column] - first.metrics[column])
-                cell += f" ({100 * low:+.1f} to {100 * high:+.1f}{'' if low <= 0 <= high else ' *'})"
-            cells.append(cell)
+        base = first if found is not first and found.stamp.truth == first.stamp.truth else None
+        cells = [_cell(found, base, column) for column in columns]
         test = [f"{found.stamp.test_set}, {found.stamp.images:,} images"] if mixed else []
         rows.append([result.name, *test, *cells])
     header = ["", *(["test set"] if mixed else []), *columns.values()]
     return Table("Side by side", header, rows, left=1 + mixed)
+
+
+def _cell(found: Evaluation, first: Evaluation | None, column: str) -> str:
+    """A figure, with the interval of its difference from the first result's; "" without one."""
+    if column not in found.metrics:
+        return ""
+    cell = f"{100 * found.metrics[column]:.1f}"
+    if first is None or column not in found.replicates or column not in first.replicates:
+        return cell
+    own, other = found.replicates[column], first.replicates[column]
+    drawn = min(len(own), len(other))  # runs may have other numbers of replicates; the first ones are the same draws
+    difference = found.metrics[column] - first.metrics[column]
+    low, high = interval_of(column, own[:drawn] - other[:drawn], difference, ends=(-1.0, 1.0))
+    return cell + f" ({100 * low:+.1f} to {100 * high:+.1f}{'' if low <= 0 <= high else ' *'})"
 
 
 def footnotes(result: Result) -> list[str]:

@@ -62,12 +62,13 @@ def metric_columns(metrics: Mapping[str, float]) -> dict[str, str]:
     if "closed/map" in metrics:
         shown = [n for n in metrics if n.startswith(("closed/map", "closed/f1@")) and not n.endswith("_chance")]
         return {"closed/map": "mAP"} | {n: n[len("closed/") :].upper() for n in shown if "f1@" in n}
-    columns = {"zsl/map": "unseen mAP"}
+    alone = not any(name.startswith(("zsl", "gzsl")) for name in metrics)  # scores of the seen labels and no others
+    columns = {"zsl/map": "unseen mAP"} if "zsl/map" in metrics else {}
     for name in metrics:
         protocol, _, metric = name.partition("/")
         if not metric:
             continue  # a cost
-        if protocol == "seen":
+        if protocol == "seen" and not alone:
             continue
         base, _, other = protocol.partition("-")
         if other:
@@ -76,7 +77,8 @@ def metric_columns(metrics: Mapping[str, float]) -> dict[str, str]:
         elif metric == "map_seen":
             columns[name] = "seen mAP"
         elif metric == "map" or (metric.startswith("f1@") and not metric.endswith("_chance")):
-            columns.setdefault(name, f"{base.upper()} {metric.replace('map', 'mAP').replace('f1', 'F1')}")
+            title = "seen alone" if alone else base.upper()
+            columns.setdefault(name, f"{title} {metric.replace('map', 'mAP').replace('f1', 'F1')}")
     order = sorted(columns, key=lambda name: not columns[name].startswith("unseen"))
     return {name: columns[name] for name in order}
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from embeddings import InputError
 from zsl.generalisation import TradeOff, harmonic_mean, trade_off
 from zsl.metrics import (
     average_precision,
@@ -18,7 +19,7 @@ from zsl.metrics import (
     weighted_mean,
 )
 from zsl.protocol import Protocol, Stamp, TestSet, check_measurable, fitting, make_stamp, protocols
-from zsl.uncertainty import bootstrap_average_precision, bootstrap_f1_at_k, image_weights, interval
+from zsl.uncertainty import bootstrap_average_precision, bootstrap_f1_at_k, centred, image_weights, interval
 
 INTERVALS = ("closed", "zsl", "gzsl")  # the bootstrap of a large vocabulary takes its time
 Scores = Float[np.ndarray, "image label"]
@@ -30,7 +31,7 @@ class Evaluation:
 
     Args:
         metrics: fractions by "protocol/metric", without those that are not defined.
-        replicates: (replicate,) of the metrics that the bootstrap over images was done for.
+        replicates: (replicate,) of the metrics that the bootstrap over images was done for; as they were drawn.
         ap, chance: AP of each label and that of a random ranking, by protocol; NaN without positives.
         trade_offs: of seen against unseen labels, by K; empty for a closed set.
         stamp: of the protocol.
@@ -46,8 +47,22 @@ class Evaluation:
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
         """95 % intervals of the bootstrap over test images; the luck of training is not in them."""
-        found = {name: interval(values, self.metrics[name]) for name, values in self.replicates.items()}
+        found = {name: interval_of(name, values, self.metrics[name]) for name, values in self.replicates.items()}
         return {name: ends for name, ends in found.items() if np.isfinite(ends).all()}
+
+
+def interval_of(
+    metric: str, values: Float[np.ndarray, " replicate"], estimate: float, ends: tuple[float, float] = (0.0, 1.0)
+) -> tuple[float, float]:
+    """The 95 % interval of a metric, or of a difference in it, about which the replicates of mAP are centred.
+
+    Args:
+        metric: its name, "protocol/metric".
+        values: replicates.
+        estimate: the figure, or the difference, of the images as they are.
+        ends: of what it can be.
+    """
+    return interval(centred(values, estimate) if "/map" in metric else values, ends=ends)
 
 
 def evaluate(
@@ -74,9 +89,11 @@ def evaluate(
         bootstrap: replicates over images, 0 for none.
         shift: a bias on seen logits, chosen on validation data.
     Raises:
-        InputError: no positive in a protocol.
+        InputError: no positive in a protocol, a shift that is not finite.
         ValueError: shapes that do not fit, scores that are not finite.
     """
+    if shift is not None and not np.isfinite(shift):
+        raise InputError(f"the shift of seen logits is {shift}; it must be a finite number")
     metrics: dict[str, float] = {}
     replicates: dict[str, np.ndarray] = {}
     ap, chance, trade_offs = {}, {}, {}
@@ -107,7 +124,7 @@ def evaluate(
         if weights is not None and name in INTERVALS:
             drawn = _of_replicates(bootstrap_average_precision(given, targets, weights, annotated), protocol)
             drawn |= {f"f1@{n}": bootstrap_f1_at_k(given, targets, n, weights, annotated) for n in fit}
-            replicates |= {f"{name}/{metric}": values for metric, values in drawn.items() if metric in found}
+            replicates |= {f"{name}/{metric}": v for metric, v in drawn.items() if not np.isnan(found[metric])}
     for labels in trade_offs:
         if f"zsl/recall@{labels}" in metrics:
             lost = metrics[f"zsl/recall@{labels}"] - metrics[f"gzsl/recall_unseen@{labels}"]

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from scipy.stats import spearmanr
+from scipy.stats import rankdata, spearmanr
 
 from zsl.metrics import F1, best_labels
 from zsl.metrics.arrays import Scores, Targets, as_array, as_binary, as_known, as_scores, check_finite, row_blocks
@@ -178,7 +179,7 @@ class Correlates:
 
     Args:
         correlation: Spearman's, NaN if it is not defined.
-        p_value: of no correlation.
+        p_value: of no correlation, two-sided; NaN of fewer than `TESTED` labels.
         labels: that have both values.
     """
 
@@ -187,13 +188,32 @@ class Correlates:
     labels: int
 
 
+TESTED = 5  # labels; of fewer, no order of theirs is rarer than one in twenty
+EXACT = 8  # labels, whose 40,320 orders are gone through
+
+
 def correlates(ap: Float[np.ndarray, " label"], known: Float[np.ndarray, " label"]) -> Correlates:
-    """Spearman's rank correlation over the labels that have both values."""
+    """Spearman's rank correlation over the labels that have both values.
+
+    Its p-value is that of all orders of up to `EXACT` labels, and of more labels that of Student's t, as in scipy.
+    """
     both = np.isfinite(ap) & np.isfinite(known)
-    if both.sum() < 3 or np.ptp(ap[both]) == 0 or np.ptp(known[both]) == 0:
-        return Correlates(float("nan"), float("nan"), int(both.sum()))
+    count = int(both.sum())
+    if count < 3 or np.ptp(ap[both]) == 0 or np.ptp(known[both]) == 0:
+        return Correlates(float("nan"), float("nan"), count)
     found = spearmanr(ap[both], known[both])
-    return Correlates(float(found.statistic), float(found.pvalue), int(both.sum()))
+    p_value = float("nan") if count < TESTED else float(found.pvalue)
+    if TESTED <= count <= EXACT:
+        p_value = _share_as_far_from_none(rankdata(ap[both]), rankdata(known[both]))
+    return Correlates(float(found.statistic), p_value, count)
+
+
+def _share_as_far_from_none(one: np.ndarray, other: np.ndarray) -> float:
+    """The share of all orders of ranks whose correlation is as far from 0 as the given one."""
+    one, other = one - one.mean(), other - other.mean()
+    products = other[np.array(list(permutations(range(len(other)))))] @ one
+    # equal ones differ by rounding
+    return float((np.abs(products) >= np.abs(one @ other) - 1e-9).mean())
 
 
 def by_thirds(

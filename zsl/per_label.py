@@ -10,7 +10,7 @@ from embeddings import Bank
 from embeddings.markup import csv_text
 from embeddings.similarity import nearest_seen
 from zsl.evaluation import Evaluation
-from zsl.generalisation import by_thirds, correlates
+from zsl.generalisation import Correlates, by_thirds, correlates
 from zsl.protocol import TestSet, protocols
 
 
@@ -76,7 +76,7 @@ class PerLabel:
             found = correlates(ap, values)
             if np.isnan(found.correlation):
                 continue
-            told = f"{title} (Spearman {found.correlation:+.2f}, p = {found.p_value:.2g})"
+            told = f"{title} (Spearman {found.correlation:+.2f}, {_probability(found)})"
             for third, (low, high, mean, count) in by_thirds(ap, values).items():
                 rows.append((told, f"{third}: {low:.3g} to {high:.3g}", mean, count))
         fallback = np.array([bool(note) for note in self.notes[self.num_seen :]])
@@ -85,6 +85,12 @@ class PerLabel:
             if fallback.any() and usable.any():
                 rows.append(("vector found", title, float(ap[usable].mean()), int(usable.sum())))
         return rows
+
+
+def _probability(found: Correlates) -> str:
+    if np.isnan(found.p_value):
+        return f"{found.labels} labels: too few for a p-value"
+    return "p < 0.0001" if found.p_value < 1e-4 else f"p = {found.p_value:.2g}"
 
 
 def _field(value: float) -> str:

@@ -1,8 +1,9 @@
 """Scores and targets as files: what this toolkit saves, and what any other system may hand over to be measured."""
 
 import json
+import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -11,14 +12,16 @@ from scipy.sparse import csr_array, vstack
 
 from embeddings import InputError, atomic
 from embeddings.arrays import read_array, read_arrays
+from embeddings.errors import InputWarning
 from embeddings.reading import parse_model, read_rows
-from embeddings.spelling import require
+from embeddings.spelling import require, shown
 from zsl.data.targets import Targets
 from zsl.data.tokens import hash_of
 from zsl.protocol import TestSet, hash_of_names, hash_of_targets, protocols
 
 SUFFIXES = (".npy", ".npz", ".csv")
 TEST = "test.npz"
+TITLES = {"zsl": "ZSL", "gzsl": "GZSL", "seen": "seen labels alone"}
 ARRAYS = ("data", "indices", "indptr")  # of a sparse (image, label) table
 LARGEST = 1 << 22  # images or labels of a table
 REMEDY = "evaluate the run again"
@@ -178,7 +181,8 @@ def _blocks(values: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
 def match(table: Table, test: TestSet) -> dict[str, np.ndarray]:
     """The scores of each protocol whose labels a table has, in the order of the test set.
 
-    Labels are matched by name where the table names them, else by place; so are images.
+    Labels are matched by name where the table names them, else by place; so are images. An `InputWarning` tells of
+    protocols that cannot be measured for labels that the table lacks, and of columns and rows of no use.
 
     Raises:
         InputError: labels or images that do not fit, scores that are not finite.
@@ -197,6 +201,7 @@ def match(table: Table, test: TestSet) -> dict[str, np.ndarray]:
     found = {n: p for n, p in protocols(test).items() if places.keys() >= set(p.labels)}
     if not found:
         require(test.unseen or every, labels, str(table.path), thing="column of scores")
+    _tell(table, test, labels, found)
     values = table.values
     finite = np.concatenate([np.isfinite(block).all(axis=1) for _, block in _blocks(values)])
     if not finite.all():
@@ -214,6 +219,24 @@ def match(table: Table, test: TestSet) -> dict[str, np.ndarray]:
         part = values if in_place else values[:, columns] if rows is None else values[np.ix_(rows, columns)]
         chosen[name] = np.asarray(part)
     return chosen
+
+
+def _tell(table: Table, test: TestSet, labels: Sequence[str], found: Collection[str]) -> None:
+    """Warns of what of the test set has no scores, and which scores are of no use."""
+    every, known = {*test.seen, *test.unseen}, {name for p in protocols(test).values() for name in p.labels}
+    missing, other = [n for n in test.seen + test.unseen if n not in set(labels)], [n for n in labels if n not in known]
+    told = []
+    if missing:
+        lost = ", ".join(title for name, title in TITLES.items() if name not in found)
+        told.append(f"{table.path} has no scores of {shown(missing, set(labels) - every)}; not measured: {lost}")
+    if other:
+        told.append(f"{table.path} has scores of what is no label of {test.name}, left out: {shown(other)}")
+    images = set(table.images or ())
+    rest = len(table.values) - len(test.targets)
+    if rest and images:
+        told.append(f"{table.path} has scores of {rest} images that are not in {test.name}, left out")
+    for line in told:
+        warnings.warn(line, InputWarning, stacklevel=3)
 
 
 def _matched_images(table: Table, test: TestSet) -> np.ndarray | None:
@@ -269,8 +292,9 @@ def load_scores(folder: Path) -> tuple[dict[str, np.ndarray], TestSet]:
         raise InputError(f"{path} is damaged (it has no {min(lacking)}); {REMEDY}")
     about = parse_model(str(arrays["about"]), About, str(path), REMEDY)
     shape = arrays["indptr"].size - 1, len(about.seen + about.unseen)
+    values, indices, indptr = (arrays[name] for name in ARRAYS)
     try:
-        targets = Targets.of_arrays(*(arrays[name] for name in ARRAYS), shape, about.partial)
+        targets = Targets.of_arrays(values, indices, indptr, shape, about.partial)
     except ValueError as error:
         raise InputError(f"{path} is damaged ({error}); {REMEDY}") from error
     if about.images is not None and len(about.images) != len(targets):

@@ -103,22 +103,35 @@ def bootstrap_f1_at_k(
     return np.divide(2 * hits, chosen + positives, out=np.full(len(hits), np.nan), where=positives > 0)
 
 
-def interval(values: Float[np.ndarray, " replicate"], estimate: float, level: float = 0.95) -> tuple[float, float]:
-    """How far a figure would vary over other test images of the same number: a percentile interval about it.
+def centred(values: Float[np.ndarray, " replicate"], estimate: float) -> Float[np.ndarray, " replicate"]:
+    """Replicates of mAP, moved so that their mean is the figure of the images as they are.
 
-    The replicates are moved so that their mean is the figure. An image that is drawn twice ties with itself, which
-    raises the AP of labels with few positives: without the move, the interval of their mAP may lie above the mAP.
+    An image that is drawn twice ties with itself, which raises the AP of labels with few positives: without the move,
+    the interval of their mAP may lie above the mAP. F1@K ranks the labels of one image, where no such ties are: its
+    replicates stay as they are.
+    """
+    present = values[~np.isnan(values)]
+    return values - present.mean() + estimate if len(present) else values
+
+
+def interval(
+    values: Float[np.ndarray, " replicate"], level: float = 0.95, ends: tuple[float, float] = (0.0, 1.0)
+) -> tuple[float, float]:
+    """How far a figure would vary over other test images of the same number: a percentile interval.
 
     Args:
         values: replicates; those without a value (NaN) are left out.
-        estimate: the figure of the images as they are.
         level: share of the replicates inside.
+        ends: of what the figure can be; of a difference of fractions (-1, 1).
+    Returns:
+        the lower and the upper end; NaN without a replicate.
     """
     present = values[~np.isnan(values)]
     if not len(present):
         return float("nan"), float("nan")
-    low, high = np.quantile(present, [(1 - level) / 2, (1 + level) / 2]) - present.mean() + estimate
-    return float(low), float(high)
+    low, high = np.quantile(present, [(1 - level) / 2, (1 + level) / 2])
+    # centred replicates may pass the ends, the figure cannot: what is cut off never holds it, so coverage stays
+    return float(np.clip(low, *ends)), float(np.clip(high, *ends))
 
 
 def paired_p(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float:

@@ -1,5 +1,6 @@
 """`zsl evaluate` and `zsl calibrate` as a user meets them."""
 
+import csv
 import json
 
 import numpy as np
@@ -8,8 +9,14 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from embeddings import build_bank
+from experiments.result import Result
+from experiments.result_tables import comparison_table
 from tests.experiments.command import refused, zsl
 from tests.names import SEEN, UNSEEN
+from zsl.data.targets import Targets
+from zsl.evaluation import evaluate
+from zsl.per_label import per_label
+from zsl.protocol import TestSet
 from zsl.tensor_file import dump_tensors
 
 FILES = ("metrics.json", "labels.csv", "evaluation.md", "evaluation.tex", "ap.png", "precision_recall.png")
@@ -156,6 +163,65 @@ def test_scores_of_other_systems(others, tmp_path):
     assert (tmp_path / "two" / "comparison.csv").read_text().count("\n") == 3
     closed = zsl("evaluate", "--from-scores", good, "--targets", targets, *k)
     assert "4 labels" in closed.stdout
+
+
+def test_scores_of_other_labels_side_by_side(others, tmp_path):
+    good, bad, targets, unseen = others
+    values = np.load(bad)["scores"].round(3).tolist()
+    labels = ("sky", "polar bear", "ship", "tree")
+    seen = _csv(tmp_path / "seen.csv", [row[:2] for row in values], labels[:2])
+    lacking = _csv(tmp_path / "lacking.csv", [row[1:] for row in values], ("Polar bear", "ship", "tree"))
+    given = ("--targets", targets, "--unseen", unseen, "--set", "evaluate.k=[1]")
+    one = zsl("evaluate", "--from-scores", seen, *given)
+    assert "seen alone mAP" in one.stdout
+    assert one.stderr == f"note: {seen} has no scores of 2 label(s): 'tree', 'ship'; not measured: ZSL, GZSL\n"
+    both = ("--from-scores", good, "--from-scores", seen)
+    for order in (both, both[2:] + both[:2]):
+        out = tmp_path / order[1].stem
+        assert zsl("evaluate", *order, *given, "--out", out).exit_code == 0
+        table = {row[""]: row for row in csv.DictReader((out / "comparison.csv").read_text().splitlines())}
+        assert all(table[str(good)].values())
+        empty = {name for name, cell in table[str(seen)].items() if not cell}
+        assert empty == set(table[str(seen)]) - {"", "seen alone mAP", "seen alone F1@1"}
+    result = zsl("evaluate", "--from-scores", lacking, *given)
+    assert "unseen mAP" in result.stdout
+    first, second = result.stderr.splitlines()
+    assert "no scores of 2 label(s): 'sky', 'polar bear' (nearest: 'Polar bear'); not measured: GZSL, seen" in first
+    assert "what is no label of targets.csv, left out: 1 label(s): 'Polar bear'" in second
+    shifted = zsl("evaluate", "--from-scores", seen, *given, "--shift", 1)
+    assert shifted.exit_code == 2
+    assert "error: --shift is a bias on seen among all labels, of which" in shifted.stderr
+
+
+def test_differences_are_over_the_draws_that_both_have():
+    generator = np.random.default_rng(0)
+    test = TestSet("made", (), ("sky", "sea"), Targets.of(generator.random((31, 2)) < 0.4), "x")
+    results = []
+    for replicates in (20, 30):  # runs are measured with settings of their own
+        scores = {"zsl": generator.normal(size=(31, 2))} if replicates == 20 else results[0].scores
+        found = evaluate(scores, test, (1,), replicates)
+        results.append(Result(str(replicates), test, scores, found, per_label(found, test)))
+    for table in (comparison_table(results[:2]), comparison_table(results[1::-1])):
+        assert table.rows[1][1].endswith(" (+0.0 to +0.0)")
+
+
+def test_curves_of_seen_and_unseen_labels(others, tmp_path):
+    good, bad, targets, unseen = others
+    given = ("evaluate", "--from-scores", good, "--targets", targets, "--unseen", unseen, "--set", "evaluate.k=[1]")
+    out = ("--out", tmp_path / "out")
+    drawn = zsl(*given, *out, "--curve", "sky", "--curve", "tree")
+    assert drawn.exit_code == 0, drawn.output
+    assert (tmp_path / "out/precision_recall.png").is_file()
+    out = ("--out", tmp_path / "other")
+    refused(zsl(*given, *out, "--curve", "skye"), "no curve in targets.csv for 1 label(s): 'skye' (nearest: 'sky')")
+    refused(zsl(*given, *out, "--from-scores", bad, "--curve", "sky"), "--curve draws one run")
+    rows = [[0, *map(int, line.split(",")[2:])] for line in targets.read_text().splitlines()[1:]]
+    none = _csv(tmp_path / "none.csv", rows, ("sky", "polar bear", "ship", "tree"))
+    absent = zsl(*given, "--targets", none, *out, "--curve", "sky")
+    refused(absent, "--curve 'sky': no test image of none.csv has the label")
+    for shift in ("nan", "inf"):
+        refused(zsl(*given, *out, "--shift", shift), f"the shift of seen logits is {shift}")
+    assert not (tmp_path / "other").exists()
 
 
 def test_different_protocols_do_not_stand_side_by_side(config, others, tmp_path):

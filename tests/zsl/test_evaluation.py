@@ -94,7 +94,10 @@ def test_a_closed_set_and_a_set_without_seen_test_labels(test, scores):
     table = test.targets.dense().copy()
     table[:, :11] = 0
     unseen_only = replace(test, targets=Targets.of(table))
-    found = evaluate(scores, unseen_only, (2,)).metrics
+    measured = evaluate(scores, unseen_only, (2,), bootstrap=5)
+    assert "gzsl/map_unseen" in measured.intervals
+    assert "gzsl/map_seen" not in measured.intervals
+    found = measured.metrics
     assert "seen/map" not in found
     assert "gzsl/map_seen" not in found  # not defined, so not there
     assert found["gzsl/map_unseen"] > 0

@@ -9,6 +9,7 @@ from zsl.uncertainty import (
     REPLICATES,
     bootstrap_average_precision,
     bootstrap_f1_at_k,
+    centred,
     holm,
     image_weights,
     interval,
@@ -48,9 +49,23 @@ def test_draws_are_those_of_the_seed():
 
 def test_the_interval_is_about_the_figure():
     values = np.append(np.arange(1001) / 1000, np.nan)
-    assert interval(values, 0.5) == (pytest.approx(0.025), pytest.approx(0.975))
-    assert interval(values, 0.2, level=0.5) == (pytest.approx(-0.05), pytest.approx(0.45))
-    assert np.isnan(interval(np.array([np.nan]), 0.5)).all()
+    assert interval(values) == (pytest.approx(0.025), pytest.approx(0.975))
+    assert interval(centred(values, 0.5)) == (pytest.approx(0.025), pytest.approx(0.975))
+    moved = centred(values, 0.2)
+    assert interval(moved, level=0.2) == (pytest.approx(0.1), pytest.approx(0.3))
+    assert interval(moved, level=0.5) == (0, pytest.approx(0.45))  # no figure is below 0
+    assert interval(moved, level=0.5, ends=(-1, 1)) == (pytest.approx(-0.05), pytest.approx(0.45))
+    assert np.isnan(interval(centred(np.array([np.nan]), 0.5))).all()
+
+
+def test_intervals_of_f1_are_fractions():
+    # one hit in two positives, of 9 images: a third of the replicates have F1 = 0
+    scores = np.eye(9, 3, dtype=np.float32)
+    targets = np.zeros((9, 3), bool)
+    targets[0, 0] = targets[1, 2] = True
+    low, high = interval(bootstrap_f1_at_k(scores, targets, 1, image_weights(9, 100)))
+    assert low == 0
+    assert f1_at_k(scores, targets, 1).f1 < high <= 1
 
 
 def test_intervals_hold_the_expected_figure_about_as_often_as_they_say():
@@ -66,7 +81,7 @@ def test_intervals_hold_the_expected_figure_about_as_often_as_they_say():
     for _ in range(60):
         scores, targets = draw()
         ap = bootstrap_average_precision(scores, targets, image_weights(150, 100))
-        low, high = interval(np.nanmean(ap, axis=1), float(np.nanmean(average_precision(scores, targets))))
+        low, high = interval(centred(np.nanmean(ap, axis=1), float(np.nanmean(average_precision(scores, targets)))))
         held += low <= expected <= high
     assert held >= 49  # of 60; 57 would be 95 %
 
