@@ -20,6 +20,7 @@ from embeddings import Bank, InputError, build_bank
 from embeddings.arrays import read_array
 from embeddings.progress import Progress
 from embeddings.similarity import unit
+from experiments.processes import own_environment
 from zsl.data.drawing import COLOUR_SYNONYMS, SHAPE_SYNONYMS, TEXTURES
 
 
@@ -204,7 +205,7 @@ def peak_of(code: str, arguments: Sequence[str], cache: Path) -> tuple[float, in
         [sys.executable, "-c", f"import sys\n{code}\n{PEAK}", *arguments],
         capture_output=True,
         text=True,
-        env=os.environ | {"ZSL_CACHE": str(cache)},
+        env=own_environment(ZSL_CACHE=str(cache)),
     )
     seconds = time.perf_counter() - started
     if done.returncode:

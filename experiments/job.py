@@ -1,7 +1,6 @@
 """One run of a grid, as any process may do it: its lock, its training and test, and how it ended."""
 
 import errno
-import os
 import subprocess
 import sys
 import traceback
@@ -17,6 +16,7 @@ from filelock import FileLock, Timeout
 from embeddings import Bank, InputError
 from embeddings.errors import TrainingError
 from experiments.config import RunConfig
+from experiments.processes import own_environment
 from experiments.run import begin_run, evaluate_run, train_run
 from experiments.shared import opened
 from experiments.source import Source
@@ -135,9 +135,9 @@ def _launch(job: Job) -> Outcome:
     module = ["-m", "experiments.job_process", job.model_dump_json()]
     command = [sys.executable, "-m", "experiments.job_launch", "--standalone", "--nproc_per_node", str(job.processes)]
     threads = str(max(1, torch.get_num_threads() // job.processes))
-    environment = os.environ | {"OMP_NUM_THREADS": threads}
-    if not torch.cuda.is_available():
-        environment["ACCELERATE_USE_CPU"] = "true"  # without it each of them thinks that it is alone
+    # without ACCELERATE_USE_CPU each of them thinks that it is alone
+    alone = {} if torch.cuda.is_available() else {"ACCELERATE_USE_CPU": "true"}
+    environment = own_environment(OMP_NUM_THREADS=threads, **alone)
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [*command, *module], stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True, env=environment

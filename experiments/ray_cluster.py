@@ -32,6 +32,7 @@ except ImportError as error:
 Files = dict[str, bytes]
 RETRIES = 3  # by Ray itself, of a task whose process or machine is lost
 NODE = "NODE"
+PACKAGES = Path(__file__).parent.parent
 ENDING = 10  # seconds for machines to remove what they were sent
 LAST = ("run.json", "metrics.json")  # their presence tells that a run is whole
 
@@ -50,7 +51,9 @@ class RayCluster:
             )
         try:
             dashboard = None if address else False  # that of a cluster is its own
-            ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, include_dashboard=dashboard)
+            quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": dashboard}
+            with contextlib.chdir(PACKAGES):  # Ray's processes look for modules in its working directory first
+                ray.init(address or "local", **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise InputError(f"no Ray cluster at {address!r} ({' '.join(str(error).split())[:200]})") from error
         self.folder, self.cpus, self.gpus, self.alone = folder, cpus, gpus, not address
@@ -103,7 +106,11 @@ class RayCluster:
 
     def _serve(self) -> Any:
         here = NodeAffinitySchedulingStrategy(self.node, soft=False)
-        return ray.remote(SharedFiles).options(num_cpus=0, scheduling_strategy=here).remote(str(self.folder.path))
+        return (
+            ray.remote(SharedFiles)
+            .options(num_cpus=0, scheduling_strategy=here)
+            .remote(str(self.folder.path.absolute()))
+        )
 
     def collect(self, job: Job, future: Future[Any]) -> Outcome:
         """Writes what came back into the grid's folder."""
@@ -149,10 +156,10 @@ def _fits(have: dict[str, float], cpus: float, gpus: float) -> bool:
 
 
 class SharedFiles:
-    """An actor on the driver's machine that gives the files of a grid's folder to the others."""
+    """An actor on the driver's machine that gives the files of a grid's folder, an absolute path, to the others."""
 
     def __init__(self, folder: str):
-        self.folder = Path(folder).absolute()
+        self.folder = Path(folder)
 
     def place(self) -> str:
         """The folder, on the driver's machine."""

@@ -15,6 +15,7 @@ from tests.experiments.grids import (
     done,
     finished,
     kill,
+    own_experiments,
     same_part,
     same_runs,
     started,
@@ -140,7 +141,7 @@ def test_a_run_is_trained_by_two_processes_that_end_with_their_driver(tmp_path):
     write_tokens(tmp_path)
     grid, out = write_grid(tmp_path, 'decoder.head = ["text"]', train="checkpoint_steps = 1"), tmp_path / "out"
     command = ("ablate", grid, "--out", out, "--processes", 2, "--set", "train.epochs=30")
-    driver = started(*command)
+    driver = started(*command, cwd=own_experiments(tmp_path))
     until(lambda: (out / "runs/text-seed0/history.json").is_file(), driver)
     assert len(_ranks(out)) == 2
     kill(driver.pid)
@@ -150,7 +151,7 @@ def test_a_run_is_trained_by_two_processes_that_end_with_their_driver(tmp_path):
         time.sleep(0.05)
     assert not _ranks(out)
     assert done(out) == 0
-    finished(started(*command))
+    finished(started(*command, cwd=tmp_path))
     assert done(out) == 1
 
 

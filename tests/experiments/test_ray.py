@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.experiments.command import refused, zsl
-from tests.experiments.grids import done, finished, same_part, started, until
+from tests.experiments.grids import done, finished, own_experiments, same_part, started, until
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 
@@ -29,7 +29,9 @@ def test_a_grid_survives_the_loss_of_a_node(cluster, undisturbed, tmp_path):
     grid, whole = undisturbed
     out = tmp_path / "out"
     node = cluster.add_node(num_cpus=1)
-    driver = started("ablate", grid, "--out", out, "--seeds", 3, "--on", f"ray:{cluster.address}")
+    driver = started(
+        "ablate", grid, "--out", out, "--seeds", 3, "--on", f"ray:{cluster.address}", cwd=own_experiments(tmp_path)
+    )
     until(lambda: done(out) >= 3, driver)
     cluster.remove_node(node, allow_graceful=False)
     assert done(out) < 12
