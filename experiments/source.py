@@ -18,12 +18,13 @@ from zsl.augmentation import make_augmentation
 from zsl.backbone import Backbone
 from zsl.checkpoint import Checkpoints
 from zsl.data import MultiLabelData, Part, Samples, load_data
+from zsl.data.dataset import not_finite
 from zsl.data.tokens import TokenFiles
 from zsl.evaluation import Scores, evaluate
 from zsl.model import ZeroShotModel
 from zsl.protocol import TestSet, check_measurable, protocols
 from zsl.readout import MaxPooledReadout
-from zsl.scoring import extract_tokens, score, vocabularies
+from zsl.scoring import SPOILT, extract_tokens, score, vocabularies
 from zsl.training import TrainConfig, Training
 
 
@@ -163,8 +164,12 @@ class Source:
         return evaluate(scores, TestSet.of(self.data), self.config.evaluate.k).metrics
 
     def scores(self, model: ZeroShotModel, bank: Bank, task: str) -> dict[str, Scores]:
-        """A model's scores of the test part, under a bank's vectors, by protocol."""
-        return score(
+        """A model's scores of the test part, under a bank's vectors, by protocol.
+
+        Raises:
+            InputError: an image that cannot be read, or whose scores are not finite; it names the image.
+        """
+        found = score(
             model,
             Samples(self.test),
             vocabularies(self.data, bank),
@@ -175,6 +180,11 @@ class Source:
             task,
             self.config.train.loss == "softmax",
         )
+        for values in found.values():
+            spoilt = not_finite(torch.from_numpy(values))
+            if spoilt is not None:
+                raise InputError(f"scores of {self.test.inputs.name(spoilt)} are not finite: {SPOILT}")
+        return found
 
 
 def open_source(config: RunConfig, accelerator: Accelerator, progress: Progress, in_order: bool = False) -> Source:

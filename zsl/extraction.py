@@ -20,7 +20,7 @@ from embeddings import InputError, atomic
 from embeddings.progress import Progress, silent
 from zsl.backbone import Backbone
 from zsl.data import MultiLabelData
-from zsl.data.dataset import Augmentation
+from zsl.data.dataset import Augmentation, Inputs, not_finite, read_finite
 from zsl.data.tokens import DTYPES, FORMAT, TARGETS, hash_of
 
 
@@ -87,7 +87,7 @@ class _Batches(Dataset[Read]):
         return shard, images, unreadable, reasons
 
     def _views(self, part: str, row: int, views: int) -> Tensor:
-        image = self.parts[part].inputs.read([row])[0]
+        image = read_finite(self.parts[part].inputs, [row])[0]
         if part == "test" or self.augment is None:
             return image.expand(views, *image.shape)
         with torch.random.fork_rng(devices=[]):
@@ -148,7 +148,9 @@ def extract(
             if unreadable and not settings.skip_unreadable:
                 raise InputError(f"{reasons[0]}; or give --skip-unreadable")
             faults |= dict(zip(unreadable, reasons, strict=True))
-            tokens.append(_tokens(backbone, images, accelerator, DTYPES[settings.dtype]))
+            made = _tokens(backbone, images, accelerator, DTYPES[settings.dtype])
+            _check_finite(made, batches.parts[shard.part].inputs, shard.rows[sum(map(len, tokens)) :])
+            tokens.append(made)
             done += 1
             progress("extract", done, len(batches))
         _write(folder / shard.file, torch.cat(tokens), faults)
@@ -166,7 +168,7 @@ def first_readable(data: MultiLabelData) -> Tensor:
     """
     for row in range(len(data.train.targets)):
         try:
-            return data.train.inputs.read([row])[0]
+            return read_finite(data.train.inputs, [row])[0]
         except InputError as error:
             last = error
     raise InputError(f"no training image of {data.name} decodes ({last})")
@@ -174,18 +176,19 @@ def first_readable(data: MultiLabelData) -> Tensor:
 
 def _tokens(backbone: Backbone | None, images: Tensor, accelerator: Accelerator, dtype: torch.dtype) -> Tensor:
     if backbone is None:
-        return _finite(images.to(dtype))
+        return images.to(dtype)
     with accelerator.autocast():
         tokens = backbone(images.flatten(0, 1).to(accelerator.device))
-    return _finite(tokens.to("cpu", dtype)).unflatten(0, images.shape[:2])
+    return tokens.to("cpu", dtype).unflatten(0, images.shape[:2])
 
 
-def _finite(tokens: Tensor) -> Tensor:
-    if not torch.isfinite(tokens).all():
+def _check_finite(tokens: Tensor, inputs: Inputs, rows: range) -> None:
+    place = not_finite(tokens)
+    if place is not None:
         raise InputError(
-            "tokens are not finite: too large for --dtype fp16 (take bf16), or the backbone's weights are spoilt"
+            f"tokens of {inputs.name(rows[place])} are not finite: too large for --dtype fp16 (take bf16), or the "
+            "backbone's weights are spoilt"
         )
-    return tokens
 
 
 def _shards(data: MultiLabelData, settings: Extraction) -> list[_Shard]:

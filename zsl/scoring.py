@@ -9,14 +9,15 @@ from accelerate import Accelerator
 from jaxtyping import Float
 from torch import Tensor
 
-from embeddings import Bank
+from embeddings import Bank, InputError
 from embeddings.progress import Progress, silent
 from zsl.backbone import Backbone
 from zsl.data import MultiLabelData, Part, Samples, ScoringOrder, batches_of, opened
-from zsl.data.dataset import Tensors
+from zsl.data.dataset import Tensors, not_finite
 from zsl.model import ZeroShotModel
 from zsl.protocol import protocols
 
+SPOILT = "the weights are spoilt, or train.precision is too narrow for them"
 Scores = Float[np.ndarray, "image label"]
 
 
@@ -79,7 +80,11 @@ def extract_tokens(
     progress: Progress = silent,
     task: str = "tokens",
 ) -> Part:
-    """The part with its images replaced by the frozen backbone's tokens, bfloat16, in memory on every process."""
+    """The part with its images replaced by the frozen backbone's tokens, bfloat16, in memory on every process.
+
+    Raises:
+        InputError: an image that cannot be read, or whose tokens are not finite; it names the image.
+    """
     with torch.inference_mode(False):  # weights that are moved may be trained on
         backbone.to(accelerator.device).eval()
     order = ScoringOrder(len(part.targets), batch_size, accelerator.num_processes, accelerator.process_index)
@@ -93,6 +98,9 @@ def extract_tokens(
         if tokens is None:
             tokens = torch.empty(len(part.targets), *chunk.shape[1:], dtype=chunk.dtype)
         chunk = chunk[: len(tokens) - done]  # what was repeated to fill the last turn is at the end
+        spoilt = not_finite(chunk)
+        if spoilt is not None:
+            raise InputError(f"tokens of {part.inputs.name(done + spoilt)} are not finite: {SPOILT}")
         tokens[done : done + len(chunk)] = chunk
         done += len(chunk)
         progress(task, step + 1, len(loader))

@@ -10,10 +10,11 @@ from torch import Tensor
 from embeddings.errors import InputError
 from embeddings.progress import Progress, silent
 from zsl.data import Samples, ScoringOrder, batches_of, opened
+from zsl.data.dataset import not_finite
 from zsl.eszsl import EszslReadout, Spectrum, Statistics, choose_ridges, image_map, label_map
 from zsl.metrics import average_precision, mean_over_labels
 from zsl.model import ZeroShotModel
-from zsl.scoring import gathered
+from zsl.scoring import SPOILT, gathered
 from zsl.training import History, TrainConfig
 
 
@@ -105,6 +106,10 @@ def _read(
         with accelerator.autocast():
             tokens = model.encode(opened(batch)[0].to(accelerator.device, non_blocking=True))
         read = gathered(model.readout.read(tokens), size, accelerator)[:left]
+        spoilt = not_finite(read)
+        if spoilt is not None:
+            (name,) = samples.names(np.array([len(samples) - left + spoilt]))
+            raise InputError(f"tokens of {name} are not finite: {SPOILT}")
         left -= len(read)
         progress(task, step + 1, len(loader))
         yield read.cpu().numpy()

@@ -28,7 +28,7 @@ from zsl.data.targets import Targets
 from zsl.losses import LOSSES
 from zsl.metrics import average_precision, mean_over_labels
 from zsl.model import ZeroShotModel
-from zsl.scoring import score
+from zsl.scoring import SPOILT, score
 
 CHECK = 10  # steps between looks at the loss
 NAMED = 8
@@ -269,7 +269,8 @@ class Training:
                 shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
                 place = "" if self.checkpoints is None else f"; {self.checkpoints.place()}"
                 when = f"step {step + 1} of epoch {self.order.epoch + 1}, with {shown}"
-                remedy = f"lower train.lr, or set train.clip{place}"
+                begun = self.order.epoch > 0 or step > 0
+                remedy = f"lower train.lr, or set train.clip{place}" if begun else f"before any step: {SPOILT}"
                 raise TrainingError(f"{self.task}: the loss is not finite at {when}; {remedy}")
         self.unchecked = []
 

@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import load_file
 
@@ -88,6 +89,11 @@ def _changed_files_are_refused(run):
         refused(zsl("evaluate", run), str(run / name), told)
         kept.rename(run / name)
     record = json.loads((run / "run.json").read_text())
+    spoilt = {name: value * torch.nan for name, value in load_file(run / "readout.safetensors").items()}
+    with (run / "readout.safetensors").open("wb") as file:
+        record["weights_sha256"]["readout.safetensors"] = dump_tensors(file, spoilt)
+    (run / "run.json").write_text(json.dumps(record))
+    refused(zsl("evaluate", run), "scores of ", "images/40.jpg are not finite: the weights are spoilt")
     del record["weights_sha256"]
     (run / "run.json").write_text(json.dumps(record))
     refused(zsl("evaluate", run), "run.json is of an earlier version", "train again")

@@ -2,13 +2,23 @@
 
 import pickle
 
+import numpy as np
 import pytest
 import timm
 import torch
 from safetensors.torch import save_file
 
 from embeddings import InputError
+from zsl.acceleration import make_accelerator
 from zsl.backbone import Backbone, BackboneConfig
+from zsl.data import Part, Samples
+from zsl.data.dataset import Tensors
+from zsl.data.targets import Targets
+from zsl.eszsl import EszslReadout
+from zsl.model import ZeroShotModel
+from zsl.scoring import extract_tokens
+from zsl.solving import solve
+from zsl.training import TrainConfig
 
 IMAGES = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
 
@@ -129,3 +139,16 @@ def test_parameters_that_tokens_do_not_depend_on_are_not_trained():
     backbone(IMAGES).sum().backward()
     assert all(p.grad is not None for p in backbone.parameters() if p.requires_grad)
     assert backbone.training
+
+
+def test_a_spoilt_backbone_is_told_of_with_the_image():
+    backbone = Backbone(BackboneConfig(name="resnet10t"))
+    with torch.no_grad():
+        next(backbone.parameters()).fill_(torch.nan)
+    part, accelerator = Part(Tensors(IMAGES), Targets.of(np.eye(2))), make_accelerator("fp32")
+    told = "tokens of image 0 are not finite: the weights are spoilt, or train.precision"
+    with pytest.raises(InputError, match=told):
+        extract_tokens(backbone, part, accelerator, 2)
+    model, samples = ZeroShotModel(backbone, EszslReadout(512, 3)), Samples(part)
+    with pytest.raises(InputError, match=told):
+        solve(TrainConfig(), model, samples, samples, torch.ones(2, 3), accelerator)

@@ -73,8 +73,21 @@ def test_features_too_large_for_fp16_are_refused(features, tmp_path):
     root, values, *arrays = features
     write_hdf5(root, 1e5 * values, *arrays)
     data = load_data(Hdf5Config(name="hdf5", root=root))
-    with pytest.raises(InputError, match="not finite: too large for --dtype fp16"):
+    with pytest.raises(InputError, match="tokens of .*jpg are not finite: too large for --dtype fp16"):
         extract(None, data, tmp_path / "tokens", Extraction(dtype="fp16"), {}, make_accelerator("fp32"))
+
+
+def test_features_that_are_no_numbers_are_named(features, tmp_path):
+    root, values, *arrays = features
+    values[1, 2, 3] = np.nan
+    write_hdf5(root, values, *arrays)
+    data = load_data(Hdf5Config(name="hdf5", root=root))
+    name = data.train.inputs.name(1)
+    with pytest.raises(InputError, match=f"features of {name} hold NaN or infinity; .*; or give --skip-unreadable"):
+        extract(None, data, tmp_path / "tokens", Extraction(), {}, make_accelerator("fp32"))
+    extract(None, data, tmp_path / "left", Extraction(skip_unreadable=True), {}, make_accelerator("fp32"))
+    again = load_data(TokensConfig(name="tokens", root=tmp_path / "left"))
+    assert len(again.train.targets) == len(data.train.targets) - 1
 
 
 def test_hdf5_files_that_do_not_fit_are_named(features):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from embeddings import InputError
 from zsl.data import Part, Samples, ScoringOrder, TrainingOrder, batches_of, opened
 from zsl.data.dataset import Tensors
 from zsl.data.loading import mixed
@@ -57,6 +58,21 @@ def test_scoring_deals_whole_batches_in_order(processes):
     turns = [batch for turn in zip(*dealt, strict=True) for batch in turn]
     assert turns[: len(one)] == one
     assert all(batch == one[-1] for batch in turns[len(one) :])
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_a_number_that_is_none_names_its_image(dtype, value):
+    largest = torch.finfo(dtype).max
+    tokens = torch.full((IMAGES, 5, 37), largest, dtype=dtype)  # finite, though no sum of them is
+    part = Part(Tensors(tokens), Targets.of(np.eye(IMAGES)))
+    for order in (TrainingOrder(IMAGES, 4, seed=0), ScoringOrder(IMAGES, 4)):
+        assert sum(len(opened(batch)[1]) for batch in batches_of(Samples(part), order)) == IMAGES
+        for token, channel in ((0, 0), (4, 36), (2, 17)):
+            tokens[11, token, channel] = value
+            with pytest.raises(InputError, match="features of image 11 hold NaN or infinity"):
+                list(map(opened, batches_of(Samples(part), order)))
+            tokens[11] = largest
 
 
 @pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")  # more than this machine has cores

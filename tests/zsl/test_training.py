@@ -129,10 +129,13 @@ def test_decay_is_on_weights_only(data):
 
 
 def test_a_loss_that_is_not_finite_stops_the_run(data):
-    broken = Part(Tensors(torch.full((150, 3, 16), float("inf"))), data.train.targets)
+    broken = Part(Tensors(torch.full((150, 3, 16), 1e38)), data.train.targets)
     spoilt = MultiLabelData("toy", SEEN, UNSEEN, broken, data.test, "tokens", "toy")
-    with pytest.raises(TrainingError, match="not finite at step 1 of epoch 1, with image .* and 8 more"):
+    told = "not finite at step 1 of epoch 1, with image .* and 8 more; before any step: the weights are spoilt"
+    with pytest.raises(TrainingError, match=told):
         _train(spoilt, epochs=1)
+    with pytest.raises(TrainingError, match="not finite at step [2-9] of epoch 1, .* and 8 more; lower train.lr"):
+        _train(data, epochs=1, lr=1e30)
 
 
 def test_a_validation_part_without_positives_is_named(data):

@@ -30,6 +30,29 @@ class Inputs(Protocol):
     def name(self, row: int) -> str: ...
 
 
+def read_finite(inputs: Inputs, rows: Rows, views: np.ndarray | None = None) -> Tensor:
+    """The inputs of some rows, in the views given where they have several; every number is finite.
+
+    Raises:
+        InputError: an input that cannot be read, or that holds NaN or infinity; it names the image.
+    """
+    read = inputs.read(rows) if views is None else inputs.read(rows, views)  # type: ignore[call-arg]
+    spoilt = not_finite(read)
+    if spoilt is not None:
+        raise InputError(f"features of {inputs.name(int(rows[spoilt]))} hold NaN or infinity; make or fetch them again")
+    return read
+
+
+def not_finite(values: Tensor) -> int | None:
+    """The first row that holds NaN or infinity."""
+    if not values.is_floating_point() or not values.numel():
+        return None
+    # NaN goes through both; this costs as much as a copy, and a look at each number many times that
+    if all(torch.isfinite(end) for end in values.aminmax()):
+        return None
+    return int((~torch.isfinite(values)).flatten(1).any(1).nonzero()[0])
+
+
 @dataclass(frozen=True)
 class Tensors:
     """Inputs in memory: tokens, perhaps of other inputs, or drawn images."""

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from embeddings import InputError
 from zsl.data.buffers import AHEAD
-from zsl.data.dataset import Augmentation, Part
+from zsl.data.dataset import Augmentation, Part, read_finite
 from zsl.data.targets import Targets
 
 Batch = tuple[Tensor, Tensor]
@@ -63,10 +63,8 @@ class Samples(Dataset[Batch]):
         seeds = mixed(self.seed, epochs, rows)
         inputs = self.part.inputs
         try:
-            if self.views > 1:
-                read = inputs.read(rows, (seeds % np.uint64(self.views)).astype(np.int64))  # type: ignore[call-arg]
-            else:
-                read = inputs.read(rows)
+            views = (seeds % np.uint64(self.views)).astype(np.int64) if self.views > 1 else None
+            read = read_finite(inputs, rows, views)
         except InputError as error:
             return error  # raised in a loader's worker process, it would reach the user as a stack trace
         if self.augment is not None:
