@@ -7,10 +7,11 @@ import codecs
 import csv
 import json
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import GenericAlias
 from typing import Any, TextIO, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -19,6 +20,7 @@ from embeddings.errors import InputError
 
 T = TypeVar("T")
 _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
+DEEPEST = 64  # levels of a file of our own
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -110,7 +112,7 @@ def read_rows(path: Path, what: str, **dialect: Any) -> Iterator[tuple[int, list
                 yield reader.line_num, row
 
 
-def read_model(path: Path, kind: type[T], remedy: str) -> T:
+def read_model(path: Path, kind: type[T] | GenericAlias, remedy: str) -> T:
     """A JSON file of our own, as the type that it was written from.
 
     Args:
@@ -127,7 +129,7 @@ def read_model(path: Path, kind: type[T], remedy: str) -> T:
     return parse_model(content, kind, str(path), remedy)
 
 
-def parse_model(content: bytes | str, kind: type[T], place: str, remedy: str) -> T:
+def parse_model(content: bytes | str, kind: type[T] | GenericAlias, place: str, remedy: str) -> T:
     """As `read_model`, of JSON that lies inside another file, which `place` names.
 
     Raises:
@@ -135,7 +137,9 @@ def parse_model(content: bytes | str, kind: type[T], place: str, remedy: str) ->
     """
     try:
         # Python's parser: pydantic's own refuses names of files that are no UTF-8, which Python's writes
-        found: T = _adapter(kind).validate_python(json.loads(content))
+        value = json.loads(content)
+        _check_depth(value)
+        found: T = _adapter(kind).validate_python(value)
         return found
     except ValidationError as error:
         fault = error.errors()[0]
@@ -143,6 +147,20 @@ def parse_model(content: bytes | str, kind: type[T], place: str, remedy: str) ->
         raise InputError(f"{place} is damaged ({key and f'{key}: '}{fault['msg']}); {remedy}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{place} is damaged ({reason_of(error)}); {remedy}") from error
+
+
+def _check_depth(value: Any) -> None:
+    """What is nested by hundreds ends Python's recursion somewhere further on."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for one in level if isinstance(one, dict | list) for inner in _inside(one)]
+        if not level:
+            return
+    raise RecursionError
+
+
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _without_zeros(lines: TextIO, path: Path) -> Iterator[str]:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from pydantic import FiniteFloat
 
 from embeddings import Bank
 from experiments.config import RunConfig, flat, put_value, validated
+from experiments.files import InnerPath
 
 
 @dataclass(frozen=True)
@@ -103,12 +105,15 @@ def completed(variants: Sequence[Variant], configs: Sequence[RunConfig]) -> tupl
 
 @dataclass(frozen=True)
 class Record:
-    """One run of a table, as in results.json; metrics are fractions, `run` is relative to the table's folder."""
+    """An entry of `results.json`; metrics are fractions, `run` is relative to the table's folder.
+
+    `run` is "" where nothing was trained.
+    """
 
     variant: Mapping[str, Any]
     seed: int
-    metrics: Mapping[str, float]
-    run: str
+    metrics: Mapping[str, FiniteFloat]
+    run: InnerPath
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,8 @@ import numpy as np
 from embeddings import InputError, atomic
 from embeddings.progress import Progress
 from experiments.config import RunConfig, load_config
-from experiments.run import begin_run, evaluate_run, pretrain_backbone, read_record, train_run
+from experiments.records import read_finished
+from experiments.run import begin_run, evaluate_run, pretrain_backbone, train_run
 from experiments.source import Source, load_bank, open_source
 from zsl.acceleration import make_accelerator
 from zsl.data import MultiLabelData, Part, Samples
@@ -35,7 +36,7 @@ def calibrate_run(folder: Path, k: int, share: float | None, progress: Progress)
     Raises:
         InputError: not a whole run; a closed set; too few labels or images for the purpose.
     """
-    read_record(folder)
+    read_finished(folder)
     config = load_config(str(folder / "config.json"), [f"evaluate.k=[{k}]", "evaluate.bootstrap=0"])
     accelerator = make_accelerator(config.train.precision)
     opened = open_source(config, accelerator, progress)

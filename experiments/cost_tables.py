@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from embeddings import InputError, atomic
 from embeddings.markup import markdown, markdown_code
 from embeddings.progress import Progress
+from experiments.ablation import Record
 from experiments.bench import Figures
 from experiments.bench_heads import HeadBench, bench_heads
 from experiments.bench_modules import ModuleBench, bench_modules
@@ -67,7 +68,7 @@ def save_costs(caption: str, figures: Figures, command: str, out: Path) -> Table
     table = Table(figures.title, figures.header, figures.rows, left=len(rows[0].variant))
     with new_folder(out) as made:
         atomic.write_text(made / "figures.json", json.dumps(figures.record, indent=1) + "\n")
-        records = [{"variant": one.variant, "seed": 0, "metrics": one.metrics, "run": ""} for one in rows]
+        records = [asdict(Record(one.variant, 0, one.metrics, "")) for one in rows]
         atomic.write_text(made / "results.json", json.dumps(records, indent=1) + "\n")
         papers = [(one.variant, one.paper) for one in rows]
         save_about(made, caption, command, papers, figures.record["machine"])

@@ -5,9 +5,22 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator
 
 from embeddings.errors import InputError
+
+
+def _inner(text: str) -> str:
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or "\0" in text:
+        raise ValueError(f"{text!r} lies outside the folder that names it")
+    return text
+
+
+InnerPath = Annotated[str, AfterValidator(_inner)]  # a path in a file of ours, relative to the file's folder
 
 
 def check_new(path: Path) -> None:

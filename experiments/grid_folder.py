@@ -8,20 +8,48 @@ import json
 import uuid
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from filelock import FileLock
+from pydantic import FiniteFloat, StringConstraints
 
 from embeddings import Bank, InputError, atomic
+from embeddings.reading import open_text, read_model
 from experiments.ablation import COST, Record, Results, random_labels
 from experiments.config import flat
-from experiments.files import check_new, new_folder
+from experiments.files import InnerPath, check_new, new_folder
 from experiments.grid import Grid, Run
+from experiments.records import FINISHED, Finished
+from experiments.result import Measured, Metrics
 from experiments.run import PRACTICAL
 from experiments.shared import BASELINE, shared_key
 
-FORMAT = "zsl-grid/2"
+FORMAT: Literal["zsl-grid/2"] = "zsl-grid/2"
+AGAIN = "remove it, and give the command again"
 FOLDERS = ("runs", "failed", "locks", "shared")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run of a grid: its folder, what it changes in the config, and its variant's published figures by metric."""
+
+    run: InnerPath
+    seed: int
+    variant: dict[str, Any]
+    changes: dict[str, Any]
+    paper: dict[str, FiniteFloat]
+
+
+@dataclass(frozen=True)
+class GridFile:
+    """`grid.json`; `id` tells the folder from every other, on every machine."""
+
+    format: Literal["zsl-grid/2"]
+    id: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
+    caption: str
+    config: dict[str, Any]
+    seeds: tuple[int, ...]
+    runs: tuple[Planned, ...]
 
 
 @dataclass(frozen=True)
@@ -40,14 +68,8 @@ class GridFolder:
         if not (self.path / "grid.json").is_file():
             check_new(self.path)
             return
-        try:
-            before = json.loads((self.path / "grid.json").read_text("utf-8"))
-            if before["format"] != FORMAT:
-                raise ValueError(f"its format is {before['format']}")
-            was = _identity(before)
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{self.path / 'grid.json'} is no grid ({error}); choose another --out") from error
-        now = _identity(json.loads(json.dumps(self._content())))
+        was = _identity(read_model(self.path / "grid.json", GridFile, "choose another --out"))
+        now = json.loads(json.dumps(_identity(self._file(id=""))))
         other = [key for key in {**was, **now} if was.get(key) != now.get(key)]
         if other:
             told = "; ".join(_told(key, was, now) for key in other[:4])
@@ -63,12 +85,12 @@ class GridFolder:
         self.check()
         if self.path.exists():
             return
-        content = self._content() | {"id": uuid.uuid4().hex}
+        file = self._file(uuid.uuid4().hex)
         try:
             with new_folder(self.path) as made:
                 for name in FOLDERS:
                     (made / name).mkdir()
-                atomic.write_text(made / "grid.json", json.dumps(content, indent=1) + "\n")
+                atomic.write_text(made / "grid.json", json.dumps(asdict(file), indent=1) + "\n")
         except InputError:
             if not self.path.exists():
                 raise
@@ -77,7 +99,7 @@ class GridFolder:
     @property
     def id(self) -> str:
         """Tells this folder from every other, on every machine."""
-        return str(json.loads((self.path / "grid.json").read_text("utf-8"))["id"])
+        return read_model(self.path / "grid.json", GridFile, "choose another --out").id
 
     def lock(self, run: Run) -> Path:
         return self.path / "locks" / f"{Path(run.folder).name}.lock"
@@ -88,11 +110,11 @@ class GridFolder:
 
     def write_log(self, run: Run, text: str) -> None:
         """Keeps why a run failed: a line, and the whole story below it."""
-        atomic.write_text(self.log(run), text)
+        atomic.write_bytes(self.log(run), text.encode("utf-8", "backslashreplace"))  # names of files may be no UTF-8
 
     def reason(self, run: Run) -> str:
         """The line that tells why a run failed."""
-        return self.log(run).read_text("utf-8").partition("\n")[0]
+        return first_line(self.log(run))
 
     def state(self, run: Run) -> str:
         """ "finished", "failed", "begun" or "new"."""
@@ -109,21 +131,16 @@ class GridFolder:
 
     def _record(self, run: Run) -> Record:
         folder = self.path / run.folder
-        path = folder / "metrics.json"
-        try:
-            metrics = json.loads(path.read_text("utf-8"))["metrics"]
-            path = folder / "run.json"
-            cost = json.loads(path.read_text("utf-8"))["multiply_accumulates"] / 1e9
-        except (ValueError, KeyError, TypeError) as error:
-            raise InputError(f"{path} is damaged ({error}); remove it, and give the command again") from error
+        metrics = read_model(folder / "metrics.json", Measured, AGAIN).metrics
+        cost = read_model(folder / FINISHED, Finished, AGAIN).multiply_accumulates / 1e9
         return Record(run.variant.axes, run.seed, metrics | {COST: cost}, run.folder)
 
     def gather(self) -> None:
         """Writes `results.json` anew from the finished runs."""
         with FileLock(self.path / "locks" / "results.lock"):  # of two commands, the later one has read more
             content = json.dumps([asdict(record) for record in self.records()], indent=1)
-            atomic.write_text(self.path / "results.json", content + "\n")
             baseline = self.baseline()
+            atomic.write_text(self.path / "results.json", content + "\n")
             if baseline:
                 atomic.write_text(self.path / "baseline.json", json.dumps(baseline, indent=1) + "\n")
 
@@ -133,8 +150,7 @@ class GridFolder:
         path = self.path / "shared" / keys.pop() / BASELINE
         if keys or not path.is_file():
             return {}
-        found: dict[str, float] = json.loads(path.read_text("utf-8"))
-        return found
+        return read_model(path, Metrics, AGAIN)
 
     def results(self) -> Results | None:
         """The table of the variants that are finished under all seeds; None if there is none.
@@ -161,33 +177,32 @@ class GridFolder:
             filled,
         )
 
-    def _content(self) -> dict[str, Any]:
+    def _file(self, id: str) -> GridFile:
         grid = self.grid
-        return {
-            "format": FORMAT,
-            "caption": grid.ablation.caption,
-            "config": grid.config.model_dump(mode="json"),
-            "seeds": grid.seeds,
-            "runs": [
-                {
-                    "run": run.folder,
-                    "seed": run.seed,
-                    "variant": run.variant.axes,
-                    "changes": grid.changes(run),
-                    "paper": dict(run.variant.paper),
-                }
-                for run in grid.runs
-            ],
-        }
+        runs = tuple(
+            Planned(run.folder, run.seed, run.variant.axes, grid.changes(run), dict(run.variant.paper))
+            for run in grid.runs
+        )
+        return GridFile(FORMAT, id, grid.ablation.caption, grid.config.model_dump(mode="json"), grid.seeds, runs)
 
 
 BANK = "bank.safetensors"
 
 
-def _identity(content: dict[str, Any]) -> dict[str, Any]:
+def first_line(log: Path) -> str:
+    """Why a run failed, as its log begins.
+
+    Raises:
+        InputError: the log is no text.
+    """
+    with open_text(log, "a failure") as file:
+        return file.readline().rstrip("\n")
+
+
+def _identity(file: GridFile) -> dict[str, Any]:
     """What makes two grids one: the base config, but for keys that change no result, and what each run changes."""
-    config = {key: value for key, value in flat(content["config"]).items() if not key.startswith(PRACTICAL)}
-    return config | {run["run"]: run["changes"] for run in content["runs"]}
+    config = {key: value for key, value in flat(file.config).items() if not key.startswith(PRACTICAL)}
+    return config | {run.run: run.changes for run in file.runs}
 
 
 def _told(key: str, was: dict[str, Any], now: dict[str, Any]) -> str:

@@ -2,15 +2,28 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from pydantic import FiniteFloat
 
 from embeddings import atomic
 from zsl.evaluation import Evaluation
 from zsl.per_label import PerLabel
 from zsl.protocol import TestSet
+
+Metrics = dict[str, FiniteFloat]  # by "protocol/metric"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """`metrics.json`: figures, their intervals, and the protocol stamp."""
+
+    metrics: Metrics
+    protocol: dict[str, Any]
+    intervals: dict[str, tuple[FiniteFloat, FiniteFloat]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -27,7 +40,7 @@ class Result:
 def save_metrics(result: Result, folder: Path) -> None:
     """`metrics.json` and `labels.csv`."""
     found = result.evaluation
-    content = {"metrics": found.metrics, "intervals": found.intervals, "protocol": found.stamp.as_json()}
+    measured = Measured(dict(found.metrics), found.stamp.as_json(), dict(found.intervals))
     atomic.write_text(folder / "labels.csv", result.labels.as_csv())
     # last: a grid takes a run with a metrics.json for finished
-    atomic.write_text(folder / "metrics.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
+    atomic.write_text(folder / "metrics.json", json.dumps(asdict(measured), indent=1, allow_nan=False) + "\n")

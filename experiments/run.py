@@ -2,22 +2,20 @@
 
 import copy
 import json
-import platform
-import subprocess
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate.utils import set_seed
 
 from embeddings import Bank, InputError, atomic
 from embeddings.progress import Progress
+from embeddings.reading import read_model
 from embeddings.spelling import require
 from experiments.config import RunConfig, flat, load_config
 from experiments.files import make_folder
 from experiments.plots import save_history_plot
+from experiments.records import BEGUN, Begun, Calibrated, Finished, read_begun, read_finished, write_record
 from experiments.result import Result, save_metrics
 from experiments.samples import save_samples
 from experiments.source import Source, open_source
@@ -25,7 +23,6 @@ from zsl.acceleration import make_accelerator
 from zsl.backbone import weights_file
 from zsl.checkpoint import Checkpoints
 from zsl.cost import image_cost
-from zsl.data import MultiLabelData
 from zsl.data.tokens import hash_of
 from zsl.eszsl import EszslReadout
 from zsl.evaluation import evaluate
@@ -38,16 +35,6 @@ from zsl.solving import solve
 from zsl.tensor_file import load_module, read_tensors, save_module
 from zsl.training import History, Training
 
-PACKAGES = (
-    "torch",
-    "timm",
-    "accelerate",
-    "gensim",
-    "sentence-transformers",
-    "numpy",
-    "scikit-learn",
-    "zero-shot-toolkit",
-)
 READOUT, BACKBONE = "readout.safetensors", "backbone.safetensors"
 AGAIN = "train again"
 
@@ -71,18 +58,18 @@ def begin_run(config: RunConfig, source: Source, bank: Bank, folder: Path, resum
     Raises:
         InputError: the folder exists, or holds a run of another config, other data or another bank.
     """
-    begun = folder / "begun.json"
+    begun = folder / BEGUN
     going_on = resume and begun.is_file()
     if resume and not going_on and folder.is_dir() and any(not p.name.startswith(".begun.") for p in folder.iterdir()):
         raise InputError(f"{folder} is not empty and holds no run to go on with; choose another --out")
     source.accelerator.wait_for_everyone()  # each has looked whether the folder is there
-    record = {"channels": source.channels, **provenance(config, source.data, bank)}
+    record = Begun.of(config, source.channels, source.data, bank)
     if going_on:
-        before = json.loads(begun.read_text("utf-8"))
+        before = read_begun(folder)
         for name, one, two in (
-            ("data", before["data"]["fingerprint"], source.data.fingerprint),
-            ("bank", before["bank_sha256"], bank.sha256),
-            ("backbone weights", before["backbone_weights_sha256"], record["backbone_weights_sha256"]),
+            ("data", before.data.fingerprint, record.data.fingerprint),
+            ("bank", before.bank_sha256, record.bank_sha256),
+            ("backbone weights", before.backbone_weights_sha256, record.backbone_weights_sha256),
         ):
             if one != two:
                 raise InputError(
@@ -92,7 +79,7 @@ def begin_run(config: RunConfig, source: Source, bank: Bank, folder: Path, resum
         if not folder.is_dir():
             make_folder(folder)
         if not going_on:
-            atomic.write_text(begun, json.dumps(record, indent=1) + "\n")  # first: the folder is a run's from here on
+            write_record(folder, record)  # first: the folder is a run's from here on
         _keep_bank(bank, folder / "bank.safetensors")
         if not (folder / "config.json").is_file():
             atomic.write_text(folder / "config.json", config.model_dump_json(indent=1) + "\n")
@@ -130,7 +117,7 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
 
     A run that was begun in the folder is gone on with from its last checkpoint.
     """
-    if not (folder / "begun.json").is_file():
+    if not (folder / BEGUN).is_file():
         begin_run(config, source, bank, folder)
     tuned = source.backbone is not None and not source.frozen
     backbone = copy.deepcopy(source.backbone) if tuned else None  # every run starts from the same one
@@ -160,16 +147,15 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
             weights[BACKBONE] = save_module(folder / BACKBONE, backbone)
         elif (folder / BACKBONE).is_file():
             _, weights[BACKBONE] = read_tensors(folder / BACKBONE, AGAIN)
-        record = {
-            **json.loads((folder / "begun.json").read_text("utf-8")),
-            "seen": source.data.seen,
-            "weights_sha256": weights,
-            "best_epoch": history.best_epoch + 1,
-            "parameters": sum(p.numel() for p in decoder.parameters()),
-            "multiply_accumulates": _image_cost(source, backbone, decoder, bank),
-        }
-        # last: a folder with a run.json is a whole run
-        atomic.write_text(folder / "run.json", json.dumps(record, indent=1) + "\n")
+        record = Finished(
+            **vars(read_begun(folder)),
+            seen=source.data.seen,
+            best_epoch=history.best_epoch + 1,
+            parameters=sum(p.numel() for p in decoder.parameters()),
+            multiply_accumulates=_image_cost(source, backbone, decoder, bank),
+            weights_sha256=weights,
+        )
+        write_record(folder, record)  # last: a folder with a run.json is a whole run
         checkpoints.remove()
     source.accelerator.wait_for_everyone()
 
@@ -225,23 +211,23 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
     Raises:
         InputError: not a whole run, unusable data, a backbone file that is not the one of training.
     """
-    record = read_record(folder)
+    record = read_finished(folder)
     for setting in settings:
         if not setting.startswith(("data.", "evaluate.", "backbone.weights=", "train.precision=")):
             own = "data.*, evaluate.*, backbone.weights and train.precision"
             raise InputError(f"--set {setting!r}: a trained run takes {own} alone")
     config = load_config(str(folder / "config.json"), settings)
-    hashes, chosen = record["weights_sha256"], config.backbone
-    if chosen is not None and BACKBONE in hashes:
+    chosen, own_weights = config.backbone, BACKBONE in record.weights_sha256
+    if chosen is not None and own_weights:
         config = config.model_copy(
             update={"backbone": chosen.model_copy(update={"weights": None, "pretrained": False})}
         )
     elif chosen is not None and chosen.weights is not None and weights_file(chosen.weights).is_file():
-        _check_weights(chosen.weights, record["backbone_weights_sha256"], folder)
+        _check_weights(chosen.weights, record.backbone_weights_sha256, folder)
     source = open_source(config, make_accelerator(config.train.precision), progress)
-    if source.backbone is not None and BACKBONE in hashes:
-        load_module(folder / BACKBONE, source.backbone, AGAIN, hashes[BACKBONE])
-    if list(source.data.seen) != record["seen"]:
+    if source.backbone is not None and own_weights:
+        load_module(folder / BACKBONE, source.backbone, AGAIN, record.weights(BACKBONE, folder))
+    if source.data.seen != record.seen:
         raise InputError(
             f"the seen labels of {source.data.name} are not those that {folder} was trained on; restore them"
         )
@@ -273,10 +259,10 @@ def measure_run(folder: Path, source: Source, bank_file: Path | None = None, tas
     Raises:
         InputError: not a whole run, a bank of another width or without a label that the data names.
     """
-    record = read_record(folder)
+    record = read_finished(folder)
     config = load_config(str(folder / "config.json"), [])
     bank = trained_bank = Bank.load(folder / "bank.safetensors")
-    if bank.sha256 != record["bank_sha256"]:
+    if bank.sha256 != record.bank_sha256:
         raise InputError(f"{folder / 'bank.safetensors'} is not the bank that its run was trained with; restore it")
     if bank_file is not None:
         bank = Bank.load(bank_file)
@@ -286,11 +272,14 @@ def measure_run(folder: Path, source: Source, bank_file: Path | None = None, tas
                 f"{trained_bank.embed_dim}; build it with encoder {trained_bank.provenance.encoder!r}"
             )
     require(source.data.names, bank.labels, str(bank_file or folder / "bank.safetensors"))
-    decoder = make_decoder(config, record["channels"], bank, record["data"]["seen"])
-    load_module(folder / READOUT, decoder, AGAIN, record["weights_sha256"][READOUT])
+    if source.channels != record.channels:
+        told = f"tokens of {source.data.name} have {source.channels} channels"
+        raise InputError(f"{told}, but {folder} was trained on {record.channels}; restore the data")
+    decoder = make_decoder(config, record.channels, bank, len(record.seen))
+    load_module(folder / READOUT, decoder, AGAIN, record.weights(READOUT, folder))
     backbone = None if source.frozen else copy.deepcopy(source.backbone)
     if backbone is not None:  # tuned: each run has one of its own
-        load_module(folder / BACKBONE, backbone, AGAIN, record["weights_sha256"][BACKBONE])
+        load_module(folder / BACKBONE, backbone, AGAIN, record.weights(BACKBONE, folder))
     scores = source.scores(ZeroShotModel(backbone, decoder), bank, task)
     settings, shift = source.config.evaluate, calibrated_shift(folder)
     test = TestSet.of(source.data)
@@ -308,58 +297,9 @@ def calibrated_shift(folder: Path) -> float | None:
     path = folder / "calibration.json"
     if not path.is_file():
         return None
-    try:
-        return float(json.loads(path.read_text("utf-8"))["shift"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error}); remove it and run zsl calibrate again") from error
+    return read_model(path, Calibrated, "remove it and run zsl calibrate again").shift
 
 
-def _check_weights(path: Path, sha256: str, folder: Path) -> None:
+def _check_weights(path: Path, sha256: str | None, folder: Path) -> None:
     if hash_of(weights_file(path)) != sha256:
         raise InputError(f"{path} is not the file that {folder} was trained with; restore it")
-
-
-def read_record(folder: Path) -> dict[str, Any]:
-    """What a finished run says of itself.
-
-    Raises:
-        InputError: not a finished run.
-    """
-    path = folder / "run.json"
-    if not path.is_file():
-        raise InputError(f"{folder} is not a finished run: it has no run.json; train it with zsl train")
-    try:
-        record: dict[str, Any] = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is damaged ({error}); train again") from error
-    if "weights_sha256" not in record:
-        raise InputError(f"{path} is of an earlier version, which kept no hashes of a run's weights; train again")
-    return record
-
-
-def provenance(config: RunConfig, data: MultiLabelData, bank: Bank) -> dict[str, Any]:
-    """What is needed to say where numbers come from."""
-    weights = config.backbone.weights if config.backbone is not None else None
-    return {
-        "bank_sha256": bank.sha256,
-        "bank": vars(bank.provenance),
-        "data": {
-            "name": data.name,
-            "fingerprint": data.fingerprint,
-            "seen": len(data.seen),
-            "unseen": len(data.unseen),
-        },
-        "backbone_weights_sha256": hash_of(weights_file(weights)) if weights else None,
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        "git": _git_revision(),
-    }
-
-
-def _git_revision() -> str | None:
-    here = Path(__file__).parent
-    if not (here.parent / ".git").exists():
-        return None  # installed; a repository around it would not be the toolkit's
-    found = subprocess.run(
-        ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"], capture_output=True, text=True
-    )
-    return found.stdout.strip() or None if found.returncode == 0 else None

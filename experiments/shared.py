@@ -14,9 +14,11 @@ from typing import Any
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, Field
 
 from embeddings import Bank, InputError, atomic
 from embeddings.progress import Progress, silent
+from embeddings.reading import read_model
 from experiments.bank import BankConfig
 from experiments.config import RunConfig
 from experiments.extract import weights_hash
@@ -56,6 +58,14 @@ def _digest(parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+class MadeOf(BaseModel):
+    """`made_of.json`: the data's fingerprint, and the hash of the file that the backbone's weights are from."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    data: str
+    backbone_weights: str | None = Field(alias="backbone weights")
+
+
 @dataclass(frozen=True)
 class SharedFolder:
     """The folder of one key."""
@@ -88,13 +98,13 @@ class SharedFolder:
         """The data, and the backbone's weights file, are those that the grid was begun with, on every machine."""
         chosen = source.config.backbone
         weights = None if chosen is None or chosen.weights is None else hash_of(weights_file(chosen.weights))
-        now = {"data": source.data.fingerprint, "backbone weights": weights}
+        now = MadeOf(data=source.data.fingerprint, backbone_weights=weights)
         path = self.path / "made_of.json"
         if not path.is_file():
-            atomic.write_text(path, json.dumps(now, indent=1) + "\n")
+            atomic.write_text(path, now.model_dump_json(by_alias=True, indent=1) + "\n")
             return
-        before = json.loads(path.read_text("utf-8"))
-        for name, value in now.items():
+        before = read_model(path, MadeOf, "restore it, or choose another --out").model_dump(by_alias=True)
+        for name, value in now.model_dump(by_alias=True).items():
             if before[name] != value:
                 told = f"the grid was begun with other {name} ({before[name]}, now {value})"
                 raise InputError(f"{told}; restore them, or choose another --out")

@@ -1,36 +1,37 @@
 """A table's folder, read back: what its files hold, checked, and which of them are not there."""
 
-import csv
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from types import GenericAlias
+from typing import Any, Self, TypeVar
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, model_validator
 
 from embeddings import InputError, atomic
 from embeddings.markup import from_csv
+from embeddings.reading import read_model, read_rows
+from experiments.ablation import Record
+from experiments.grid_folder import GridFile, first_line
+from experiments.records import FINISHED, Finished
+from experiments.result import Measured, Metrics
 from experiments.samples import Samples
 
 T = TypeVar("T")
-
-
-class Record(BaseModel):
-    """An entry of results.json; `run` is "" where nothing was trained."""
-
-    variant: dict[str, Any]
-    seed: int
-    metrics: dict[str, float]
-    run: str
+AGAIN = "make it again, or remove it"
+LABELS_AGAIN = "make it again with zsl evaluate, or remove it"
+NAMES = ("label", "part")  # the columns that every labels.csv has
+NUMBERS = ("train_images", "test_images", "similarity", "chance_ap")
 
 
 class Paper(BaseModel):
     """Published figures of one variant, fractions by metric."""
 
     variant: dict[str, Any]
-    metrics: dict[str, float]
+    metrics: Metrics
 
 
 class About(BaseModel):
@@ -42,36 +43,18 @@ class About(BaseModel):
     machine: dict[str, str] = {}
 
 
-class Planned(BaseModel):
-    """A run of a grid; `paper` has the variant's published figures by metric."""
-
-    run: str
-    seed: int
-    variant: dict[str, Any]
-    paper: dict[str, float] = {}
-
-
-class Plan(BaseModel):
-    """grid.json: all runs that a table is to have."""
-
-    caption: str
-    runs: list[Planned]
-
-
-class Measured(BaseModel):
-    """metrics.json of a run."""
-
-    metrics: dict[str, float]
-    intervals: dict[str, tuple[float, float]] = {}
-    protocol: dict[str, Any]
-
-
 class History(BaseModel):
     """history.json of a run; the epoch counts from 0."""
 
     loss: list[float]
     validation_map: list[float]
     best_epoch: int
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if not 0 <= self.best_epoch < len(self.loss) == len(self.validation_map):
+            raise ValueError(f"epoch {self.best_epoch} is not one of {len(self.loss)} and {len(self.validation_map)}")
+        return self
 
 
 class LabelRow(BaseModel):
@@ -93,7 +76,7 @@ class Run:
     metrics: Mapping[str, float]
     measured: Measured | None
     config: Mapping[str, Any] | None
-    provenance: Mapping[str, Any] | None
+    record: Finished | None
     history: History | None
     labels: Sequence[LabelRow] | None
     samples: Samples | None
@@ -155,8 +138,7 @@ def read_table(folder: Path) -> Table:
     path = folder / "results.json"
     if not path.is_file():
         raise InputError(f"{folder} is no table's folder: it has no results.json; make one with zsl ablate")
-    records = _read(path, list[Record])
-    assert records is not None
+    records = read_model(path, list[Record], AGAIN)
     if not records:
         raise InputError(f"{path} holds no run; go on with the table, or make another with zsl ablate")
     axes = list(records[0].variant)
@@ -168,7 +150,7 @@ def read_table(folder: Path) -> Table:
     twice = len(records) - len({(json.dumps(r.variant), r.seed) for r in records})
     if twice:
         raise InputError(f"{path} holds {twice} runs twice (same variant and seed); make the table again")
-    about, plan = _read(folder / "table.json", About), _read(folder / "grid.json", Plan)
+    about, plan = _read(folder / "table.json", About), _read(folder / "grid.json", GridFile)
     known = [
         *(about.paper if about else []),
         *(Paper(variant=planned.variant, metrics=planned.paper) for planned in (plan.runs if plan else [])),
@@ -183,30 +165,32 @@ def read_table(folder: Path) -> Table:
         about.command if about else None,
         {title_of(shown(paper.variant, short)): paper.metrics for paper in reversed(known) if paper.metrics},
         tuple(_read_run(folder, record, short) for record in records),
-        _read(folder / "baseline.json", dict[str, float]) or {},
+        _read(folder / "baseline.json", Metrics) or {},
         about.machine if about else {},
         _unfinished(folder, records, plan),
     )
 
 
-def _unfinished(folder: Path, records: Sequence[Record], plan: Plan | None) -> dict[str, str | None]:
+def _unfinished(folder: Path, records: Sequence[Record], plan: GridFile | None) -> dict[str, str | None]:
     done, found = {record.run for record in records}, {}
     for run in plan.runs if plan else []:
         if run.run not in done:
             log = folder / "failed" / f"{Path(run.run).name}.log"
-            found[run.run] = log.read_text("utf-8").partition("\n")[0] if log.is_file() else None
+            found[run.run] = first_line(log) if log.is_file() else None
     return found
 
 
 def _read_run(folder: Path, record: Record, short: bool) -> Run:
     run = folder / record.run
+    if not run.resolve().is_relative_to(folder.resolve()):
+        raise InputError(f"{folder / 'results.json'}: run {record.run!r} lies outside {folder}; make the table again")
     measured, config = _read(run / "metrics.json", Measured), _read(run / "config.json", dict[str, Any])
-    provenance, history = _read(run / "run.json", dict[str, Any]), _read(run / "history.json", History)
+    finished, history = _read(run / FINISHED, Finished), _read(run / "history.json", History)
     labels, samples = _read_labels(run / "labels.csv"), _read(run / "samples.json", Samples)
     parts = {
         "metrics.json": measured,
         "config.json": config,
-        "run.json": provenance,
+        FINISHED: finished,
         "history.json": history,
         "labels.csv": labels,
         "samples.json": samples,
@@ -218,7 +202,7 @@ def _read_run(folder: Path, record: Record, short: bool) -> Run:
         metrics=record.metrics,
         measured=measured,
         config=config,
-        provenance=provenance,
+        record=finished,
         history=history,
         labels=labels,
         samples=samples,
@@ -232,39 +216,37 @@ def shown(variant: Mapping[str, Any], short: bool = True) -> dict[str, str]:
     return {axis: re.sub(r"[^+:,=]*/(?=[^+/])", "", text) if short else text for axis, text in texts.items()}
 
 
-def _read(path: Path, kind: type[T]) -> T | None:
-    try:
-        return TypeAdapter(kind).validate_json(path.read_bytes())
-    except FileNotFoundError:
-        return None
-    except ValidationError as error:
-        fault = error.errors()[0]
-        where = ".".join(map(str, fault["loc"]))
-        reason = f"{where}: {fault['msg']}" if where else fault["msg"]
-        raise InputError(f"{path} is damaged ({reason}); make it again, or remove it") from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}); mend it, or remove it") from error
+def _read(path: Path, kind: type[T] | GenericAlias) -> T | None:
+    return read_model(path, kind, AGAIN) if path.exists() else None
 
 
 def _read_labels(path: Path) -> list[LabelRow] | None:
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            lines = csv.DictReader(file, strict=True)
-            lacking = {"label", "part"} - set(lines.fieldnames or ())
-            if lacking:
-                raise ValueError(f"no column {min(lacking)!r}")
-            return [_label_row(line, lines.line_num) for line in lines]
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (OSError, ValueError, csv.Error) as error:
-        raise InputError(f"{path} is damaged ({error}); make it again with zsl evaluate, or remove it") from error
+    lines = read_rows(path, "a run's labels")
+    _, header = next(lines, (1, []))
+    lacking = set(NAMES) - set(header)
+    if lacking:
+        raise InputError(f"{path}:1: no column {min(lacking)!r}; {LABELS_AGAIN}")
+    return [_label_row(header, line, f"{path}:{number}") for number, line in lines]
 
 
-def _label_row(line: dict[str, str], number: int) -> LabelRow:
-    if None in line or None in line.values():
-        raise ValueError(f"line {number} has more or fewer fields than the header")
-    values = {name: from_csv(value) for name, value in line.items()}
-    ap = {name[3:]: float(value) if value else None for name, value in values.items() if name.startswith("ap:")}
-    known = {name for name in values if name.startswith("ap:")} | {"label", "part"}
-    facts = {name: value for name, value in values.items() if name not in known}
+def _label_row(header: list[str], line: list[str], place: str) -> LabelRow:
+    if len(line) != len(header):
+        raise InputError(f"{place}: {len(line)} fields, but the header has {len(header)}; {LABELS_AGAIN}")
+    values = {name: from_csv(value) for name, value in zip(header, line, strict=True)}
+    numbers = {name: _number(value, place) for name, value in values.items() if name in NUMBERS or name[:3] == "ap:"}
+    ap = {name[3:]: value for name, value in numbers.items() if name[:3] == "ap:"}
+    facts = {name: value for name, value in values.items() if name[:3] != "ap:" and name not in NAMES}
     return LabelRow(label=values["label"], part=values["part"], facts=facts, ap=ap)
+
+
+def _number(text: str, place: str) -> float | None:
+    """None of an empty field."""
+    try:
+        value = float(text) if text else None
+    except ValueError:
+        value = math.nan
+    if value is not None and not math.isfinite(value):
+        raise InputError(f"{place}: {text[:50]!r} is no number; {LABELS_AGAIN}")
+    return value

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -162,7 +163,7 @@ def _rounded(text: str) -> str:
 
 def _provenance(table: Table) -> dict[str, Any]:
     kept = [
-        None if (p := run.provenance) is None else {k: p.get(k) for k in ("versions", "git", "data")}
+        None if (r := run.record) is None else {"versions": r.versions, "git": r.git, "data": asdict(r.data)}
         for run in table.runs
     ]
     return {"first": next((p for p in kept if p is not None), None), "differences": disagreeing(table.runs, kept)}

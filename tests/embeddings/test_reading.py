@@ -94,7 +94,10 @@ class State(BaseModel):
         ("[]", "is damaged"),
         ('{"names": []}', "epoch: Field required"),
         ('{"epoch": 1, "names": [1]}', r"names.0: Input should be a valid string"),
-        ("[" * 100_000, "is damaged"),
+        ("[" * 100_000, r"is damaged \(nested too deeply\)"),
+        (f'{{"epoch": 1, "more": {"[" * 70}{"]" * 70}}}', r"is damaged \(nested too deeply\)"),
+        (f'{{"epoch": {"9" * 5000}}}', "is damaged"),
+        ("\xff", "is damaged"),
     ],
 )
 def test_damaged_state(tmp_path: Path, content: str, told: str) -> None:

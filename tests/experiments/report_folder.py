@@ -51,10 +51,10 @@ def write_run(run: Path, variant, seed, metrics, labels, ap, seen, images):
     protocol = {"data": "drawn", "images": 59, "labels": {"zsl": len(labels) - seen}}
     write(run / "metrics.json", {"metrics": metrics, "intervals": intervals, "protocol": protocol})
     write(run / "config.json", {"decoder": variant | {"width": 8}, "train": {"seed": seed, "lr": 0.1}})
-    data = {"name": "drawn", "seen": seen, "unseen": len(labels) - seen}
-    write(
-        run / "run.json", {"versions": {"torch": "2"}, "git": None, "data": data, "best_epoch": 2, "parameters": 1234}
-    )
+    about = {"channels": 8, "bank_sha256": "0", "bank": {}, "backbone_weights_sha256": None, "git": None}
+    data = {"name": "drawn", "fingerprint": "x", "seen": seen, "unseen": len(labels) - seen}
+    done = {"seen": labels[:seen], "best_epoch": 2, "parameters": 1234, "multiply_accumulates": 10**9}
+    write(run / "run.json", about | {"data": data, "versions": {"torch": "2"}} | done)
     write(
         run / "history.json", {"loss": [3.0, 2.0 - 0.1 * seed, 1.5], "validation_map": [0.1, 0.3, 0.2], "best_epoch": 1}
     )

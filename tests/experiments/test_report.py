@@ -149,12 +149,24 @@ def test_a_folder_of_results_alone_is_a_report(folder, tmp_path):
         ("results.json", '[{"variant": {}}]', ("0.seed", "damaged")),
         ("results.json", None, ("no table's folder", "zsl ablate")),
         ("table.json", '{"caption": 3}', ("table.json", "caption")),
-        ("grid.json", "{}", ("grid.json", "caption")),
+        ("grid.json", "{}", ("grid.json", "format")),
+        ("grid.json", "[" * 10_000, ("grid.json", "nested too deeply")),
+        ("baseline.json", '{"zsl/map": NaN}', ("baseline.json", "zsl/map", "finite")),
         ("runs/0-seed0/metrics.json", "{}", ("0-seed0", "metrics")),
         ("runs/0-seed0/history.json", '{"loss": "x"}', ("history.json", "loss")),
         ("runs/0-seed0/labels.csv", "label,ap:zsl\na,x\n", ("labels.csv", "'part'", "zsl evaluate")),
-        ("runs/0-seed0/labels.csv", "label,part,ap:zsl\na,seen\n", ("labels.csv", "line 2", "fields")),
-        ("runs/0-seed0/labels.csv", "label,part,ap:zsl\na,seen,x\n", ("labels.csv", "'x'")),
+        ("runs/0-seed0/labels.csv", "label,part,ap:zsl\na,seen\n", ("labels.csv:2", "fields")),
+        ("runs/0-seed0/labels.csv", "label,part,ap:zsl\na,seen,x\n", ("labels.csv:2", "'x'")),
+        ("runs/0-seed0/labels.csv", "label,part,ap:zsl\na,seen,nan\n", ("labels.csv:2", "'nan'")),
+        ("runs/0-seed0/labels.csv", "label,part,ap:zsl\na,seen," + "9" * 5000, ("labels.csv:2", "'999")),
+        ("runs/0-seed0/labels.csv", f"label,part,ap:zsl\n{'a' * 200_000},seen,1", ("labels.csv:2", "field limit")),
+        ("runs/0-seed0/labels.csv", "label,part,similarity\na,seen,x\n", ("labels.csv:2", "'x' is no number")),
+        ("runs/0-seed0/run.json", "{", ("run.json", "damaged")),
+        (
+            "runs/0-seed0/history.json",
+            '{"loss": [1], "validation_map": [1], "best_epoch": 1}',
+            ("history.json", "epoch 1 is not one of 1 and 1"),
+        ),
         ("runs/0-seed0/samples.json", "[1]", ("samples.json", "damaged")),
         ("runs/0-seed0/config.json", "\x00", ("config.json", "damaged")),
     ],
@@ -165,6 +177,15 @@ def test_damage_is_one_clear_line(folder, tmp_path, name, content, words):
     else:
         (folder / name).write_text(content)
     refused(zsl("report", folder, "--out", tmp_path / "report.html"), *words)
+    assert not (tmp_path / "report.html").exists()
+
+
+@pytest.mark.parametrize("run", ["../secret", "/etc", "runs/../../secret", "runs/link", "runs/a\0b"])
+def test_runs_outside_the_folder_are_not_embedded(folder, tmp_path, run):
+    make_folder(tmp_path / "secret", VARIANTS[:1])
+    (folder / "runs/link").symlink_to(tmp_path / "secret/runs/0-seed0")
+    change(folder / "results.json", lambda records: records[0].update(run=run))
+    refused(zsl("report", folder, "--out", tmp_path / "report.html"), "results.json", "outside", "again")
     assert not (tmp_path / "report.html").exists()
 
 
@@ -193,8 +214,9 @@ def test_several_tables_join_in_one_file(folder, tmp_path):
 
 def test_unfinished_failed_and_lacking_runs_are_told(folder):
     records = json.loads((folder / "results.json").read_text())
-    runs = [{k: record[k] for k in ("run", "seed", "variant")} for record in records]
-    (folder / "grid.json").write_text(json.dumps({"caption": "mine", "runs": [*runs, runs[0] | {"run": "runs/new"}]}))
+    runs = [{k: record[k] for k in ("run", "seed", "variant")} | {"changes": {}, "paper": {}} for record in records]
+    grid = {"format": "zsl-grid/2", "id": "0" * 32, "caption": "mine", "config": {}, "seeds": [0, 1, 2]}
+    (folder / "grid.json").write_text(json.dumps(grid | {"runs": [*runs, runs[0] | {"run": "runs/new"}]}))
     change(folder / "results.json", lambda records: records.pop(4))
     (folder / "failed").mkdir()
     (folder / "failed" / "1-seed1.log").write_text("the loss is not finite\nTraceback\n")
