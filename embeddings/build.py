@@ -214,7 +214,8 @@ def _encoded(part: str, request: Request, cache: Path | None, progress: Progress
             try:
                 return Bank.load(path, writable=False)
             except InputError:
-                path.unlink()  # damaged: it is made again
+                told = f"the cached vectors of {part} in {path} are damaged; they are made again"
+                warnings.warn(told, InputWarning, stacklevel=2)
         _encode_to(path, part, encoder, revision, request, progress)
         return Bank.load(path, writable=False)
     finally:

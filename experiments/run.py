@@ -217,7 +217,7 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
             own = "data.*, evaluate.*, backbone.weights and train.precision"
             raise InputError(f"--set {setting!r}: a trained run takes {own} alone")
     config = load_config(str(folder / "config.json"), settings)
-    chosen, own_weights = config.backbone, BACKBONE in record.weights_sha256
+    chosen, own_weights = config.backbone, BACKBONE in record.weights_sha256 or (folder / BACKBONE).is_file()
     if chosen is not None and own_weights:
         config = config.model_copy(
             update={"backbone": chosen.model_copy(update={"weights": None, "pretrained": False})}

@@ -94,6 +94,9 @@ def _changed_files_are_refused(run):
         record["weights_sha256"]["readout.safetensors"] = dump_tensors(file, spoilt)
     (run / "run.json").write_text(json.dumps(record))
     refused(zsl("evaluate", run), "scores of ", "images/40.jpg are not finite: the weights are spoilt")
+    del record["weights_sha256"]["backbone.safetensors"]
+    (run / "run.json").write_text(json.dumps(record))
+    refused(zsl("evaluate", run), "run.json is damaged (it has no hash of backbone.safetensors)")
     del record["weights_sha256"]
     (run / "run.json").write_text(json.dumps(record))
     refused(zsl("evaluate", run), "run.json is of an earlier version", "train again")
