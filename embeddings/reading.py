@@ -6,6 +6,7 @@ All text, JSON, TOML and CSV enters here; nothing else opens such a file.
 import codecs
 import csv
 import json
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from embeddings.errors import InputError
 T = TypeVar("T")
 _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 DEEPEST = 64  # levels of a file of our own
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -65,10 +67,13 @@ def read_json(path: Path, what: str, object_hook: Callable[[dict[str, Any]], Any
     """The value of a JSON file.
 
     Raises:
-        InputError: as `read_text`; not JSON, nested too deeply, a number of thousands of digits.
+        InputError: as `read_text`; not JSON, nested too deeply, a number of thousands of digits, half a letter.
     """
     try:
-        return json.loads(read_text(path, what), object_hook=object_hook)
+        text = read_text(path, what)
+        if SURROGATE.search(text):
+            json.dumps(json.loads(text), ensure_ascii=False).encode()  # of a pair, one alone cannot be written again
+        return json.loads(text, object_hook=object_hook)
     except InputError:
         raise
     except (ValueError, RecursionError) as error:

@@ -81,7 +81,8 @@ def spec_grid(path: Path, source: str | None, settings: list[str], seeds: int | 
     _check_keys(config, keys, path)
     configs = tuple(changed(config, values, f"{path}: {_told(values)}") for values in combinations)
     variants = completed([Variant(values) for values in combinations], configs)
-    ablation = Ablation(spec.caption or path.stem, variants, recipe=source or spec.config or "")
+    caption = " ".join((spec.caption or "").split()) or path.stem  # lines of a TOML text are one
+    ablation = Ablation(caption, variants, recipe=source or spec.config or "")
     grid = Grid(ablation, config, configs, chosen, spec.budget)
     check_grid(grid, str(path))
     return grid

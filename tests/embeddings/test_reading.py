@@ -58,12 +58,17 @@ def test_no_rows(tmp_path: Path, content: str, told: str) -> None:
         list(read_rows(path, "labels"))
 
 
-@pytest.mark.parametrize("content", ["[" * 100_000, "9" * 5000, "{", "", '{"a": 1,}'])
+@pytest.mark.parametrize("content", ["[" * 100_000, "9" * 5000, "{", "", '{"a": 1,}', r'["\ud800"]'])
 def test_no_json(tmp_path: Path, content: str) -> None:
     path = tmp_path / "x.json"
     path.write_text(content)
     with pytest.raises(InputError, match=r"x.json is not JSON of scores \(.+\)$"):
         read_json(path, "scores")
+
+
+def test_letters_beyond_the_first_plane(tmp_path: Path) -> None:
+    (tmp_path / "x.json").write_text(r'["\ud83d\udc15", "\\ud800"]')
+    assert read_json(tmp_path / "x.json", "labels") == ["🐕", r"\ud800"]
 
 
 @pytest.mark.parametrize("content", ["a = " + "[" * 100_000, "a = " + "9" * 5000, "a", "a = 1\na = 2"])

@@ -37,9 +37,15 @@ def config(photographs, tmp_path):
     return path
 
 
-def test_a_run_is_measured_saved_and_measured_again(config, tmp_path):
+def test_a_run_is_measured_saved_and_measured_again(config, tmp_path, monkeypatch):
     run = tmp_path / "run"
     assert zsl("train", config, "--out", run).exit_code == 0
+    trained = sorted(path.name for path in run.iterdir())
+    with monkeypatch.context() as patch:
+        patch.setattr("experiments.evaluate.save_plots", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            zsl("evaluate", run)
+    assert sorted(path.name for path in run.iterdir()) == trained  # nothing of it
     result = zsl("evaluate", run)
     assert result.exit_code == 0
     for word in (
