@@ -133,8 +133,8 @@ class Words(Encoder):
 
 
 def _width(argument: str, default: int, family: str) -> int:
-    if argument and not (argument.isdecimal() and 0 < int(argument) <= MAX_WIDTH):
-        raise InputError(f"encoder {family}:{argument} - the width must be a positive number up to {MAX_WIDTH}")
+    if argument and not (argument.isdecimal() and len(argument) <= 10 and 0 < int(argument) <= MAX_WIDTH):
+        raise InputError(f"encoder {family}:{argument[:40]} - the width must be a positive number up to {MAX_WIDTH}")
     return int(argument) if argument else default
 
 
@@ -181,8 +181,9 @@ def _corpus(argument: str, request: Request, family: str) -> Encoder:
     known = [key for key in gensim_models.TRAINING if key != "bucket" or family == "fasttext"]
     name, options = _options(argument, known)
     for key, value in options.items():
-        if not value.isdecimal() or not 0 < int(value) <= 2**31:
-            raise InputError(f"encoder corpus: {key}={value} is no positive number")
+        most = MAX_WIDTH if key == "width" else 2**31
+        if not (value.isdecimal() and len(value) <= 10 and 0 < int(value) <= most):
+            raise InputError(f"encoder corpus: {key}={value[:40]} is no positive number up to {most}")
     numbers = {key: int(value) for key, value in options.items()}
     if name and not Path(name).is_file():
         raise InputError(f"encoder corpus: no file of tag lists {name}; options are {', '.join(known)}, as width=100")

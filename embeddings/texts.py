@@ -1,6 +1,6 @@
 """Names to texts: files of names, prompt templates, descriptions and aliases."""
 
-import json
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from embeddings.errors import InputError
+from embeddings.reading import read_json, read_text
 from embeddings.spelling import nearest
 
 Descriptions = Mapping[str, str | Sequence[str]]
@@ -15,21 +16,13 @@ Aliases = Mapping[str, str]
 
 
 def read_lines(path: Path, what: str) -> list[tuple[int, str]]:
-    """The lines of a UTF-8 text file that are not blank, stripped, with their numbers.
+    """The lines of a text file that are not blank, stripped, with their numbers.
 
     Raises:
-        InputError: no such file, a line that is not UTF-8, no line at all.
+        InputError: as `embeddings.reading.read_text`; no line at all.
     """
-    if not path.is_file():
-        raise InputError(f"no file of {what} {path}")
-    lines = []
-    for number, line in enumerate(path.read_bytes().splitlines(), 1):
-        try:
-            text = line.decode("utf-8-sig" if number == 1 else "utf-8").strip()
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path}:{number}: not UTF-8 text ({error.reason}); save it as UTF-8") from error
-        if text:
-            lines.append((number, text))
+    text = io.StringIO(read_text(path, what), newline=None)
+    lines = [(number, line.strip()) for number, line in enumerate(text, 1) if line.strip()]
     if not lines:
         raise InputError(f"{path} holds no {what}")
     return lines
@@ -102,23 +95,23 @@ def read_aliases(path: Path) -> dict[str, str]:
 
 
 def _pairs(path: Path, what: str) -> list[tuple[str, str, str]]:
-    lines = read_lines(path, what)
     if path.suffix != ".json":
+        lines = read_lines(path, what)
         for number, line in lines:
             if line.count("\t") != 1:
                 raise InputError(f"{path}:{number}: write the label, one tab, then the text")
         cut = [(number, line.partition("\t")) for number, line in lines]
         return [(f"{path}:{number}: ", label.strip(), text.strip()) for number, (label, _, text) in cut]
-    try:
-        table = json.loads(path.read_text("utf-8-sig"))
-        rows: list[tuple[str, list[str]]] = []
-        for label, texts in table.items():
-            given = [texts] if isinstance(texts, str) else texts
-            if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
-                raise TypeError(f"label {label!r} has a text that is none")
-            rows.append((label, given))
-    except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise InputError(f'{path} is not JSON {{"label": "text"}} or {{"label": ["text", ...]}} ({error})') from error
+    table = read_json(path, what)
+    wanted = f'{path} is not JSON {{"label": "text"}} or {{"label": ["text", ...]}}'
+    if not isinstance(table, dict):
+        raise InputError(f"{wanted}: it holds a {type(table).__name__}")
+    rows: list[tuple[str, list[str]]] = []
+    for label, texts in table.items():
+        given = [texts] if isinstance(texts, str) else texts
+        if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
+            raise InputError(f"{wanted}: label {label!r} has a text that is none")
+        rows.append((label, given))
     return [(f"{path}: ", label, text.strip()) for label, texts in rows for text in texts or [""]]
 
 

@@ -92,8 +92,8 @@ def _whiten(argument: str, seen: Iterator[np.ndarray], widths: Sequence[int]) ->
 
 def _pca(argument: str, seen: Iterator[np.ndarray], widths: Sequence[int]) -> dict[str, np.ndarray]:
     """The directions in which the seen labels vary most."""
-    if not (argument.isdecimal() and int(argument) > 0):
-        raise InputError(f"transform pca:{argument} - write pca:WIDTH")
+    if not (argument.isdecimal() and len(argument) <= 10 and int(argument) > 0):
+        raise InputError(f"transform pca:{argument[:40]} - write pca:WIDTH")
     moments = _moments(seen)
     variances, directions = _components(moments)
     if int(argument) > len(variances):

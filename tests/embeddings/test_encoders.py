@@ -107,8 +107,9 @@ def test_corpus_needs_lists_to_learn_from(tmp_path):
     with pytest.raises(InputError, match="no word stands 3 times"):
         build_bank(["sky"], f"corpus:{tmp_path}/pairs.txt,min_count=3")
     assert build_bank(["sky"], f"corpus:{tmp_path}/pairs.txt,width=3", seed=2**32 - 1).embed_dim == 3
-    with pytest.raises(InputError, match="width=0 is no positive number"):
-        build_bank(["sky"], f"corpus:{tmp_path}/tags.txt,width=0")
+    for width in ("0", "65537", "9" * 5000):
+        with pytest.raises(InputError, match="width=.* is no positive number up to 65536"):
+            build_bank(["sky"], f"corpus:{tmp_path}/tags.txt,width={width}")
     with pytest.raises(InputError, match="no file of tag lists"):
         build_bank(["sky"], f"corpus:{tmp_path}/nowhere.txt")
 
@@ -162,6 +163,7 @@ def test_random_vectors_depend_on_name_and_seed_alone():
         ("lexical+", "unknown encoder|width must be"),
         ("lexical:x", "must be a positive number"),
         ("random:0", "must be a positive number"),
+        ("random:" + "9" * 5000, "must be a positive number up to 65536"),
         ("gensim", "needs vectors: gensim:<file"),
     ],
 )

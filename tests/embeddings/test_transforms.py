@@ -72,6 +72,7 @@ def test_transforms_follow_one_another(vectors):
         ("center:3", "unknown transform"),
         ("pca", "write pca:WIDTH"),
         ("pca:0", "write pca:WIDTH"),
+        ("pca:" + "9" * 5000, "write pca:WIDTH"),
         ("pca:8", "span 7 dimensions alone"),
     ],
 )
