@@ -21,7 +21,7 @@ from embeddings.errors import InputError
 from embeddings.oov import Found, WordTable
 
 MAX_WIDTH = 65_536
-DIGITS = 18  # of a header's numbers; longer ones are as good as infinite
+DIGITS = 18  # of a header's numbers
 LONGEST_LINE = 1 << 22
 SNIFFED = 1 << 12
 CONTROL = set(range(9)) | set(range(14, 32))  # bytes that no text holds, and that vectors in binary are full of
@@ -92,7 +92,9 @@ def read_layout(path: Path) -> Layout:
     count: int | None = None
     binary = False
     if len(fields) == 2 and all(field.isdigit() for field in fields):
-        count, width = (int(field) if len(field) <= DIGITS else 10**DIGITS for field in fields)
+        if max(map(len, fields)) > DIGITS:
+            raise InputError(f"{path}:1: its header has a number of more than {DIGITS} digits; the file is damaged")
+        count, width = map(int, fields)
         binary = bool(begin & CONTROL) and _numbers_at_end(second.split()[1:]) < width
     else:
         width = _numbers_at_end(fields[1:]) if b"\t" not in first else 0
