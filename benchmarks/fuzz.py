@@ -235,7 +235,7 @@ def fuzz(inputs: range, seed: int, workers: int, chosen: list[str]) -> list[dict
                         worker.process.join(2 if not late else 0)
                         kind = "hang" if late else "died"
                         status = {"told": f"exit status {worker.process.exitcode}", "seconds": 0.0, "bytes": 0}
-                        results.append(worker.about | {"kind": kind} | status)
+                        results.append(worker.about | {"index": worker.index, "kind": kind} | status)
                         print(json.dumps(results[-1]), flush=True)
                         worker.end()
                         pool[place] = worker = Worker(seed, chosen)
