@@ -205,7 +205,7 @@ def npy_head(rng: Rng, content: bytes) -> tuple[bytes, str]:
         return number(rng, content)
     size = int.from_bytes(content[8:10], "little")
     head, rest = content[10 : 10 + size].decode("latin-1"), content[10 + size :]
-    shape = head[head.index("(") : head.index(")") + 1] if "(" in head else "()"
+    shape = head[head.index("(") : head.index(")") + 1] if "(" in head and ")" in head else "()"
     descr = head.split("'descr': ")[-1].split(",")[0]
     kind = _pick(rng, ("shape", "shape", "descr", "order", "text"))
     if kind == "shape":
@@ -279,7 +279,7 @@ def archive(rng: Rng, content: bytes) -> tuple[bytes, str]:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", packing, compresslevel=1) as written:
         for member, value in members.items():
-            written.writestr(member, content if kind == "nested" and member == name else value)
+            written.writestr(member or "x", content if kind == "nested" and member == name else value)
         if kind == "twice":
             import warnings
 
