@@ -1,6 +1,8 @@
 """Each layout, on small files written in it: the annotations, the protocol, and what is wrong with a user's files."""
 
 import json
+import struct
+import zlib
 from contextlib import suppress
 
 import numpy as np
@@ -13,7 +15,7 @@ from scipy.io import savemat
 from embeddings import InputError
 from tests.zsl.album import SEEN, SIDE, TEST, TRAIN, UNSEEN
 from tests.zsl.layouts import CARS, picture
-from zsl.data import DataConfig, load_data, stanford_cars
+from zsl.data import DataConfig, load_data, matlab
 from zsl.data.coco import SEEN_48, UNSEEN_15, UNSEEN_17
 from zsl.data.dataset import ImageFiles
 
@@ -213,9 +215,26 @@ def test_cifar100_is_read_from_its_binary_version(cifar, tmp_path):
 
 
 def test_matlab_files_of_zeros_are_refused(cars, monkeypatch):
-    monkeypatch.setattr(stanford_cars, "ROOM", 7_000)
-    savemat(cars / "devkit/cars_meta.mat", {"class_names": np.zeros(900)}, do_compression=True)
-    with pytest.raises(InputError, match=r"cars_meta.mat is no Matlab file .*it unpacks to more than 7,000 bytes"):
+    monkeypatch.setattr(matlab, "MEMORY", 1 << 28)
+    path = cars / "devkit/cars_meta.mat"
+    size = 300 * 2**20
+    savemat(path, {"class_names": np.zeros(3)})
+    head = bytearray(path.read_bytes()[:-24])
+    for place, number in ((128 + 4, len(head) - 136 + size), (128 + 8 + 16 + 12, size // 8), (len(head) - 4, size)):
+        head[place : place + 4] = number.to_bytes(4, "little")
+    pack = zlib.compressobj(1)
+    packed = pack.compress(bytes(head[128:])) + b"".join(pack.compress(bytes(2**20)) for _ in range(300)) + pack.flush()
+    path.write_bytes(bytes(head[:128]) + struct.pack("<II", 15, len(packed)) + packed)
+    assert path.stat().st_size < 3 * 2**20
+    with pytest.raises(InputError, match=r"cars_meta.mat is no Matlab file .*MemoryError"):
+        _load(name="stanford_cars", root=cars)
+
+
+def test_a_matlab_file_that_ends_its_reader_is_one_line(cars, monkeypatch):
+    script = cars / "killed.py"
+    script.write_text("import os\nos.kill(os.getpid(), 11)\n")
+    monkeypatch.setattr(matlab, "__file__", str(script))
+    with pytest.raises(InputError, match=r"cars_meta.mat is no Matlab file .*its parts do not fit together"):
         _load(name="stanford_cars", root=cars)
 
 

@@ -117,3 +117,9 @@ def test_the_same_images_and_labels_through_two_layouts_are_identical_samples(ra
         np.testing.assert_array_equal(one.targets, two.targets)
         rows = range(len(one.targets))
         assert torch.equal(one.inputs.read(rows), two.inputs.read(rows))
+
+
+def test_a_concept_with_braces_is_a_name_like_another(raw):
+    (raw.root / "ConceptsList/Concepts81.txt").write_text("clouds\n{0}{tags}\n")
+    with pytest.raises(InputError, match=r"Labels_\{0\}\{tags\}"):
+        load_data(NusWideConfig(name="nus_wide", root=raw.root))

@@ -99,11 +99,13 @@ def read_index(root: Path, tags: Sequence[str], concepts: Sequence[str]) -> Inde
         lists["all"] = whole
     endings = (".txt", ".dat")
     table = _table_files(
-        root, [f"NUS_WID_Tags/AllTags1k{e}" for e in endings], [f"NUS_WID_Tags/{{}}_Tags1k{e}" for e in endings]
+        root, [f"NUS_WID_Tags/AllTags1k{e}" for e in endings], [("NUS_WID_Tags/", f"_Tags1k{e}") for e in endings]
     )
     truths = [
         _table_files(
-            root, [f"Groundtruth/AllLabels/Labels_{name}.txt"], [f"Groundtruth/TrainTestLabels/Labels_{name}_{{}}.txt"]
+            root,
+            [f"Groundtruth/AllLabels/Labels_{name}.txt"],
+            [(f"Groundtruth/TrainTestLabels/Labels_{name}_", ".txt")],
         )
         for name in concepts
     ]
@@ -113,12 +115,13 @@ def read_index(root: Path, tags: Sequence[str], concepts: Sequence[str]) -> Inde
     return Index(unpacked(arrays.pop("images")), **arrays)
 
 
-def _table_files(root: Path, whole: Sequence[str], halves: Sequence[str]) -> TableFiles:
+def _table_files(root: Path, whole: Sequence[str], halves: Sequence[tuple[str, str]]) -> TableFiles:
+    """The file of all images, or those of the parts, whose names hold the part between a beginning and an end."""
     for name in whole:
         if (root / name).is_file():
             return {"all": root / name}
-    for name in halves:
-        files = {part: root / name.format(part.title()) for part in ("train", "test")}
+    for begin, end in halves:
+        files = {part: root / f"{begin}{part.title()}{end}" for part in ("train", "test")}
         if all(path.is_file() for path in files.values()):
             return files
     return {"all": _one_of(root, whole)}

@@ -1,23 +1,19 @@
 """Stanford Cars from its folders and Matlab files: one label an image."""
 
-import struct
-import zlib
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from scipy.io import loadmat
 
 from embeddings import InputError
 from embeddings.reading import reason_of
 from zsl.data.assembly import Annotated, ImagesConfig, Protocol, assemble
 from zsl.data.dataset import MultiLabelData
+from zsl.data.matlab import read_matlab
 from zsl.data.split import without
 from zsl.data.targets import Targets
 
 EXPECTED = {"training images": 8_144, "test images": 8_041, "seen labels": 196, "unseen labels": 0}
-COMPRESSED = 15  # the type of an element of a Matlab file
-ROOM = 1 << 25  # bytes that a file may unpack to; the published ones have a few million
 
 
 class StanfordCarsConfig(ImagesConfig):
@@ -51,7 +47,7 @@ def load_stanford_cars(config: StanfordCarsConfig) -> MultiLabelData:
         try:
             classes = np.array([int(value) for value in annotations["class"]])
             names_of_files = [str(file) for file in annotations["fname"]]
-        except (ValueError, TypeError, IndexError, OverflowError) as error:
+        except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
             raise InputError(f"{path} has no classes ({error}); it is to be the file with labels") from error
         if not len(classes) or not ((classes >= 1) & (classes <= len(names))).all():
             raise InputError(f"{path} holds classes that cars_meta.mat does not name; fetch it again")
@@ -67,23 +63,6 @@ def _matlab(path: Path, variable: str) -> Any:
     if not path.is_file():
         raise InputError(f"no file {path}")
     try:
-        _check_unpacked(path)
-        return np.atleast_1d(loadmat(path, squeeze_me=True, variable_names=[variable])[variable])
-    except Exception as error:  # scipy raises many kinds on a broken file
+        return read_matlab(path, variable)
+    except ValueError as error:
         raise InputError(f"{path} is no Matlab file with {variable!r} ({reason_of(error)}); fetch it again") from error
-
-
-def _check_unpacked(path: Path) -> None:
-    """Checks what a file unpacks to, in little memory: a thousand times its size may be zeros."""
-    content = path.read_bytes()
-    order, place, left = "<" if content[126:128] == b"IM" else ">", 128, ROOM
-    while place + 8 <= len(content):
-        kind, size = struct.unpack_from(f"{order}II", content, place)
-        packed = content[place + 8 : place + 8 + size] if kind == COMPRESSED else b""
-        place += 8 + size
-        inflate = zlib.decompressobj()
-        while packed:
-            left -= len(inflate.decompress(packed, 1 << 20))
-            packed = inflate.unconsumed_tail
-            if left < 0:
-                raise ValueError(f"it unpacks to more than {ROOM:,} bytes")

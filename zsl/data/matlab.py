@@ -1,0 +1,56 @@
+"""Matlab files, read in a process of their own: on a damaged file scipy's compiled reader may end the process.
+
+Run as a script, this file is that process; it imports nothing of the toolkit.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+MEMORY = 1 << 29  # bytes of data that the process may have; the published files need a fraction
+SECONDS = 60
+
+
+def read_matlab(path: Path, variable: str) -> Any:
+    """A variable of a Matlab file: a list of numbers and texts, or for records {"field": list}.
+
+    Raises:
+        ValueError: it cannot be read; it says why.
+    """
+    command = [sys.executable, "-P", __file__, str(path), variable, str(MEMORY)]
+    try:
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise ValueError(f"it is not read within {SECONDS} s") from error
+    if ended.returncode < 0:
+        raise ValueError("its parts do not fit together")
+    if ended.returncode:
+        raise ValueError((ended.stderr.strip().splitlines() or ["unreadable"])[-1][:200])
+    return json.loads(ended.stdout)
+
+
+def _main(path: str, variable: str, memory: str) -> None:
+    from contextlib import suppress
+
+    with suppress(ImportError):  # not on Windows
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_DATA, (int(memory), int(memory)))
+    import numpy as np
+    from scipy.io import loadmat
+
+    def plain(values: Any) -> list[Any]:
+        return [value.item() if isinstance(value, np.generic) else str(value) for value in values]
+
+    found = np.atleast_1d(loadmat(path, squeeze_me=True, variable_names=[variable])[variable])
+    fields = found.dtype.names
+    print(json.dumps(plain(found) if fields is None else {name: plain(found[name]) for name in fields}))
+
+
+if __name__ == "__main__":
+    try:
+        _main(*sys.argv[1:])
+    except Exception as error:  # scipy raises many kinds on a broken file
+        sys.exit(f"{type(error).__name__}: {' '.join(str(error).split())}")
