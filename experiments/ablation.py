@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import FiniteFloat
 
 from embeddings import Bank
-from experiments.config import RunConfig, flat, put_value, validated
+from experiments.config import RunConfig, flat, put_value, resolved, validated
 from experiments.files import InnerPath
 
 
@@ -150,7 +150,7 @@ def variant_config(config: RunConfig, variant: Variant) -> RunConfig:
 
 
 def changed(config: RunConfig, settings: Mapping[str, Any], place: str) -> RunConfig:
-    """A config with other values by key.
+    """A config with other values by key, resolved.
 
     Raises:
         InputError: an unknown key or an impossible value; it tells the place.
@@ -158,4 +158,4 @@ def changed(config: RunConfig, settings: Mapping[str, Any], place: str) -> RunCo
     values = config.model_dump(mode="json")
     for key, value in settings.items():
         put_value(values, key, value, place)
-    return validated(values, place)
+    return resolved(validated(values, place))

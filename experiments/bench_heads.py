@@ -53,9 +53,7 @@ class _Body:
 
     def __init__(self, bench: HeadBench, device: torch.device):
         backbone = Backbone(BackboneConfig(name=bench.backbone))
-        with torch.no_grad():
-            image = torch.zeros(1, 3, bench.image_size, bench.image_size, dtype=torch.uint8)
-            _, self.tokens, self.channels = backbone.eval()(image).shape
+        self.tokens, self.channels = backbone.eval().shape(bench.image_size)
         self.image_size, self.device = bench.image_size, device
         self.backbone = None if bench.alone else backbone.to(device)
         self.optimizer = None if bench.alone else torch.optim.AdamW(backbone.parameters(), fused=True)

@@ -16,6 +16,7 @@ from experiments.bench import Figures, interleaved, machine
 from zsl.data import DataConfig, Samples, TrainingOrder, batches_of, load_data, opened
 from zsl.data.dataset import ImageFiles, Part
 from zsl.data.loading import Batch
+from zsl.data.squares import Square
 from zsl.data.targets import Targets
 
 SIZE = (500, 375)  # of Flickr's medium pictures, as NUS-WIDE has them
@@ -40,10 +41,10 @@ def bench_loader(
             raise InputError("this benchmark is for a dataset of image files")
         rows = np.arange(min(images, len(part.targets)))
         paths = [part.inputs.folder / part.inputs.files[row] for row in rows.tolist()]
-        size = part.inputs.size
+        square = part.inputs.square
         loader = batches_of(Samples(part, rows), TrainingOrder(len(rows), batch_size, 0), workers)
         sides = {
-            "decode and resize": partial(_bare, paths, size, workers),
+            "decode and resize": partial(_bare, paths, square, workers),
             "loader": partial(_read, loader),
         }
         for side in sides.values():  # from here on the files are in memory, and the loader's processes there
@@ -54,25 +55,25 @@ def bench_loader(
         [side, f"{median(times):.2f}", f"{len(rows) / median(times):,.0f}", f"{median(times) / base:.3f}"]
         for side, times in seconds.items()
     ]
-    sizes = f"{len(rows):,} images to {size} px, {workers} processes, batches of {batch_size}"
-    record = {"images": len(rows), "size": size, "workers": workers, "seconds": seconds, "machine": machine()}
+    sizes = f"{len(rows):,} images to {square.size} px, {workers} processes, batches of {batch_size}"
+    record = {"images": len(rows), "size": square.size, "workers": workers, "seconds": seconds, "machine": machine()}
     return Figures(f"{sizes}, median of {rounds} rounds", ["", "seconds", "images/s", "ratio"], table, record)
 
 
-def _bare(paths: list[Path], size: int, workers: int) -> None:
+def _bare(paths: list[Path], square: Square, workers: int) -> None:
     """As many processes as the loader has, each with its share of the images and nothing else to do."""
     context = multiprocessing.get_context("fork")
-    processes = [context.Process(target=_decode, args=(paths[n::workers], size)) for n in range(workers)]
+    processes = [context.Process(target=_decode, args=(paths[n::workers], square)) for n in range(workers)]
     for process in processes:
         process.start()
     for process in processes:
         process.join()
 
 
-def _decode(paths: list[Path], size: int) -> None:
+def _decode(paths: list[Path], square: Square) -> None:
     for path in paths:
         with Image.open(path) as image:
-            np.asarray(image.convert("RGB").resize((size, size), Image.Resampling.BILINEAR))
+            np.asarray(square.of(image.convert("RGB")))
 
 
 def _read(loader: DataLoader[Batch]) -> None:
@@ -91,4 +92,4 @@ def _made(folder: Path, images: int, progress: Progress) -> Part:
         if number % 100 == 0 or number + 1 == images:
             progress("pictures", number + 1, images)
     files = [f"{number}.jpg" for number in range(images)]
-    return Part(ImageFiles(folder, files, 224), Targets.of(np.ones((images, 1))))
+    return Part(ImageFiles(folder, files, Square(224)), Targets.of(np.ones((images, 1))))

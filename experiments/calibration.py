@@ -8,7 +8,7 @@ import numpy as np
 
 from embeddings import InputError, atomic
 from embeddings.progress import Progress
-from experiments.config import RunConfig, load_config
+from experiments.config import RunConfig, run_config
 from experiments.records import read_finished
 from experiments.run import begin_run, evaluate_run, pretrain_backbone, train_run
 from experiments.source import Source, load_bank, open_source
@@ -37,7 +37,7 @@ def calibrate_run(folder: Path, k: int, share: float | None, progress: Progress)
         InputError: not a whole run; a closed set; too few labels or images for the purpose.
     """
     read_finished(folder)
-    config = load_config(str(folder / "config.json"), [f"evaluate.k=[{k}]", "evaluate.bootstrap=0"])
+    config = run_config(folder, [f"evaluate.k=[{k}]", "evaluate.bootstrap=0"])
     accelerator = make_accelerator(config.train.precision)
     opened = open_source(config, accelerator, progress)
     played = played_data(opened, share)

@@ -13,13 +13,18 @@ from experiments.settings import explained, fitted, kind_at, shown, split_settin
 from zsl.augmentation import AugmentConfig
 from zsl.backbone import BackboneConfig
 from zsl.config import Config
-from zsl.data import DataConfig, ScenesConfig
+from zsl.data import DATASETS, DataConfig, ScenesConfig
+from zsl.data.squares import SquareConfig
+from zsl.pretrained import reading_of
 from zsl.readouts import READOUTS, DecoderConfig, MlDecoderConfig
 from zsl.training import TrainConfig
 
 RECIPES = Path(__file__).parent / "recipes"
-TAGS = ("data.name", "decoder.kind")  # keys that tell which other keys their sections have
+# keys that tell which other keys their sections have, or what those are
+TAGS = ("data.name", "decoder.kind", "backbone.name")
 LARGEST = 2**53  # of whole numbers; what counts in 64 bits, or in floats, counts these
+# how runs read pictures before there were keys for it
+WHOLE = {"interpolation": "bilinear", "crop": 1.0, "squash": True}
 GROUPS = {"decoder.group_size": "num_groups", "decoder.num_groups": "group_size"}  # either, and what it replaces
 
 
@@ -65,15 +70,53 @@ def recipes() -> list[str]:
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
 
 
-def load_config(source: str, settings: list[str]) -> RunConfig:
-    """A recipe's name or a .toml or .json file, with `section.key=value` settings on top.
+def load_config(source: str, settings: Sequence[str]) -> RunConfig:
+    """A recipe's name or a .toml or .json file, with `section.key=value` settings on top, `resolved`.
 
     Raises:
         InputError: no such file, not TOML, an unknown key (with the known ones), an impossible value.
     """
-    values = read_values(source)
+    return _settled(read_values(source), settings, source)
+
+
+def run_config(folder: Path, settings: Sequence[str] = ()) -> RunConfig:
+    """The config that a run was trained with, with settings on top.
+
+    Raises:
+        InputError: as `load_config`.
+    """
+    path = folder / "config.json"
+    values = read_values(str(path))
+    data = values.get("data")
+    if isinstance(data, dict) and issubclass(DATASETS.get(str(data.get("name")), (Config,))[0], SquareConfig):
+        values["data"] = WHOLE | data
+    return _settled(values, settings, str(path))
+
+
+def _settled(values: dict[str, Any], settings: Sequence[str], source: str) -> RunConfig:
     apply_settings(values, settings)
-    return validated(values, str(source))
+    return resolved(validated(values, source))
+
+
+def resolved(config: RunConfig) -> RunConfig:
+    """The config with the backbone's own way to read pictures, as timm has it, where none is given.
+
+    Raises:
+        InputError: timm has no such backbone, or reads pictures in a way that there is no key for.
+    """
+    chosen, data = config.backbone, config.data
+    if chosen is None:
+        return config
+    update: dict[str, Config] = {"backbone": chosen.resolved()}
+    missing = [key for key in SquareConfig.model_fields if getattr(data, key, "") is None]
+    if missing:
+        own = reading_of(chosen.name, chosen.arguments)
+        values = {key: getattr(own, key) for key in missing}
+        unknown = [key for key, value in values.items() if value is None]
+        if unknown:
+            raise InputError(f"timm's input of backbone {chosen.name!r} is no crop of a square; set data.{unknown[0]}")
+        update["data"] = data.model_copy(update=values)
+    return config.model_copy(update=update)
 
 
 def read_values(source: str) -> dict[str, Any]:
@@ -122,8 +165,9 @@ def apply_settings(values: dict[str, Any], settings: Sequence[str]) -> None:
 def put_value(values: dict[str, Any], key: str, value: Any, place: str) -> None:
     """Puts a value, as its key takes it, into nested ones at "section.key".
 
-    Another `data.name` drops the keys of the dataset before it, another `decoder.kind` the keys that it has no use
-    for, each of `decoder.group_size` and `decoder.num_groups` the other; `backbone=none` drops the section.
+    Another `data.name` drops the keys of the dataset before it, another `backbone.name` the mean and std of the model
+    before it, another `decoder.kind` the keys that it has no use for, each of `decoder.group_size` and
+    `decoder.num_groups` the other; `backbone=none` drops the section.
 
     Raises:
         InputError: a part of the key names a value; it tells the place.
@@ -132,6 +176,9 @@ def put_value(values: dict[str, Any], key: str, value: Any, place: str) -> None:
     data, decoder = values.get("data"), values.get("decoder")
     if key == "data.name" and isinstance(data, dict) and data.get("name", value) != value:
         values["data"] = {}
+    backbone = values.get("backbone")
+    if key == "backbone.name" and isinstance(backbone, dict) and backbone.get("name", value) != value:
+        values["backbone"] = {name: kept for name, kept in backbone.items() if name not in ("mean", "std")}
     if key == "decoder.kind" and value in READOUTS and isinstance(decoder, dict):
         known = READOUTS[value][0].model_fields
         values["decoder"] = decoder = {name: kept for name, kept in decoder.items() if name in known}

@@ -115,11 +115,10 @@ def count_layers(backbone: str, image_size: int, classes: int) -> Figures:
     """Multiply-accumulates of a backbone with GAP, and with one to three decoder layers with self-attention.
 
     Raises:
-        InputError: an unknown backbone.
+        InputError: an unknown backbone, or one that does not take such images.
     """
     body = Backbone(BackboneConfig(name=backbone))
-    with torch.no_grad():
-        _, tokens, channels = body.eval()(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8)).shape
+    tokens, channels = body.shape(image_size)
     base = backbone_cost(body, image_size)
     rows, measured = [], []
     for layers, paper in PAPER_LAYERS.items():

@@ -67,19 +67,21 @@ def spec_grid(path: Path, source: str | None, settings: list[str], seeds: int | 
         InputError: as `read_spec`; an unknown axis, no run, a run that stands twice, a config that is impossible.
     """
     spec = read_spec(path)
-    config = _base(spec, path, source, settings)
+    asked = _base(spec, path, source, settings)
     chosen = spec.seeds if seeds is None else seeds
     if isinstance(chosen, int):
         if chosen < 1:
             raise InputError(f"{path}: seeds = {chosen}; give 1 or more, or a list of seeds")
-        chosen = tuple(range(config.train.seed, config.train.seed + chosen))
+        chosen = tuple(range(asked.train.seed, asked.train.seed + chosen))
     if not chosen:
         raise InputError(f"{path}: seeds is empty")
-    config = changed(config, {"train.seed": chosen[0]}, f"{path}: seeds")
+    first = {"train.seed": chosen[0]}
+    config = changed(asked, first, f"{path}: seeds")
     combinations = _combinations(spec, path)
     keys = list(dict.fromkeys(key for values in combinations for key in values))
     _check_keys(config, keys, path)
-    configs = tuple(changed(config, values, f"{path}: {_told(values)}") for values in combinations)
+    # from what was asked for: another backbone reads pictures in its own way, not in that of the base's
+    configs = tuple(changed(asked, first | values, f"{path}: {_told(values)}") for values in combinations)
     variants = completed([Variant(values) for values in combinations], configs)
     caption = " ".join((spec.caption or "").split()) or path.stem  # lines of a TOML text are one
     ablation = Ablation(caption, variants, recipe=source or spec.config or "")
@@ -89,7 +91,7 @@ def spec_grid(path: Path, source: str | None, settings: list[str], seeds: int | 
 
 
 def _base(spec: GridSpec, path: Path, source: str | None, settings: list[str]) -> RunConfig:
-    """The config that the axes change."""
+    """The config that the axes change, as it is asked for."""
     values: dict[str, Any] = {}
     if source is not None or spec.config in recipes():
         values = read_values(source or str(spec.config))

@@ -12,7 +12,7 @@ from embeddings import Bank, InputError, atomic
 from embeddings.progress import Progress
 from embeddings.reading import read_model
 from embeddings.spelling import require
-from experiments.config import RunConfig, flat, load_config
+from experiments.config import RunConfig, flat, run_config
 from experiments.files import make_folder
 from experiments.plots import save_history_plot
 from experiments.records import BEGUN, Begun, Calibrated, Finished, read_begun, read_finished, write_record
@@ -56,8 +56,10 @@ def begin_run(config: RunConfig, source: Source, bank: Bank, folder: Path, resum
     """Makes a run's folder with its config and bank; one that was begun before is gone on with on demand.
 
     Raises:
-        InputError: the folder exists, or holds a run of another config, other data or another bank.
+        InputError: the folder exists, or holds a run of another config, other data or another bank; the backbone
+            cannot be trained on so many images in such batches.
     """
+    source.of(config).check_batches()
     begun = folder / BEGUN
     going_on = resume and begun.is_file()
     if resume and not going_on and folder.is_dir() and any(not p.name.startswith(".begun.") for p in folder.iterdir()):
@@ -104,7 +106,7 @@ def same_config(config: RunConfig, folder: Path) -> None:
     Raises:
         InputError: keys differ; it names them.
     """
-    before = flat(load_config(str(folder / "config.json"), []).model_dump(mode="json"))
+    before = flat(run_config(folder).model_dump(mode="json"))
     now = flat(config.model_dump(mode="json"))
     other = [k for k in {**before, **now} if before.get(k) != now.get(k) and not k.startswith(PRACTICAL)]
     if other:
@@ -216,7 +218,7 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
         if not setting.startswith(("data.", "evaluate.", "backbone.weights=", "train.precision=")):
             own = "data.*, evaluate.*, backbone.weights and train.precision"
             raise InputError(f"--set {setting!r}: a trained run takes {own} alone")
-    config = load_config(str(folder / "config.json"), settings)
+    config = run_config(folder, settings)
     chosen, own_weights = config.backbone, BACKBONE in record.weights_sha256 or (folder / BACKBONE).is_file()
     if chosen is not None and own_weights:
         config = config.model_copy(
@@ -260,7 +262,7 @@ def measure_run(folder: Path, source: Source, bank_file: Path | None = None, tas
         InputError: not a whole run, a bank of another width or without a label that the data names.
     """
     record = read_finished(folder)
-    config = load_config(str(folder / "config.json"), [])
+    config = run_config(folder)
     bank = trained_bank = Bank.load(folder / "bank.safetensors")
     if bank.sha256 != record.bank_sha256:
         raise InputError(f"{folder / 'bank.safetensors'} is not the bank that its run was trained with; restore it")

@@ -16,6 +16,7 @@ from experiments.bank import BankConfig, check_order, make_bank
 from experiments.config import RunConfig
 from zsl.augmentation import make_augmentation
 from zsl.backbone import Backbone
+from zsl.batch_norm import check_pieces
 from zsl.checkpoint import Checkpoints
 from zsl.data import MultiLabelData, Part, Samples, load_data
 from zsl.data.dataset import not_finite
@@ -126,12 +127,28 @@ class Source:
         train = Samples(part, np.sort(order[held:]), augment, views, seed)
         return train, Samples(part, np.sort(order[:held]))  # validation reads the images as they are
 
+    def check_batches(self) -> None:
+        """Checks that the backbone can be trained, where the config asks for that, in the config's batches.
+
+        Raises:
+            InputError: one of its layers cannot; it names the key to set.
+        """
+        chosen, train, processes = self.config.backbone, self.config.train, self.accelerator.num_processes
+        if chosen is None or self.backbone is None:
+            return
+        images, size = len(self.split(self.data.train)[0]), self.data.train.inputs.read([0]).shape[-1]
+        if chosen.pretrain is not None:
+            check_pieces(self.backbone, size, images, chosen.pretrain.batch_size, processes, "backbone.pretrain")
+        if chosen.mode == "tuned":
+            check_pieces(self.backbone, size, images, train.batch_size, processes * train.accumulate)
+
     def pretrain(self, checkpoints: Checkpoints | None = None) -> None:
         """Trains the backbone on seen labels, if the config asks for it."""
         chosen = self.config.backbone
         if chosen is None or chosen.pretrain is None:
             return
         assert self.backbone is not None
+        self.check_batches()
         recipe = chosen.pretrain
         self.pretrained_bank = build_bank(self.data.names, recipe.encoder, transforms=("l2",))
         vectors = torch.from_numpy(self.pretrained_bank.select(self.data.seen))

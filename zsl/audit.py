@@ -15,6 +15,7 @@ from embeddings import Bank, InputError
 from embeddings.progress import Progress, silent
 from zsl.data.dataset import ImageFiles, MultiLabelData, Part
 from zsl.data.split import forms
+from zsl.data.squares import Square
 
 Verdict = Literal["ok", "note", "warning", "error"]
 BATCH = 64  # images that one process decodes at a time
@@ -213,7 +214,7 @@ def _seen(paths: list[str]) -> dict[str, tuple[str, str]]:
     found = {}
     for path in paths:
         try:
-            ImageFiles(Path(), [path], 8).read([0])
+            ImageFiles(Path(), [path], Square(8)).read([0])
             found[path] = ("", hashlib.blake2b(Path(path).read_bytes(), digest_size=16).hexdigest())
         except InputError as error:
             found[path] = (str(error), "")

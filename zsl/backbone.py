@@ -6,13 +6,25 @@ from typing import Any, Literal
 import timm
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import Field, PositiveFloat
+from pydantic import Field, PositiveFloat, field_validator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from embeddings import InputError
 from zsl.config import Config
+from zsl.pretrained import check_weights, offline, reading_of
+from zsl.token_grid import fault_of, image_tokens, level_map, prefix_tokens
 
+# arguments of `timm.create_model` that have no place among `backbone.arguments`, and what has
+OWN_KEYS = {
+    "checkpoint_path": "backbone.weights",
+    "features_only": "backbone.level",
+    "in_chans": "pictures of three channels",
+    "out_indices": "backbone.level",
+    "pretrained": "backbone.pretrained",
+    "pretrained_cfg": "a tag in backbone.name, or backbone.weights",
+    "pretrained_cfg_overlay": "backbone.weights, backbone.mean and backbone.std",
+}
 IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -34,12 +46,13 @@ class BackboneConfig(Config):
     """A timm model.
 
     `weights` is a local file (safetensors, or a torch file of tensors alone) or a folder with one of them, as hubs
-    keep models; `pretrained` asks timm's hub. `level` is a feature level of timm's `forward_intermediates`; without
-    it the model's last features are taken. `arguments` go to `timm.create_model`; `identity` names modules to replace
-    by identity, for weights that were trained without them. `mean` and `std` apply to pixels scaled to [0, 1]; the
-    paper uses none. `mode`: "frozen" reads every image once and trains on its tokens; "tuned" trains the backbone
-    too. A frozen backbone that is not `cached` reads every image in every epoch, so that each is augmented anew.
-    `checkpointing` saves memory in training at the cost of time, where the model knows how.
+    keep models; without it, `pretrained` asks timm's hub. `level` is a feature level of timm's
+    `forward_intermediates`; without it the model's last features are taken. `arguments` go to `timm.create_model`;
+    `identity` names modules to replace by identity, for weights that were trained without them. `mean` and `std` apply
+    to pixels scaled to [0, 1]; those that are not given are the model's own, as timm has them. `mode`: "frozen" reads
+    every image once and trains on its tokens; "tuned" trains the backbone too. A frozen backbone that is not `cached`
+    reads every image in every epoch, so that each is augmented anew. `checkpointing` saves memory in training at the
+    cost of time, where the model knows how.
     """
 
     name: str
@@ -48,19 +61,38 @@ class BackboneConfig(Config):
     level: int | None = None
     arguments: dict[str, Any] = {}
     identity: tuple[str, ...] = ()
-    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (1.0, 1.0, 1.0)
+    mean: tuple[float, float, float] | None = None
+    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
     mode: Literal["frozen", "tuned"] = "frozen"
     cached: bool = True
     checkpointing: bool = False
     pretrain: PretrainConfig | None = None
+
+    @field_validator("arguments")
+    @classmethod
+    def _no_second_key(cls, arguments: dict[str, Any]) -> dict[str, Any]:
+        for name in arguments:
+            if name in OWN_KEYS:
+                raise ValueError(f"backbone.arguments takes no {name}; there is {OWN_KEYS[name]}")
+        return arguments
+
+    def resolved(self) -> "BackboneConfig":
+        """The same, with the model's own mean and std where none are given.
+
+        Raises:
+            InputError: timm has no such model.
+        """
+        if self.mean is not None and self.std is not None:
+            return self
+        own = reading_of(self.name, self.arguments)
+        return self.model_copy(update={"mean": self.mean or own.mean, "std": self.std or own.std})
 
 
 class Backbone(nn.Module):
     """Images (batch, 3, height, width) uint8 to tokens (batch, token, channel).
 
     Raises:
-        InputError: an unknown model, a weights file that does not fit it.
+        InputError: an unknown model, weights that cannot be had or do not fit it.
     """
 
     mean: Tensor
@@ -69,38 +101,41 @@ class Backbone(nn.Module):
 
     def __init__(self, config: BackboneConfig):
         super().__init__()
+        config = config.resolved()
         self.model = _create(config)
+        self.name = config.name
         self.frozen = False
         self.level = config.level
-        self.channels_last_output = getattr(self.model, "output_fmt", None) == "NHWC"
-        self.prefix_tokens = int(getattr(self.model, "num_prefix_tokens", 0))
+        self.prefix_tokens = prefix_tokens(self.model)
         for name in config.identity:
             _replace(self.model, name)
         if config.weights is not None:
             _load_weights(self.model, config.weights)
-        if config.level is not None:
-            try:
-                self.model.prune_intermediate_layers([config.level], prune_norm=True, prune_head=True)
-            except (AssertionError, AttributeError) as error:
-                raise InputError(f"backbone {config.name!r} has no feature level {config.level}") from error
-        else:
-            self.model.reset_classifier(0)  # weights that no gradient reaches
+        self._leave_out_head()
         if config.checkpointing:
             _checkpoint(self.model, config.name)
         self.register_buffer("mean", 255 * torch.tensor(config.mean).view(3, 1, 1), persistent=False)
         self.register_buffer("std", 255 * torch.tensor(config.std).view(3, 1, 1), persistent=False)
 
+    def _leave_out_head(self) -> None:
+        """Takes out what the tokens do not depend on: weights that no gradient reaches."""
+        try:
+            if self.level is None:
+                self.model.reset_classifier(0)
+            else:
+                self.model.prune_intermediate_layers([self.level], prune_norm=True, prune_head=True)
+        except Exception as error:  # timm's models raise many kinds
+            lacks = "classifier to leave out" if self.level is None else f"feature level {self.level}"
+            raise InputError(f"backbone {self.name!r} has no {lacks} ({_first_line(error)})") from error
+
     def forward(self, images: UInt8[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch token channel"]:
-        pixels = ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+        pixels = self._pixels(images)
         if self.level is not None:
-            maps = self.model.forward_intermediates(
-                pixels, indices=[self.level], intermediates_only=True, stop_early=True, output_fmt="NCHW"
-            )[-1]
-            return maps.flatten(2).transpose(1, 2)
-        features = self.model.forward_features(pixels)
-        if features.ndim == 3:
-            return features[:, self.prefix_tokens :]
-        return features.flatten(1, 2) if self.channels_last_output else features.flatten(2).transpose(1, 2)
+            return level_map(self.model, pixels, self.level).flatten(2).transpose(1, 2)
+        return image_tokens(self.model, self.model.forward_features(pixels), self.prefix_tokens)
+
+    def _pixels(self, images: Tensor) -> Tensor:
+        return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
     def leave_out_unused(self, image_size: int) -> None:
         """Takes parameters out of training that the tokens do not depend on: several processes would wait for them."""
@@ -121,24 +156,36 @@ class Backbone(nn.Module):
     def train(self, mode: bool = True) -> "Backbone":
         return super().train(mode and not self.frozen)
 
-    @torch.no_grad()
     def channels(self, image_size: int) -> int:
-        """The size of a token.
+        """The size of a token; see `shape`."""
+        return self.shape(image_size)[1]
+
+    @torch.no_grad()
+    def shape(self, image_size: int) -> tuple[int, int]:
+        """How many tokens an image has, and the size of a token.
 
         Raises:
-            InputError: the model does not take images of this size.
+            InputError: the model does not take images of this size, or its tokens are not those of a grid over the
+                image.
         """
         training, device = self.training, self.mean.device
         self.eval()
+        image = torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=device)
         try:
-            tokens = self(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=device))
-        except (AssertionError, RuntimeError) as error:
+            fault = self._fault(self._pixels(image)) if self.level is None else None
+            tokens = self(image) if fault is None else None
+        except Exception as error:  # timm's models raise many kinds
             raise InputError(
                 f"the backbone does not take images of {image_size} px ({_first_line(error)}); set data.image_size, or "
                 "backbone.arguments = {img_size = ...}"
             ) from error
+        if tokens is None:
+            raise InputError(f"backbone {self.name!r} gives {fault}; set backbone.level, or choose another")
         self.train(training)
-        return int(tokens.shape[-1])
+        return int(tokens.shape[1]), int(tokens.shape[2])
+
+    def _fault(self, pixels: Tensor) -> str | None:
+        return fault_of(self.model, pixels, self.model.forward_features(pixels), self.prefix_tokens)
 
 
 def _first_line(error: BaseException) -> str:
@@ -146,14 +193,18 @@ def _first_line(error: BaseException) -> str:
 
 
 def _create(config: BackboneConfig) -> nn.Module:
-    if not timm.is_model(config.name):
-        near = ", ".join(timm.list_models(f"*{config.name.split('_')[0]}*")[:5]) or "see timm.list_models()"
-        raise InputError(f"unknown backbone {config.name!r}; timm has: {near}")
+    fetched = config.pretrained and config.weights is None
+    if fetched:
+        check_weights(config.name)
     try:
-        model = timm.create_model(config.name, pretrained=config.pretrained, **config.arguments)
-    except (TypeError, ValueError, KeyError, AssertionError, OSError, RuntimeError) as error:
-        raise InputError(f"timm cannot make {config.name!r} ({_first_line(error)}); see backbone.arguments") from error
-    return model.to(memory_format=torch.channels_last)
+        model = timm.create_model(config.name, pretrained=fetched, **config.arguments)
+    except Exception as error:  # timm's models raise many kinds
+        remedy = offline(config.name) if fetched else "see backbone.arguments"
+        raise InputError(f"timm cannot make {config.name!r} ({_first_line(error)}); {remedy}") from error
+    for tensor in (*model.parameters(), *model.buffers()):
+        if tensor.ndim == 4:  # those of 3D convolutions have no such layout
+            tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
+    return model
 
 
 def _checkpoint(model: nn.Module, name: str) -> None:
@@ -204,11 +255,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
 
 def _load_weights(model: nn.Module, path: Path) -> None:
     state = {name.removeprefix("module."): value for name, value in read_tensors(path).items()}
-    classifier = str(getattr(model, "default_cfg", {}).get("classifier", "")) or "\0"
     own = model.state_dict()
-    state = {name: value for name, value in state.items() if not name.startswith(classifier)}
+    state = {name: value for name, value in state.items() if not _of_classifier(model, name)}
     for name, value in own.items():
-        if name.startswith(classifier):
+        if _of_classifier(model, name):
             continue
         if name not in state:
             raise InputError(f"{path} lacks {name!r} of the backbone; is it another model's?")
@@ -221,3 +271,10 @@ def _load_weights(model: nn.Module, path: Path) -> None:
     if surplus:
         raise InputError(f"{path} has {surplus[0]!r}, which the backbone lacks; is it another model's?")
     model.load_state_dict(state, strict=False)
+
+
+def _of_classifier(model: nn.Module, name: str) -> bool:
+    """Whether a tensor is one of the classifier's, which tokens do not depend on."""
+    known = getattr(model, "default_cfg", {}).get("classifier") or ()
+    classifiers = (known,) if isinstance(known, str) else known
+    return any(name.startswith(f"{classifier}.") for classifier in classifiers)

@@ -23,7 +23,7 @@ from tests.names import SEEN, UNSEEN
 def frozen(photographs, tmp_path):
     """Options of a run over the photographs through a frozen backbone with weights from a file."""
     weights = tmp_path / "weights.safetensors"
-    save_file(timm.create_model("mobilenet_edgetpu_100", pad_type="same").state_dict(), weights)
+    save_file(timm.create_model("tf_efficientnet_lite0").state_dict(), weights)
     settings = [
         f"data.root={photographs}",
         "data.image_size=32",
@@ -164,6 +164,14 @@ def test_train_with_a_tuned_backbone(tuned, tmp_path):
     assert zsl("train", config, "--out", tmp_path / "run", *options).exit_code == 0
     assert (tmp_path / "run" / "backbone.safetensors").is_file()
     assert zsl("evaluate", tmp_path / "run").exit_code == 0
+
+
+def test_a_last_batch_of_one_image_is_told_of_before_anything_is_written(tuned, tmp_path):
+    config, options = tuned
+    settings = ("--set", "backbone.level=4", "--set", "train.batch_size=35")  # of 36 training images
+    result = zsl("train", config, "--out", tmp_path / "run", *options, *settings)
+    refused(result, "train.batch_size=35 leaves a single image of 36", "train.batch_size=34")
+    assert not (tmp_path / "run").exists()
 
 
 def test_tuned_variants_start_from_the_same_backbone(tuned, tmp_path):

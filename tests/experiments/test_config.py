@@ -1,13 +1,13 @@
 """Configs: every recipe is whole, and a mistake is one line that names the key."""
 
+import json
 from pathlib import Path
 
 import pytest
 
 from embeddings import InputError
-from experiments.config import load_config, recipes, validated
+from experiments.config import load_config, recipes, run_config, validated
 from zsl.backbone import PretrainConfig
-from zsl.data.csv_layout import CsvConfig
 from zsl.data.voc import VocConfig
 from zsl.readouts import GapConfig, TransformerDecoderConfig
 
@@ -55,7 +55,7 @@ def test_groups_may_be_given_either_way():
         ("epochs", "write section.key=value"),
         ("train.lr.x=1", "'lr' is a value, not a section"),
         ("data.name=folder", "data.root is missing; it takes a path"),
-        ("backbone.mean=0.5", r"backbone.mean takes 3 numbers \(got \[0.5\]\)"),
+        ("backbone.mean=0.5", r"backbone.mean takes 3 numbers or none \(got \[0.5\]\)"),
         ("backbone=resnet10t", "backbone = 'resnet10t': it is a section; give backbone.name, backbone.weights"),
         ("data=voc", "data = 'voc': it is a section; give data.name"),
         ("decoder=gap", "decoder = 'gap': it is a section; give decoder.kind, one of ml-decoder, "),
@@ -85,8 +85,62 @@ def test_another_dataset_drops_the_keys_of_the_one_before():
     config = load_config("photographs", ["data.name=voc", "data.root=VOC2007", "backbone=none"])
     assert config.data == VocConfig(name="voc", root=Path("VOC2007"))
     assert config.backbone is None
-    same = load_config("photographs", ["data.name=csv", "data.root=mine"])
-    assert same.data == CsvConfig(name="csv", root=Path("mine"))
+    same = load_config("coco", ["data.name=coco", "data.root=mine"])
+    assert (same.data.root, same.data.image_size, same.data.test) == (Path("mine"), 448, "labelled")
+
+
+OWN = {"image_size": 224, "interpolation": "bicubic", "crop": 0.875, "squash": False}
+HALF, IMAGENET = (0.5, 0.5, 0.5), ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+
+def read_as(config):
+    """How a config's pictures are read."""
+    data, backbone = config.data.model_dump(), config.backbone
+    return {key: data[key] for key in OWN}, (backbone.mean, backbone.std)
+
+
+def test_pictures_are_read_as_the_backbones_weights_were_trained():
+    assert read_as(load_config("photographs", [])) == (OWN, (HALF, HALF))
+    other = load_config("photographs", ["backbone.name=inception_v3"])
+    assert read_as(other) == (OWN | {"image_size": 299}, (HALF, HALF))
+    other = load_config("photographs", ["backbone.name=convnext_tiny.fb_in22k", "data.image_size=64"])
+    assert read_as(other) == (OWN | {"image_size": 64}, IMAGENET)
+    other = load_config("photographs", ["backbone.name=vit_tiny_patch16_224", "backbone.arguments.img_size=64"])
+    assert read_as(other) == (OWN | {"image_size": 64, "crop": 0.9}, (HALF, HALF))
+    other = load_config("photographs", ["data.squash=true", "data.crop=1", "data.interpolation=bilinear"])
+    whole = {"image_size": 448, "interpolation": "bilinear", "crop": 1.0, "squash": True}
+    assert read_as(other)[0] == whole | {"image_size": 224}
+    assert read_as(load_config("coco", ["backbone.name=resnet50"])) == (whole, IMAGENET)  # the paper's
+
+
+def test_another_backbone_drops_the_mean_and_std_of_the_one_before():
+    for settings in ([], ["backbone.name=resnet10t"]):
+        demo = load_config("demo", settings)
+        assert (demo.backbone.mean, demo.backbone.std, demo.data.image_size) == (HALF, HALF, 64)
+    other = load_config("demo", ["backbone.name=resnet18"])
+    assert (other.backbone.mean, other.backbone.std) == IMAGENET
+    given = load_config("demo", ["backbone.std=[1, 2, 3]", "backbone.name=resnet18"])
+    assert (given.backbone.mean, given.backbone.std) == (IMAGENET[0], (1, 2, 3))
+
+
+def test_a_way_to_read_pictures_without_a_key_is_named():
+    with pytest.raises(InputError, match="'vit_base_patch16_sapiens2' is no crop of a square; set data.image_size"):
+        load_config("photographs", ["backbone.name=vit_base_patch16_sapiens2"])
+    with pytest.raises(InputError, match="'deepseek_vit_412m' is no crop of a square; set data.squash"):
+        load_config("photographs", ["backbone.name=deepseek_vit_412m"])
+    with pytest.raises(InputError, match="unknown backbone 'resnt18'; timm has: resnet18"):
+        load_config("photographs", ["backbone.name=resnt18"])
+
+
+def test_runs_of_before_there_were_keys_are_read_as_they_were(tmp_path):
+    values = load_config("photographs", []).model_dump(mode="json")
+    for key in ("interpolation", "crop", "squash"):
+        del values["data"][key]
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    whole = {"image_size": 224, "interpolation": "bilinear", "crop": 1.0, "squash": True}
+    assert read_as(run_config(tmp_path))[0] == whole
+    (tmp_path / "config.json").write_text(load_config("photographs", []).model_dump_json())
+    assert run_config(tmp_path) == load_config("photographs", [])
 
 
 def test_another_readout_drops_the_keys_that_it_has_no_use_for():

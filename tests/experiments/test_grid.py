@@ -115,6 +115,17 @@ def test_the_same_test_in_another_size_is_one_protocol(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+def test_each_backbone_of_a_grid_reads_pictures_in_its_own_way(tmp_path):
+    path = tmp_path / "grid.toml"
+    axis = 'axes.backbone.name = ["tf_efficientnet_lite0", "inception_v4", "resnet50"]'
+    path.write_text(f'config = "photographs"\n{axis}\n')
+    grid = spec_grid(path, None, ["data.root=x"], 2)
+    found = [(c.data.image_size, c.data.crop, c.backbone.mean[0]) for c in grid.configs]
+    assert found == [(224, 0.875, 0.5), (299, 0.875, 0.5), (224, 0.95, 0.485)]
+    assert [run.config.data.image_size for run in grid.runs] == [224, 299, 224] * 2
+    assert grid.changes(grid.runs[1]) == {"backbone.name": "inception_v4", "data.image_size": 299}
+
+
 def test_a_dry_run_shows_and_a_grid_goes_on(tokens):
     grid, out = write_grid(tokens, FOUR), tokens / "out"
     shown = zsl("ablate", grid, "--out", out, "--dry-run").stdout

@@ -1,14 +1,17 @@
 """Backbones of every output layout, and weights from local files."""
 
+import math
 import pickle
 
 import numpy as np
 import pytest
 import timm
 import torch
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from embeddings import InputError
+from zsl import pretrained
 from zsl.acceleration import make_accelerator
 from zsl.backbone import Backbone, BackboneConfig
 from zsl.data import Part, Samples
@@ -20,6 +23,7 @@ from zsl.scoring import extract_tokens
 from zsl.solving import solve
 from zsl.training import TrainConfig
 
+PLAIN = {"mean": (0, 0, 0), "std": (1, 1, 1)}
 IMAGES = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
 
 
@@ -35,13 +39,14 @@ IMAGES = torch.randint(0, 256, (2, 3, 64, 64), dtype=torch.uint8)
         ("convnext_atto", {}, 1, 64),
         ("convnext_tiny", {}, None, 4),
         ("resnet50", {}, None, 4),
+        ("lambda_resnet26t", {}, None, 4),  # has a 3D convolution
         ("tresnet_m", {}, None, 4),
         ("tresnet_l", {}, None, 4),
         ("tresnet_v2_l", {}, None, 4),
     ],
 )
 def test_any_timm_model_reads_tokens(name, arguments, level, tokens):
-    backbone = Backbone(BackboneConfig(name=name, arguments=arguments, level=level)).eval()
+    backbone = Backbone(BackboneConfig(name=name, arguments=arguments, level=level, **PLAIN)).eval()
     features = backbone(IMAGES)
     assert features.shape == (2, tokens, backbone.channels(64))
     reference = backbone.model
@@ -69,9 +74,87 @@ def test_a_model_without_gradient_checkpointing_is_named():
 
 
 def test_swin_tokens_are_its_positions_in_order():
-    backbone = Backbone(BackboneConfig(name="swin_tiny_patch4_window7_224", arguments={"img_size": 64})).eval()
+    backbone = Backbone(BackboneConfig(name="swin_tiny_patch4_window7_224", arguments={"img_size": 64}, **PLAIN)).eval()
     maps = backbone.model.forward_features(IMAGES / 255)
     torch.testing.assert_close(backbone(IMAGES)[:, 1], maps[:, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "before"),
+    [
+        ("coat_lite_tiny", {"img_size": 64}, 1),  # timm does not say that it has a class token
+        ("deit_tiny_distilled_patch16_224", {"img_size": 64, "depth": 1}, 2),
+        ("vit_small_patch16_dinov3", {"img_size": 64, "depth": 1}, 5),
+    ],
+)
+def test_tokens_before_those_of_the_image_are_left_out(name, arguments, before):
+    backbone = Backbone(BackboneConfig(name=name, arguments=arguments, **PLAIN)).eval()
+    every = backbone.model.forward_features(IMAGES / 255)
+    torch.testing.assert_close(backbone(IMAGES), every[:, before:])
+    assert backbone.shape(64) == (every.shape[1] - before, every.shape[2])
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "message"),
+    [
+        ("pit_ti_224", 224, "'pit_ti_224' gives 0 image tokens for its grid of 7 x 7; set backbone.level, or choose"),
+        ("crossvit_tiny_240", 240, "'crossvit_tiny_240' gives a list of features instead of one map; set backbone.lev"),
+    ],
+)
+def test_a_model_without_one_token_a_place_is_refused_but_for_its_levels(name, size, message):
+    with pytest.raises(InputError, match=message):
+        Backbone(BackboneConfig(name=name)).shape(size)
+    tokens, _ = Backbone(BackboneConfig(name=name, level=0)).shape(size)
+    assert tokens == math.isqrt(tokens) ** 2 > 1
+
+
+def test_arguments_that_are_keys_of_their_own_are_refused():
+    for name, key in (("features_only", "backbone.level"), ("checkpoint_path", "backbone.weights"), ("in_chans", "")):
+        with pytest.raises(ValidationError, match=f"backbone.arguments takes no {name}; there is {key}"):
+            BackboneConfig(name="resnet10t", arguments={name: 1})
+
+
+def test_pixels_are_shifted_and_scaled_as_timm_says_unless_given():
+    own = Backbone(BackboneConfig(name="resnet10t"))
+    np.testing.assert_allclose(own.mean.flatten() / 255, [0.485, 0.456, 0.406], rtol=1e-6)
+    np.testing.assert_allclose(own.std.flatten() / 255, [0.229, 0.224, 0.225], rtol=1e-6)
+    given = Backbone(BackboneConfig(name="resnet10t", std=(0.5, 0.25, 1)))
+    np.testing.assert_allclose(given.mean, own.mean)
+    np.testing.assert_allclose(given.std.flatten() / 255, [0.5, 0.25, 1])
+
+
+class Unreachable:
+    """A client of the hub on a machine without network."""
+
+    def head(self, address, timeout):
+        raise OSError(f"no way to {address} within {timeout} s")
+
+
+def test_weights_that_cannot_be_had_are_told_of_with_what_to_do(monkeypatch):
+    monkeypatch.setattr(pretrained, "_cached", lambda known: False)
+    monkeypatch.setattr(pretrained, "get_session", Unreachable)
+    for name, message in [
+        ("tf_efficientnet_lite0", "no way to .*within 5 s.* hf download timm/tf_efficientnet_lite0.in1k .*weights="),
+        ("gcvit_xxtiny", r"fetch https://github.com/\S+pth; then set backbone.weights=FILE"),
+        ("mobilenet_edgetpu_100", "no pretrained weights of .*; timm has: mobilenet_edgetpu_v2_m.ra4_e3600_r224"),
+        ("resnet10t.c4_in1k", "timm has no tag 'c4_in1k' of backbone 'resnet10t'; timm has: resnet10t.c3_in1k"),
+        ("convnext_tiny_in22ft1k", "is now 'convnext_tiny.fb_in22k_ft_in1k'; set backbone.name=convnext_tiny.fb_in22k"),
+    ]:
+        with pytest.raises(InputError, match=message) as caught:
+            Backbone(BackboneConfig(name=name, pretrained=True))
+        assert "\n" not in str(caught.value)
+
+
+def test_weights_of_a_file_come_before_the_hubs(tmp_path):
+    save_file(timm.create_model("resnet10t").state_dict(), tmp_path / "model.safetensors")
+    Backbone(BackboneConfig(name="resnet10t.c3_in1k", pretrained=True, weights=tmp_path))
+
+
+def test_a_file_without_any_of_several_classifiers_fits(tmp_path):
+    name, arguments = "deit_tiny_distilled_patch16_224", {"img_size": 64, "depth": 1}
+    state = timm.create_model(name, **arguments).state_dict()
+    save_file({k: v for k, v in state.items() if not k.startswith("head")}, tmp_path / "model.safetensors")
+    Backbone(BackboneConfig(name=name, arguments=arguments, weights=tmp_path))
 
 
 @pytest.mark.parametrize("suffix", ["safetensors", "pth"])

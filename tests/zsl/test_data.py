@@ -19,6 +19,7 @@ from zsl.data.corel5k import Corel5kConfig
 from zsl.data.csv_layout import CsvConfig
 from zsl.data.dataset import ImageFiles
 from zsl.data.drawing import SHAPES, TEXTURES, draw, vocabulary
+from zsl.data.squares import Square
 from zsl.extraction import Extraction, extract
 
 
@@ -239,7 +240,7 @@ def test_images_of_any_mode_are_read(tmp_path, mode):
         image = Image.fromarray(np.stack([grey] * 3, -1)).convert(mode)
     path = tmp_path / f"image.{'tif' if mode == 'CMYK' else 'png'}"
     image.save(path)
-    pixels = ImageFiles(tmp_path, [path.name], 32).read([0])[0].float()
+    pixels = ImageFiles(tmp_path, [path.name], Square(32)).read([0])[0].float()
     assert pixels.shape == (3, 32, 32)
     assert abs(pixels.mean() - 124) < 12
     assert (pixels[:, :, -4:].mean() - pixels[:, :, :4].mean()) > 200
@@ -248,14 +249,14 @@ def test_images_of_any_mode_are_read(tmp_path, mode):
 def test_images_of_32_bits_are_refused(tmp_path):
     Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(tmp_path / "x.tif")
     with pytest.raises(InputError, match=r"x.tif does not decode \(pixels of 32 bits"):
-        ImageFiles(tmp_path, ["x.tif"], 8).read([0])
+        ImageFiles(tmp_path, ["x.tif"], Square(8)).read([0])
 
 
 @pytest.mark.parametrize(("side", "told"), [(9_500, "90250000 pixels"), (60_000, "3600000000 pixels")])
 def test_images_of_more_pixels_than_memory_are_refused(tmp_path, side, told):
     (tmp_path / "x.ppm").write_bytes(f"P6 {side} {side} 255\n".encode())
     with pytest.raises(InputError, match=rf"image .*x.ppm does not decode \(Image size \({told}\) exceeds limit"):
-        ImageFiles(tmp_path, ["x.ppm"], 8).read([0])
+        ImageFiles(tmp_path, ["x.ppm"], Square(8)).read([0])
 
 
 def test_region_tokens_are_one_hot_and_lose_nothing(regions):

@@ -18,6 +18,7 @@ from tests.zsl.layouts import CARS, picture
 from zsl.data import DataConfig, load_data, matlab
 from zsl.data.coco import SEEN_48, UNSEEN_15, UNSEEN_17
 from zsl.data.dataset import ImageFiles
+from zsl.data.squares import Square
 
 
 def _load(**values):
@@ -349,7 +350,7 @@ def test_whatever_is_wrong_with_a_picture_it_is_named(tmp_path, fault):
         "zeros": bytes(500),
     }[fault]
     path.write_bytes(damaged)
-    inputs = ImageFiles(tmp_path, ["x.jpg"], 16)
+    inputs = ImageFiles(tmp_path, ["x.jpg"], Square(16))
     refused = pytest.raises(InputError, match=r"^image .*x.jpg does not decode")
     with refused if fault != "exif" else suppress(InputError):  # Pillow may pass over it
         assert inputs.read([0]).shape == (1, 3, 16, 16)

@@ -11,24 +11,21 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from pydantic import Field
 
 from embeddings import InputError
 from embeddings.texts import read_lines
-from zsl.config import Config
 from zsl.data.dataset import ImageFiles, MultiLabelData, Part
+from zsl.data.squares import SquareConfig
 from zsl.data.targets import Targets
 
 
-class ImagesConfig(Config):
+class ImagesConfig(SquareConfig):
     """Of every dataset of image files.
 
-    `image_size`: the side of the square that they are resized to. `missing`: "skip" leaves out images whose file is
-    missing or empty, "error" refuses. `exclude`: a file that lists the paths of images to leave out
-    (`zsl data check --bad` writes one).
+    `missing`: "skip" leaves out images whose file is missing or empty, "error" refuses. `exclude`: a file that lists
+    the paths of images to leave out (`zsl data check --bad` writes one).
     """
 
-    image_size: int = Field(224, ge=8)
     missing: Literal["error", "skip"] = "error"
     exclude: Path | None = None
 
@@ -114,7 +111,7 @@ def assemble(
         if not there[part].any():
             reason = f"is in {folder}" if len(rows[part]) else "is left"
             raise InputError(f"no {part} image of {name} {reason}")
-        inputs = ImageFiles(folder, list(compress(files[part], there[part])), config.image_size)
+        inputs = ImageFiles(folder, list(compress(files[part], there[part])), config.square())
         made[part] = Part(inputs, targets[rows[part][there[part]]])
     title = {None: "", True: " (labelled test images)", False: " (all test images)"}[protocol.labelled]
     return MultiLabelData(

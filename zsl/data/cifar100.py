@@ -6,16 +6,15 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import Field
+from PIL import Image
 from torch import Tensor
-from torchvision.transforms import v2
 
 from embeddings import InputError
 from embeddings.texts import read_labels
-from zsl.config import Config
 from zsl.data.assembly import fingerprint
 from zsl.data.dataset import MultiLabelData, Part, Rows
 from zsl.data.split import without
+from zsl.data.squares import Square, SquareConfig
 from zsl.data.targets import Targets
 
 SIDE = 32
@@ -23,23 +22,22 @@ RECORD = 2 + 3 * SIDE * SIDE  # coarse label, fine label, pixels (3, row, column
 EXPECTED = {"training images": 50_000, "test images": 10_000}
 
 
-class Cifar100Config(Config):
+class Cifar100Config(SquareConfig):
     """`root` is the folder cifar-100-binary. `unseen`: names of unseen labels, one a line, of which no training image
     is read; without it the set is closed.
     """
 
     name: Literal["cifar100"]
     root: Path
-    image_size: int = Field(32, ge=8)
     unseen: Path | None = None
 
 
 @dataclass(frozen=True)
 class Pixels:
-    """Images in memory, (image, 3, 32, 32) uint8, resized as they are read."""
+    """Images in memory, (image, 3, 32, 32) uint8, made squares as they are read."""
 
     values: Tensor
-    size: int
+    square: Square
 
     def __len__(self) -> int:
         return len(self.values)
@@ -50,7 +48,10 @@ class Pixels:
     def read(self, rows: Rows) -> Tensor:
         """(batch, 3, size, size) uint8."""
         images = self.values[torch.as_tensor(rows)]
-        return images if self.size == SIDE else v2.functional.resize(images, [self.size, self.size], antialias=True)
+        if self.square.size == SIDE and self.square.crop == 1:
+            return images
+        squares = (self.square.of(Image.fromarray(one)) for one in images.permute(0, 2, 3, 1).numpy())
+        return torch.from_numpy(np.stack([np.asarray(square) for square in squares])).permute(0, 3, 1, 2)
 
 
 def load_cifar100(config: Cifar100Config) -> MultiLabelData:
@@ -73,7 +74,7 @@ def load_cifar100(config: Cifar100Config) -> MultiLabelData:
         kept = columns < len(seen) if part == "train" else np.ones(len(columns), bool)
         width = len(seen) if part == "train" else len(column)
         targets = Targets.of_entries(np.arange(kept.sum()), columns[kept], (int(kept.sum()), width))
-        parts[part] = Part(Pixels(torch.from_numpy(pixels[kept]), config.image_size), targets)
+        parts[part] = Part(Pixels(torch.from_numpy(pixels[kept]), config.square(SIDE)), targets)
     return MultiLabelData(
         name="cifar100",
         seen=seen,

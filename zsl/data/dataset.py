@@ -13,6 +13,7 @@ from torch import Tensor
 
 from embeddings import InputError
 from zsl.data.buffers import Buffers
+from zsl.data.squares import Square
 from zsl.data.targets import Targets
 
 Rows = Sequence[int] | np.ndarray
@@ -72,14 +73,14 @@ class Tensors:
 
 @dataclass(frozen=True)
 class ImageFiles:
-    """Image files below a folder, decoded as RGB and resized to a square of `size` pixels, as the reference code does.
+    """Image files below a folder, decoded as RGB and made squares.
 
     They are turned as EXIF says; of an animation the first picture is taken.
     """
 
     folder: Path
     files: Sequence[str]
-    size: int
+    square: Square
     _buffers: Buffers = field(default_factory=Buffers, compare=False, repr=False)
 
     def __len__(self) -> int:
@@ -91,7 +92,8 @@ class ImageFiles:
 
     def read(self, rows: Rows) -> Tensor:
         """(batch, 3, size, size) uint8, channels last in memory; see `Buffers` for how long it is good."""
-        batch = self._buffers.next((len(rows), self.size, self.size, 3))
+        size = self.square.size
+        batch = self._buffers.next((len(rows), size, size, 3))
         pixels = batch.numpy()
         for place, row in enumerate(rows):
             pixels[place] = self._decode(self.folder / self.files[row])
@@ -106,7 +108,7 @@ class ImageFiles:
             bombs = warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning)
             with bombs, Image.open(path) as image:
                 ImageOps.exif_transpose(image, in_place=True)
-                return np.asarray(_as_rgb(image).resize((self.size, self.size), Image.Resampling.BILINEAR))
+                return np.asarray(self.square.of(_as_rgb(image)))
         except MemoryError:
             raise
         except Exception as error:  # Pillow's decoders raise many kinds on a damaged file

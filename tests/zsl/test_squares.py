@@ -1,0 +1,43 @@
+"""How pictures become squares: as timm's own transforms do it, and the whole of a picture."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from timm.data import create_transform
+
+from zsl.data.squares import Square, SquareConfig
+
+
+@pytest.fixture
+def picture():
+    pixels = np.random.default_rng(0).integers(0, 256, (29, 43, 3), dtype=np.uint8)
+    return Image.fromarray(pixels).resize((215, 145), Image.Resampling.BICUBIC)
+
+
+@pytest.mark.parametrize("squash", [False, True])
+@pytest.mark.parametrize(("size", "interpolation", "crop"), [(67, "bicubic", 0.875), (61, "bilinear", 1.0)])
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_square_is_that_of_timm(picture, size, interpolation, crop, squash, turned):
+    image = picture.transpose(Image.Transpose.ROTATE_90) if turned else picture
+    mode = "squash" if squash else "center"
+    transform = create_transform(
+        (3, size, size), interpolation=interpolation, crop_pct=crop, crop_mode=mode, mean=(0,) * 3, std=(1,) * 3
+    )
+    expected = 255 * transform(image).permute(1, 2, 0).numpy()
+    found = np.asarray(Square(size, interpolation, crop, squash).of(image), float)
+    # rows and columns are rounded to whole levels one after the other, in the order that is cheaper
+    np.testing.assert_allclose(found, expected, atol=2.001)
+    assert np.abs(found - expected).mean() < 0.2
+
+
+def test_a_whole_picture_is_pillows_resize(picture):
+    expected = picture.resize((32, 32), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(Square(32).of(picture), expected)
+    assert SquareConfig().square() == Square(224, "bilinear", 1.0, True)
+    assert SquareConfig(image_size=32, crop=0.5).square() == Square(32, "bilinear", 0.5, True)
+
+
+def test_a_very_long_picture_costs_no_more_than_its_square():
+    # resized whole, its longer side would have 20,000,000 pixels
+    square = Square(224, "bicubic", 0.875, squash=False).of(Image.new("RGB", (1, 80_000), (9, 8, 7)))
+    np.testing.assert_array_equal(np.asarray(square), np.full((224, 224, 3), (9, 8, 7)))
