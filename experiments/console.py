@@ -69,7 +69,8 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
             tell(f"error: {error}", err=True)
             raise typer.Exit(2 if isinstance(error, InputError) else 1) from error
         except UnicodeEncodeError as error:
-            tell(f"error: {error.object[:200]!r} has letters that {error.encoding} cannot hold; change it", err=True)
+            near = error.object[max(error.start - 30, 0) : error.end + 30]
+            tell(f"error: a letter in {near!r} cannot be written as {error.encoding}; change the name", err=True)
             raise typer.Exit(2) from error
         except (MemoryError, RuntimeError, ValueError) as error:
             if not _lacks_memory(error):

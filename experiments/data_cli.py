@@ -1,5 +1,6 @@
 """`zsl data`: auditing a dataset, and caching a frozen backbone's tokens."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -57,11 +58,12 @@ def check(
     findings = audit(data, loaded, look)
     rows = [[finding.item, finding.verdict, finding.message] for finding in findings]
     console.print(console_table(f"{data.name}", ["item", "verdict", "finding"], rows, 3))
-    if bad is not None:
-        atomic.write_text(bad, "".join(f"{path}\n" for path in [*data.missing, *(look.broken if look else ())]))
-    if out is not None:
-        content = {"data": data.name, "fingerprint": data.fingerprint, "findings": [asdict(f) for f in findings]}
-        atomic.write_text(out, json.dumps(content, indent=1) + "\n")
+    content = {"data": data.name, "fingerprint": data.fingerprint, "findings": [asdict(f) for f in findings]}
+    broken = "".join(f"{path}\n" for path in [*data.missing, *(look.broken if look else ())])
+    with ExitStack() as stack:  # both files or none
+        for path, text in ((bad, broken), (out, json.dumps(content, indent=1) + "\n")):
+            if path is not None:
+                stack.enter_context(atomic.replacing(path)).write(text.encode())
     if any(finding.verdict == "error" for finding in findings):
         raise typer.Exit(1)
 

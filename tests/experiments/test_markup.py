@@ -249,6 +249,15 @@ def test_scores_of_hostile_labels_are_measured(tmp_path):
     assert rows[3][0] == "'=SUM(1)"
 
 
+def test_a_name_that_cannot_be_written_is_named(tmp_path):
+    for key in ("scores", "targets"):
+        np.savez(tmp_path / f"{key}.npz", **{key: np.eye(2)}, labels=np.array(["sky", "sea\ud800"]))
+    measured = zsl("evaluate", "--from-scores", tmp_path / "scores.npz", "--targets", tmp_path / "targets.npz", "--out",
+                   tmp_path / "out", "--set", "evaluate.k=[1]", "--set", "evaluate.bootstrap=0")  # fmt: skip
+    refused(measured, r"sea\ud800", "cannot be written as utf-8; change the name")
+    assert not (tmp_path / "out").exists()
+
+
 # what may stand in one place alone, and where
 PLACES = {
     r"(?<!Plain)Console\((?!Console\))": set(),
