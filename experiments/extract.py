@@ -16,7 +16,7 @@ from zsl.backbone import Backbone
 from zsl.data import DataConfig
 from zsl.data.hdf5 import Hdf5Config
 from zsl.data.tfrecords import TfRecordsConfig
-from zsl.data.tokens import read_manifest
+from zsl.data.tokens import Dtype, read_manifest
 from zsl.extraction import Extraction, extract
 
 
@@ -37,7 +37,7 @@ def _stamps(data: DataConfig) -> list[tuple[str, int, int]]:
 
 
 def run_extraction(
-    config: RunConfig, out: Path, views: int, dtype: str, rows: int, skip_unreadable: bool, progress: Progress
+    config: RunConfig, out: Path, views: int, dtype: Dtype, rows: int, skip_unreadable: bool, progress: Progress
 ) -> str:
     """Writes the tokens of a config's dataset, and returns a line that tells how to train from them.
 
@@ -74,8 +74,8 @@ def run_extraction(
     }
     extract(source.backbone, source.data, out, settings, made_with, source.accelerator, augment, progress)
     use = shell("--set", "data.name=tokens", "--set", f"data.root={out}", "--set", "backbone=none")
-    parts = read_manifest(out)["parts"].values() if source.accelerator.is_main_process else []
-    left_out = sum(len(part["unreadable"]) for part in parts)
+    parts = read_manifest(out).parts if source.accelerator.is_main_process else None
+    left_out = 0 if parts is None else len(parts.train.unreadable) + len(parts.test.unreadable)
     if left_out:
         use += f"; {left_out:,} images did not decode and are left out, see {out / 'manifest.json'}"
     return f"{out}: tokens of {source.data.name}; train on them with {use}"

@@ -5,7 +5,7 @@ however many processes there are, and wherever they are stopped and started agai
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,24 @@ from torch.utils.data import DataLoader, Dataset
 
 from embeddings import InputError, atomic
 from embeddings.progress import Progress, silent
+from embeddings.reading import read_model
 from zsl.backbone import Backbone
 from zsl.data import MultiLabelData
 from zsl.data.dataset import Augmentation, Inputs, not_finite, read_finite
-from zsl.data.tokens import DTYPES, FORMAT, TARGETS, hash_of
+from zsl.data.tokens import (
+    AGAIN,
+    DTYPES,
+    FORMAT,
+    TARGETS,
+    Dtype,
+    Manifest,
+    Plan,
+    Shard,
+    StoredNames,
+    StoredPart,
+    StoredParts,
+    hash_of,
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +45,7 @@ class Extraction:
     `skip_unreadable`: images that do not decode are left out and listed, instead of an error.
     """
 
-    dtype: str = "bf16"
+    dtype: Dtype = "bf16"
     views: int = 1
     rows: int = 2048
     batch_size: int = 64
@@ -49,6 +63,13 @@ class _Shard:
     @property
     def file(self) -> str:
         return f"{self.part}-{self.number:05d}.safetensors"
+
+
+@dataclass(frozen=True)
+class ShardNote(Shard):
+    """What is noted of a shard beside it: with the rows of its images that did not decode, and why."""
+
+    unreadable: dict[int, str]
 
 
 Read = tuple[_Shard, Tensor, list[int], list[str]]
@@ -199,43 +220,37 @@ def _shards(data: MultiLabelData, settings: Extraction) -> list[_Shard]:
     return shards
 
 
-def _plan(data: MultiLabelData, settings: Extraction, made_with: dict[str, Any]) -> dict[str, Any]:
-    """All that the files depend on, as JSON."""
-    plan = {
-        "format": FORMAT,
-        "data": data.name,
-        "fingerprint": data.fingerprint,
-        "dtype": settings.dtype,
-        "views": settings.views,
-        "rows_per_shard": settings.rows,
-        "batch_size": settings.batch_size,
-        "seed": settings.seed,
-        "skip_unreadable": settings.skip_unreadable,
-        "made_with": made_with,
-    }
-    found: dict[str, Any] = json.loads(json.dumps(plan))
-    return found
+def _plan(data: MultiLabelData, settings: Extraction, made_with: dict[str, Any]) -> Plan:
+    return Plan(
+        format=FORMAT,
+        data=data.name,
+        fingerprint=data.fingerprint,
+        dtype=settings.dtype,
+        views=settings.views,
+        rows_per_shard=settings.rows,
+        batch_size=settings.batch_size,
+        seed=settings.seed,
+        skip_unreadable=settings.skip_unreadable,
+        made_with=json.loads(json.dumps(made_with)),  # as it is read again
+    )
 
 
-def _begin(folder: Path, plan: dict[str, Any]) -> None:
+def _begin(folder: Path, plan: Plan) -> None:
     path = folder / "plan.json"
     if not folder.exists():
         folder.mkdir(parents=True)
     if not path.is_file():
         if any(not _temporary(inside) for inside in folder.iterdir()):
             raise InputError(f"{folder} is not empty and holds no extraction; choose another --out")
-        atomic.write_text(path, json.dumps(plan, indent=1) + "\n")
+        atomic.write_text(path, json.dumps(asdict(plan), indent=1) + "\n")
         return
     for inside in filter(_temporary, folder.iterdir()):
         inside.unlink()
-    try:
-        begun = dict(json.loads(path.read_text("utf-8")))
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{path} is no plan of an extraction ({error}); choose another --out") from error
-    for key in plan:
-        if begun.get(key) != plan[key]:
+    begun = vars(read_model(path, Plan, "choose another --out"))
+    for key, value in vars(plan).items():
+        if begun[key] != value:
             raise InputError(
-                f"{folder} was begun with {key} = {begun.get(key)!r}, now it is {plan[key]!r}; choose another --out, "
+                f"{folder} was begun with {key} = {begun[key]!r}, now it is {value!r}; choose another --out, "
                 "or do as before"
             )
 
@@ -252,53 +267,40 @@ def _done(path: Path) -> bool:
 
 def _write(path: Path, tokens: Tensor, faults: dict[int, str]) -> None:
     atomic.write_bytes(path, safetensors_bytes({"tokens": tokens.contiguous()}))
-    told = {
-        "file": path.name,
-        "bytes": path.stat().st_size,
-        "sha256": hash_of(path),
-        "shape": list(tokens.shape),
-        "unreadable": {str(row): reason for row, reason in faults.items()},
-    }
-    atomic.write_text(path.with_suffix(".json"), json.dumps(told, indent=1) + "\n")
+    shape = (tokens.shape[0], tokens.shape[1], tokens.shape[2], tokens.shape[3])
+    told = ShardNote(path.name, path.stat().st_size, hash_of(path), shape, faults)
+    atomic.write_text(path.with_suffix(".json"), json.dumps(asdict(told), indent=1) + "\n")
 
 
-def _told(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error}); remove it and run zsl data extract again") from error
+def _stored(folder: Path, part: str, images: int, settings: Extraction, shards: list[_Shard]) -> StoredPart:
+    """What a part's files hold, from what was noted of its shards."""
+    told = [read_model((folder / s.file).with_suffix(".json"), ShardNote, AGAIN) for s in shards if s.part == part]
+    faults = {row: reason for one in told for row, reason in one.unreadable.items()}
+    rows = sorted(faults)
+    files = tuple(Shard(one.file, one.bytes, one.sha256, one.shape) for one in told)
+    return StoredPart(images, views_of(part, settings), tuple(rows), tuple(faults[row] for row in rows), files)
 
 
-def _finish(
-    folder: Path, data: MultiLabelData, settings: Extraction, plan: dict[str, Any], shards: list[_Shard]
-) -> None:
-    parts = {}
-    for part, rows in (("train", len(data.train.targets)), ("test", len(data.test.targets))):
-        told = [_told((folder / s.file).with_suffix(".json")) for s in shards if s.part == part]
-        unreadable = {int(row): reason for one in told for row, reason in one.pop("unreadable").items()}
-        parts[part] = {
-            "images": rows,
-            "views": views_of(part, settings),
-            "unreadable": sorted(unreadable),
-            "reasons": [unreadable[row] for row in sorted(unreadable)],
-            "shards": told,
-        }
-    partial = data.train.targets.partial
-    names = {
-        "seen": data.seen,
-        "unseen": data.unseen,
-        "renamed": dict(data.renamed),
-        "partial": partial,
-        "notes": data.notes,
-        "leaked": data.leaked,
-        "expected": dict(data.expected),
-    }
-    content = {"names": torch.frombuffer(bytearray(json.dumps(names).encode()), dtype=torch.uint8)}
+def _finish(folder: Path, data: MultiLabelData, settings: Extraction, plan: Plan, shards: list[_Shard]) -> None:
+    train, test = (
+        _stored(folder, part, len(targets), settings, shards)
+        for part, targets in (("train", data.train.targets), ("test", data.test.targets))
+    )
+    names = StoredNames(
+        seen=data.seen,
+        unseen=data.unseen,
+        renamed=dict(data.renamed),
+        partial=data.train.targets.partial,
+        notes=data.notes,
+        leaked=data.leaked,
+        expected=dict(data.expected),
+    )
+    content = {"names": torch.frombuffer(bytearray(json.dumps(asdict(names)).encode()), dtype=torch.uint8)}
     for part, targets in (("train", data.train.targets), ("test", data.test.targets)):
         arrays = (targets.matrix.data, targets.matrix.indices, targets.matrix.indptr)
         content |= {f"targets.{part}.{name}": torch.from_numpy(a) for name, a in zip(TARGETS, arrays, strict=True)}
     labels = folder / "labels.safetensors"
     atomic.write_bytes(labels, safetensors_bytes(content))
-    made = {"parts": parts, "labels_sha256": hash_of(labels)}
+    made = Manifest(**vars(plan), parts=StoredParts(train, test), labels_sha256=hash_of(labels))
     # last: a folder with a manifest is a whole extraction
-    atomic.write_text(folder / "manifest.json", json.dumps(plan | made, indent=1) + "\n")
+    atomic.write_text(folder / "manifest.json", json.dumps(asdict(made), indent=1) + "\n")

@@ -5,28 +5,31 @@ safetensors file of `tokens` (image, view, token, channel).
 """
 
 import hashlib
-import json
 import math
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import NonNegativeInt, PositiveInt, StringConstraints
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from embeddings import InputError
+from embeddings.reading import parse_model, read_model
 from zsl.config import Config
 from zsl.data.dataset import MultiLabelData, Part, Rows
 from zsl.data.targets import Targets
 
-FORMAT = "zsl-tokens/2"
+FORMAT: Literal["zsl-tokens/2"] = "zsl-tokens/2"
+HEAD = 1 << 16  # bytes of a shard's head at most; ours have a hundred
 TARGETS = ("values", "indices", "indptr")  # of a sparse (image, label) table
 AGAIN = "remove it and run zsl data extract again"
-DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
+Dtype = Literal["bf16", "fp16"]
+DTYPES: dict[Dtype, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 class TokensConfig(Config):
@@ -38,6 +41,86 @@ class TokensConfig(Config):
     name: Literal["tokens"]
     root: Path
     verify: Literal["full", "size"] = "full"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`plan.json`: all that an extraction's files depend on. `made_with` is a backbone's config, weights, transform."""
+
+    format: Literal["zsl-tokens/2"]
+    data: str
+    fingerprint: str
+    dtype: Dtype
+    views: PositiveInt
+    rows_per_shard: PositiveInt
+    batch_size: PositiveInt
+    seed: int
+    skip_unreadable: bool
+    made_with: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Shard:
+    """A shard: (image, view, token, channel)."""
+
+    file: Annotated[str, StringConstraints(pattern=r"^(train|test)-\d+\.safetensors$")]
+    bytes: NonNegativeInt
+    sha256: str
+    shape: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt]
+
+
+@dataclass(frozen=True)
+class StoredPart:
+    """A part's shards, and the rows of the images that did not decode, with why."""
+
+    images: PositiveInt
+    views: PositiveInt
+    unreadable: tuple[NonNegativeInt, ...]
+    reasons: tuple[str, ...]
+    shards: tuple[Shard, ...]
+
+
+@dataclass(frozen=True)
+class StoredParts:
+    """Both parts."""
+
+    train: StoredPart
+    test: StoredPart
+
+
+@dataclass(frozen=True)
+class Manifest(Plan):
+    """`manifest.json`: a finished extraction."""
+
+    parts: StoredParts
+    labels_sha256: str
+
+
+@dataclass(frozen=True)
+class StoredNames:
+    """What `labels.safetensors` has besides the targets, in JSON; as in `MultiLabelData`."""
+
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+    renamed: dict[str, tuple[str, ...]]
+    partial: bool
+    notes: tuple[str, ...]
+    leaked: int
+    expected: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Tokens:
+    dtype: Literal["BF16", "F16"]
+    shape: tuple[PositiveInt, PositiveInt, PositiveInt, PositiveInt]
+    data_offsets: tuple[NonNegativeInt, NonNegativeInt]
+
+
+@dataclass(frozen=True)
+class _Head:
+    """The head of a shard, as safetensors has it."""
+
+    tokens: _Tokens
 
 
 @dataclass(frozen=True)
@@ -81,20 +164,21 @@ def map_shard(path: Path) -> Tensor:
     Raises:
         InputError: it is damaged.
     """
-    try:
-        with path.open("rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            entry = json.loads(file.read(size))["tokens"]
-        start, end = entry["data_offsets"]
-        shape = tuple(entry["shape"])
-        dtype = {"BF16": torch.bfloat16, "F16": torch.float16}[entry["dtype"]]
-        if end - start != 2 * math.prod(shape) or path.stat().st_size != 8 + size + end:
-            raise ValueError("its size is not that of its tokens")
-        # "c": torch warns about memory that cannot be written to; nothing writes
-        numbers = np.memmap(path, np.int16, "c", 8 + size + start, shape)
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is damaged ({error}); {AGAIN}") from error
-    return torch.from_numpy(numbers).view(dtype)
+    place, head = _head(path)
+    # "c": torch warns about memory that cannot be written to; nothing writes
+    numbers = np.memmap(path, np.int16, "c", place, head.shape)
+    return torch.from_numpy(numbers).view({"BF16": torch.bfloat16, "F16": torch.float16}[head.dtype])
+
+
+def _head(path: Path) -> tuple[int, _Tokens]:
+    """Where a shard's tokens begin, and what they are."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        head = parse_model(file.read(min(size, HEAD)), _Head, str(path), AGAIN).tokens
+    start, end = head.data_offsets
+    if end - start != 2 * math.prod(head.shape) or path.stat().st_size != 8 + size + end:
+        raise InputError(f"{path} is damaged (its size is not that of its tokens); {AGAIN}")
+    return 8 + size + start, head
 
 
 def load_tokens(config: TokensConfig) -> MultiLabelData:
@@ -104,40 +188,62 @@ def load_tokens(config: TokensConfig) -> MultiLabelData:
         InputError: not a finished extraction, a missing or damaged shard.
     """
     manifest = read_manifest(config.root)
-    where = config.root / "labels.safetensors"
-    try:
-        if hash_of(where) != manifest["labels_sha256"]:
-            raise ValueError("its content is not that of the extraction")
-        content = load_file(where)
-        names = json.loads(content["names"].numpy().tobytes())
-        seen, unseen = tuple(names["seen"]), tuple(names["unseen"])
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        raise InputError(f"{where} is missing or damaged ({error}); {AGAIN}") from error
-    parts, notes = {}, list(names["notes"])
-    for part, labels in (("train", len(seen)), ("test", len(seen) + len(unseen))):
-        told = manifest["parts"][part]
-        paths = tuple(config.root / shard["file"] for shard in told["shards"])
-        for path, shard in zip(paths, told["shards"], strict=True):
-            check_shard(path, shard, full=config.verify == "full")
-        if told["unreadable"]:
+    path = config.root / "labels.safetensors"
+    names, content = _labels(path, manifest.labels_sha256)
+    parts, notes = {}, list(names.notes)
+    for part, stored, labels in (
+        ("train", manifest.parts.train, len(names.seen)),
+        ("test", manifest.parts.test, len(names.seen) + len(names.unseen)),
+    ):
+        files = _token_files(config, manifest, stored, part)
+        targets = _targets(content, part, (stored.images, labels), names.partial, path)
+        parts[part] = Part(files, targets[files.rows])
+        if stored.unreadable:
             kind = {"train": "training", "test": "test"}[part]
-            notes.append(f"{len(told['unreadable']):,} of {told['images']:,} {kind} images did not decode: left out")
-        rows = np.setdiff1d(np.arange(told["images"]), told["unreadable"])
-        files = TokenFiles(paths, manifest["rows_per_shard"], rows, told["views"])
-        parts[part] = Part(files, _targets(content, part, (told["images"], labels), names["partial"], where)[rows])
+            notes.append(f"{len(stored.unreadable):,} of {stored.images:,} {kind} images did not decode: left out")
     return MultiLabelData(
-        name=manifest["data"],
-        seen=seen,
-        unseen=unseen,
+        name=manifest.data,
+        seen=names.seen,
+        unseen=names.unseen,
         train=parts["train"],
         test=parts["test"],
         kind="tokens",
-        fingerprint=manifest["fingerprint"],
+        fingerprint=manifest.fingerprint,
         notes=tuple(notes),
-        renamed={title: tuple(labels) for title, labels in names["renamed"].items()},
-        leaked=names["leaked"],
-        expected=names["expected"],
+        renamed=names.renamed,
+        leaked=names.leaked,
+        expected=names.expected,
     )
+
+
+def _labels(path: Path, sha256: str) -> tuple[StoredNames, dict[str, Tensor]]:
+    """The names and the arrays of `labels.safetensors`."""
+    if not path.is_file() or hash_of(path) != sha256:
+        raise InputError(f"{path} is missing, or is not the file of the extraction; {AGAIN}")
+    try:
+        content = load_file(path)
+    except SafetensorError as error:
+        raise InputError(f"{path} is damaged ({error}); {AGAIN}") from error
+    packed = content.get("names", torch.empty(0, dtype=torch.uint8))
+    return parse_model(packed.numpy().tobytes(), StoredNames, str(path), AGAIN), content
+
+
+def _token_files(config: TokensConfig, manifest: Manifest, stored: StoredPart, part: str) -> TokenFiles:
+    """The inputs of a part, whose shards are there and fit one another."""
+    path, rows = config.root / "manifest.json", manifest.rows_per_shard
+    lengths = [min(rows, stored.images - number * rows) for number in range(len(stored.shards))]
+    fits = (
+        [shard.shape[0] for shard in stored.shards] == lengths
+        and sum(lengths) == stored.images
+        and {shard.shape[1:] for shard in stored.shards} == {(stored.views, *stored.shards[0].shape[2:])}
+        and max(stored.unreadable, default=0) < stored.images
+    )
+    if not fits:
+        raise InputError(f"{path} is damaged (parts.{part} do not fit its images); run zsl data extract again")
+    for shard in stored.shards:
+        check_shard(config.root / shard.file, shard, full=config.verify == "full")
+    kept = np.setdiff1d(np.arange(stored.images), stored.unreadable)
+    return TokenFiles(tuple(config.root / shard.file for shard in stored.shards), rows, kept, stored.views)
 
 
 def _targets(content: dict[str, Tensor], part: str, shape: tuple[int, int], partial: bool, path: Path) -> Targets:
@@ -148,35 +254,30 @@ def _targets(content: dict[str, Tensor], part: str, shape: tuple[int, int], part
         raise InputError(f"{path} does not fit its manifest ({error}); {AGAIN}") from error
 
 
-def read_manifest(root: Path) -> dict[str, Any]:
+def read_manifest(root: Path) -> Manifest:
     """The manifest of a finished extraction.
 
     Raises:
-        InputError: there is none.
+        InputError: there is none, or it is damaged.
     """
     path = root / "manifest.json"
-    try:
-        manifest = json.loads(path.read_text("utf-8"))
-        if manifest["format"] != FORMAT:
-            raise ValueError(f"its format is {manifest['format']}")
-        if not {"parts", "rows_per_shard", "data", "fingerprint", "labels_sha256"} <= set(manifest):
-            raise ValueError("it is not whole")
-    except FileNotFoundError as error:
-        raise InputError(f"{root} holds no finished extraction; run zsl data extract with --out {root}") from error
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path} is no manifest of tokens ({error}); run zsl data extract again") from error
-    return manifest
+    if not path.is_file():
+        raise InputError(f"{root} holds no finished extraction; run zsl data extract with --out {root}")
+    return read_model(path, Manifest, AGAIN)
 
 
-def check_shard(path: Path, told: dict[str, Any], full: bool) -> None:
+def check_shard(path: Path, told: Shard, full: bool) -> None:
     """A shard is the one that the manifest tells of.
 
     Raises:
-        InputError: it is missing, of another size, or, where `full`, of another hash.
+        InputError: it is missing, of another size or shape, or, where `full`, of another hash.
     """
-    if not path.is_file() or path.stat().st_size != told["bytes"] or (full and hash_of(path) != told["sha256"]):
+    if not path.is_file() or path.stat().st_size != told.bytes or (full and hash_of(path) != told.sha256):
         state = "missing" if not path.is_file() else "damaged"
         raise InputError(f"{path} is {state}; remove it and run zsl data extract again with the same --out")
+    _, head = _head(path)
+    if head.shape != told.shape:
+        raise InputError(f"{path} is damaged (it holds {head.shape}, the manifest has {told.shape}); {AGAIN}")
 
 
 def hash_of(path: Path) -> str:
