@@ -13,10 +13,12 @@ from typing import Literal
 
 from embeddings import Bank, InputError
 from embeddings.progress import Progress, silent
+from embeddings.reading import parse_model
 from zsl.data.dataset import ImageFiles, MultiLabelData, Part
 from zsl.data.split import forms
 from zsl.data.squares import Square
 
+Line = tuple[str, str, str, str]  # of a state: an image's path, and what `_read_state` has of it
 Verdict = Literal["ok", "note", "warning", "error"]
 BATCH = 64  # images that one process decodes at a time
 SHOWN = 5
@@ -236,11 +238,11 @@ def _read_state(state: Path | None) -> dict[str, tuple[str, str, str]]:
     known: dict[str, tuple[str, str, str]] = {}
     if state is None or not state.is_file():
         return known
-    for line in state.read_text("utf-8", errors="replace").splitlines():
+    for line in filter(None, state.read_text("utf-8", errors="replace").splitlines()):
         try:
-            path, stamp, fault, digest = json.loads(line) if line else ("", "", "", "")
+            path, stamp, fault, digest = parse_model(line, Line, str(state), "remove it")
             known[path] = (stamp, fault, digest)
-        except (ValueError, TypeError) as error:
+        except InputError as error:
             if not known:
-                raise InputError(f"{state} is no state of an audit ({error}); remove it") from error
+                raise InputError(f"{state} is no state of an audit; give another --state, or remove it") from error
     return known
