@@ -18,7 +18,6 @@ from zsl.data.dataset import ImageFiles, MultiLabelData, Part
 from zsl.data.split import forms
 from zsl.data.squares import Square
 
-Line = tuple[str, str, str, str]  # of a state: an image's path, and what `_read_state` has of it
 Verdict = Literal["ok", "note", "warning", "error"]
 BATCH = 64  # images that one process decodes at a time
 SHOWN = 5
@@ -240,7 +239,7 @@ def _read_state(state: Path | None) -> dict[str, tuple[str, str, str]]:
         return known
     for line in filter(None, state.read_text("utf-8", errors="replace").splitlines()):
         try:
-            path, stamp, fault, digest = parse_model(line, Line, str(state), "remove it")
+            path, stamp, fault, digest = parse_model(line, tuple[str, str, str, str], str(state), "remove it")
             known[path] = (stamp, fault, digest)
         except InputError as error:
             if not known:
