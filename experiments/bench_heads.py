@@ -152,15 +152,14 @@ def bench_heads(bench: HeadBench, progress: Progress) -> Figures:
         if name not in HEADS:
             raise InputError(f"unknown head {name!r}; known: {', '.join(HEADS)}")
     accelerator = make_accelerator("auto")
-    gpu = accelerator.device.type == "cuda"
-    if not bench.batch_size and not gpu:
+    if not bench.batch_size and accelerator.device.type != "cuda":
         raise InputError("the maximal batch is known of a GPU's memory alone; give --batch-size")
     torch._dynamo.reset()  # it gives up on a module of which it has compiled eight kinds
     body = _Body(bench, accelerator.device)
     keys = list(product(bench.heads, bench.classes))
     batches: dict[tuple[str, int], int] = {}
     seconds: dict[tuple[str, int, str], tuple[int, list[float]]] = {}
-    if gpu:
+    if not bench.batch_size:
         for key in keys:
             side = _Side(bench, body, *key, accelerator)
             batches[key] = largest_batch(lambda size, side=side: side.train(body.inputs(size)))  # type: ignore[misc]

@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from accelerate import Accelerator, PartialState
+from accelerate.utils import parse_flag_from_env
 
 from embeddings import InputError
 
@@ -21,6 +22,7 @@ def make_accelerator(precision: Precision, trackers: tuple[str, ...] = (), folde
     Raises:
         InputError: a precision or a tracker that cannot be had here.
     """
+    _check_gpus()
     if precision == "auto":
         precision = "bf16" if _multiplies_bf16() else "fp32"
     mixed = "no" if precision == "fp32" else precision
@@ -48,8 +50,22 @@ def memory_of(device: torch.device) -> int:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
+def _check_gpus() -> None:
+    """Of several processes on a machine with GPUs each takes one; Accelerate's own words for too few are CUDA's.
+
+    Raises:
+        InputError: there are fewer GPUs than processes.
+    """
+    processes, gpus = int(os.environ.get("LOCAL_WORLD_SIZE", 1)), torch.cuda.device_count()
+    if 0 < gpus < processes and not parse_flag_from_env("ACCELERATE_USE_CPU"):
+        raise InputError(
+            f"{processes} processes on this machine, but {gpus} GPU{'s' * (gpus > 1)}: start {gpus}, or set "
+            "ACCELERATE_USE_CPU=true in the environment to train on the CPU"
+        )
+
+
 def _multiplies_bf16() -> bool:
-    if torch.cuda.is_available():
+    if PartialState().device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if hasattr(torch.cpu, "get_capabilities"):
         capabilities = torch.cpu.get_capabilities()

@@ -12,11 +12,12 @@ export -f zsl
 export COLUMNS=200 PYTHONUNBUFFERED=1
 
 tests() {
-    python3 -m pytest -q -n "${WORKERS:-8}" --dist loadfile -p no:cacheprovider -p no:benchmark --durations=10 --maxfail=80 \
-        --ignore=tests/experiments/test_ray.py --ignore=tests/experiments/test_report_browser.py --tb=short
+    # -v: what failed is told even if the time is too short
+    python3 -m pytest -v -n "${WORKERS:-8}" --dist loadfile -p no:cacheprovider -p no:benchmark --tb=short \
+        --ignore=tests/experiments/test_ray.py --ignore=tests/experiments/test_report_browser.py ${TESTS:-}
 }
 heads() { zsl bench heads --rounds 10 --batch-size 64; }
-table9() { zsl ablate table9 --set batch_size=0 --set rounds=5 --out "$scratch/table9" && cat "$scratch/table9/report.md"; }
+table9() { zsl ablate table9 --set batch_size=0 --set rounds=3 --set classes=100,5000 --out "$scratch/table9" && cat "$scratch/table9/report.md"; }
 table8() { zsl ablate table8 --config demo --out "$scratch/table8" && cat "$scratch/table8/report.md"; }
 # a run that is killed and continued ends in the weights of one that was not
 resume() {
@@ -37,7 +38,7 @@ print(platform.python_version(), "torch", torch.__version__, torch.cuda.get_devi
 PY
 one() {
     local start=$SECONDS status
-    timeout "$2" bash -c "$1" >"$out/$1.txt" 2>&1
+    timeout -s INT -k 10 "$2" bash -c "$1" >"$out/$1.txt" 2>&1
     status=$?
     echo "== $1: status $status, $((SECONDS - start)) s"
     tail -n "${TAIL:-12}" "$out/$1.txt" | cut -c1-240
