@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 MEMORY = 1 << 29  # bytes of data that the process may have; the published files need a fraction
-SECONDS = 60
+SECONDS = 10
 
 
 def read_matlab(path: Path, variable: str) -> Any:
