@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
 from typing import IO, Literal
-from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo, is_zipfile
 
 import numpy as np
 from numpy.lib import format as npy
@@ -67,6 +67,20 @@ def read_arrays(path: Path, what: str, room: int = ROOM) -> dict[str, np.ndarray
         if total > max(room, RATIO * size):
             raise ValueError(f"{size:,} bytes unpack to {total:,}; if that is right, save without compression")
         return {m.filename.removesuffix(".npy"): _read_member(archive, m) for m in members}
+
+
+def check_stored(path: Path) -> None:
+    """Checks that a zip archive, which a file of torch may be, holds its members as they are: torch compresses none.
+
+    Raises:
+        ValueError: its members unpack to more than the file has.
+        zipfile.BadZipFile: it begins like an archive, but is none.
+    """
+    if is_zipfile(path):
+        with ZipFile(path) as archive:
+            unpacked = sum(member.file_size for member in archive.infolist())
+        if unpacked > path.stat().st_size:
+            raise ValueError(f"its members are compressed and unpack to {unpacked:,} bytes, as torch writes none")
 
 
 def _check_member(member: ZipInfo) -> None:

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from zipfile import ZipFile, is_zipfile
 
 import numpy as np
 
-from embeddings.arrays import read_array
+from embeddings.arrays import check_stored, read_array
 from embeddings.errors import InputError
 from embeddings.reading import reason_of
 
@@ -62,11 +61,7 @@ def _safetensors(path: Path) -> dict[str, np.ndarray]:
 def _torch(path: Path) -> dict[str, np.ndarray]:
     import torch
 
-    if is_zipfile(path):
-        with ZipFile(path) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-        if unpacked > path.stat().st_size:
-            raise ValueError(f"its members are compressed and unpack to {unpacked:,} bytes, as torch writes none")
+    check_stored(path)
     content = torch.load(path, map_location="cpu", weights_only=True)
     if isinstance(content, torch.Tensor):
         return {"": _as_numpy(content)}

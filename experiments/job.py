@@ -1,5 +1,6 @@
 """One run of a grid, as any process may do it: its lock, its training and test, and how it ended."""
 
+import contextlib
 import errno
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from embeddings import Bank, InputError
 from embeddings.errors import TrainingError
+from embeddings.reading import parse_model
 from experiments.config import RunConfig
 from experiments.processes import own_environment
 from experiments.run import begin_run, evaluate_run, train_run
@@ -149,6 +151,6 @@ def _launch(job: Job) -> Outcome:
             process.terminate()
             raise
     answers = [line.partition(ANSWER)[2] for line in told.splitlines() if ANSWER in line]
-    if answers:
-        return Outcome.model_validate_json(answers[0])
+    with contextlib.suppress(InputError):  # a process that dies may leave half a line
+        return parse_model(answers[0] if answers else "", Outcome, "the answer", "")
     return Outcome(kind="lost", message=f"its processes ended with status {process.returncode}", log=told)

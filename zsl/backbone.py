@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from embeddings import InputError
+from embeddings.arrays import check_stored
 from zsl.config import Config
 from zsl.pretrained import check_weights, offline, reading_of
 from zsl.token_grid import fault_of, image_tokens, level_map, prefix_tokens
@@ -242,6 +243,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
+        check_stored(path)
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's unpickler raises many kinds on a broken file
         raise InputError(

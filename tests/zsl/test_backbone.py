@@ -2,6 +2,7 @@
 
 import math
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -190,12 +191,15 @@ def test_files_that_are_not_these_weights_are_named(tmp_path):
     save_file(state, whole)
     (tmp_path / "cut.safetensors").write_bytes(whole.read_bytes()[:1000])
     (tmp_path / "pickle.pth").write_bytes(pickle.dumps(print))
+    with zipfile.ZipFile(tmp_path / "packed.pth", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("weights/data/0", bytes(100_000))
     save_file(timm.create_model("resnet14t").state_dict(), tmp_path / "other.safetensors")
     save_file({k: v for k, v in state.items() if k != "bn1.weight"}, tmp_path / "less.safetensors")
     for name, message in [
         ("none.pth", "no weights file"),
         ("cut.safetensors", "cannot be read as tensors"),
         ("pickle.pth", "cannot be read as tensors"),
+        ("packed.pth", "its members are compressed and unpack to 100,000 bytes"),
         ("other.safetensors", "is it another model's"),
         ("less.safetensors", "lacks 'bn1.weight'"),
     ]:
