@@ -12,6 +12,7 @@ from embeddings import bank_file
 from embeddings.bank_file import REMEDY, Head, Provenance, checked
 from embeddings.errors import InputError
 from embeddings.mapping import blocks
+from embeddings.names import composed
 from embeddings.spelling import require
 from embeddings.transforms import Transform
 
@@ -21,7 +22,7 @@ class Bank:
     """Label names and their word vectors.
 
     Args:
-        labels: distinct names, the seen ones first.
+        labels: distinct names, the seen ones first; they are composed (NFC).
         vectors: (label, embed) float32, finite, no row of zeros.
         provenance: how the vectors were made.
         notes: one text a label, "" where nothing out of the ordinary was done for it.
@@ -40,7 +41,7 @@ class Bank:
     verified: InitVar[bool] = False
 
     def __post_init__(self, verified: bool) -> None:
-        object.__setattr__(self, "labels", tuple(self.labels))
+        object.__setattr__(self, "labels", tuple(map(composed, self.labels)))
         object.__setattr__(self, "notes", tuple(self.notes) or ("",) * len(self.labels))
         object.__setattr__(self, "num_seen", len(self.labels) if self.num_seen is None else self.num_seen)
         vectors = np.ascontiguousarray(self.vectors, dtype=np.float32)
@@ -95,8 +96,9 @@ class Bank:
         Raises:
             InputError: labels that are not in the bank, with their nearest spellings.
         """
-        require(labels, self._rows, "the bank")
-        return [self._rows[label] for label in labels]
+        wanted = [composed(label) for label in labels]
+        require(wanted, self._rows, "the bank")
+        return [self._rows[label] for label in wanted]
 
     def select(self, labels: Sequence[str]) -> Float[np.ndarray, "label embed"]:
         """The vectors of the given labels, in their order.

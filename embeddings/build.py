@@ -22,6 +22,7 @@ from embeddings.bank_file import Head, Provenance, checked
 from embeddings.encoders import ENCODERS, Encoder, Request, TagLists, by_order, open_encoder, split_spec
 from embeddings.errors import InputError, InputWarning
 from embeddings.mapping import IN_MEMORY, ROWS, blocks, collected, release
+from embeddings.names import label_name
 from embeddings.oov import DEFAULT_POLICY, check_policy
 from embeddings.progress import Progress, silent
 from embeddings.similarity import told_apart
@@ -73,8 +74,7 @@ def build_bank(
     Raises:
         InputError: an unknown family, a template without a place for the name, labels that the encoder lacks.
     """
-    labels = tuple(labels)
-    _check_labels(labels)
+    labels = _names(labels)
     num_seen = len(labels) if num_seen is None else num_seen
     if not 0 < num_seen <= len(labels):
         raise InputError(f"num_seen is {num_seen}, but there are {len(labels)} labels, the seen ones first")
@@ -135,6 +135,7 @@ def extend_bank(
             descriptions where the bank has none, or none where it has.
     """
     made = bank.provenance
+    labels = _names(labels)
     known = set(bank.labels)
     twice = [label for label in labels if label in known]
     if twice:
@@ -172,14 +173,14 @@ def extend_bank(
     return Bank(labels, vectors, provenance, notes, bank.num_seen, bank.transforms, verified=True)
 
 
-def _check_labels(labels: Sequence[str]) -> None:
+def _names(labels: Sequence[str]) -> tuple[str, ...]:
     if not labels:
         raise InputError("there is no label to encode")
-    if len(set(labels)) < len(labels):
-        twice = next(label for label, count in Counter(labels).items() if count > 1)
+    names = tuple(label_name(label, "the labels") for label in labels)
+    if len(set(names)) < len(names):
+        twice = next(label for label, count in Counter(names).items() if count > 1)
         raise InputError(f"label {twice!r} stands twice among the labels; remove one")
-    if not all(map(str.strip, labels)):
-        raise InputError("one of the labels is empty; remove it")
+    return names
 
 
 def _hash_of_descriptions(descriptions: Descriptions | None, labels: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 from embeddings.arrays import read_array
 from embeddings.errors import InputError
 from embeddings.fasttext_models import SubwordTable, subword_table
+from embeddings.names import label_name
 from embeddings.oov import RowTable, WordTable
 from embeddings.reading import reason_of
 from embeddings.texts import read_lines
@@ -260,10 +261,10 @@ def read_tag_lists(path: Path) -> list[list[str]]:
     """Tag lists of a text file, one image a line: tags between commas or tabs, else between spaces.
 
     Raises:
-        InputError: as `read_lines`.
+        InputError: as `read_lines` and `label_name`.
     """
     lists = []
-    for _, line in read_lines(path, "tag lists"):
+    for number, line in read_lines(path, "tag lists"):
         separator = next((mark for mark in ("\t", ",") if mark in line), None)
-        lists.append([tag.strip() for tag in line.split(separator) if tag.strip()])
+        lists.append([label_name(tag, f"{path}:{number}") for tag in line.split(separator) if tag.strip()])
     return lists

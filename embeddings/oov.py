@@ -12,6 +12,7 @@ happens to a name that none of them finds.
 """
 
 import re
+import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -142,9 +143,12 @@ _REGULAR = {
 
 
 def spellings(text: str, policy: Sequence[str]) -> list[list[str]]:
-    """The spellings that each way of the policy adds, for the name itself and then way by way; [] for other ways."""
-    known = [text]
-    steps = [[text]]
+    """The spellings that each way of the policy adds, for the name itself and then way by way; [] for other ways.
+
+    The name itself has two where Unicode has: composed, as names are here, and decomposed, as a table may have it.
+    """
+    known = list(dict.fromkeys([text, unicodedata.normalize("NFD", text)]))
+    steps = [list(known)]
     for way in policy:
         added: list[str] = []
         if way == "phrase":
@@ -192,8 +196,9 @@ def look_up(table: WordTable, texts: Sequence[str], policy: Sequence[str], seed:
     plan = Plan(np.full(len(texts), -1, np.int64), [""] * len(texts))
     missing = []
     for row, text in enumerate(texts):
-        if found.has(text):
-            plan.rows[row] = found.rows[text]
+        own = next((form for form in spellings(text, ())[0] if found.has(form)), None)
+        if own is not None:
+            plan.rows[row] = found.rows[own]
         elif not _resolve(plan, row, text, found, table, policy, seed):
             missing.append(text)
     if missing:
@@ -204,7 +209,7 @@ def look_up(table: WordTable, texts: Sequence[str], policy: Sequence[str], seed:
 
 def _wanted(texts: Sequence[str], policy: Sequence[str]) -> set[str]:
     """Every spelling that the policy may look for."""
-    wanted = set(texts)
+    wanted = {form for text in texts for form in spellings(text, ())[0]}
     ways = policy[: policy.index("parts")] if "parts" in policy else ()
     for text in texts:
         for step in spellings(text, policy)[1:]:

@@ -23,6 +23,7 @@ T = TypeVar("T")
 _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
 DEEPEST = 64  # levels of a file of our own
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
@@ -47,6 +48,18 @@ def open_text(path: Path, what: str) -> Iterator[TextIO]:
         except UnicodeError as error:
             place = f"{path}{_line_of(path, error)}"
             raise InputError(f"{place}: not UTF-8 text ({reason_of(error)}); save it as UTF-8") from error
+
+
+def without_zeros(lines: TextIO, path: Path) -> Iterator[str]:
+    """Passes the lines of a text file on.
+
+    Raises:
+        InputError: a zero byte, which no text holds; it names the line.
+    """
+    for number, line in enumerate(lines, 1):
+        if "\0" in line:
+            raise InputError(f"{path}:{number}: a zero byte, so this is no text; save it as UTF-8")
+        yield line
 
 
 def read_text(path: Path, what: str) -> str:
@@ -105,16 +118,41 @@ def read_rows(path: Path, what: str, **dialect: Any) -> Iterator[tuple[int, list
         InputError: as `open_text`; a zero byte, an open quote, a field of more than `csv.field_size_limit` letters.
     """
     with open_text(path, what) as file:
-        reader = csv.reader(_without_zeros(file, path), strict=True, **dialect)
+        reader = csv.reader(without_zeros(file, path), strict=True, **dialect)
         while True:
             try:
                 row = next(reader)
             except StopIteration:
                 return
             except csv.Error as error:
-                raise InputError(f"{path}:{reader.line_num}: {error}") from error
+                told = f"{path}:{reader.line_num}: {error}"
+                raise InputError(f"{told}; close the quotes of this line, and double those within a field") from error
             if row:
                 yield reader.line_num, row
+
+
+def separator_of(path: Path, what: str, fits: Callable[[list[str]], bool], **dialect: Any) -> str:
+    """The separator under which the first row of a CSV file fits: a comma if it does or if none does.
+
+    Args:
+        path: of the file.
+        what: it should hold, for the message.
+        fits: whether a row is what the file should begin with.
+        dialect: of `csv.reader`.
+    """
+    for separator in SEPARATORS:
+        try:
+            _, row = next(read_rows(path, what, delimiter=separator, **dialect), (1, []))
+        except InputError:  # quotes that make no sense under this separator
+            continue
+        if fits(row):
+            return separator
+    return ","
+
+
+def separator_notes(path: Path, separator: str) -> list[str]:
+    """A line that tells of a separator other than the comma."""
+    return [] if separator == "," else [f"{path.name} separates its fields by {SEPARATORS[separator]}"]
 
 
 def read_model(path: Path, kind: type[T] | GenericAlias, remedy: str) -> T:
@@ -166,13 +204,6 @@ def _check_depth(value: Any) -> None:
 
 def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
     return value.values() if isinstance(value, dict) else value
-
-
-def _without_zeros(lines: TextIO, path: Path) -> Iterator[str]:
-    for number, line in enumerate(lines, 1):
-        if "\0" in line:
-            raise InputError(f"{path}:{number}: a zero byte, so this is no text; save it as UTF-8")
-        yield line
 
 
 def _line_of(path: Path, error: UnicodeError) -> str:

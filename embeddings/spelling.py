@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Collection, Iterable, Sequence
 
 from embeddings.errors import InputError
+from embeddings.names import LONGEST, brief
 
 SHOWN = 10
 MANY = 20_000  # words to compare a name with; beyond it, those of its first letter and about its length
@@ -11,6 +12,8 @@ MANY = 20_000  # words to compare a name with; beyond it, those of its first let
 
 def nearest(name: str, known: Collection[str]) -> str | None:
     """The known name that is spelled most like `name`, if one is at all."""
+    if len(name) > LONGEST:  # no name; to compare it would take long
+        return None
     words: Iterable[str] = known
     if len(known) > MANY:
         first = name[:1].lower()
@@ -45,6 +48,6 @@ def shown(missing: Sequence[str], known: Collection[str] = ()) -> str:
     told = []
     for name in missing[:SHOWN]:
         near = nearest(name, known)
-        told.append(f"{name!r}" + (f" (nearest: {near!r})" if near else ""))
+        told.append(brief(name) + (f" (nearest: {near!r})" if near else ""))
     more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
     return f"{len(missing)} label(s): {', '.join(told)}{more}"

@@ -1,6 +1,5 @@
 """Names to texts: files of names, prompt templates, descriptions and aliases."""
 
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from embeddings.errors import InputError
-from embeddings.reading import read_json, read_text
+from embeddings.names import brief, composed, is_text, label_name
+from embeddings.reading import open_text, read_json, without_zeros
 from embeddings.spelling import nearest
 
 Descriptions = Mapping[str, str | Sequence[str]]
@@ -19,10 +19,11 @@ def read_lines(path: Path, what: str) -> list[tuple[int, str]]:
     """The lines of a text file that are not blank, stripped, with their numbers.
 
     Raises:
-        InputError: as `embeddings.reading.read_text`; no line at all.
+        InputError: as `open_text`; a zero byte, no line at all.
     """
-    text = io.StringIO(read_text(path, what), newline=None)
-    lines = [(number, line.strip()) for number, line in enumerate(text, 1) if line.strip()]
+    with open_text(path, what) as file:
+        numbered = enumerate(map(str.strip, without_zeros(file, path)), 1)
+        lines = [(number, line) for number, line in numbered if line]
     if not lines:
         raise InputError(f"{path} holds no {what}")
     return lines
@@ -32,12 +33,13 @@ def read_labels(path: Path) -> tuple[str, ...]:
     """The label names of a text file, one a line.
 
     Raises:
-        InputError: as `read_lines`; a name twice.
+        InputError: as `read_lines` and `label_name`; a name twice.
     """
     if path.suffix == ".json":
         raise InputError(f"{path} is JSON; give label names as a text file, one a line")
     first: dict[str, int] = {}
-    for number, label in read_lines(path, "label names"):
+    for number, line in read_lines(path, "label names"):
+        label = label_name(line, f"{path}:{number}")
         if label in first:
             raise InputError(f"{path}:{number}: label {label!r} stands on line {first[label]} too; remove one")
         first[label] = number
@@ -70,7 +72,7 @@ def read_descriptions(path: Path) -> dict[str, tuple[str, ...]]:
     """Texts by label: lines "label<TAB>text", several a label if need be, or JSON {"label": ["text", ...]}.
 
     Raises:
-        InputError: as `read_lines`; not the layout.
+        InputError: as `read_lines` and `read_json`; not the layout.
     """
     found: dict[str, list[str]] = {}
     for place, label, text in _pairs(path, "descriptions"):
@@ -84,7 +86,7 @@ def read_aliases(path: Path) -> dict[str, str]:
     """The name to use for a label's: lines "label<TAB>alias", or JSON {"label": "alias"}.
 
     Raises:
-        InputError: as `read_lines`; not the layout; two aliases for one label.
+        InputError: as `read_lines` and `read_json`; not the layout; two aliases for one label.
     """
     found: dict[str, str] = {}
     for place, label, alias in _pairs(path, "aliases"):
@@ -95,24 +97,31 @@ def read_aliases(path: Path) -> dict[str, str]:
 
 
 def _pairs(path: Path, what: str) -> list[tuple[str, str, str]]:
-    if path.suffix != ".json":
-        lines = read_lines(path, what)
-        for number, line in lines:
-            if line.count("\t") != 1:
-                raise InputError(f"{path}:{number}: write the label, one tab, then the text")
-        cut = [(number, line.partition("\t")) for number, line in lines]
-        return [(f"{path}:{number}: ", label.strip(), text.strip()) for number, (label, _, text) in cut]
+    """Places, label names and texts."""
+    if path.suffix == ".json":
+        return _pairs_of_json(path, what)
+    pairs = []
+    for number, line in read_lines(path, what):
+        label, tab, text = line.partition("\t")
+        if not tab or "\t" in text:
+            raise InputError(f"{path}:{number}: write the label, one tab, then the text")
+        pairs.append((f"{path}:{number}: ", label_name(label, f"{path}:{number}"), text.strip()))
+    return pairs
+
+
+def _pairs_of_json(path: Path, what: str) -> list[tuple[str, str, str]]:
+    layout = '{"label": "text"} or {"label": ["text", ...]}'
     table = read_json(path, what)
-    wanted = f'{path} is not JSON {{"label": "text"}} or {{"label": ["text", ...]}}'
     if not isinstance(table, dict):
-        raise InputError(f"{wanted}: it holds a {type(table).__name__}")
-    rows: list[tuple[str, list[str]]] = []
-    for label, texts in table.items():
+        raise InputError(f"{path} is not JSON {layout}; it holds {brief(table)}")
+    pairs = []
+    for key, texts in table.items():
         given = [texts] if isinstance(texts, str) else texts
         if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
-            raise InputError(f"{wanted}: label {label!r} has a text that is none")
-        rows.append((label, given))
-    return [(f"{path}: ", label, text.strip()) for label, texts in rows for text in texts or [""]]
+            raise InputError(f"{path} is not JSON {layout}: label {brief(key)} has a text that is none")
+        label = label_name(key, str(path))
+        pairs += [(f"{path}: ", label, text.strip()) for text in given or [""]]
+    return pairs
 
 
 @dataclass(frozen=True)
@@ -162,8 +171,8 @@ def texts_of(
             notes[row] = "; ".join(filter(None, (notes[row], f"{len(own)} description(s): {own[0]!r}")))
         counts = np.array(given)
     rows: dict[str, int] = {}
-    order = np.fromiter((rows.setdefault(text, len(rows)) for text in flat), np.int64, len(flat))
+    order = np.fromiter((rows.setdefault(composed(text), len(rows)) for text in flat), np.int64, len(flat))
     for text in rows:
-        if not text.isascii() and text.encode(errors="replace").decode() != text:
-            raise InputError(f"{text!r} holds letters that are no Unicode text; correct it")
+        if not is_text(text):
+            raise InputError(f"{brief(text)} holds letters that are no Unicode text; correct it")
     return Texts(tuple(rows), order, counts, tuple(notes), descriptions is not None or len(prompts) > 1)

@@ -170,8 +170,3 @@ def test_random_vectors_depend_on_name_and_seed_alone():
 def test_unusable_specs_are_named(encoder, message):
     with pytest.raises(InputError, match=message):
         build_bank(NAMES, encoder)
-
-
-def test_a_name_without_letters_has_no_lexical_vector():
-    with pytest.raises(InputError, match="no letter or digit"):
-        build_bank(["dog", "?!"], "lexical")
