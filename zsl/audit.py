@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from embeddings import Bank, InputError
+from embeddings.names import brief
 from embeddings.progress import Progress, silent
 from embeddings.reading import parse_model
 from zsl.data.dataset import ImageFiles, MultiLabelData, Part
@@ -21,6 +23,7 @@ from zsl.data.squares import Square
 Verdict = Literal["ok", "note", "warning", "error"]
 BATCH = 64  # images that one process decodes at a time
 SHOWN = 5
+LIST = re.compile(r"""[][{}"“”|;,\t\\]|^'|'$""")  # an apostrophe within a name is no quote
 PLACEHOLDER = 10  # files of one content: what a site sends for a picture that is gone
 
 
@@ -53,6 +56,7 @@ def audit(data: MultiLabelData, bank: Bank | None = None, look: Look | None = No
     findings.append(_without_positives(data))
     if data.unseen:
         findings += [_leaks(data), _near_duplicates(data)]
+    findings += [_by_case_alone(data), _like_lists(data)]
     if bank is not None:
         findings.append(_vectors(data, bank))
     if data.missing:
@@ -121,6 +125,27 @@ def _near_duplicates(data: MultiLabelData) -> Finding:
     return Finding("near-duplicate names", "ok", "no unseen name is a seen one in another spelling or number")
 
 
+def _by_case_alone(data: MultiLabelData) -> Finding:
+    """Names, seen or unseen, that are one name in two spellings: their images are each other's negatives."""
+    groups: dict[str, list[str]] = {}
+    for name in data.seen + data.unseen:
+        groups.setdefault(name.lower(), []).append(name)
+    alike = [" / ".join(map(repr, names)) for names in groups.values() if len(names) > 1]
+    if alike:
+        return Finding("names that differ by case", "warning", f"{len(alike)}: {_some(alike, quote=False)}")
+    return Finding("names that differ by case", "ok", "no two names differ by case alone")
+
+
+def _like_lists(data: MultiLabelData) -> Finding:
+    """Names that may be several, which a reader took for one."""
+    odd = [name for name in data.seen + data.unseen if LIST.search(name)]
+    if odd:
+        total = len(data.seen) + len(data.unseen)
+        told = f"{len(odd):,} of {total:,}: {_some(odd)}; if one holds several labels, write each in a field of its own"
+        return Finding("brackets, quotes, separators", "warning", told)
+    return Finding("brackets, quotes, separators", "ok", "no name looks like a list of names")
+
+
 def _vectors(data: MultiLabelData, bank: Bank) -> Finding:
     known = set(bank.labels)
     lacking = [name for name in data.names if name not in known]
@@ -130,7 +155,7 @@ def _vectors(data: MultiLabelData, bank: Bank) -> Finding:
 
 
 def _some(names: Sequence[str], quote: bool = True) -> str:
-    shown = ", ".join(map(repr, names[:SHOWN]) if quote else names[:SHOWN])
+    shown = ", ".join(map(brief, names[:SHOWN]) if quote else names[:SHOWN])
     return shown + (f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else "")
 
 

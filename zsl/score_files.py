@@ -4,7 +4,7 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from scipy.sparse import csr_array, vstack
 from embeddings import InputError, atomic
 from embeddings.arrays import read_array, read_arrays
 from embeddings.errors import InputWarning
+from embeddings.names import label_name
 from embeddings.reading import parse_model, read_rows
 from embeddings.spelling import require, shown
 from zsl.data.targets import Targets
@@ -70,6 +71,8 @@ def read_table(path: Path, key: str) -> Table:
         raise InputError(f"{path}: {key} must be (image, label), got shape {table.values.shape}")
     if not np.issubdtype(table.values.dtype, np.number) and table.values.dtype != np.bool_:
         raise InputError(f"{path}: {key} are of type {table.values.dtype}, which is no number")
+    if table.labels is not None:
+        table = replace(table, labels=tuple(label_name(name, str(path)) for name in table.labels))
     for title, names, count in (("label", table.labels, 1), ("image", table.images, 0)):
         if names is None:
             continue

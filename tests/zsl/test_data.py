@@ -188,10 +188,14 @@ def test_a_wrong_row_is_named_with_its_line(photographs, line, message):
     [
         ("data.csv", "path,labels\n", "data.csv:1: no column 'filepath'"),
         ("data.csv", "filepath,classes,split_name\n", "no usable row"),
-        ("split.json", "{", "not a split file"),
+        ("split.json", "{", "split.json is not JSON of the split"),
         ("split.json", '{"train class": ["a"]}', "not a split file"),
         ("split.json", '{"train class": ["a", "b"], "test class": ["b"]}', "names 'b' twice"),
-        ("split.json", '{"train class": ["a", ""], "test class": ["b"]}', "not a split file"),
+        (
+            "split.json",
+            '{"train class": ["a", ""], "test class": ["b"]}',
+            'split.json: "train class": a label name is empty',
+        ),
         ("split.json", '{"train class": [], "test class": ["b"]}', "leaves no seen label"),
     ],
 )
@@ -200,7 +204,7 @@ def test_wrong_files_are_named(photographs, name, content, message):
     with pytest.raises(InputError, match=message):
         load_data(CsvConfig(name="csv", root=photographs))
     (photographs / name).unlink()
-    with pytest.raises(InputError, match="no (CSV|split) file"):
+    with pytest.raises(InputError, match="no file of (labels|the split) "):
         load_data(CsvConfig(name="csv", root=photographs))
 
 

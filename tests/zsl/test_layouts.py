@@ -73,10 +73,10 @@ def test_of_a_folder_images_with_unseen_labels_are_tested_on(album):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("pictures/0.jpg,a\npictures/0.jpg,b\n", r"labels.csv:2: image pictures/0.jpg stands above too"),
+        ("pictures/0.jpg,a\npictures/0.jpg,b\n", r"labels.csv:2: image 'pictures/0.jpg' stands above too"),
         (",a\n", "labels.csv:1: no image path"),
         ("", "names no image"),
-        ('pictures/0.jpg,"a\n', "not UTF-8 CSV"),
+        ('pictures/0.jpg,"a\n', "labels.csv:1: unexpected end of data; close the quotes"),
         ("pictures/99.jpg,a\npictures/0.jpg,b\npictures/1.jpg,a\n", "1 of 3 images of album are missing .*99.jpg"),
     ],
 )
@@ -87,7 +87,7 @@ def test_a_wrong_label_file_is_named(album, content, message):
     with pytest.raises(InputError, match=message):
         _load(**config)
     (album.root / "labels.csv").write_bytes("pictures/0.jpg,é".encode("latin-1"))
-    with pytest.raises(InputError, match="not UTF-8 CSV"):
+    with pytest.raises(InputError, match="labels.csv:1: not UTF-8 text"):
         _load(**config)
 
 
@@ -113,10 +113,10 @@ def test_missing_images_are_skipped_with_a_count_on_demand(album):
 
 def test_ram_lists_are_refused_where_they_do_not_fit(album):
     config = album.as_ram()
-    with pytest.raises(InputError, match=r"/mnt/somebody/pictures/0.jpg does not begin with data.prefix = '/data'"):
+    with pytest.raises(InputError, match=r"'/mnt/somebody/pictures/0.jpg' does not begin with data.prefix = '/data'"):
         _load(**config | {"prefix": "/data"})
     config["train"].write_text('{"images": [["a.jpg"]], "classes": []}')
-    with pytest.raises(InputError, match="train.json is not"):
+    with pytest.raises(InputError, match=r"train.json: image 1 is not \[path, \[label, ...\]\] but \['a.jpg'\]"):
         _load(**config)
 
 
@@ -171,7 +171,7 @@ def test_coco_has_a_closed_set_and_two_zero_shot_splits(coco):
     assert data.unseen == tuple(UNSEEN_15)
     path = root / "annotations/instances_val2014.json"
     path.write_text(path.read_text()[:-40])
-    with pytest.raises(InputError, match="val2014.json is not a file of COCO instances"):
+    with pytest.raises(InputError, match="val2014.json is not JSON of COCO instances"):
         _load(name="coco", root=root)
 
 

@@ -5,7 +5,7 @@ import json
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import compress
 from pathlib import Path
 from typing import Literal
@@ -15,6 +15,7 @@ import numpy as np
 from embeddings import InputError
 from embeddings.texts import read_lines
 from zsl.data.dataset import ImageFiles, MultiLabelData, Part
+from zsl.data.image_paths import located
 from zsl.data.squares import SquareConfig
 from zsl.data.targets import Targets
 
@@ -23,19 +24,34 @@ class ImagesConfig(SquareConfig):
     """Of every dataset of image files.
 
     `missing`: "skip" leaves out images whose file is missing or empty, "error" refuses. `exclude`: a file that lists
-    the paths of images to leave out (`zsl data check --bad` writes one).
+    the paths of images to leave out (`zsl data check --bad` writes one). `outside`: whether the data's files may name
+    images outside its folder, by absolute paths or `..`.
     """
 
     missing: Literal["error", "skip"] = "error"
     exclude: Path | None = None
+    outside: bool = False
 
 
 @dataclass(frozen=True)
 class Annotated:
-    """Image files, by their paths below a folder, and their annotations over the seen labels, then the unseen ones."""
+    """Image files, by their paths below a folder, and their annotations over the seen labels, then the unseen ones.
+
+    `source` is the file that lists them, on these `lines` of it if it has lines.
+    """
 
     files: Sequence[str]
     targets: Targets
+    source: Path
+    lines: Sequence[int] = ()
+
+    def place(self, row: int) -> str:
+        """Where an image is listed."""
+        return f"{self.source}:{self.lines[row]}" if self.lines else str(self.source)
+
+    def located(self, folder: Path, outside: bool) -> "Annotated":
+        """With the paths that `folder` has (see `image_paths.located`)."""
+        return replace(self, files=located(self.files, folder, outside, self.place))
 
 
 @dataclass(frozen=True)
@@ -68,7 +84,8 @@ def assemble(
         labels: seen and unseen.
         parts: training and test.
     Raises:
-        InputError: no label, no image left, images that are missing, where those are not skipped.
+        InputError: no label, no image left, images that are missing, where those are not skipped, or that lie outside
+            the folder, where they may not.
     """
     seen, unseen = (tuple(names) for names in labels)
     if not seen:
@@ -77,7 +94,7 @@ def assemble(
         every = seen + unseen
         twice = next(label for place, label in enumerate(every) if label in every[:place])
         raise InputError(f"{name} has label {twice!r} twice; tell the two apart, or remove one")
-    train, test = parts
+    train, test = parts = parts[0].located(folder, config.outside), parts[1].located(folder, config.outside)
     _check_apart(name, train.files, test.files)
     shown = train.targets.columns(slice(len(seen), None)).image_counts()
     usable = train.targets.columns(slice(0, len(seen))).image_counts() > 0

@@ -1,5 +1,6 @@
 """A folder of images for each class, as ImageNet has them: one label an image."""
 
+from collections import Counter
 from pathlib import Path
 from typing import Literal
 
@@ -7,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from embeddings import InputError
+from embeddings.names import composed, label_name
 from embeddings.texts import read_lines
 from zsl.data.assembly import Annotated, ImagesConfig, assemble
 from zsl.data.dataset import MultiLabelData
@@ -37,7 +39,7 @@ def load_class_folders(config: ClassFoldersConfig) -> MultiLabelData:
     """
     folders = {part: _classes(config.root / path) for part, path in (("train", config.train), ("test", config.test))}
     every = sorted({*folders["train"], *folders["test"]})
-    names = {folder: folder for folder in every} if config.names is None else _names(config.names, every)
+    names = _own_names(config.root, every) if config.names is None else _names(config.names, every)
     seen, unseen = without([names[folder] for folder in every], config.unseen)
     strange = next((f for f in folders["test"] if f not in folders["train"] and names[f] not in set(unseen)), None)
     if strange is not None:
@@ -50,7 +52,7 @@ def load_class_folders(config: ClassFoldersConfig) -> MultiLabelData:
         kept = [(file, number) for file, number in found if (seen + unseen)[number] in labels]
         columns = np.array([number for _, number in kept], np.int64)
         targets = Targets.of_entries(np.arange(len(kept)), columns, (len(kept), len(column)))
-        return Annotated([file for file, _ in kept], targets)
+        return Annotated([file for file, _ in kept], targets, config.root / path)
 
     parts = annotated("train", config.train, set(seen)), annotated("test", config.test, set(column))
     return assemble(config, config.root.resolve().name, config.root, (seen, unseen), parts)
@@ -77,12 +79,20 @@ def _names(path: Path, folders: list[str]) -> dict[str, str]:
         folder, *rest = line.split(maxsplit=1)
         if not rest:
             raise InputError(f"{path}:{number}: write the folder, a space or tab, then its label's name")
-        found[folder] = rest[0]
-    lacking = next((folder for folder in folders if folder not in found), None)
+        found[composed(folder)] = label_name(rest[0], f"{path}:{number}")
+    lacking = next((folder for folder in folders if composed(folder) not in found), None)
     if lacking is not None:
         raise InputError(f"{path} has no name for folder {lacking}")
-    chosen = {folder: found[folder] for folder in folders}
-    if len(set(chosen.values())) < len(chosen):
-        twice = next(name for i, name in enumerate(chosen.values()) if name in list(chosen.values())[:i])
-        raise InputError(f"{path} gives two folders the name {twice!r}; tell them apart")
-    return chosen
+    return _apart({folder: found[composed(folder)] for folder in folders}, f"{path} gives two folders")
+
+
+def _own_names(root: Path, folders: list[str]) -> dict[str, str]:
+    """Labels that are called as their folders are."""
+    return _apart({folder: label_name(folder, f"{root}: a folder") for folder in folders}, f"{root} has two folders of")
+
+
+def _apart(names: dict[str, str], told: str) -> dict[str, str]:
+    twice = next((name for name, count in Counter(names.values()).items() if count > 1), None)
+    if twice is not None:
+        raise InputError(f"{told} the name {twice!r}; tell them apart")
+    return names

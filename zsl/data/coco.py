@@ -1,12 +1,15 @@
 """MS-COCO from its instance annotations: closed set, and the 48/17 and 65/15 zero-shot splits."""
 
-import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from embeddings import InputError
+from embeddings.names import brief, label_name
+from embeddings.reading import read_json
 from zsl.data.assembly import Annotated, ImagesConfig, Protocol, assemble
 from zsl.data.dataset import MultiLabelData
 from zsl.data.index_cache import Arrays, cached, packed, unpacked
@@ -58,35 +61,51 @@ def load_coco(config: CocoConfig) -> MultiLabelData:
         InputError: a missing or damaged file, images that are missing, where those are not skipped.
     """
     read = [_instances(config.root / f"annotations/instances_{part}{config.year}.json") for part in ("train", "val")]
-    every = read[0][0]
+    every = read[0].categories
     unseen = {"closed": [], "48/17": UNSEEN_17, "65/15": UNSEEN_15}[config.split]
     seen = SEEN_48 if config.split == "48/17" else [name for name in every if name not in unseen]
-    lacking = next((name for name in (*seen, *unseen) if name not in every or name not in read[1][0]), None)
+    lacking = next((name for name in (*seen, *unseen) if name not in every or name not in read[1].categories), None)
     if lacking is not None:
         raise InputError(
             f"the annotations in {config.root} have no category {lacking!r}, which split {config.split} needs"
         )
+    used = {read[1].categories[column] for column in set(read[1].entries[:, 1].tolist())}
+    strange = sorted(used.difference(every))
+    if strange:
+        raise InputError(
+            f"{read[1].path} annotates category {strange[0]!r}, which {read[0].path.name} lacks; list it there too, or "
+            "remove its annotations here"
+        )
 
-    def annotated(part: str, names: tuple[str, ...], files: tuple[str, ...], entries: np.ndarray) -> Annotated:
+    def annotated(part: str, found: Instances) -> Annotated:
         place = {name: number for number, name in enumerate([*seen, *unseen])}
-        columns = np.array([place.get(name, -1) for name in names])[entries[:, 1]]
+        columns = np.array([place.get(name, -1) for name in found.categories])[found.entries[:, 1]]
         known = columns >= 0
-        targets = Targets.of_entries(entries[known, 0], columns[known], (len(files), len(place)))
-        return Annotated([f"{part}{config.year}/{file}" for file in files], targets)
+        targets = Targets.of_entries(found.entries[known, 0], columns[known], (len(found.files), len(place)))
+        return Annotated([f"{part}{config.year}/{file}" for file in found.files], targets, found.path)
 
     labelled = config.test == "labelled"
     counts = {"training images": TRAINING[config.year], "test images": TESTS[config.year][config.test]}
     protocol = Protocol(labelled, drop_leaked=config.leaked == "drop", expected={} if unseen else counts)
-    parts = annotated("train", *read[0]), annotated("val", *read[1])
+    parts = annotated("train", read[0]), annotated("val", read[1])
     return assemble(config, f"coco{config.year} {config.split}", config.root, (seen, unseen), parts, protocol)
 
 
-def _instances(path: Path) -> tuple[tuple[str, ...], tuple[str, ...], np.ndarray]:
-    """Category names, image files, and the (image, category) of every object."""
+@dataclass(frozen=True)
+class Instances:
+    """Category names, image files, and the (image, category) of every object, of one file."""
+
+    path: Path
+    categories: tuple[str, ...]
+    files: tuple[str, ...]
+    entries: np.ndarray
+
+
+def _instances(path: Path) -> Instances:
     if not path.is_file():
         raise InputError(f"no file {path}")
-    arrays = cached("coco/2", [path], None, lambda: _parse(path))
-    return unpacked(arrays["categories"]), unpacked(arrays["files"]), arrays["entries"]
+    arrays = cached("coco/3", [path], None, lambda: _parse(path))
+    return Instances(path, unpacked(arrays["categories"]), unpacked(arrays["files"]), arrays["entries"])
 
 
 def _parse(path: Path) -> Arrays:
@@ -94,16 +113,61 @@ def _parse(path: Path) -> Arrays:
         value.pop("segmentation", None)  # nearly all of the file
         return value
 
-    try:
-        content = json.loads(path.read_bytes(), object_hook=without_outline)
-        categories = {entry["id"]: str(entry["name"]) for entry in content["categories"]}
-        files = {entry["id"]: str(entry["file_name"]) for entry in content["images"]}
-        if len(set(categories.values())) < len(categories):
-            raise ValueError("two categories of one name")
-        column = {key: number for number, key in enumerate(categories)}
-        row = {key: number for number, key in enumerate(files)}
-        found = {(row[entry["image_id"]], column[entry["category_id"]]) for entry in content["annotations"]}
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(f"{path} is not a file of COCO instances ({error!r}); fetch it again") from error
+    content = read_json(path, "COCO instances", without_outline)
+    categories = _by_id(content, "categories", "name", path)
+    names = [label_name(name, f"{path}: category {key!r}") for key, name in categories.items()]
+    if len(set(names)) < len(names):
+        twice = next(name for place, name in enumerate(names) if name in names[:place])
+        raise InputError(f"{path} has two categories of one name, {twice!r}; tell them apart")
+    files = _by_id(content, "images", "file_name", path)
+    wrong = next((key for key, file in files.items() if not isinstance(file, str)), None)
+    if wrong is not None:
+        raise InputError(f"{path}: image {wrong!r} has file_name {brief(files[wrong])}, which is not text; correct it")
+    row, column = ({key: number for number, key in enumerate(found)} for found in (files, categories))
+    found = set()
+    for number, entry in enumerate(_listed(content, "annotations", path)):
+        place = f"{path}: annotation {brief(entry.get('id', f'number {number + 1}'))}"
+        image = _known(entry, "image_id", row, "images", place)
+        found.add((image, _known(entry, "category_id", column, "categories", place)))
     entries = np.array(sorted(found), np.int32).reshape(-1, 2)
-    return {"categories": packed(list(categories.values())), "files": packed(list(files.values())), "entries": entries}
+    return {"categories": packed(names), "files": packed(list(files.values())), "entries": entries}
+
+
+def _listed(content: object, key: str, path: Path) -> list[dict[str, Any]]:
+    values = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise InputError(f'{path} has no list "{key}"; it is to be a file of COCO instances')
+    return values
+
+
+def _by_id(content: object, key: str, value: str, path: Path) -> dict[Any, Any]:
+    """What each entry of a list has under a key, by the entry's id.
+
+    Raises:
+        InputError: an entry without either, an id twice.
+    """
+    found: dict[Any, Any] = {}
+    for number, entry in enumerate(_listed(content, key, path), 1):
+        if not isinstance(entry.get("id"), int | float | str) or value not in entry:
+            raise InputError(f'{path}: entry {number} of "{key}" has no id or no {value}; add it')
+        if entry["id"] in found:
+            raise InputError(f'{path}: id {brief(entry["id"])} stands twice in "{key}"; an id is of one entry')
+        found[entry["id"]] = entry[value]
+    return found
+
+
+def _known(entry: dict[str, Any], key: str, known: Mapping[Any, int], listed: str, place: str) -> int:
+    """The number of the entry that an annotation is of.
+
+    Raises:
+        InputError: it names none, or one that is not listed.
+    """
+    given = entry.get(key)
+    try:
+        return known[given]
+    except (KeyError, TypeError):
+        told = f'{place} has {key} {brief(given)}, but no entry of "{listed}" has this id'
+    other = next((own for own in known if str(own) == str(given)), None)
+    if other is not None:
+        raise InputError(f"{told}: it is {brief(other)} there; write ids as numbers in both, or as text in both")
+    raise InputError(f"{told}; add the entry or remove the annotation")

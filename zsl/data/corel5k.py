@@ -10,7 +10,8 @@ import torch
 
 from embeddings import InputError
 from embeddings.arrays import read_arrays
-from embeddings.texts import read_lines
+from embeddings.names import label_name
+from embeddings.texts import read_labels
 from zsl.config import Config
 from zsl.data.dataset import MultiLabelData, Part, Tensors
 from zsl.data.split import read_split
@@ -43,9 +44,7 @@ def load_corel5k(config: Corel5kConfig) -> MultiLabelData:
     """
     labels, present, targets, n_train = _read(config.file)
     split_seen, split_unseen = read_split(config.split, labels)
-    kept = set(split_seen) & (
-        set(split_seen) if config.seen is None else {name for _, name in read_lines(config.seen, "names")}
-    )
+    kept = set(split_seen) & (set(split_seen) if config.seen is None else set(read_labels(config.seen)))
     seen = [name for name in labels if name in kept]
     unseen = [name for name in labels if name in set(split_unseen)]
     if not seen or not unseen:
@@ -78,7 +77,7 @@ def _read(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, int]:
             fits = False
     if not fits:
         raise InputError(f"{path} is not a Corel5k file: its arrays have shapes {shapes}, or other types")
-    labels = [str(name) for name in arrays["labels"]]
+    labels = [label_name(str(name), str(path)) for name in arrays["labels"]]
     if len(set(labels)) < len(labels):
         raise InputError(f"{path} is not a Corel5k file: it names a label twice")
     present = np.unpackbits(arrays["X"], axis=1).astype(bool)

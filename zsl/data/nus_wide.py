@@ -65,8 +65,10 @@ def load_nus_wide(config: NusWideConfig) -> MultiLabelData:
     # tags that are unseen labels too show what training leaks; they are not targets
     named = {name: number for number, name in enumerate(unseen)}
     leaks = _table(index.tags, np.array([named.get(name, -1) for name in names]), len(index.images), len(unseen))
-    train = Annotated([index.images[row] for row in index.train], tags.beside(leaks)[index.train])
-    test = Annotated([index.images[row] for row in index.test], every[index.test])
+    train, test = (
+        Annotated([index.images[row] for row in rows], targets[rows], config.root / f"ImageList/{part}Imagelist.txt")
+        for part, rows, targets in (("Train", index.train, tags.beside(leaks)), ("Test", index.test, every))
+    )
     labelled = config.test == "labelled"
     protocol = Protocol(labelled=labelled, smallest=SMALLEST, expected=LABELLED if labelled else EXPECTED)
     return assemble(config, "nus_wide", config.root / config.images, (seen, unseen), (train, test), protocol)

@@ -9,6 +9,8 @@ import numpy as np
 from pydantic import Field, NonNegativeInt
 
 from embeddings import InputError
+from embeddings.names import brief, composed, label_name
+from embeddings.reading import open_text
 from embeddings.texts import read_lines
 from zsl.data.assembly import Annotated, ImagesConfig, Protocol, assemble
 from zsl.data.dataset import MultiLabelData
@@ -55,7 +57,8 @@ def load_open_images(config: OpenImagesConfig) -> MultiLabelData:
     seen = [line for _, line in read_lines(_find(config.root, "", f"{prefix}classes-trainable.txt"), "classes")]
     ending = "annotations-human-imagelabels.csv"
     human = {"train": f"{prefix}train-{ending}", "test": f"test-{ending}"}  # version 6 took over 5's test labels
-    read = {part: [_annotations(_find(config.root, part, file))] for part, file in human.items()}
+    sources = {part: _find(config.root, part, file) for part, file in human.items()}
+    read = {part: [_annotations(source)] for part, source in sources.items()}
     if config.machine is not None:
         machine = _find(config.root, "train", "train-annotations-machine-imagelabels.csv")
         read["train"].append(_annotations(machine))
@@ -64,7 +67,7 @@ def load_open_images(config: OpenImagesConfig) -> MultiLabelData:
     if unknown is not None:
         raise InputError(f"class {unknown!r} has no name in {prefix}class-descriptions.csv; fetch it again")
     parts = [
-        Annotated(*_part(config.root / config.images, part, files, [*seen, *unseen], config.machine))
+        Annotated(*_part(config.root / config.images, part, files, [*seen, *unseen], config.machine), sources[part])
         for part, files in read.items()
     ]
     standard = len(unseen) == UNSEEN[config.version] and not isinstance(config.unseen, Path)
@@ -91,7 +94,8 @@ def _display_names(path: Path) -> dict[str, str]:
         name = name.strip()
         if len(name) > 1 and name[0] == name[-1] == '"':
             name = name[1:-1].replace('""', '"')
-        found[label.strip()] = name
+        if name:
+            found[label.strip()] = label_name(name, f"{path}:{number}")
     return found
 
 
@@ -107,7 +111,7 @@ def _unseen(config: OpenImagesConfig, test: Arrays, seen: list[str], names: dict
             of_name.setdefault(name, []).append(label)
         found: list[str] = []
         for number, line in read_lines(config.unseen, "unseen classes"):
-            meant = [line] if line in names else of_name.get(line, [])
+            meant = [line] if line in names else of_name.get(composed(line), [])
             reason = {0: "is no class", 1: ""}.get(len(meant), f"is the name of several: {', '.join(meant)}")
             if meant and meant[0] in set(seen):
                 reason = "is a trainable class"
@@ -153,23 +157,26 @@ def _part(
 
 def _annotations(path: Path) -> Arrays:
     """Images, labels, and for each annotation its image, label and confidence in percent."""
-    return cached("open_images/2", [path], None, lambda: _parse(path))
+    return cached("open_images/3", [path], None, lambda: _parse(path))
 
 
 def _parse(path: Path) -> Arrays:
     images: dict[str, int] = {}
     labels: dict[str, int] = {}
     rows, columns, percent = array("i"), array("i"), array("B")
-    with path.open(encoding="ascii", errors="replace") as file:
+    with open_text(path, "annotations") as file:
         header = next(file, "").strip()
         if tuple(header.split(",")) != HEADER:
-            raise InputError(f"{path}:1: the header is {header!r} instead of {','.join(HEADER)}")
+            raise InputError(f"{path}:1: the header is {brief(header)} instead of {','.join(HEADER)}")
         for number, line in enumerate(file, 2):
             try:
                 image, _, label, confidence = line.split(",")
-                percent.append(round(100 * float(confidence)))
-            except (ValueError, OverflowError) as error:
-                told = f"{path}:{number}: {line.strip()!r} is not {','.join(HEADER)}; fetch it again"
+                share = float(confidence)
+                if not image or not 0 <= share <= 1:
+                    raise ValueError(f"confidence {share} of {image!r}")
+                percent.append(round(100 * share))
+            except ValueError as error:
+                told = f"{path}:{number}: {brief(line.strip())} is not {','.join(HEADER)}; fetch it again"
                 raise InputError(told) from error
             rows.append(images.setdefault(image, len(images)))
             columns.append(labels.setdefault(label, len(labels)))

@@ -1,12 +1,13 @@
 """The JSON lists of RAM (EricTan7/RAM): {"images": [[path, [label, ...]], ...], "classes": [label, ...]}."""
 
-import json
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from embeddings import InputError
+from embeddings.names import brief, label_name
+from embeddings.reading import read_json
 from zsl.data.assembly import Annotated, ImagesConfig, assemble
 from zsl.data.dataset import MultiLabelData
 from zsl.data.targets import Targets
@@ -42,29 +43,26 @@ def load_ram(config: RamConfig) -> MultiLabelData:
     def annotated(rows: list[tuple[str, list[str]]], path: Path) -> Annotated:
         strange = next((file for file, _ in rows if not file.startswith(config.prefix)), None)
         if strange is not None:
-            raise InputError(f"{path}: {strange} does not begin with data.prefix = {config.prefix!r}")
+            raise InputError(f"{path}: {brief(strange)} does not begin with data.prefix = {config.prefix!r}")
         known = [(row, column[name]) for row, (_, names) in enumerate(rows) for name in names if name in column]
         places, columns = np.array(known, np.int64).reshape(-1, 2).T
         files = [file.removeprefix(config.prefix).lstrip("/") for file, _ in rows]
-        return Annotated(files, Targets.of_entries(places, columns, (len(rows), len(column))))
+        return Annotated(files, Targets.of_entries(places, columns, (len(rows), len(column))), path)
 
-    parts = annotated(train, config.train), annotated(test, config.test)
+    parts = annotated(train, config.root / config.train), annotated(test, config.root / config.test)
     return assemble(config, config.root.resolve().name, config.root, (seen, unseen), parts)
 
 
-def _strings(values: object) -> list[str]:
-    if not isinstance(values, list):
-        raise TypeError(f"{values!r} is no list of names")
-    return [str(value) for value in values]
-
-
 def _read(path: Path) -> Listed:
-    if not path.is_file():
-        raise InputError(f"no file {path}")
-    try:
-        content = json.loads(path.read_text("utf-8"))
-        images = [(str(file), _strings(names)) for file, names in content["images"]]
-        return images, _strings(content["classes"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        layout = '{"images": [[path, [label, ...]], ...], "classes": [...]}'
-        raise InputError(f"{path} is not {layout} ({error!r})") from error
+    content = read_json(path, "images and classes")
+    images, classes = (content.get(key) for key in ("images", "classes")) if isinstance(content, dict) else (None, None)
+    if not isinstance(images, list) or not isinstance(classes, list):
+        raise InputError(f'{path} is not {{"images": [[path, [label, ...]], ...], "classes": [...]}}')
+    rows = []
+    for number, image in enumerate(images, 1):
+        match image:
+            case [str(file), list(labels)]:
+                rows.append((file, [label_name(label, f"{path}: image {number}") for label in labels]))
+            case _:
+                raise InputError(f"{path}: image {number} is not [path, [label, ...]] but {brief(image)}; correct it")
+    return rows, [label_name(name, f'{path}: "classes"') for name in classes]

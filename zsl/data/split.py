@@ -1,12 +1,14 @@
 """The split JSON of ML-Decoder's zero-shot benchmark: {"train class": [...], "test class": [...]}."""
 
-import json
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from embeddings import InputError
+from embeddings.names import brief, label_name, sets_apart
 from embeddings.oov import singulars
+from embeddings.reading import read_json
 from embeddings.texts import read_labels
 
 SHOWN = 10
@@ -20,18 +22,13 @@ def read_split(path: Path, labels: Sequence[str], whole: bool = False) -> tuple[
             seen labels are those that are not unseen, in this order.
         whole: whether such a file's unseen names must all be labels of the data.
     Raises:
-        InputError: no such file, not the layout, a name twice or on both sides.
+        InputError: as `read_json` and `label_name`; not the layout, a name twice or on both sides.
     """
-    if not path.is_file():
-        raise InputError(f"no split file {path}")
-    try:
-        split = json.loads(path.read_text("utf-8"))
-        unseen = _names(split["test class"])
-        seen = _names(split["train class"]) if "train class" in split else None
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise InputError(
-            f'{path} is not a split file ({error!r}); it holds lists "test class" and "train class"'
-        ) from error
+    split = read_json(path, "the split")
+    if not isinstance(split, dict) or "test class" not in split:
+        raise InputError(f'{path} is not a split file; it holds lists "test class" and "train class"')
+    unseen = _names(split, "test class", path)
+    seen = _names(split, "train class", path) if "train class" in split else None
     if seen is None:
         if whole:
             check_known(unseen, labels, path)
@@ -65,8 +62,9 @@ def check_known(unseen: Sequence[str], labels: Sequence[str], path: Path) -> Non
 
 
 def forms(name: str) -> tuple[str, ...]:
-    """What a name has in common with its other spellings: without case, spaces and punctuation, plural and singular."""
-    plain = "".join(letter for letter in unicodedata.normalize("NFKC", name).casefold() if letter.isalnum())
+    """What a name has in common with its other spellings: without case, blanks and punctuation, plural and singular."""
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    plain = "".join(filter(sets_apart, folded)) or folded
     return (plain, *singulars(plain))
 
 
@@ -89,7 +87,8 @@ def without(labels: Sequence[str], unseen: Path | None) -> tuple[tuple[str, ...]
     return seen, chosen
 
 
-def _names(values: object) -> tuple[str, ...]:
-    if not isinstance(values, list) or not all(isinstance(value, str) and value.strip() for value in values):
-        raise TypeError("not a list of names")
-    return tuple(value.strip() for value in values)
+def _names(split: dict[str, Any], key: str, path: Path) -> tuple[str, ...]:
+    values, place = split[key], f'{path}: "{key}"'
+    if not isinstance(values, list):
+        raise InputError(f"{place} is {brief(values)}, not a list of names")
+    return tuple(label_name(value, place) for value in values)

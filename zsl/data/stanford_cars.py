@@ -6,6 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from embeddings import InputError
+from embeddings.names import label_name
 from embeddings.reading import reason_of
 from zsl.data.assembly import Annotated, ImagesConfig, Protocol, assemble
 from zsl.data.dataset import MultiLabelData
@@ -34,9 +35,10 @@ def load_stanford_cars(config: StanfordCarsConfig) -> MultiLabelData:
         InputError: a missing or damaged file, images that are missing.
     """
     root = config.root
-    names = [str(name) for name in _matlab(root / "devkit/cars_meta.mat", "class_names")]
+    meta = root / "devkit/cars_meta.mat"
+    names = [label_name(str(name), str(meta)) for name in _matlab(meta, "class_names")]
     if len(set(names)) < len(names):
-        raise InputError(f"{root}/devkit/cars_meta.mat names a class twice; fetch it again")
+        raise InputError(f"{meta} names a class twice; fetch it again")
     seen, unseen = without(names, config.unseen)
     place = {name: number for number, name in enumerate(seen + unseen)}
     tested = root / "cars_test_annos_withlabels.mat"
@@ -53,7 +55,7 @@ def load_stanford_cars(config: StanfordCarsConfig) -> MultiLabelData:
             raise InputError(f"{path} holds classes that cars_meta.mat does not name; fetch it again")
         columns = np.array([place[names[number - 1]] for number in classes])
         targets = Targets.of_entries(np.arange(len(columns)), columns, (len(columns), len(place)))
-        return Annotated([f"{folder}/{file}" for file in names_of_files], targets)
+        return Annotated([f"{folder}/{file}" for file in names_of_files], targets, path)
 
     parts = annotated(root / "devkit/cars_train_annos.mat", "cars_train"), annotated(tested, "cars_test")
     return assemble(config, "stanford_cars", root, (seen, unseen), parts, Protocol(expected={} if unseen else EXPECTED))

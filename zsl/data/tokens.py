@@ -19,6 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from embeddings import InputError
+from embeddings.names import composed
 from embeddings.reading import parse_model, read_model
 from zsl.config import Config
 from zsl.data.dataset import MultiLabelData, Part, Rows
@@ -203,8 +204,8 @@ def load_tokens(config: TokensConfig) -> MultiLabelData:
             notes.append(f"{len(stored.unreadable):,} of {stored.images:,} {kind} images did not decode: left out")
     return MultiLabelData(
         name=manifest.data,
-        seen=names.seen,
-        unseen=names.unseen,
+        seen=tuple(map(composed, names.seen)),
+        unseen=tuple(map(composed, names.unseen)),
         train=parts["train"],
         test=parts["test"],
         kind="tokens",

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 
 from embeddings import InputError
+from embeddings.names import brief, label_name
 from embeddings.texts import read_lines
 from zsl.data.assembly import Annotated, ImagesConfig, Protocol, assemble
 from zsl.data.dataset import MultiLabelData
@@ -36,17 +37,20 @@ def load_voc(config: VocConfig) -> MultiLabelData:
         InputError: a missing or damaged file, images that are missing.
     """
     lists = config.root / "ImageSets/Main"
-    seen = sorted(path.name.removesuffix(f"_{config.train}.txt") for path in lists.glob(f"*_{config.train}.txt"))
-    if not seen:
+    files = sorted(path.name.removesuffix(f"_{config.train}.txt") for path in lists.glob(f"*_{config.train}.txt"))
+    if not files:
         raise InputError(f"{lists} holds no files CLASS_{config.train}.txt")
-    parts = _part(config, lists, config.train, seen), _part(config, lists, config.test, seen)
+    seen = [label_name(file, f"{lists}: a file CLASS_{config.train}.txt") for file in files]
+    parts = _part(config, lists, config.train, files), _part(config, lists, config.test, files)
     expected = EXPECTED if (config.train, config.test) == ("trainval", "test") else {}
     name = config.root.resolve().name.lower()
     return assemble(config, name, config.root / "JPEGImages", (seen, ()), parts, Protocol(expected=expected))
 
 
 def _part(config: VocConfig, lists: Path, part: str, labels: list[str]) -> Annotated:
-    images = [line for _, line in read_lines(lists / f"{part}.txt", "image names")]
+    whole = lists / f"{part}.txt"
+    listed = {number: line for number, line in read_lines(whole, "image names")}
+    images = list(listed.values())
     row = {image: number for number, image in enumerate(images)}
     table = np.zeros((len(images), len(labels)), np.int8)
     for column, label in enumerate(labels):
@@ -55,13 +59,14 @@ def _part(config: VocConfig, lists: Path, part: str, labels: list[str]) -> Annot
         for number, line in read_lines(path, "annotations"):
             image, _, value = line.partition(" ")
             if image not in row or value.strip() not in ("-1", "0", "1"):
-                raise InputError(f"{path}:{number}: {line!r} is not an image of {part}.txt with -1, 0 or 1")
+                raise InputError(f"{path}:{number}: {brief(line)} is not an image of {part}.txt with -1, 0 or 1")
             values[row[image]] = int(value)
         if len(values) < len(images):
             raise InputError(f"{path} annotates {len(values):,} images, {part}.txt has {len(images):,}; fetch it again")
         table[list(values), column] = [v or DIFFICULT[config.difficult] for v in values.values()]
     files = [f"{image}.jpg" for image in images]
     if config.difficult != "unknown":
-        return Annotated(files, Targets.of(table > 0))
+        return Annotated(files, Targets.of(table > 0), whole, list(listed))
     rows, columns = np.nonzero(table)
-    return Annotated(files, Targets.of_entries(rows, columns, table.shape, table[rows, columns], partial=True))
+    targets = Targets.of_entries(rows, columns, table.shape, table[rows, columns], partial=True)
+    return Annotated(files, targets, whole, list(listed))
