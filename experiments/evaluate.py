@@ -1,18 +1,20 @@
 """`zsl evaluate`: runs and files of scores, measured, written and set side by side."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from embeddings import Bank, InputError, atomic
 from embeddings.markup import markdown
 from embeddings.progress import Progress
 from embeddings.texts import read_labels
+from experiments.claims import claimed
 from experiments.config import RunConfig, load_config, validated_settings
 from experiments.files import filling, new_folder
 from experiments.result import Result, save_metrics
 from experiments.result_plots import check_curves, save_plots
 from experiments.result_tables import footnotes, tables_of
-from experiments.run import measure_run, open_run, save_measured
+from experiments.run import measure_run, open_run, read_record, save_measured
 from experiments.tables import Table
 from zsl.data import load_data
 from zsl.evaluation import evaluate
@@ -25,17 +27,19 @@ def result_of_run(run: Path, bank: Path | None, settings: list[str], keep: bool,
     """Tests a trained run; writes its files, and its scores where they are to be kept, unless another bank is given.
 
     Raises:
-        InputError: as `open_run` and `measure_run`.
+        InputError: as `open_run` and `measure_run`; another command writes into the run.
     """
-    source = open_run(run, settings, progress)
-    result = measure_run(run, source, bank)
-    if bank is None and source.accelerator.is_main_process:
-        with filling(run) as folder:
-            if keep:
-                save_scores(folder / "scores", result.scores, result.test)
-            save_pages(result, folder)
-            save_measured(result, source, folder)
-    return result
+    read_record(run)  # what is no run is not claimed
+    with nullcontext() if bank is not None else claimed(run):
+        source = open_run(run, settings, progress)
+        result = measure_run(run, source, bank)
+        if bank is None and source.accelerator.is_main_process:
+            with filling(run) as folder:
+                if keep:
+                    save_scores(folder / "scores", result.scores, result.test)
+                save_pages(result, folder)
+                save_measured(result, source, folder)
+        return result
 
 
 def result_of_scores(

@@ -8,6 +8,7 @@ import torch
 from embeddings import InputError
 from embeddings.markup import shell
 from embeddings.progress import Progress
+from experiments.claims import claimed
 from experiments.config import RunConfig
 from experiments.source import open_source
 from zsl.acceleration import make_accelerator
@@ -44,9 +45,10 @@ def run_extraction(
     Features of another format ("hdf5", "tfrecords") are rewritten as they are.
 
     Raises:
-        InputError: no frozen backbone, a folder with another extraction, images that do not decode.
+        InputError: no frozen backbone; images that do not decode; a folder with another extraction, or that another
+            command is at.
     """
-    chosen = config.backbone
+    new, chosen = not out.exists(), config.backbone
     features = config.data.name in ("hdf5", "tfrecords")
     if not features and (chosen is None or chosen.mode == "tuned"):
         raise InputError('tokens are those of a frozen backbone: give [backbone] with mode = "frozen"')
@@ -72,7 +74,9 @@ def run_extraction(
         "features": _stamps(config.data) if features else None,
         "augment": config.augment.model_dump(mode="json") if views > 1 else None,
     }
-    extract(source.backbone, source.data, out, settings, made_with, source.accelerator, augment, progress)
+    source.accelerator.wait_for_everyone()  # each has looked whether the folder is there
+    with claimed(out, make=new):
+        extract(source.backbone, source.data, out, settings, made_with, source.accelerator, augment, progress)
     use = shell("--set", "data.name=tokens", "--set", f"data.root={out}", "--set", "backbone=none")
     parts = read_manifest(out).parts if source.accelerator.is_main_process else None
     left_out = 0 if parts is None else len(parts.train.unreadable) + len(parts.test.unreadable)

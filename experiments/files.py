@@ -40,10 +40,12 @@ def make_folder(path: Path) -> None:
     """Makes a folder and its parents.
 
     Raises:
-        InputError: it cannot be made.
+        InputError: it cannot be made, or has been made since `check_new`.
     """
     try:
         path.mkdir(parents=True)
+    except FileExistsError as error:
+        raise InputError(f"output folder {path} was made by another command meanwhile; choose another --out") from error
     except OSError as error:
         raise _not_made(path, error) from error
 

@@ -56,13 +56,13 @@ def begin_run(config: RunConfig, source: Source, bank: Bank, folder: Path, resum
     """Makes a run's folder with its config and bank; one that was begun before is gone on with on demand.
 
     Raises:
-        InputError: the folder exists, or holds a run of another config, other data or another bank; the backbone
+        InputError: the folder holds something else, or a run of another config, other data or another bank; the backbone
             cannot be trained on so many images in such batches.
     """
     source.of(config).check_batches()
     begun = folder / BEGUN
     going_on = resume and begun.is_file()
-    if resume and not going_on and folder.is_dir() and any(not p.name.startswith(".begun.") for p in folder.iterdir()):
+    if resume and not going_on and folder.is_dir() and any(not p.name.startswith(".") for p in folder.iterdir()):
         raise InputError(f"{folder} is not empty and holds no run to go on with; choose another --out")
     source.accelerator.wait_for_everyone()  # each has looked whether the folder is there
     record = Begun.of(config, source.channels, source.data, bank)

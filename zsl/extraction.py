@@ -240,7 +240,7 @@ def _begin(folder: Path, plan: Plan) -> None:
     if not folder.exists():
         folder.mkdir(parents=True)
     if not path.is_file():
-        if any(not _temporary(inside) for inside in folder.iterdir()):
+        if any(not inside.name.startswith(".") for inside in folder.iterdir()):
             raise InputError(f"{folder} is not empty and holds no extraction; choose another --out")
         atomic.write_text(path, json.dumps(asdict(plan), indent=1) + "\n")
         return

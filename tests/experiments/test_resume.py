@@ -103,7 +103,7 @@ def test_a_run_is_not_gone_on_with_as_another(options, photographs, tmp_path):
     _stop(run, options, "--set", "train.epochs=40")
     before = {path.name: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     go_on = ("train", options, "--out", run, "--set", "train.epochs=40", "--resume")
-    refused(zsl(*go_on[:-1]), "holds a run that was begun; go on with it by --resume")
+    refused(zsl(*go_on[:-1]), "holds a run that was begun; continue it by --resume")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/bank.safetensors").write_bytes(b"mine")
     refused(zsl("train", options, "--out", tmp_path / "mine", "--resume"), "not empty and holds no run to go on with")
