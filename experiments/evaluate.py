@@ -11,10 +11,11 @@ from embeddings.texts import read_labels
 from experiments.claims import claimed
 from experiments.config import RunConfig, load_config, validated_settings
 from experiments.files import filling, new_folder
+from experiments.records import read_finished
 from experiments.result import Result, save_metrics
 from experiments.result_plots import check_curves, save_plots
 from experiments.result_tables import footnotes, tables_of
-from experiments.run import measure_run, open_run, read_record, save_measured
+from experiments.run import measure_run, open_run, save_measured
 from experiments.tables import Table
 from zsl.data import load_data
 from zsl.evaluation import evaluate
@@ -29,7 +30,7 @@ def result_of_run(run: Path, bank: Path | None, settings: list[str], keep: bool,
     Raises:
         InputError: as `open_run` and `measure_run`; another command writes into the run.
     """
-    read_record(run)  # what is no run is not claimed
+    read_finished(run)  # what is no run is not claimed
     with nullcontext() if bank is not None else claimed(run):
         source = open_run(run, settings, progress)
         result = measure_run(run, source, bank)

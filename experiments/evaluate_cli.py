@@ -103,11 +103,11 @@ def calibrate(
     """Chooses the bias on seen logits on validation images, for zsl evaluate; trains a second model for it."""
     from experiments.calibration import calibrate_run
     from experiments.claims import claimed
-    from experiments.run import read_record
+    from experiments.records import read_finished
     from zsl.acceleration import is_main_process
 
     console = make_console()
-    read_record(run)  # what is no run is not claimed
+    read_finished(run)  # what is no run is not claimed
     with ConsoleProgress(console) as progress, claimed(run):
         curve = calibrate_run(run, k, share, progress)
     if is_main_process():

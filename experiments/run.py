@@ -56,8 +56,8 @@ def begin_run(config: RunConfig, source: Source, bank: Bank, folder: Path, resum
     """Makes a run's folder with its config and bank; one that was begun before is gone on with on demand.
 
     Raises:
-        InputError: the folder holds something else, or a run of another config, other data or another bank; the backbone
-            cannot be trained on so many images in such batches.
+        InputError: the folder holds something else, or a run of another config, other data or another bank; the
+            backbone cannot be trained on so many images in such batches.
     """
     source.of(config).check_batches()
     begun = folder / BEGUN

@@ -26,7 +26,7 @@ def make_accelerator(precision: Precision, trackers: tuple[str, ...] = (), folde
     if precision == "auto":
         precision = "bf16" if _multiplies_bf16() else "fp32"
     mixed = "no" if precision == "fp32" else precision
-    if precision == "fp16" and PartialState().device.type == "cpu":
+    if precision == "fp16" and _state().device.type == "cpu":
         raise InputError("train.precision = 'fp16' needs a GPU, and there is none; set train.precision to bf16 or fp32")
     try:
         accelerator = Accelerator(mixed_precision=mixed, log_with=list(trackers) or None, project_dir=folder)
@@ -40,7 +40,12 @@ def make_accelerator(precision: Precision, trackers: tuple[str, ...] = (), folde
 
 def is_main_process() -> bool:
     """Whether this process is the one that prints and writes."""
-    return PartialState().is_main_process
+    return _state().is_main_process
+
+
+def _state() -> PartialState:
+    """The processes and the device, as an `Accelerator` will have them: the first to ask decides for all."""
+    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
 def memory_of(device: torch.device) -> int:

@@ -87,7 +87,7 @@ def test_commands_that_write_into_a_folder_wait_for_each_other(config, tmp_path)
 
 
 def test_tokens_are_written_by_one_command(photographs, tmp_path):
-    settings = (f"data.root={photographs}", "data.image_size=32", "backbone.weights=none", "evaluate.k=1")
+    settings = (f"data.root={photographs}", "data.image_size=32", "backbone.pretrained=false")
     options = [argument for setting in settings for argument in ("--set", setting)]
     command = ("data", "extract", "photographs", "--out", tmp_path / "tokens", *options)
     (tmp_path / "tokens").mkdir()
