@@ -145,7 +145,7 @@ def _grid(name: str, source: str | None, encoders: list[str] | None, settings: l
     ablation = ABLATIONS[name]
     if encoders:
         ablation = replace(ablation, variants=encoder_variants(encoders))
-    config = load_config(source or ablation.recipe, [*ablation.settings, *settings])
+    config = load_config(source or ablation.recipe, [*ablation.settings, *settings], trains=True)
     return table_grid(ablation, config, seeds or 1)
 
 

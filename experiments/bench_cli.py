@@ -78,7 +78,7 @@ def tokens(
     from experiments.config import load_config
 
     _check(out)
-    values = load_config(config, settings or [])
+    values = load_config(config, settings or [], trains=True)
     with ConsoleProgress(make_console()) as progress:
         figures = bench_tokens(values, progress)
     _show(figures, out)
@@ -185,7 +185,7 @@ def step(
     from experiments.config import load_config
 
     _check(out)
-    values = load_config(config, settings or [])
+    values = load_config(config, settings or [], trains=True)
     with ConsoleProgress(make_console()) as progress:
         figures = bench_step(values, rounds, progress)
     _show(figures, out)

@@ -46,7 +46,7 @@ def train(
     from zsl.acceleration import is_main_process
 
     console = make_console()
-    values = load_config(config, settings or [])
+    values = load_config(config, settings or [], trains=True)
 
     def tell(line: str) -> None:
         console.print(line, soft_wrap=True)

@@ -1,5 +1,6 @@
 """One run's configuration: a TOML file and `--set section.key=value`, validated."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from embeddings import InputError
+from embeddings.errors import InputWarning
 from embeddings.reading import read_json, read_toml
 from experiments.bank import BankConfig
 from experiments.settings import explained, fitted, kind_at, shown, split_setting
@@ -70,13 +72,26 @@ def recipes() -> list[str]:
     return sorted(path.stem for path in RECIPES.glob("*.toml"))
 
 
-def load_config(source: str, settings: Sequence[str]) -> RunConfig:
+def load_config(source: str, settings: Sequence[str], trains: bool = False) -> RunConfig:
     """A recipe's name or a .toml or .json file, with `section.key=value` settings on top, `resolved`.
 
+    Args:
+        trains: the config is to be trained: it gets a backbone where it lacks one (`with_backbone`).
     Raises:
         InputError: no such file, not TOML, an unknown key (with the known ones), an impossible value.
     """
-    return _settled(read_values(source), settings, source)
+    return _settled(read_values(source), settings, source, trains)
+
+
+def with_backbone(config: RunConfig) -> RunConfig:
+    """The config with a recipe's frozen backbone, if it reads pictures and does not say through which; it warns."""
+    if "backbone" in config.model_fields_set or not isinstance(config.data, SquareConfig | ScenesConfig):
+        return config
+    recipe = "demo" if isinstance(config.data, ScenesConfig) else "photographs"
+    section = BackboneConfig.model_validate(read_values(recipe)["backbone"])
+    told = f"no [backbone] is given; that of the recipe {recipe!r} is taken, {section.name}"
+    warnings.warn(InputWarning(told), stacklevel=2)
+    return config.model_copy(update={"backbone": section})
 
 
 def run_config(folder: Path, settings: Sequence[str] = ()) -> RunConfig:
@@ -93,9 +108,10 @@ def run_config(folder: Path, settings: Sequence[str] = ()) -> RunConfig:
     return _settled(values, settings, str(path))
 
 
-def _settled(values: dict[str, Any], settings: Sequence[str], source: str) -> RunConfig:
+def _settled(values: dict[str, Any], settings: Sequence[str], source: str, trains: bool = False) -> RunConfig:
     apply_settings(values, settings)
-    return resolved(validated(values, source))
+    config = validated(values, source)
+    return resolved(with_backbone(config) if trains else config)
 
 
 def resolved(config: RunConfig) -> RunConfig:

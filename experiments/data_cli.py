@@ -84,7 +84,7 @@ def extract(
     from experiments.extract import run_extraction
     from zsl.acceleration import is_main_process
 
-    values = load_config(config, settings or [])
+    values = load_config(config, settings or [], trains=True)
     with ConsoleProgress(make_console()) as progress:
         told = run_extraction(values, out, views, dtype, rows, skip_unreadable, progress)
     if is_main_process():

@@ -10,7 +10,17 @@ from pydantic import ValidationError
 from embeddings import InputError
 from embeddings.reading import read_toml
 from experiments.ablation import Ablation, Variant, changed, completed
-from experiments.config import TAGS, RunConfig, apply_settings, flat, put_value, read_values, recipes, validated
+from experiments.config import (
+    TAGS,
+    RunConfig,
+    apply_settings,
+    flat,
+    put_value,
+    read_values,
+    recipes,
+    validated,
+    with_backbone,
+)
 from experiments.grid import Budget, Grid, check_grid
 from experiments.settings import explained
 from zsl.config import Config
@@ -101,7 +111,7 @@ def _base(spec: GridSpec, path: Path, source: str | None, settings: list[str]) -
     for key, value in sorted(sections.items(), key=lambda item: item[0] not in TAGS):
         put_value(values, key, value, str(path))
     apply_settings(values, settings)
-    return validated(values, str(path))
+    return with_backbone(validated(values, str(path)))
 
 
 def _combinations(spec: GridSpec, path: Path) -> list[dict[str, Any]]:

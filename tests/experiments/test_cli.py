@@ -16,6 +16,7 @@ from embeddings import Bank, build_bank
 from experiments.ablation import POOLED
 from experiments.paper_tables import ABLATIONS
 from tests.experiments.command import refused, zsl
+from tests.experiments.grids import write_tokens
 from tests.names import SEEN, UNSEEN
 
 
@@ -253,6 +254,29 @@ def test_bad_input_before_training_writes_nothing(frozen, photographs, tmp_path)
     (photographs / "images" / "45.jpg").write_bytes(b"no picture")
     refused(zsl("ablate", "table8", "--config", "photographs", "--out", out, *frozen), "45.jpg does not decode")
     assert not out.exists()
+
+
+def test_data_and_a_bank_are_config_enough(tmp_path):
+    """Two unseen labels, fewer than K; 6 seen ones, fewer than the paper's groups; everything else by default."""
+    write_tokens(tmp_path)
+    (tmp_path / "split.json").write_text(json.dumps({"train class": [*SEEN, UNSEEN[0]], "test class": UNSEEN[1:]}))
+    config, run = tmp_path / "mine.toml", tmp_path / "run"
+    config.write_text(
+        f'[data]\nname = "corel5k"\nfile = "{tmp_path}/regions.npz"\nsplit = "{tmp_path}/split.json"\n'
+        '[bank]\nencoder = "lexical:16"\n'
+    )
+    trained = zsl("train", config, "--out", run, "--set", "train.epochs=1")
+    assert trained.exit_code == 0
+    assert "note: zsl ranks 2 labels, too few for F1@3, F1@5 (evaluate.k)." in trained.stdout
+    tested = zsl("evaluate", run)
+    assert tested.exit_code == 0
+    assert "zsl ranks 2 labels, too few for F1@3, F1@5 (evaluate.k)." in tested.stdout
+    metrics = json.loads((run / "metrics.json").read_text())["metrics"]
+    assert {"zsl/map", "gzsl/f1@5", "seen/f1@3"} < metrics.keys()
+    assert "zsl/f1@3" not in metrics
+    refused(zsl("train", config, "--out", tmp_path / "b", "--set", "decoder.num_groups=7"), "decoder.num_groups = 7 is")
+    refused(zsl("train", config, "--out", tmp_path / "b", "--set", "decoder.width=1000000"), "decoder.width = 1000000")
+    assert not (tmp_path / "b").exists()
 
 
 def test_a_run_is_not_tested_with_what_does_not_fit_it(frozen, photographs, tmp_path):

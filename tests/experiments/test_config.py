@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from embeddings import InputError
+from embeddings.errors import InputWarning
 from experiments.config import load_config, recipes, run_config, validated
 from zsl.backbone import PretrainConfig
 from zsl.data.voc import VocConfig
@@ -198,3 +199,17 @@ def test_files_hold_values_as_settings_do(tmp_path):
     assert (config.data.root, config.data.year) == (Path("2024"), "2017")
     assert (config.bank.oov, config.evaluate.k) == (("phrase", "lower"), (3,))
     assert (config.train.clip, config.train.trackers) == (None, ("tensorboard",))
+
+
+def test_pictures_have_a_backbone_where_they_are_trained_on(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text('[data]\nname = "folder"\nroot = "x"\n')
+    with pytest.warns(InputWarning, match=r"no \[backbone\] is given; that of the recipe 'photographs' is taken, .+"):
+        config = load_config(str(path), [], trains=True)
+    assert config.backbone == load_config("photographs", []).backbone
+    assert config.data.image_size == load_config("photographs", []).data.image_size
+    with pytest.warns(InputWarning, match="recipe 'demo'"):
+        assert load_config(str(path), ["data.name=scenes"], trains=True).backbone.pretrain.epochs == 4
+    assert load_config(str(path), []).backbone is None
+    assert load_config(str(path), ["backbone=none"], trains=True).backbone is None
+    assert load_config(str(path), ["data.name=tokens", "data.root=x"], trains=True).backbone is None
