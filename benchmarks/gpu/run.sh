@@ -12,8 +12,8 @@ export -f zsl
 export COLUMNS=200 PYTHONUNBUFFERED=1
 
 tests() {
-    # -v: what failed is told even if the time is too short
-    python3 -m pytest -v -n "${WORKERS:-8}" --dist loadfile -p no:cacheprovider -p no:benchmark --tb=short \
+    # names as they come: what failed is told even if the time is too short
+    python3 -m pytest -o addopts= -v -n "${WORKERS:-8}" --dist loadfile -p no:cacheprovider -p no:benchmark --tb=short \
         --ignore=tests/experiments/test_ray.py --ignore=tests/experiments/test_report_browser.py ${TESTS:-}
 }
 heads() { zsl bench heads --rounds 10 --batch-size 64; }
