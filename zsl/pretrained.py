@@ -40,8 +40,11 @@ def reading_of(name: str, arguments: Mapping[str, Any]) -> Reading:
         InputError: timm has no such model, or no such tag of it.
     """
     known = known_config(name)
-    sides = arguments.get("img_size", known.input_size[1:])
-    height, width = sides if isinstance(sides, list | tuple) else (sides, sides)
+    given = arguments.get("img_size")
+    sides = given if isinstance(given, list | tuple) else (given, given)
+    if len(sides) != 2 or not all(isinstance(side, int) for side in sides):  # the model says what is wrong with it
+        sides = known.input_size[1:]
+    height, width = sides
     return Reading(
         image_size=height if height == width else None,
         interpolation=known.interpolation,

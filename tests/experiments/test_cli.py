@@ -298,7 +298,7 @@ def test_a_run_is_not_tested_with_what_does_not_fit_it(frozen, photographs, tmp_
     split.write_text(whole)
     readout = run / "readout.safetensors"
     readout.write_bytes(readout.read_bytes()[:-10])
-    refused(zsl("evaluate", run), "readout.safetensors cannot be read")
+    refused(zsl("evaluate", run), "readout.safetensors is damaged")
     assert not (run / "metrics.json").exists()
 
 

@@ -108,6 +108,11 @@ def test_pictures_are_read_as_the_backbones_weights_were_trained():
     assert read_as(other) == (OWN | {"image_size": 64}, IMAGENET)
     other = load_config("photographs", ["backbone.name=vit_tiny_patch16_224", "backbone.arguments.img_size=64"])
     assert read_as(other) == (OWN | {"image_size": 64, "crop": 0.9}, (HALF, HALF))
+    for size in ("[64, 64]", "64"):
+        other = load_config("photographs", ["backbone.name=test_vit", f"backbone.arguments.img_size={size}"])
+        assert other.data.image_size == 64
+    other = load_config("photographs", ["backbone.arguments.img_size=[1, 2, 3]"])  # which the model refuses
+    assert other.data.image_size == 224
     other = load_config("photographs", ["data.squash=true", "data.crop=1", "data.interpolation=bilinear"])
     whole = {"image_size": 448, "interpolation": "bilinear", "crop": 1.0, "squash": True}
     assert read_as(other)[0] == whole | {"image_size": 224}
