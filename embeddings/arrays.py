@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Literal
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo, is_zipfile
 
@@ -117,8 +118,8 @@ def _head(file: IO[bytes] | BufferedIOBase) -> tuple[tuple[int, ...], bool, np.d
         raise ValueError(f"a header of version {version[0]}.{version[1]}")
     try:
         shape, columns, dtype = readers[version](file)
-    except MemoryError as error:  # of Python's parser
-        raise ValueError("a header nested too deeply") from error
+    except (MemoryError, TokenError) as error:  # of Python's parser
+        raise ValueError("its header is cut, or nested too deeply") from error
     if dtype.kind not in KINDS:
         raise ValueError(f"it holds {'objects' if dtype.hasobject else dtype}; save numbers or text alone")
     if any(length < 0 for length in shape):

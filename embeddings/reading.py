@@ -28,12 +28,13 @@ UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 @contextmanager
-def open_text(path: Path, what: str) -> Iterator[TextIO]:
+def open_text(path: Path, what: str, remedy: str = "save it as UTF-8") -> Iterator[TextIO]:
     """A text file in UTF-8, with or without a byte order mark, or in UTF-16 with one; line ends are kept.
 
     Args:
         path: of the file.
         what: it should hold, for the message.
+        remedy: what to do if it is no text.
     Raises:
         InputError: there is no such file, or bytes that are no text in the encoding; it names the line.
     """
@@ -47,7 +48,7 @@ def open_text(path: Path, what: str) -> Iterator[TextIO]:
             yield text
         except UnicodeError as error:
             place = f"{path}{_line_of(path, error)}"
-            raise InputError(f"{place}: not UTF-8 text ({reason_of(error)}); save it as UTF-8") from error
+            raise InputError(f"{place}: not UTF-8 text ({reason_of(error)}); {remedy}") from error
 
 
 def without_zeros(lines: TextIO, path: Path) -> Iterator[str]:
@@ -187,7 +188,8 @@ def parse_model(content: bytes | str, kind: type[T] | GenericAlias, place: str, 
     except ValidationError as error:
         fault = error.errors()[0]
         key = ".".join(str(part) for part in fault["loc"])
-        raise InputError(f"{place} is damaged ({key and f'{key}: '}{fault['msg']}); {remedy}") from error
+        told = fault["msg"].removeprefix("Value error, ")
+        raise InputError(f"{place} is damaged ({key and f'{key}: '}{told}); {remedy}") from error
     except (ValueError, RecursionError) as error:
         raise InputError(f"{place} is damaged ({reason_of(error)}); {remedy}") from error
 

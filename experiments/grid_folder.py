@@ -195,7 +195,7 @@ def first_line(log: Path) -> str:
     Raises:
         InputError: the log is no text.
     """
-    with open_text(log, "a failure") as file:
+    with open_text(log, "a failure", AGAIN) as file:
         return file.readline().rstrip("\n")
 
 

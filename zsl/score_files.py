@@ -14,7 +14,7 @@ from embeddings import InputError, atomic
 from embeddings.arrays import read_array, read_arrays
 from embeddings.errors import InputWarning
 from embeddings.names import label_name
-from embeddings.reading import parse_model, read_rows
+from embeddings.reading import parse_model, read_rows, reason_of
 from embeddings.spelling import require, shown
 from zsl.data.targets import Targets
 from zsl.data.tokens import hash_of
@@ -118,7 +118,8 @@ def _read_csv(path: Path, key: str) -> Table:
         try:
             rows.append(np.array(line[1:], np.float64))
         except ValueError as error:
-            raise InputError(f"{path}:{number}: {error}; every field after the image is a number") from error
+            told = f"{path}:{number}: {reason_of(error)}; every field after the image is a number"
+            raise InputError(told) from error
         images.append(line[0])
     if not rows:
         raise InputError(f"{path} has no line after its header")
