@@ -3,14 +3,17 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import GenericAlias
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from embeddings import InputError, atomic
+from embeddings import atomic
+from embeddings.reading import parse_model
 from zsl.tensor_file import dump_tensors, read_tensors
 
+T = TypeVar("T")
 FILE = "checkpoint.safetensors"
 BEFORE = "checkpoint-before.safetensors"
 
@@ -34,8 +37,8 @@ class Checkpoints:
             if last.is_file():
                 last.replace(self.folder / BEFORE)
 
-    def load(self) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-        """The last checkpoint's tensors and state; None if there is none.
+    def load(self, kind: type[T] | GenericAlias) -> tuple[dict[str, Tensor], T] | None:
+        """The last checkpoint's tensors, and its state as a type; None if there is none.
 
         Raises:
             InputError: it is damaged.
@@ -44,11 +47,10 @@ class Checkpoints:
         if path is None:
             return None
         before = " to go on from the one before it" if path.name == FILE and (self.folder / BEFORE).is_file() else ""
-        tensors, _ = read_tensors(path, f"remove it{before}")
-        try:
-            return tensors, json.loads(tensors.pop("state").numpy().tobytes())
-        except (ValueError, KeyError) as error:
-            raise InputError(f"{path} is no checkpoint ({error}); remove it{before}") from error
+        remedy = f"remove it{before}"
+        tensors, _ = read_tensors(path, remedy)
+        packed = tensors.pop("state", torch.empty(0, dtype=torch.uint8))
+        return tensors, parse_model(packed.numpy().tobytes(), kind, str(path), remedy)
 
     def _clean(self) -> None:
         """Removes what a write left that was killed."""

@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -99,6 +99,18 @@ class History:
     def as_json(self) -> dict[str, Any]:
         """Without the weights."""
         return {"loss": self.loss, "lr": self.lr, "validation_map": self.validation_map, "best_epoch": self.best_epoch}
+
+
+@dataclass(frozen=True)
+class State:
+    """What a checkpoint holds beside its tensors: the steps done, and the loss since the epoch began."""
+
+    done: int
+    history: dict[str, Any]
+    loss: float
+    scaler: dict[str, Any] | None
+    schedule: dict[str, Any]
+    groups: list[dict[str, Any]]
 
 
 def parameter_groups(model: ZeroShotModel, config: TrainConfig) -> list[dict[str, object]]:
@@ -333,19 +345,19 @@ class Training:
                 when = f"after step {self.done}; {self.checkpoints.place()}"
                 raise TrainingError(f"{self.task}: {spoilt} is not finite {when}; lower train.lr, or set train.clip")
             scaler = self.accelerator.scaler
-            state = {
-                "done": self.done,
-                "history": self.history.as_json(),
-                "loss": loss.item(),
-                "scaler": None if scaler is None else scaler.state_dict(),
-                "schedule": self.schedule.state_dict(),
-                "groups": [{key: group[key] for key in SCHEDULED} for group in self.optimizer.param_groups],
-            }
-            self.checkpoints.save(tensors, state)
+            state = State(
+                done=self.done,
+                history=self.history.as_json(),
+                loss=loss.item(),
+                scaler=None if scaler is None else scaler.state_dict(),
+                schedule=self.schedule.state_dict(),
+                groups=[{key: group[key] for key in SCHEDULED} for group in self.optimizer.param_groups],
+            )
+            self.checkpoints.save(tensors, asdict(state))
         self.accelerator.wait_for_everyone()
 
     def _restore(self, checkpoints: Checkpoints) -> None:
-        found = checkpoints.load()
+        found = checkpoints.load(State)
         if found is None:
             return
         tensors, state = found
@@ -368,20 +380,20 @@ class Training:
                     kept[key] = torch.empty_like(parameters[place]).copy_(kept[key])
             groups = self.optimizer.optimizer.state_dict()["param_groups"]
             self.optimizer.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-            self.history = History(**state["history"], best_state=of("best"))
+            self.history = History(**state.history, best_state=of("best"))
             if self.accelerator.is_main_process:
-                self.loss += state["loss"]
-        except (RuntimeError, ValueError, KeyError, TypeError, IndexError) as error:
+                self.loss += state.loss
+            if self.accelerator.scaler is not None and state.scaler:
+                self.accelerator.scaler.load_state_dict(state.scaler)
+            self.done = state.done
+            self.schedule.load_state_dict(state.schedule)
+            for group, scheduled in zip(self.optimizer.param_groups, state.groups, strict=True):
+                group.update(lr=scheduled["lr"], betas=tuple(scheduled["betas"]))
+        except Exception as error:  # the file is whole, but torch raises many kinds where it is another model's
             reason = str(error).splitlines()[0]
             raise InputError(
                 f"{checkpoints.folder} holds another training's checkpoint ({reason}); remove it"
             ) from error
-        if self.accelerator.scaler is not None and state["scaler"]:
-            self.accelerator.scaler.load_state_dict(state["scaler"])
-        self.done = state["done"]
-        self.schedule.load_state_dict(state["schedule"])
-        for group, scheduled in zip(self.optimizer.param_groups, state["groups"], strict=True):
-            group.update(lr=scheduled["lr"], betas=tuple(scheduled["betas"]))
 
 
 def _label_ap(scores: np.ndarray, targets: Targets) -> np.ndarray:

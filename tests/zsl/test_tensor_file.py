@@ -60,16 +60,19 @@ def test_a_damaged_checkpoint_names_the_one_before(tmp_path):
     checkpoints = Checkpoints(tmp_path / "c")
     for done in (1, 2):
         checkpoints.save({"model.x": torch.full((3,), float(done))}, {"done": done})
-    tensors, state = checkpoints.load()
+    tensors, state = checkpoints.load(dict[str, int])
     assert (tensors["model.x"].tolist(), state, tensors.keys()) == ([2.0] * 3, {"done": 2}, {"model.x"})
     path = tmp_path / "c/checkpoint.safetensors"
     whole = bytearray(path.read_bytes())
     whole[-2] ^= 16  # of a number: safetensors' reader would take it
     path.write_bytes(whole)
     with pytest.raises(InputError, match="damaged.*; remove it to go on from the one before it"):
-        checkpoints.load()
+        checkpoints.load(dict[str, int])
     path.unlink()
-    assert checkpoints.load()[1] == {"done": 1}
+    assert checkpoints.load(dict[str, int])[1] == {"done": 1}
+    checkpoints.save({"model.x": torch.ones(3)}, {"done": "x"})
+    with pytest.raises(InputError, match=r"is damaged \(done: .*; remove it to go on from the one"):
+        checkpoints.load(dict[str, int])
 
 
 def test_a_damaged_index_heals(tmp_path):

@@ -19,7 +19,7 @@ from zsl.model import ZeroShotModel
 from zsl.protocol import TestSet, protocols
 from zsl.readout import MaxPooledReadout
 from zsl.scoring import score, vocabularies
-from zsl.training import TrainConfig, Training, parameter_groups
+from zsl.training import State, TrainConfig, Training, parameter_groups
 
 SEEN = tuple(f"seen{i}" for i in range(8))
 UNSEEN = tuple(f"unseen{i}" for i in range(3))
@@ -219,7 +219,7 @@ def test_a_loss_that_fails_names_the_checkpoint(data, tmp_path):
     checkpoints = Checkpoints(tmp_path, 1)
     with pytest.raises(TrainingError, match=r"at step \d+ of epoch 1, with .*image 15\b.*the last checkpoint is"):
         Training(config, model, *samples, vectors, make_accelerator("fp32"), checkpoints=checkpoints).run()
-    tensors, _ = checkpoints.load()
+    tensors, _ = checkpoints.load(State)
     assert all(torch.isfinite(value).all() for value in tensors.values())
 
 
@@ -254,7 +254,7 @@ def _photographed(folder, stop_at=None):
         training = begun()
         assert stop_at - 2 < training.done <= stop_at
     training.run()
-    return Checkpoints(folder).load()
+    return Checkpoints(folder).load(State)
 
 
 @pytest.mark.parametrize("stop_at", [3, 5, 8])
