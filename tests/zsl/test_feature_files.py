@@ -15,7 +15,7 @@ from embeddings import InputError
 from tests.experiments.command import refused, zsl
 from tests.zsl.layouts import CHANNELS, CONCEPTS, KNOWN, TAGS, TRIED, write_hdf5, write_tfrecords
 from zsl.acceleration import make_accelerator
-from zsl.data import load_data
+from zsl.data import hdf5, load_data
 from zsl.data.hdf5 import Hdf5Config, stored_array
 from zsl.data.tfrecords import TfRecordsConfig, masked_crc, read_examples
 from zsl.data.tokens import TokensConfig
@@ -151,6 +151,18 @@ def test_hdf5_arrays_that_the_file_does_not_hold(tmp_path, make, told):
         make(file)
     with h5py.File(tmp_path / "x.h5") as file, pytest.raises((ValueError, KeyError, TypeError), match=told):
         stored_array(file, "x")
+
+
+def test_hdf5_chunks_that_unpack_to_more_take_no_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(hdf5, "LARGE_CHUNK", 1_000)
+    values = np.random.default_rng(0).random((50, 60)).astype(np.float32)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        options = {"chunks": (50, 60), "compression": "gzip", "shuffle": True, "fletcher32": True}
+        np.testing.assert_array_equal(hdf5.numbers(file.create_dataset("x", data=values, **options)), values)
+        bomb = file.create_dataset("y", data=values, **options)
+        bomb.id.write_direct_chunk((0, 0), zlib.compress(bytes(2_000_000)) + bytes(4))
+        with pytest.raises(ValueError, match="a chunk of 1,9.. bytes unpacks to more than 12,000"):
+            hdf5.numbers(bomb)
 
 
 def _virtual():

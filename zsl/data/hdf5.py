@@ -2,6 +2,7 @@
 
 import math
 import os
+import zlib
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,8 @@ from zsl.data.index_cache import Arrays, cached, packed, unpacked
 from zsl.data.targets import Targets
 
 FEATURES = "-features"
+LARGE_CHUNK = 1 << 18  # bytes; deflate makes at most a thousand of one
+CHECKSUM = 4  # bytes that HDF5 may put behind a chunk
 RATIO = 32  # of an array's size to that of its compressed bytes; features that are zeros for the most part reach 10
 
 
@@ -60,7 +63,7 @@ class Hdf5Features:
                 file = self._open.get(os.getpid())  # a process that was forked opens its own
                 if file is None:
                     file = self._open[os.getpid()] = _h5py().File(self.path, "r")
-                features = np.asarray(stored_array(file, name + FEATURES), np.float32)
+                features = numbers(stored_array(file, name + FEATURES)).astype(np.float32, copy=False)
             except Exception as error:  # HDF5 holds whatever somebody put into it
                 raise InputError(
                     f"{self.path}: features of {name} cannot be read ({reason_of(error)}); fetch it again"
@@ -140,7 +143,7 @@ def _labels(file: Any, name: str, widths: list[int], path: Path) -> np.ndarray:
     count = sum(array.size for array in arrays)
     if count != sum(widths):
         raise InputError(f"{path}: {name} has {count} labels, but data.tags and data.concepts name {sum(widths)}")
-    return np.concatenate([np.asarray(array).reshape(-1) for array in arrays])
+    return np.concatenate([numbers(array).reshape(-1) for array in arrays])
 
 
 def stored_array(file: Any, key: str) -> Any:
@@ -167,6 +170,30 @@ def stored_array(file: Any, key: str) -> Any:
     if size > stored * ratio:
         raise ValueError(f"{key} declares {size:,} bytes of numbers, but has {stored:,} in the file")
     return array
+
+
+def numbers(array: Any) -> np.ndarray:
+    """A dataset's numbers.
+
+    Raises:
+        ValueError: a chunk unpacks to more than it should.
+    """
+    if array.chunks is not None and array.id.get_storage_size() > LARGE_CHUNK:
+        _check_chunks(array)
+    return np.asarray(array)
+
+
+def _check_chunks(array: Any) -> None:
+    """Unpacks the large chunks of an array in little memory: HDF5 unpacks them whole, whatever comes."""
+    made, deflate = array.id.get_create_plist(), _h5py().h5z.FILTER_DEFLATE
+    codes = [made.get_filter(number)[0] for number in range(made.get_nfilters())]
+    size = math.prod(array.chunks) * array.dtype.itemsize + CHECKSUM
+    for number in range(array.id.get_num_chunks() if deflate in codes else 0):
+        told = array.id.get_chunk_info(number)
+        if told.size > LARGE_CHUNK and not told.filter_mask & 1 << codes.index(deflate):
+            _, packed = array.id.read_direct_chunk(told.chunk_offset)
+            if len(zlib.decompressobj().decompress(packed, size + 1)) > size:
+                raise ValueError(f"a chunk of {told.size:,} bytes unpacks to more than {size - CHECKSUM:,}")
 
 
 def _compressed(array: Any, key: str) -> bool:
