@@ -105,6 +105,18 @@ Fit = Callable[[str, Iterator[np.ndarray], Sequence[int]], dict[str, np.ndarray]
 TRANSFORMS: dict[str, Fit] = {"l2": _l2, "center": _center, "whiten": _whiten, "pca": _pca}
 
 
+def check_transforms(names: Sequence[str]) -> None:
+    """The names are of `TRANSFORMS`, "pca" with its width.
+
+    Raises:
+        InputError: one is not.
+    """
+    for name in names:
+        kind, _, argument = name.partition(":")
+        if kind not in TRANSFORMS or (argument and kind != "pca"):
+            raise InputError(f"unknown transform {name!r}; known: l2, center, whiten, pca:WIDTH")
+
+
 def fit_transforms(names: Sequence[str], seen: Vectors, widths: Sequence[int]) -> tuple[Transform, ...]:
     """Fits each transform on the seen labels' vectors as the ones before it leave them.
 
@@ -115,11 +127,10 @@ def fit_transforms(names: Sequence[str], seen: Vectors, widths: Sequence[int]) -
     Raises:
         InputError: an unknown name, a width that the vectors do not span.
     """
+    check_transforms(names)
     fitted: list[Transform] = []
     for name in names:
         kind, _, argument = name.partition(":")
-        if kind not in TRANSFORMS or (argument and kind != "pca"):
-            raise InputError(f"unknown transform {name!r}; known: l2, center, whiten, pca:WIDTH")
         transform = Transform(name, TRANSFORMS[kind](argument, transformed(seen, fitted), widths))
         if "matrix" in transform.arrays:
             widths = (transform.arrays["matrix"].shape[1],)  # the parts are mixed from here on

@@ -1,15 +1,18 @@
 """One run's configuration: a TOML file and `--set section.key=value`, validated."""
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import Field, PositiveInt, ValidationError, model_validator
 
 from embeddings import InputError
+from embeddings.encoders import split_spec
 from embeddings.errors import InputWarning
+from embeddings.oov import check_policy
 from embeddings.reading import read_json, read_toml
+from embeddings.transforms import check_transforms
 from experiments.bank import BankConfig
 from experiments.settings import explained, fitted, kind_at, shown, split_setting
 from zsl.augmentation import AugmentConfig
@@ -49,6 +52,20 @@ class RunConfig(Config):
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+
+    @model_validator(mode="after")
+    def _bank_is_known(self) -> "RunConfig":
+        checks: dict[str, Callable[[Any], object]] = {
+            "encoder": split_spec,
+            "oov": check_policy,
+            "transforms": check_transforms,
+        }
+        for key, check in checks.items():
+            try:
+                check(getattr(self.bank, key))
+            except InputError as error:
+                raise ValueError(f"bank.{key}: {error}") from error
+        return self
 
     @model_validator(mode="after")
     def _random_queries_are_texts(self) -> "RunConfig":

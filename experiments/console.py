@@ -75,7 +75,7 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
         except (MemoryError, RuntimeError, ValueError) as error:
             if not _lacks_memory(error):
                 raise
-            told = "out of memory; lower train.batch_size, evaluate.batch_size, data.image_size or the decoder's sizes"
+            told = "out of memory; lower train.batch_size, train.random_queries, evaluate.batch_size or data.image_size"
             tell(f"error: {told} ({' '.join(str(error).split())[:200]})", err=True)
             raise typer.Exit(1) from error
         except BrokenPipeError:  # the reader of a pipe has seen enough

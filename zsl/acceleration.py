@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 from accelerate import Accelerator, PartialState
+from accelerate.tracking import get_available_trackers
 from accelerate.utils import parse_flag_from_env
 
 from embeddings import InputError
@@ -28,14 +29,14 @@ def make_accelerator(precision: Precision, trackers: tuple[str, ...] = (), folde
     mixed = "no" if precision == "fp32" else precision
     if precision == "fp16" and _state().device.type == "cpu":
         raise InputError("train.precision = 'fp16' needs a GPU, and there is none; set train.precision to bf16 or fp32")
+    there = sorted(str(getattr(found, "value", found)) for found in get_available_trackers())
+    for tracker in trackers:
+        if tracker not in there:
+            raise InputError(f"train.trackers: {tracker!r} is not installed; there are {', '.join(there) or 'none'}")
     try:
-        accelerator = Accelerator(mixed_precision=mixed, log_with=list(trackers) or None, project_dir=folder)
-        missing = set(trackers) - {str(getattr(found, "value", found)) for found in accelerator.log_with}
-        if missing:
-            raise ValueError(f"{', '.join(sorted(missing))} is not installed")
-        return accelerator
+        return Accelerator(mixed_precision=mixed, log_with=list(trackers) or None, project_dir=folder)
     except (ValueError, ImportError, NotImplementedError) as error:
-        raise InputError(f"train.precision = {precision!r}, train.trackers = {list(trackers)}: {error}") from error
+        raise InputError(f"train.precision = {precision!r}: {error}") from error
 
 
 def is_main_process() -> bool:

@@ -129,3 +129,8 @@ def test_half_precision_of_a_gpu_needs_one():
         pytest.skip("there is a GPU")
     with pytest.raises(InputError, match="train.precision = 'fp16' needs a GPU, and there is none; set"):
         make_accelerator("fp16")
+
+
+def test_trackers_that_are_not_there_are_named():
+    with pytest.raises(InputError, match="train.trackers: 'nothing' is not installed; there are .*tensorboard"):
+        make_accelerator("fp32", ("tensorboard", "nothing"))
