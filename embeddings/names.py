@@ -21,8 +21,8 @@ def label_name(value: object, place: str) -> str:
         value: text, or a whole number that serves as a name.
         place: file and line, for the message.
     Raises:
-        InputError: no text, nothing but blanks, several lines, a zero byte, half a letter (a lone surrogate), or
-            more than 1,000 letters.
+        InputError: no text, nothing but blanks, several lines, a zero byte, a lone surrogate (half a letter, or the
+            name of a file in another encoding), or more than 1,000 letters.
     """
     if type(value) is int:
         value = str(value)
@@ -38,7 +38,7 @@ def label_name(value: object, place: str) -> str:
     if "\0" in name or len(name.splitlines()) > 1:
         raise InputError(f"{place}: label name {brief(name)} holds a line break or a zero byte; write it on one line")
     if not is_text(name):
-        raise InputError(f"{place}: label name {brief(name)} holds half a letter, no Unicode text; correct it")
+        raise InputError(f"{place}: label name {brief(name)} is no Unicode text; rename it")
     return composed(name)
 
 

@@ -225,11 +225,12 @@ def neighbors(
 ) -> None:
     """The labels nearest to a label by cosine similarity."""
     from embeddings import Bank
+    from embeddings.names import label_name
     from embeddings.similarity import neighbors as nearest
 
     loaded = Bank.load(bank)
     unseen = set(loaded.unseen)
-    for label in labels:
+    for label in [label_name(given, "LABEL") for given in labels]:
         found = nearest(loaded, label, k, loaded.seen if seen else None)
         tell(f"{label} ({'unseen' if label in unseen else 'seen'})")
         for name, similarity in found:

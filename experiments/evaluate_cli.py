@@ -46,6 +46,7 @@ def evaluate(
 ) -> None:
     """Measures runs, or anyone's scores: unseen labels (ZSL), all labels (GZSL), seen ones; several side by side."""
     from embeddings.errors import InputError
+    from embeddings.names import label_name
     from experiments.evaluate import result_of_run, result_of_scores, save_comparison, save_result
     from experiments.files import check_new
     from experiments.result_tables import comparison_table, footnotes, tables_of
@@ -81,7 +82,7 @@ def evaluate(
         return
     (result,) = results
     if out is not None:
-        save_result(result, out, curve or ())
+        save_result(result, out, [label_name(label, "--curve") for label in curve or ()])
     for table in tables_of(result):
         console.print(table.console())
     for line in footnotes(result):

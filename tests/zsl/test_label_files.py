@@ -109,7 +109,7 @@ def test_lists_of_names_are_read_without_being_evaluated(root, classes, names):
         ("['a', b'c']", "data.csv:2: classes .* are no list of quoted names"),
         ("x" * 200_000, "data.csv:2: field larger than field limit"),
         (r"['a\nb']", "data.csv:2: label name 'a.nb' holds a line break"),
-        (r"['a\ud800']", "data.csv:2: label name 'a.ud800' holds half a letter"),
+        (r"['a\ud800']", "data.csv:2: label name 'a.ud800' is no Unicode text"),
     ],
 )
 def test_a_list_that_cannot_be_meant_is_named_with_its_line(root, classes, told):

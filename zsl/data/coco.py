@@ -123,12 +123,15 @@ def _parse(path: Path) -> Arrays:
     wrong = next((key for key, file in files.items() if not isinstance(file, str)), None)
     if wrong is not None:
         raise InputError(f"{path}: image {wrong!r} has file_name {brief(files[wrong])}, which is not text; correct it")
-    row, column = ({key: number for number, key in enumerate(found)} for found in (files, categories))
     found = set()
-    for number, entry in enumerate(_listed(content, "annotations", path)):
-        place = f"{path}: annotation {brief(entry.get('id', f'number {number + 1}'))}"
-        image = _known(entry, "image_id", row, "images", place)
-        found.add((image, _known(entry, "category_id", column, "categories", place)))
+    row, column = ({key: number for number, key in enumerate(listed)} for listed in (files, categories))
+    for number, entry in enumerate(_listed(content, "annotations", path), 1):
+        try:
+            found.add((row[entry["image_id"]], column[entry["category_id"]]))
+        except (KeyError, TypeError) as error:
+            place = f"{path}: annotation {brief(entry.get('id', f'number {number}'))}"
+            told = _unlisted(entry, "image_id", row, "images") or _unlisted(entry, "category_id", column, "categories")
+            raise InputError(f"{place} {told}") from error
     entries = np.array(sorted(found), np.int32).reshape(-1, 2)
     return {"categories": packed(names), "files": packed(list(files.values())), "entries": entries}
 
@@ -156,18 +159,13 @@ def _by_id(content: object, key: str, value: str, path: Path) -> dict[Any, Any]:
     return found
 
 
-def _known(entry: dict[str, Any], key: str, known: Mapping[Any, int], listed: str, place: str) -> int:
-    """The number of the entry that an annotation is of.
-
-    Raises:
-        InputError: it names none, or one that is not listed.
-    """
+def _unlisted(entry: dict[str, Any], key: str, known: Mapping[Any, int], listed: str) -> str:
+    """What is wrong with the id that an annotation names; nothing if it is listed."""
     given = entry.get(key)
-    try:
-        return known[given]
-    except (KeyError, TypeError):
-        told = f'{place} has {key} {brief(given)}, but no entry of "{listed}" has this id'
+    if isinstance(given, int | float | str) and given in known:
+        return ""
+    told = f'has {key} {brief(given)}, but no entry of "{listed}" has this id'
     other = next((own for own in known if str(own) == str(given)), None)
     if other is not None:
-        raise InputError(f"{told}: it is {brief(other)} there; write ids as numbers in both, or as text in both")
-    raise InputError(f"{told}; add the entry or remove the annotation")
+        return f"{told}: it is {brief(other)} there; write ids as numbers in both, or as text in both"
+    return f"{told}; add the entry or remove the annotation"
