@@ -52,12 +52,6 @@ def _shown(value: Any) -> str:
     return "none" if value is None else json.dumps(value)
 
 
-POOLED = ("gap", "gap-text", "conse")
-# times the recipe's learning rate, which is a decoder's: on drawn pictures and on Corel5k, pooled readouts have their
-# best seen validation mAP at 10 to 100 times it (benchmarks/tables.md)
-POOLED_STEPS = 30
-
-
 @dataclass(frozen=True)
 class Ablation:
     """A table: its variants, in order, the recipe that it runs on unless told otherwise, and settings over that.
@@ -74,22 +68,14 @@ class Ablation:
     on_files: tuple[Variant, ...] = ()
 
     def over(self, config: RunConfig) -> tuple[Variant, ...]:
-        """The variants of a config, with what their readouts need where the others do not.
-
-        Under a backbone that is trained, what trains nothing has it as it is at first; on ready tokens, pooled readouts
-        take the larger steps that they learn with.
-        """
+        """The variants of a config; under a backbone that is trained, what trains nothing has it as it is at first."""
         variants = self.on_files if self.on_files and config.data.name != "scenes" else self.variants
         tuned = config.backbone is not None and config.backbone.mode == "tuned"
-        own = {"eszsl": {"backbone.mode": "frozen"}} if tuned else dict.fromkeys(POOLED, _larger_steps(config))
+        own = {"eszsl": {"backbone.mode": "frozen"}} if tuned else {}
         kinds = (one.settings.get("decoder.kind", config.decoder.kind) for one in variants)
         return tuple(
             Variant(one.settings | own.get(kind, {}), one.paper) for kind, one in zip(kinds, variants, strict=True)
         )
-
-
-def _larger_steps(config: RunConfig) -> dict[str, float]:
-    return {"train.lr": float(f"{POOLED_STEPS * config.train.lr:.3g}")}
 
 
 def completed(variants: Sequence[Variant], configs: Sequence[RunConfig]) -> tuple[Variant, ...]:

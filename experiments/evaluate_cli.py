@@ -98,10 +98,11 @@ def calibrate(
     run: Annotated[Path, typer.Argument(help="Folder of zsl train.")],
     k: Annotated[int, typer.Option("--k", min=1, help="Labels taken per image.")] = 5,
     share: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Of the seen labels that play unseen ones [default: as unseen].")
+        float | None,
+        typer.Option(min=0, max=0.5, help="Of the seen labels that play unseen ones to a model [default: as unseen]."),
     ] = None,
 ) -> None:
-    """Chooses the bias on seen logits on validation images, for zsl evaluate; trains a second model for it."""
+    """Chooses the bias on seen logits on validation images, for zsl evaluate; trains two more models for it."""
     from experiments.calibration import calibrate_run
     from experiments.claims import claimed
     from experiments.records import read_finished
@@ -110,13 +111,17 @@ def calibrate(
     console = make_console()
     read_finished(run)  # what is no run is not claimed
     with ConsoleProgress(console) as progress, claimed(run):
-        curve = calibrate_run(run, k, share, progress)
+        found = calibrate_run(run, k, share, progress)
     if is_main_process():
-        shift = curve.best_shift()
-        step, before = curve.step(shift), curve.step(0)
-        console.print(
-            f"shift {shift:.4g}: on validation images, harmonic mean of recall@{k} {100 * curve.harmonic[step]:.1f} % "
-            f"(seen {100 * curve.seen_recall[step]:.1f} %, left out {100 * curve.unseen_recall[step]:.1f} %) against "
-            f"{100 * curve.harmonic[before]:.1f} % without; now: {shell('zsl', 'evaluate', run)}",
-            soft_wrap=True,
+        crossed, without = (
+            " % and ".join(f"{100 * v:.1f}" for v in values) for values in (found.choice.crossed, found.choice.unbiased)
         )
+        told = (
+            f"harmonic mean of recall@{k} of two models, each with what is best for the other's left-out labels: "
+            f"{crossed} %, against {without} % without a bias"
+        )
+        if found.shift is None:
+            end = f"no bias helps: {told}; {run} has no calibration"
+        else:
+            end = f"shift {found.shift:.4g}: {told}; now: {shell('zsl', 'evaluate', run)}"
+        console.print(end, soft_wrap=True)

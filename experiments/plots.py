@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from zsl.training import History
+    from zsl.history import History
 
 
 @contextmanager

@@ -71,7 +71,8 @@ class Begun:
 class Finished(Begun):
     """`run.json`: that, the names of the seen labels, what came out, and the hashes of the files of weights.
 
-    Earlier versions kept no hashes. The epoch counts from 1.
+    `chosen` are the values that validation chose, by config key. Earlier versions kept neither these nor hashes. The
+    epoch counts from 1.
     """
 
     seen: tuple[str, ...]
@@ -79,6 +80,7 @@ class Finished(Begun):
     parameters: int
     multiply_accumulates: int
     weights_sha256: dict[str, str] = field(default_factory=dict)
+    chosen: dict[str, Any] = field(default_factory=dict)
 
     def weights(self, name: str, folder: Path) -> str:
         """The hash of a file of weights in the run's folder.

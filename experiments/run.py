@@ -26,14 +26,15 @@ from zsl.cost import image_cost
 from zsl.data.tokens import hash_of
 from zsl.eszsl import EszslReadout
 from zsl.evaluation import evaluate
+from zsl.history import History
 from zsl.model import ZeroShotModel
 from zsl.per_label import per_label
 from zsl.protocol import TestSet
+from zsl.rates import train_at_best_rate
 from zsl.readout import Readout
-from zsl.readouts import make_readout
+from zsl.readouts import PooledConfig, make_readout
 from zsl.solving import solve
 from zsl.tensor_file import load_module, read_tensors, save_module
-from zsl.training import History, Training
 
 READOUT, BACKBONE = "readout.safetensors", "backbone.safetensors"
 AGAIN = "train again"
@@ -114,7 +115,7 @@ def same_config(config: RunConfig, folder: Path) -> None:
         raise InputError(f"{folder} was begun with another config: {told}; give the same, or choose another --out")
 
 
-def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task: str = "train") -> None:
+def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task: str = "train") -> History:
     """Trains, or solves, one model on seen labels and writes its folder; the test set is not looked at.
 
     A run that was begun in the folder is gone on with from its last checkpoint.
@@ -141,8 +142,10 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
     if isinstance(decoder, EszslReadout):
         history = solve(config.train, model, *parts, vectors, accelerator, progress, task, watch)
     else:
-        training = Training(config.train, model, *parts, vectors, accelerator, checkpoints, progress, task, watch)
-        history = training.run()
+        rates = learning_rates(config)
+        history = train_at_best_rate(
+            rates, config.train, model, *parts, vectors, accelerator, checkpoints, progress, task, watch
+        )
     if source.accelerator.is_main_process:
         weights = {READOUT: save_module(folder / READOUT, decoder)}
         if backbone is not None:
@@ -153,6 +156,7 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
             **vars(read_begun(folder)),
             seen=source.data.seen,
             best_epoch=history.best_epoch + 1,
+            chosen=history.chosen,
             parameters=sum(p.numel() for p in decoder.parameters()),
             multiply_accumulates=_image_cost(source, backbone, decoder, bank),
             weights_sha256=weights,
@@ -160,6 +164,15 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
         write_record(folder, record)  # last: a folder with a run.json is a whole run
         checkpoints.remove()
     source.accelerator.wait_for_everyone()
+    return history
+
+
+def learning_rates(config: RunConfig) -> tuple[float, ...]:
+    """The learning rates that a run tries: several for a pooled readout, unless a backbone is trained with it."""
+    tuned = config.backbone is not None and config.backbone.mode == "tuned"
+    if tuned or not isinstance(config.decoder, PooledConfig):
+        return (config.train.lr,)
+    return tuple(rate * config.train.lr for rate in config.decoder.rates)
 
 
 def _image_cost(source: Source, tuned: torch.nn.Module | None, readout: Readout, bank: Bank) -> int:
@@ -261,33 +274,54 @@ def measure_run(folder: Path, source: Source, bank_file: Path | None = None, tas
     Raises:
         InputError: not a whole run, a bank of another width or without a label that the data names.
     """
-    record = read_finished(folder)
-    config = run_config(folder)
-    bank = trained_bank = Bank.load(folder / "bank.safetensors")
-    if bank.sha256 != record.bank_sha256:
-        raise InputError(f"{folder / 'bank.safetensors'} is not the bank that its run was trained with; restore it")
+    bank = own = trained_bank(folder)
     if bank_file is not None:
         bank = Bank.load(bank_file)
-        if bank.embed_dim != trained_bank.embed_dim:
+        if bank.embed_dim != own.embed_dim:
             raise InputError(
                 f"bank {bank_file} has vectors of size {bank.embed_dim}, but {folder} was trained with size "
-                f"{trained_bank.embed_dim}; build it with encoder {trained_bank.provenance.encoder!r}"
+                f"{own.embed_dim}; build it with encoder {own.provenance.encoder!r}"
             )
     require(source.data.names, bank.labels, str(bank_file or folder / "bank.safetensors"))
-    if source.channels != record.channels:
-        told = f"tokens of {source.data.name} have {source.channels} channels"
-        raise InputError(f"{told}, but {folder} was trained on {record.channels}; restore the data")
-    decoder = make_decoder(config, record.channels, bank, len(record.seen))
-    load_module(folder / READOUT, decoder, AGAIN, record.weights(READOUT, folder))
-    backbone = None if source.frozen else copy.deepcopy(source.backbone)
-    if backbone is not None:  # tuned: each run has one of its own
-        load_module(folder / BACKBONE, backbone, AGAIN, record.weights(BACKBONE, folder))
-    scores = source.scores(ZeroShotModel(backbone, decoder), bank, task)
+    scores = source.scores(trained_model(folder, source, bank), bank, task)
     settings, shift = source.config.evaluate, calibrated_shift(folder)
     test = TestSet.of(source.data)
     evaluation = evaluate(scores, test, settings.k, settings.bootstrap, shift)
     labels = per_label(evaluation, test, bank, source.data.train.targets.label_counts())
     return Result(str(folder), test, scores, evaluation, labels)
+
+
+def trained_bank(folder: Path) -> Bank:
+    """The word vectors of a trained run.
+
+    Raises:
+        InputError: not a whole run, other vectors than those of training.
+    """
+    bank = Bank.load(folder / "bank.safetensors")
+    if bank.sha256 != read_finished(folder).bank_sha256:
+        raise InputError(f"{folder / 'bank.safetensors'} is not the bank that its run was trained with; restore it")
+    return bank
+
+
+def trained_model(folder: Path, source: Source, bank: Bank) -> ZeroShotModel:
+    """The model of a trained run, for the inputs of its source.
+
+    Args:
+        bank: whose width the readout has.
+    Raises:
+        InputError: not a whole run, weights that are not its own, inputs of another size.
+    """
+    record = read_finished(folder)
+    config = run_config(folder)
+    if source.channels != record.channels:
+        told = f"tokens of {source.data.name} have {source.channels} channels"
+        raise InputError(f"{told}, but {folder} was trained on {record.channels}; restore the data")
+    readout = make_decoder(config, record.channels, bank, len(record.seen))
+    load_module(folder / READOUT, readout, AGAIN, record.weights(READOUT, folder))
+    backbone = None if source.frozen else copy.deepcopy(source.backbone)
+    if backbone is not None:  # tuned: each run has one of its own
+        load_module(folder / BACKBONE, backbone, AGAIN, record.weights(BACKBONE, folder))
+    return ZeroShotModel(backbone, readout)
 
 
 def calibrated_shift(folder: Path) -> float | None:

@@ -1,5 +1,6 @@
 """Shape annotations are checked at run time in tests; small data made here stands in for users' files."""
 
+import gc
 import json
 import os
 from collections.abc import Iterator
@@ -27,6 +28,11 @@ GOLDEN = Path(__file__).parent / "golden"
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes are no name of a test: an archive holds the time of day, and all processes must collect the same names."""
     return argname if isinstance(val, bytes) else None
+
+
+def pytest_collection_finish() -> None:
+    """Every training ends with a collection of garbage, which need not look through all modules each time."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

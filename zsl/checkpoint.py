@@ -57,6 +57,10 @@ class Checkpoints:
         for path in self.folder.glob(f".{FILE}.*"):
             path.unlink()
 
+    def of(self, name: str) -> "Checkpoints":
+        """Those of one of several trainings, in a folder of their own; `remove` takes them too."""
+        return Checkpoints(self.folder / name, self.steps)
+
     def place(self) -> str:
         """Where the last checkpoint is, for messages."""
         last = self.folder / FILE
@@ -67,5 +71,7 @@ class Checkpoints:
         self._clean()
         for name in (FILE, BEFORE):
             (self.folder / name).unlink(missing_ok=True)
+        for name in {path.parent.name for path in self.folder.glob("*/checkpoint*.safetensors")}:
+            self.of(name).remove()
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()

@@ -84,18 +84,12 @@ class TradeOff:
     def _positives(self) -> int:
         return self.seen_positives + self.unseen_positives
 
-    def best_shift(self) -> float:
-        """The middle of the widest stretch of shifts with the highest harmonic mean.
-
-        To be taken on validation data with labels that training left out, never on the test set.
-        """
-        best = np.flatnonzero(self.harmonic == self.harmonic.max())
-        low, high = self.shifts[best], np.append(self.shifts[1:], np.inf)[best]
-        widths = np.where(np.isfinite(low) & np.isfinite(high), high - low, -1.0)
-        place = int(np.argmax(widths))
-        if widths[place] > 0:
-            return float((low[place] + high[place]) / 2)
-        return float(high[0]) if np.isfinite(high[0]) else float(low[-1]) + 1 if np.isfinite(low[-1]) else 0.0
+    def inside(self, step: int) -> float:
+        """A shift that an entry holds for: the middle of its stretch, or the end of one that has a single end."""
+        low, high = self.shifts[step], np.append(self.shifts, np.inf)[step + 1]
+        if np.isinf(low):
+            return float(high) if np.isfinite(high) else 0.0
+        return float((low + high) / 2 if np.isfinite(high) else np.nextafter(low, np.inf))
 
 
 def trade_off(scores: Scores, targets: Targets, num_seen: int, k: int, annotated: Targets | None = None) -> TradeOff:

@@ -71,21 +71,28 @@ class LabelAttentionConfig(Config):
     open_vocabulary: ClassVar[bool] = True
 
 
-class GapConfig(Config):
+class PooledConfig(Config):
+    """A linear layer on the mean token. On ready tokens it is trained at each of `rates`, times `train.lr`, and the
+    best on seen validation is kept: it needs larger steps than a decoder, and how large depends on the tokens' size."""
+
+    rates: tuple[PositiveFloat, ...] = Field((1, 3, 10, 30), min_length=1)
+
+
+class GapConfig(PooledConfig):
     """`zsl.pooled.PooledReadout`."""
 
     kind: Literal["gap"]
     open_vocabulary: ClassVar[bool] = False
 
 
-class GapTextConfig(Config):
+class GapTextConfig(PooledConfig):
     """`zsl.pooled.PooledTextReadout`."""
 
     kind: Literal["gap-text"]
     open_vocabulary: ClassVar[bool] = True
 
 
-class ConseConfig(Config):
+class ConseConfig(PooledConfig):
     """`zsl.pooled.ConseReadout`; `top` is its T."""
 
     kind: Literal["conse"]

@@ -1,6 +1,7 @@
 """What stands in for training where a readout has a closed form: one pass over the images, and an equation."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,10 +13,10 @@ from embeddings.progress import Progress, silent
 from zsl.data import Samples, ScoringOrder, batches_of, opened
 from zsl.data.dataset import not_finite
 from zsl.eszsl import EszslReadout, Spectrum, Statistics, choose_ridges, image_map, label_map
-from zsl.metrics import average_precision, mean_over_labels
+from zsl.history import History, chance_of, validation_map
 from zsl.model import ZeroShotModel
 from zsl.scoring import SPOILT, gathered
-from zsl.training import History, TrainConfig
+from zsl.training import TrainConfig
 
 
 def solve(
@@ -60,19 +61,26 @@ def solve(
     if not (values > 0).any():
         raise InputError("the validation part holds no positive; raise train.validation")
     gram, cross, grids = Spectrum(sums.gram, "the pooled tokens"), sums.cross, (readout.image_grid, readout.label_grid)
-    ridges, told = (grids[0][0], grids[1][0]), "as given"
+    ridges, told, chosen = (grids[0][0], grids[1][0]), "as given", dict[str, Any]()
     if max(map(len, grids)) > 1:
         ridges, best = choose_ridges(gram, cross, seen, held, values, partial, grids, config.seed)
         told = f"pseudo-unseen validation mAP {100 * best:.1f}"
+        chosen = dict(zip(("decoder.image_ridge", "decoder.label_ridge"), ridges, strict=True))
     weight = image_map(gram, cross @ label_map(seen, ridges[1]), ridges[0])
     with torch.no_grad():
         for kept, value in ((readout.weight, weight), (readout.center, center)):
             kept.copy_(torch.from_numpy(value))
         readout.ridges.copy_(torch.tensor(ridges))
     scores = held @ weight @ seen.T
-    ap = average_precision(scores, values > 0, values != 0 if partial else None)
-    state = {name: value.detach().cpu().clone() for name, value in model.state_dict().items()}
-    history = History([_squared_error(sums, weight @ seen.T)], [0.0], [mean_over_labels(ap)], 0, state)
+    history = History(
+        loss=[_squared_error(sums, weight @ seen.T)],
+        lr=[0.0],
+        validation_map=[validation_map(scores, validation.targets)],
+        best_epoch=0,
+        chance=chance_of(validation.targets),
+        chosen=chosen,
+        best_state={name: value.detach().cpu().clone() for name, value in model.state_dict().items()},
+    )
     course = f"image ridge {ridges[0]:g}, label ridge {ridges[1]:g} ({told})"
     progress(task, 1, 1, f"{course}; seen validation mAP {100 * history.validation_map[0]:.1f}")
     if watch is not None and accelerator.is_main_process:

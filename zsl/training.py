@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -24,9 +24,8 @@ from zsl.checkpoint import Checkpoints
 from zsl.config import Config
 from zsl.data import Samples, TrainingOrder, batches_of, opened
 from zsl.data.loading import Batch, mixed
-from zsl.data.targets import Targets
+from zsl.history import History, chance_of, validation_map
 from zsl.losses import LOSSES
-from zsl.metrics import average_precision, mean_over_labels
 from zsl.model import ZeroShotModel
 from zsl.scoring import SPOILT, score
 
@@ -84,21 +83,6 @@ class TrainConfig(Config):
             "asymmetric": {"gamma_neg": self.gamma_neg, "gamma_pos": self.gamma_pos, "margin": self.margin},
             "focal": {"gamma": self.focal_gamma},
         }.get(self.loss, {})
-
-
-@dataclass
-class History:
-    """Epoch by epoch: mean loss per image, learning rate, seen validation mAP; and the weights of the best."""
-
-    loss: list[float] = field(default_factory=list)
-    lr: list[float] = field(default_factory=list)
-    validation_map: list[float] = field(default_factory=list)
-    best_epoch: int = -1
-    best_state: dict[str, Tensor] = field(default_factory=dict, repr=False)
-
-    def as_json(self) -> dict[str, Any]:
-        """Without the weights."""
-        return {"loss": self.loss, "lr": self.lr, "validation_map": self.validation_map, "best_epoch": self.best_epoch}
 
 
 @dataclass(frozen=True)
@@ -188,7 +172,7 @@ class Training:
         rise = config.warmup * (1 + 1e-6) if math.isclose(config.warmup * self.total, 1) else config.warmup
         self.schedule = OneCycleLR(self.optimizer.optimizer, rates, total_steps=self.total, pct_start=rise)
         self.average = ModelEmaV3(model, decay=config.ema, use_warmup=True) if config.ema else None
-        self.history = History()
+        self.history = History(chance=chance_of(validation.targets))
         self.done = 0
         self.loss = torch.zeros((), device=accelerator.device)
         self.unchecked: list[tuple[int, Tensor]] = []
@@ -314,7 +298,7 @@ class Training:
             )
         history.loss.append(float(self.accelerator.reduce(self.loss)) / len(self.train))
         history.lr.append(float(self.schedule.get_last_lr()[-1]))
-        history.validation_map.append(mean_over_labels(_label_ap(scores, self.validation.targets)))
+        history.validation_map.append(validation_map(scores, self.validation.targets))
         if history.validation_map[-1] >= max(history.validation_map):
             history.best_epoch = len(history.loss) - 1
             history.best_state = {k: v.detach().cpu().clone() for k, v in candidate.state_dict().items()}
@@ -394,8 +378,3 @@ class Training:
             raise InputError(
                 f"{checkpoints.folder} holds another training's checkpoint ({reason}); remove it"
             ) from error
-
-
-def _label_ap(scores: np.ndarray, targets: Targets) -> np.ndarray:
-    values = targets.dense()
-    return average_precision(scores, values > 0, values != 0 if targets.partial else None)

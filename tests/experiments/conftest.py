@@ -1,5 +1,8 @@
 """The datasets in their layouts, for the commands; a grid that nothing happened to."""
 
+import json
+
+import numpy as np
 import pytest
 
 from experiments.executors import Inline
@@ -8,6 +11,7 @@ from experiments.grid_folder import GridFolder
 from experiments.grid_spec import spec_grid
 from experiments.job import perform_shared
 from tests.experiments.grids import FOUR, write_grid, write_tokens
+from tests.names import SEEN, UNSEEN
 from tests.zsl.layouts import album, classes, coco, open_images, voc  # noqa: F401 - fixtures
 
 
@@ -22,3 +26,24 @@ def undisturbed(tmp_path_factory):
         patch.setenv("ZSL_CACHE", str(root / "cache"))
         assert Engine(folder, lambda *_: None, lambda _: None, Inline(perform_shared)).run().failed == {}
     return path, folder.path
+
+
+@pytest.fixture
+def regions(tmp_path):
+    """Options of runs over region tokens in which every label has a region of its own, as its name's words have."""
+    generator = np.random.default_rng(0)
+    names = (*SEEN, *UNSEEN)
+    targets = generator.random((300, len(names))) < 0.3
+    targets[:, 0] |= ~targets.any(1)
+    targets[:200, len(SEEN) :] = False
+    targets[:200, 0] |= ~targets[:200].any(1)
+    words = sorted({word for name in names for word in name.split()})
+    has = np.array([[word in name.split() for word in words] for name in names])
+    present = np.pad(targets @ has, ((0, 0), (0, -len(words) % 8)))
+    np.savez(
+        tmp_path / "r.npz", X=np.packbits(present, axis=1), Y=np.packbits(targets, axis=1), labels=names, n_train=200
+    )
+    (tmp_path / "split.json").write_text(json.dumps({"train class": SEEN, "test class": UNSEEN}))
+    settings = [f"data.file={tmp_path}/r.npz", f"data.split={tmp_path}/split.json", "bank.encoder=lexical:32"]
+    settings += ["train.epochs=2", "evaluate.k=[1]", "train.precision=fp32"]
+    return [argument for setting in settings for argument in ("--set", setting)]

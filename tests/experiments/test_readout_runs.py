@@ -2,37 +2,12 @@
 
 import json
 
-import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
 from experiments.config import apply_settings, load_config, validated
 from tests.experiments.command import refused, zsl
-from tests.names import SEEN, UNSEEN
-from zsl.readouts import READOUTS
-
-NAMES = (*SEEN, *UNSEEN)
-
-
-@pytest.fixture
-def regions(tmp_path):
-    """Options of runs over region tokens in which every label has a region of its own, as its name's words have."""
-    generator = np.random.default_rng(0)
-    targets = generator.random((300, len(NAMES))) < 0.3
-    targets[:, 0] |= ~targets.any(1)
-    targets[:200, len(SEEN) :] = False
-    targets[:200, 0] |= ~targets[:200].any(1)
-    words = sorted({word for name in NAMES for word in name.split()})
-    has = np.array([[word in name.split() for word in words] for name in NAMES])
-    present = np.pad(targets @ has, ((0, 0), (0, -len(words) % 8)))
-    np.savez(
-        tmp_path / "r.npz", X=np.packbits(present, axis=1), Y=np.packbits(targets, axis=1), labels=NAMES, n_train=200
-    )
-    (tmp_path / "split.json").write_text(json.dumps({"train class": SEEN, "test class": UNSEEN}))
-    settings = [f"data.file={tmp_path}/r.npz", f"data.split={tmp_path}/split.json", "bank.encoder=lexical:32"]
-    settings += ["train.epochs=2", "evaluate.k=[1]", "train.precision=fp32"]
-    return [argument for setting in settings for argument in ("--set", setting)]
-
+from zsl.readouts import READOUTS, PooledConfig
 
 SIZES = {
     "ml-decoder": ("width=16", "ffn=16", "layers=2"),
@@ -53,8 +28,12 @@ def test_every_readout_makes_a_run(regions, tmp_path, kind):
     assert zsl("evaluate", run).exit_code == 0
     metrics = json.loads((run / "metrics.json").read_text())["metrics"]
     assert 0 < metrics["zsl/map"] <= 1
+    history, record = (json.loads((run / name).read_text()) for name in ("history.json", "run.json"))
+    rates = ["0.0005", "0.0015", "0.005", "0.015"] if issubclass(READOUTS[kind][0], PooledConfig) else []
+    assert list(history["tried"]) == rates
+    assert record["chosen"] == history["chosen"]
+    assert ("train.lr" in record["chosen"]) == bool(rates)
     if kind == "eszsl":
-        history = json.loads((run / "history.json").read_text())
         assert len(history["loss"]) == len(history["validation_map"]) == 1
         assert metrics["gzsl/map_seen"] > 0.9  # every seen label has a region of its own
         assert (load_file(run / "readout.safetensors")["ridges"] > 0).all()

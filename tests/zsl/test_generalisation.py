@@ -64,22 +64,23 @@ def test_the_curve_by_hand():
     assert curve.f1(0, "seen") == F1(pytest.approx(2 / 3), 0.5, 1.0)
 
 
-def test_area_and_best_shift():
+def test_area_and_the_shifts_of_an_entry():
     scores = np.array([[3.0, 0.0, 2.0], [3.0, 0.0, -4.0]])
     targets = np.array([[0, 0, 1], [1, 0, 0]])
     curve = trade_off(scores, targets, 2, 1)
     # recalls (seen, unseen): (1, 0), beyond 1 (1, 1), beyond 7 (0, 1): the whole square
     np.testing.assert_array_equal(curve.shifts, [-np.inf, 1, 7])
     assert curve.area == 1
-    assert curve.best_shift() == 4  # the middle of 1 and 7
+    assert [curve.inside(step) for step in (0, 1)] == [1, 4]  # an end belongs to the entry before it
+    assert curve.step(curve.inside(2)) == 2
     assert curve.harmonic[curve.step(4)] == 1
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_best_shift_is_the_best(seed):
+def test_a_shift_inside_an_entry_does_what_it_says(seed):
     scores, targets, seen = _random(seed, levels=3)
     curve = trade_off(scores, targets, seen, 3)
-    counts = _recounted(scores, targets, seen, 3, curve.best_shift())
+    counts = _recounted(scores, targets, seen, 3, curve.inside(int(curve.harmonic.argmax())))
     best = harmonic_mean(counts[0] / targets[:, :seen].sum(), counts[1] / targets[:, seen:].sum())
     assert best == pytest.approx(curve.harmonic.max(), abs=1e-12)
     assert 0 <= curve.area <= 1

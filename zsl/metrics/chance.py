@@ -1,7 +1,7 @@
 """What a random ranking gives."""
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from zsl.metrics.arrays import Targets, as_array
 
@@ -20,8 +20,16 @@ def chance_average_precision(targets: Targets, annotated: Targets | None = None)
     values = as_array(targets)
     known = None if annotated is None else as_array(annotated)
     images = np.full(values.shape[1], len(values)) if known is None else known.sum(axis=0)
-    positives = (values if known is None else values * known).sum(axis=0, dtype=np.float64)
-    harmonic = np.concatenate([[0], np.cumsum(1 / np.arange(1, len(values) + 1))])
+    return expected_average_precision(
+        images, (values if known is None else values * known).sum(axis=0, dtype=np.float64)
+    )
+
+
+def expected_average_precision(
+    images: Int[np.ndarray, " label"], positives: Float[np.ndarray, " label"]
+) -> Float[np.ndarray, " label"]:
+    """`chance_average_precision` of labels by how many images they rank and how many of those show them."""
+    harmonic = np.concatenate([[0], np.cumsum(1 / np.arange(1, images.max(initial=0) + 1))])
     first = harmonic[images] / np.maximum(images, 1)
     rest = (positives - 1) / np.maximum(images - 1, 1)
     return np.where(positives > 0, first + rest * (1 - first), np.nan)

@@ -1,0 +1,55 @@
+"""What a training has come to, epoch by epoch."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from zsl.data.targets import Targets
+from zsl.metrics import average_precision, mean_over_labels
+from zsl.metrics.chance import expected_average_precision
+
+
+@dataclass
+class History:
+    """Epoch by epoch: mean loss per image, learning rate, seen validation mAP; and the weights of the best.
+
+    `chance` is the validation mAP of a random ranking. `chosen` are the values that validation chose for config keys,
+    `tried` the best validation mAP by learning rate where several were tried, None of one that came to no end.
+    """
+
+    loss: list[float] = field(default_factory=list)
+    lr: list[float] = field(default_factory=list)
+    validation_map: list[float] = field(default_factory=list)
+    best_epoch: int = -1
+    chance: float = 0.0
+    chosen: dict[str, Any] = field(default_factory=dict)
+    tried: dict[str, float | None] = field(default_factory=dict)
+    best_state: dict[str, Tensor] = field(default_factory=dict, repr=False)
+
+    def as_json(self) -> dict[str, Any]:
+        """Without the weights."""
+        return {name: value for name, value in vars(self).items() if name != "best_state"}
+
+    @property
+    def best(self) -> float:
+        """The validation mAP of the kept epoch."""
+        return self.validation_map[self.best_epoch]
+
+
+def validation_map(scores: np.ndarray, targets: Targets) -> float:
+    """Mean AP of the labels that have a positive; entries that nobody annotated are left out.
+
+    Args:
+        scores, targets: (image, label).
+    """
+    values = targets.dense()
+    return mean_over_labels(average_precision(scores, values > 0, values != 0 if targets.partial else None))
+
+
+def chance_of(targets: Targets) -> float:
+    """`validation_map` of a random ranking."""
+    looked_at = np.bincount(targets.matrix.indices[targets.matrix.data != 0], minlength=targets.shape[1])
+    images = looked_at if targets.partial else np.full(targets.shape[1], len(targets))
+    return mean_over_labels(expected_average_precision(images, targets.label_counts().astype(np.float64)))
