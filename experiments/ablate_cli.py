@@ -180,6 +180,8 @@ def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> N
     def tell_above(line: str) -> None:  # the bars
         console.print(line, soft_wrap=True)
 
+    for line in grid.notes:
+        console.print(f"note: {line}", soft_wrap=True)
     try:
         with ConsoleProgress(console) as progress:
             engine = Engine(
@@ -202,6 +204,7 @@ def _show(results: "Results", out: Path, console: Console) -> None:
         APART,
         GMAC,
         ONE_SEED,
+        chance_rows,
         console_table,
         narrowed,
         paper_note,
@@ -222,6 +225,8 @@ def _show(results: "Results", out: Path, console: Console) -> None:
     several = len({record.seed for record in results.records}) > 1
     spread = f"mean ± standard deviation over seeds; {APART}" if several else ONE_SEED
     console.print(f"Percent; {spread}. {GMAC}{paper and ' '}{paper}")
+    for line in chance_rows(results):
+        console.print(line, soft_wrap=True)
     if len(shown[0]) < len(header):
         console.print("F1@K are in report.md: the terminal is too narrow for them.")
     left = "report.html, report.md, results.json, table.json, table.tex, table.csv, plot.png, runs/"

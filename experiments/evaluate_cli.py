@@ -47,6 +47,7 @@ def evaluate(
     """Measures runs, or anyone's scores: unseen labels (ZSL), all labels (GZSL), seen ones; several side by side."""
     from embeddings.errors import InputError
     from embeddings.names import label_name
+    from experiments.advice import parts_at_chance, remedies
     from experiments.evaluate import result_of_run, result_of_scores, save_comparison, save_result
     from experiments.files import check_new
     from experiments.result_tables import comparison_table, footnotes, tables_of
@@ -87,6 +88,8 @@ def evaluate(
         console.print(table.console())
     for line in footnotes(result):
         console.print(line)
+    for line in remedies(parts_at_chance(result.evaluation.metrics, result.evaluation.intervals)) if runs else ():
+        console.print(f"note: {line}", soft_wrap=True)
     place = out or (runs[0] if runs and bank is None else None)
     if place is not None:
         console.print(f"{place}/: metrics.json, labels.csv, evaluation.md, evaluation.tex, plots")

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from embeddings import InputError
 from experiments.ablation import Ablation, Variant, changed, completed, variant_config
+from experiments.advice import encoder_notes
 from experiments.config import RunConfig, flat
 from zsl.config import Config
 from zsl.data import MultiLabelData, load_data
@@ -46,7 +47,8 @@ class Run:
 class Grid:
     """Variants of a config, each under every seed.
 
-    `configs` are the variants' own, in order. The first seed is that of what runs share.
+    `configs` are the variants' own, in order. The first seed is that of what runs share. `notes` are what a user should
+    know beforehand.
     """
 
     ablation: Ablation
@@ -54,6 +56,7 @@ class Grid:
     configs: tuple[RunConfig, ...]
     seeds: tuple[int, ...]
     budget: Budget = field(default_factory=Budget)
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
@@ -91,8 +94,9 @@ def table_grid(ablation: Ablation, config: RunConfig, seeds: int) -> Grid:
     first = config.train.seed
     variants = ablation.over(config)
     configs = tuple(variant_config(config, variant) for variant in variants)
+    notes = encoder_notes(config, [(v.settings, own) for v, own in zip(variants, configs, strict=True)])
     table = replace(ablation, variants=completed(variants, configs))
-    grid = Grid(table, config, configs, tuple(range(first, first + seeds)))
+    grid = Grid(table, config, configs, tuple(range(first, first + seeds)), notes=notes)
     check_grid(grid, "variants")
     return grid
 

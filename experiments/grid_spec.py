@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from embeddings import InputError
 from embeddings.reading import read_toml
 from experiments.ablation import Ablation, Variant, changed, completed
+from experiments.advice import encoder_notes
 from experiments.config import (
     TAGS,
     RunConfig,
@@ -95,7 +96,14 @@ def spec_grid(path: Path, source: str | None, settings: list[str], seeds: int | 
     variants = completed([Variant(values) for values in combinations], configs)
     caption = " ".join((spec.caption or "").split()) or path.stem  # lines of a TOML text are one
     ablation = Ablation(caption, variants, recipe=source or spec.config or "")
-    grid = Grid(ablation, config, configs, chosen, spec.budget)
+    grid = Grid(
+        ablation,
+        config,
+        configs,
+        chosen,
+        spec.budget,
+        encoder_notes(asked, list(zip(combinations, configs, strict=True))),
+    )
     check_grid(grid, str(path))
     return grid
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from experiments.advice import chance_notes, parts_at_chance
 from experiments.result import Result
 from experiments.tables import Table, metric_columns
 from zsl.evaluation import Evaluation, interval_of
@@ -117,6 +118,7 @@ def footnotes(result: Result) -> list[str]:
     lines = [f"Percent; {stamp.images:,} test images ({stamp.test_set}), {parts}, {stamp.absent}."]
     if result.evaluation.intervals:
         lines.append("Intervals: bootstrap over test images; other seeds of training are not in them.")
+    lines += chance_notes(parts_at_chance(result.evaluation.metrics, result.evaluation.intervals))
     if stamp.partial:
         lines.append(f"Partial annotations: {stamp.partial}.")
     if stamp.shift is not None:

@@ -12,8 +12,9 @@ from rich.table import Table as ConsoleTable
 from embeddings import atomic
 from embeddings.markup import csv_text, drawn, latex, latex_note, markdown, markdown_code, visible
 from experiments.ablation import COST, Ablation, Results, Variant
+from experiments.advice import FIRST, WORDLESS
 from experiments.plots import new_plot
-from zsl.uncertainty import not_told_apart
+from zsl.uncertainty import at_chance, not_told_apart
 
 NOT_APART = "°"  # beside figures that seeds do not tell apart from the best
 APART = f"{NOT_APART} not told apart from the column's best (paired t-test over seeds, Holm's correction, p >= 0.05)"
@@ -125,6 +126,22 @@ def rows_of(results: Results) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
+def chance_rows(results: Results) -> tuple[str, ...]:
+    """A line that names the variants at chance, by their mean over seeds of what the table is about; none without."""
+    first = results.records[0].metrics
+    main, title = next(iter(metric_columns(first).items()))
+    chance = chance_of(first, main)
+    low = [
+        "/".join(v.shown.values())
+        for v in results.ablation.variants
+        if at_chance(float(results.of(v, main).mean()), chance)
+    ]
+    remedy = (
+        f"{WORDLESS}; for others try more train.epochs" if main == "zsl/map" else f"{FIRST}, then more train.epochs"
+    )
+    return (f"At chance by {title}: {', '.join(low)}; {remedy}.",) if low else ()
+
+
 def narrowed(header: list[str], rows: list[list[str]], width: int) -> tuple[list[str], list[list[str]]]:
     """Without F1@K where a terminal of so many letters has no room for all columns."""
     columns = [[name, *cells] for name, cells in zip(header, zip(*rows, strict=True), strict=True)]
@@ -203,6 +220,7 @@ def save_report(results: Results, command: str, path: Path) -> None:
         backbone = f"{config.backbone.name}, {trained}, {config.backbone.mode}"
     spread = f"mean ± standard deviation over seeds; {APART}" if len(seeds) > 1 else ONE_SEED
     paper = f"\n{paper_note(results.ablation)}" if paper_note(results.ablation) else ""
+    low = "".join(f"\n{line}" for line in chance_rows(results))
     closed = "closed/map" in results.records[0].metrics
     protocols = "" if closed else PROTOCOLS
     vectors = (
@@ -214,7 +232,7 @@ def save_report(results: Results, command: str, path: Path) -> None:
 
 {table.markdown()}
 Percent; {spread}. {protocols}F1@K is micro. Labels without a positive test image are left out of mAP. The epoch was
-chosen on a validation part of the seen training data; the test set was scored once. {GMAC}{paper}
+chosen on a validation part of the seen training data; the test set was scored once. {GMAC}{paper}{low}
 
 ![{"mAP" if closed else "unseen mAP"} by variant](plot.png)
 

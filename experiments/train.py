@@ -8,6 +8,7 @@ from accelerate import Accelerator
 
 from embeddings import Bank, InputError
 from embeddings.progress import Progress
+from experiments.advice import encoder_notes, training_notes
 from experiments.claims import claimed
 from experiments.config import RunConfig, flat
 from experiments.files import check_new
@@ -53,8 +54,11 @@ def train(
         if config.train.trackers:
             accelerator.init_trackers("trackers", config={k: str(v) for k, v in flat(config.model_dump()).items()})
         pretrain_backbone(config, source, folder)
-        train_run(config, source, bank, folder)
+        history = train_run(config, source, bank, folder)
         accelerator.end_training()
+        if accelerator.is_main_process:
+            for line in training_notes(history, config.decoder.kind):
+                tell(f"note: {line}")
         return bank
 
 
@@ -75,7 +79,7 @@ def _prepared(
     source = open_source(config, accelerator, progress)
     if accelerator.is_main_process:
         asked = {name: len(protocol.labels) for name, protocol in protocols(source.data).items()}
-        for line in left_out(asked, config.evaluate.k):
+        for line in (*left_out(asked, config.evaluate.k), *encoder_notes(config)):
             tell(f"note: {line}")
     bank = load_bank(config.bank, source.data)
     check_readout(config.decoder, 1, bank.embed_dim, len(source.data.seen), accelerator.device)

@@ -169,6 +169,13 @@ DecoderConfig = Annotated[
 ]
 
 
+def reads_vectors(config: DecoderConfig) -> bool:
+    """Whether word vectors have a part in a readout's logits."""
+    if isinstance(config, _DecoderConfig):
+        return "text" in (config.query, config.head)
+    return config.kind != "gap"
+
+
 def make_readout(config: DecoderConfig, channels: int, embed_dim: int, num_labels: int) -> Readout:
     """The readout that a config section names.
 

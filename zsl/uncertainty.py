@@ -14,6 +14,7 @@ from zsl.metrics.counts import as_tensors
 
 Weights = UInt8[np.ndarray, "image replicate"]
 
+BETTER = 1.5  # times the odds of chance
 REPLICATES = 64  # that are summed in one go: a cache line of weights
 
 
@@ -132,6 +133,19 @@ def interval(
     low, high = np.quantile(present, [(1 - level) / 2, (1 + level) / 2])
     # centred replicates may pass the ends, the figure cannot: what is cut off never holds it, so coverage stays
     return float(np.clip(low, *ends)), float(np.clip(high, *ends))
+
+
+def at_chance(value: float, chance: float, ends: tuple[float, float] | None = None) -> bool:
+    """Whether a mAP is no better than that of a random ranking.
+
+    Args:
+        value, chance: the mAP, and what a random ranking has on average.
+        ends: of its interval, which then holds chance, or lies below it. Without one, the odds of the mAP, m / (1 - m),
+            are below 1.5 times those of chance: for a low chance that is 1.5 times it, and a high one leaves room.
+    """
+    if ends is not None:
+        return ends[0] <= chance
+    return value * (1 - chance) < BETTER * chance * (1 - value)
 
 
 def paired_p(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float:

@@ -7,6 +7,7 @@ from scipy.stats import ttest_rel
 from zsl.metrics import average_precision, f1_at_k
 from zsl.uncertainty import (
     REPLICATES,
+    at_chance,
     bootstrap_average_precision,
     bootstrap_f1_at_k,
     centred,
@@ -109,3 +110,24 @@ def test_variants_that_seeds_do_not_tell_apart():
     assert alike.keys() == {"b"}  # whose mean is a little lower; c is far off
     assert alike["b"] > 0.5
     assert not_told_apart({name: v[:1] for name, v in values.items()}) == {}
+
+
+@pytest.mark.parametrize(
+    ("value", "chance", "expected"),
+    [
+        (0.029, 0.02, True),  # odds 0.0299 against 1.5 * 0.0204 = 0.0306
+        (0.031, 0.02, False),
+        (0.49, 0.4, True),  # odds 0.96 against 1.5 * 0.667 = 1
+        (0.51, 0.4, False),
+        (0.01, 0.02, True),
+        (1.0, 0.9, False),
+    ],
+)
+def test_without_an_interval_the_odds_of_chance_count(value, chance, expected):
+    assert at_chance(value, chance) == expected
+
+
+def test_with_an_interval_it_holds_chance_or_does_not():
+    assert at_chance(0.5, 0.1, (0.05, 0.8))
+    assert at_chance(0.05, 0.1, (0.01, 0.09))  # below it is no better
+    assert not at_chance(0.12, 0.1, (0.11, 0.13))
