@@ -9,6 +9,7 @@ from filelock import FileLock, Timeout
 
 from embeddings.errors import InputError
 from experiments.files import make_folder
+from experiments.records import BEGUN, read_finished
 from zsl.acceleration import is_main_process
 
 LOCK = ".lock"
@@ -36,6 +37,20 @@ def claimed(folder: Path, make: bool = False) -> Iterator[None]:
         broadcast_object_list(told)  # the others would wait for a main process that has ended
         if told[0]:
             raise InputError(told[0])
+        yield
+
+
+@contextmanager
+def claimed_run(folder: Path) -> Iterator[None]:
+    """Holds a finished run; a folder that is none is left as it is.
+
+    Raises:
+        InputError: not a finished run, or another command is at it.
+    """
+    if not (folder / BEGUN).is_file():
+        read_finished(folder)
+    with claimed(folder):
+        read_finished(folder)
         yield
 
 

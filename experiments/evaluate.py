@@ -8,10 +8,9 @@ from embeddings import Bank, InputError, atomic
 from embeddings.markup import markdown
 from embeddings.progress import Progress
 from embeddings.texts import read_labels
-from experiments.claims import claimed
+from experiments.claims import claimed_run
 from experiments.config import RunConfig, load_config, validated_settings
 from experiments.files import filling, new_folder
-from experiments.records import read_finished
 from experiments.result import Result, save_metrics
 from experiments.result_plots import check_curves, save_plots
 from experiments.result_tables import footnotes, tables_of
@@ -30,8 +29,7 @@ def result_of_run(run: Path, bank: Path | None, settings: list[str], keep: bool,
     Raises:
         InputError: as `open_run` and `measure_run`; another command writes into the run.
     """
-    read_finished(run)  # what is no run is not claimed
-    with nullcontext() if bank is not None else claimed(run):
+    with nullcontext() if bank is not None else claimed_run(run):
         source = open_run(run, settings, progress)
         result = measure_run(run, source, bank)
         if bank is None and source.accelerator.is_main_process:

@@ -107,13 +107,11 @@ def calibrate(
 ) -> None:
     """Chooses the bias on seen logits on validation images, for zsl evaluate; trains two more models for it."""
     from experiments.calibration import calibrate_run
-    from experiments.claims import claimed
-    from experiments.records import read_finished
+    from experiments.claims import claimed_run
     from zsl.acceleration import is_main_process
 
     console = make_console()
-    read_finished(run)  # what is no run is not claimed
-    with ConsoleProgress(console) as progress, claimed(run):
+    with ConsoleProgress(console) as progress, claimed_run(run):
         found = calibrate_run(run, k, share, progress)
     if is_main_process():
         crossed, without = (

@@ -79,8 +79,12 @@ def test_commands_that_write_into_a_folder_wait_for_each_other(config, tmp_path)
     with claimed(run), claimed(begun):
         refused(zsl("evaluate", run), "another command is at", "run")
         refused(zsl("calibrate", run), "another command is at", "run")
+        refused(zsl("evaluate", begun), "another command is at", "begun")
         refused(zsl("train", config, "--out", begun), "another command is at", "begun")
         refused(zsl("train", config, "--out", begun, "--resume"), "another command is at", "begun")
+    refused(zsl("evaluate", begun), "is not a finished run")
+    refused(zsl("evaluate", tmp_path), "is not a finished run")
+    assert not (tmp_path / ".lock").exists()
     refused(zsl("train", config, "--out", begun), "holds a run that was begun; continue it by --resume")
     assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
     assert zsl("evaluate", run).exit_code == 0

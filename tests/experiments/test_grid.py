@@ -4,6 +4,7 @@ import errno
 import itertools
 import json
 from concurrent.futures import Future
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -57,6 +58,15 @@ def test_sections_go_over_the_config(tokens):
     assert config.data.file == tokens / "regions.npz"
     assert config.backbone is None
     assert (config.decoder.ffn, config.train.lr) == (16, 0.5)
+
+
+def test_axes_are_read_as_settings_are(tokens):
+    axes = 'bank.oov = ["phrase,error", ["lower"]]\ntrain.clip = ["none", 5]\ntrain.trackers = ["tensorboard"]'
+    grid = spec_grid(write_grid(tokens, axes, evaluate="batch_size = 7"), None, ["data.file=2024"], None)
+    found = [(run.config.bank.oov, run.config.train.clip) for run in grid.runs]
+    assert found == list(itertools.product((("phrase", "error"), ("lower",)), (None, 5.0)))
+    assert grid.config.data.file == Path("2024")
+    assert grid.configs[0].train.trackers == ("tensorboard",)
 
 
 @pytest.mark.parametrize(
