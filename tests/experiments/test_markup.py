@@ -254,7 +254,7 @@ def test_a_name_that_cannot_be_written_is_named(tmp_path):
         np.savez(tmp_path / f"{key}.npz", **{key: np.eye(2)}, labels=np.array(["sky", "sea\ud800"]))
     measured = zsl("evaluate", "--from-scores", tmp_path / "scores.npz", "--targets", tmp_path / "targets.npz", "--out",
                    tmp_path / "out", "--set", "evaluate.k=[1]", "--set", "evaluate.bootstrap=0")  # fmt: skip
-    refused(measured, r"sea\ud800", "cannot be written as utf-8; change the name")
+    refused(measured, r"sea\ud800", "is no Unicode text; rename it")
     assert not (tmp_path / "out").exists()
 
 

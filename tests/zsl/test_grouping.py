@@ -73,7 +73,7 @@ def test_a_vocabulary_that_changes_in_place_is_ordered_anew():
 
 @pytest.mark.parametrize(("query", "head"), [("learnable", "text"), ("text", "learnable"), ("text", "shared")])
 def test_what_belongs_to_a_groups_place_is_grouped_as_given(query, head):
-    with pytest.raises(InputError, match="grouping 'similar' needs query and head 'text'"):
+    with pytest.raises(InputError, match="grouping = 'similar' needs query and head 'text'"):
         _decoder("similar", query=query, head=head)
     with pytest.raises(InputError, match="unknown grouping 'alike'"):
         _decoder("alike")
