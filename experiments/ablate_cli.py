@@ -91,6 +91,8 @@ def ablate(
         _measure(name, settings or [], [option for option, value in given.items() if value], out)
         return
     grid = _grid(name or "", config, encoder, settings or [], seeds)
+    for line in grid.notes:
+        tell(f"note: {line}")
     if dry_run:
         _show_plan(grid, out)
         return
@@ -180,8 +182,6 @@ def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> N
     def tell_above(line: str) -> None:  # the bars
         console.print(line, soft_wrap=True)
 
-    for line in grid.notes:
-        console.print(f"note: {line}", soft_wrap=True)
     try:
         with ConsoleProgress(console) as progress:
             engine = Engine(

@@ -131,15 +131,11 @@ def chance_rows(results: Results) -> tuple[str, ...]:
     first = results.records[0].metrics
     main, title = next(iter(metric_columns(first).items()))
     chance = chance_of(first, main)
-    low = [
-        "/".join(v.shown.values())
-        for v in results.ablation.variants
-        if at_chance(float(results.of(v, main).mean()), chance)
-    ]
-    remedy = (
-        f"{WORDLESS}; for others try more train.epochs" if main == "zsl/map" else f"{FIRST}, then more train.epochs"
-    )
-    return (f"At chance by {title}: {', '.join(low)}; {remedy}.",) if low else ()
+    low = [v for v in results.ablation.variants if at_chance(float(results.of(v, main).mean()), chance)]
+    names = ", ".join("/".join(v.shown.values()) for v in low)
+    unseen = f"{WORDLESS}; for others try more train.epochs, or another bank.encoder"
+    remedy = unseen if main == "zsl/map" else f"{FIRST}, then more train.epochs"
+    return (f"At chance by {title}: {names}; {remedy}.",) if low else ()
 
 
 def narrowed(header: list[str], rows: list[list[str]], width: int) -> tuple[list[str], list[list[str]]]:
@@ -220,7 +216,7 @@ def save_report(results: Results, command: str, path: Path) -> None:
         backbone = f"{config.backbone.name}, {trained}, {config.backbone.mode}"
     spread = f"mean ± standard deviation over seeds; {APART}" if len(seeds) > 1 else ONE_SEED
     paper = f"\n{paper_note(results.ablation)}" if paper_note(results.ablation) else ""
-    low = "".join(f"\n{line}" for line in chance_rows(results))
+    low = "".join(f"\n{markdown(line)}" for line in chance_rows(results))
     closed = "closed/map" in results.records[0].metrics
     protocols = "" if closed else PROTOCOLS
     vectors = (
