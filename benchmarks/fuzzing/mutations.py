@@ -316,6 +316,9 @@ def mutated(rng: Rng, path: Path, content: bytes) -> tuple[bytes, str]:
         if not content:
             content = str(_pick(rng, TEXTS)).encode("utf-8", "replace") or b"\0"
         mutation = _pick(rng, BY_SUFFIX.get(path.suffix.lower(), BYTES))
-        content, what = mutation(rng, content)
+        try:
+            content, what = mutation(rng, content)
+        except Exception:  # what was damaged before may be too odd to be damaged so
+            content, what = flip_bits(rng, content)
         told.append(f"{mutation.__name__}: {what}")
     return content, "; ".join(told)
