@@ -4,6 +4,7 @@ All such files enter here; nothing else opens them. Nothing is unpickled.
 """
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,7 +44,7 @@ def read_array(path: Path, what: str, mode: Literal["r", "c"] = "r") -> np.ndarr
             raise ValueError(f"its header declares {declared:,} bytes, but it has {path.stat().st_size:,}")
         if not math.prod(shape) * dtype.itemsize:  # nothing to map
             return np.empty(shape, dtype)
-        return np.memmap(file, dtype, mode, file.tell(), shape, "F" if columns else "C")
+        return _of_letters(np.memmap(file, dtype, mode, file.tell(), shape, "F" if columns else "C"))
 
 
 def read_arrays(path: Path, what: str, room: int = ROOM) -> dict[str, np.ndarray]:
@@ -107,7 +108,20 @@ def _read_member(archive: ZipFile, member: ZipInfo) -> np.ndarray:
                 raise ValueError(f"{member.filename!r} ends early")
     if not size:
         return np.empty(shape, dtype)
-    return content.view(dtype).reshape(shape, order="F" if columns else "C")
+    return _of_letters(content.view(dtype).reshape(shape, order="F" if columns else "C"))
+
+
+def _of_letters(array: np.ndarray) -> np.ndarray:
+    """The array, whose texts Python can hold: on a number that is no letter its own functions fail, later and oddly.
+
+    Raises:
+        ValueError: a text holds such a number.
+    """
+    if array.dtype.kind == "U":
+        codes = np.ascontiguousarray(array).reshape(-1).view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
+        if codes.max() > sys.maxunicode:
+            raise ValueError("its texts hold numbers that are no letters")
+    return array
 
 
 def _head(file: IO[bytes] | BufferedIOBase) -> tuple[tuple[int, ...], bool, np.dtype]:

@@ -71,7 +71,7 @@ def _check_gpus() -> None:
 
 
 def _multiplies_bf16() -> bool:
-    if PartialState().device.type == "cuda":
+    if torch.cuda.is_available() and not parse_flag_from_env("ACCELERATE_USE_CPU"):
         return torch.cuda.is_bf16_supported(including_emulation=False)
     if hasattr(torch.cpu, "get_capabilities"):
         capabilities = torch.cpu.get_capabilities()

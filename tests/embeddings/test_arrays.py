@@ -146,3 +146,16 @@ def test_missing(tmp_path: Path) -> None:
             read(tmp_path, "scores")
         with pytest.raises(InputError, match="null byte"):
             read(tmp_path / "a\0b", "scores")
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_text_that_is_no_letters(tmp_path, order):
+    names = np.array(["sky", "Meer"], f"{order}U4")
+    np.save(tmp_path / "names.npy", names)
+    np.testing.assert_array_equal(read_array(tmp_path / "names.npy", "names"), names)
+    names.view(f"{order}u4")[3] = 0x110000
+    np.save(tmp_path / "names.npy", names)
+    np.savez(tmp_path / "names.npz", names=names)
+    for read, file in ((read_array, "names.npy"), (read_arrays, "names.npz")):
+        with pytest.raises(InputError, match=f"{file} cannot be read as names .its texts hold numbers"):
+            read(tmp_path / file, "names")

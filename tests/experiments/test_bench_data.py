@@ -54,7 +54,7 @@ def test_nus_wide_is_opened_twice(monkeypatch, tmp_path):
     assert record["ground_truth"]["test_positives"] == int(labels[:240:2].sum())
     assert [one["opening"] for one in record["measured"]] == ["first", "second"]
     (tmp_path / "x.npz").write_bytes(b"")
-    refused(zsl("bench", "nus-wide", "--truth", tmp_path / "x.npz"), "x.npz is no annotation")
+    refused(zsl("bench", "nus-wide", "--truth", tmp_path / "x.npz"), "x.npz cannot be read as NUS-WIDE's annotation")
 
 
 def test_metrics_agree_with_their_peers(tmp_path):

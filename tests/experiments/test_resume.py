@@ -119,7 +119,8 @@ def test_a_run_is_not_gone_on_with_as_another(options, photographs, tmp_path):
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])
     refused(zsl(*go_on), "checkpoint.safetensors is damaged", "remove it")
     weights = torch.randn(3)
-    Checkpoints(run / "checkpoint").save({"model.other": weights}, {})
+    state = {"done": 1, "history": {}, "loss": 0.0, "scaler": None, "schedule": {}, "groups": []}
+    Checkpoints(run / "checkpoint").save({"model.other": weights}, state)
     refused(zsl(*go_on), "holds another training's checkpoint")
     torch.save({"weights": weights, "code": print}, checkpoint)
     refused(zsl(*go_on), "checkpoint.safetensors is damaged")

@@ -215,6 +215,13 @@ def test_cifar100_is_read_from_its_binary_version(cifar, tmp_path):
         _load(name="cifar100", root=root)
 
 
+def test_a_value_of_voc_beside_a_control_letter_is_read(voc):
+    path = voc / "ImageSets/Main/dog_trainval.txt"
+    expected = _load(name="voc", root=voc, image_size=16)
+    path.write_bytes(path.read_bytes().replace(b" -1", b" \x1c-1"))
+    np.testing.assert_array_equal(_load(name="voc", root=voc, image_size=16).train.targets, expected.train.targets)
+
+
 def test_matlab_files_of_zeros_are_refused(cars, monkeypatch):
     monkeypatch.setattr(matlab, "MEMORY", 1 << 28)
     path = cars / "devkit/cars_meta.mat"

@@ -60,7 +60,7 @@ def _part(config: VocConfig, lists: Path, part: str, labels: list[str]) -> Annot
             image, _, value = line.partition(" ")
             if image not in row or value.strip() not in ("-1", "0", "1"):
                 raise InputError(f"{path}:{number}: {brief(line)} is not an image of {part}.txt with -1, 0 or 1")
-            values[row[image]] = int(value)
+            values[row[image]] = int(value.strip())
         if len(values) < len(images):
             raise InputError(f"{path} annotates {len(values):,} images, {part}.txt has {len(images):,}; fetch it again")
         table[list(values), column] = [v or DIFFICULT[config.difficult] for v in values.values()]
