@@ -1,5 +1,6 @@
 """Scores and targets as files: what this toolkit saves, and what any other system may hand over to be measured."""
 
+import hashlib
 import json
 import warnings
 from collections import Counter
@@ -40,7 +41,10 @@ class Table:
 
 @dataclass(frozen=True)
 class About:
-    """What `test.npz` has of a test set besides its targets; `scores` are the hashes of the files beside it."""
+    """What `test.npz` has of a test set besides its targets.
+
+    `scores` are the hashes of the files beside it, `sha256` is that of the test set itself.
+    """
 
     name: str
     fingerprint: str
@@ -50,6 +54,7 @@ class About:
     renamed: dict[str, tuple[str, ...]]
     images: tuple[str, ...] | None
     scores: dict[str, str]
+    sha256: str
 
 
 def read_table(path: Path, key: str) -> Table:
@@ -275,9 +280,10 @@ def save_scores(folder: Path, scores: Mapping[str, np.ndarray], test: TestSet) -
         hashes[name] = hash_of(path)
     matrix = test.targets.matrix
     partial, renamed = test.targets.partial, dict(test.renamed)
-    about = About(test.name, test.fingerprint, partial, test.seen, test.unseen, renamed, test.images, hashes)
+    about = About(test.name, test.fingerprint, partial, test.seen, test.unseen, renamed, test.images, hashes, "")
+    arrays = {name: getattr(matrix, name) for name in ARRAYS}
+    about = replace(about, sha256=_hash_of_test(about, arrays))
     with atomic.replacing(folder / TEST) as file:
-        arrays = {name: getattr(matrix, name) for name in ARRAYS}
         np.savez(file, about=np.array(json.dumps(asdict(about))), **arrays)
 
 
@@ -303,11 +309,22 @@ def load_scores(folder: Path) -> tuple[dict[str, np.ndarray], TestSet]:
         raise InputError(f"{path} is damaged ({error}); {REMEDY}") from error
     if about.images is not None and len(about.images) != len(targets):
         raise InputError(f"{path} names {len(about.images)} images, but has targets of {len(targets)}; {REMEDY}")
+    if _hash_of_test(about, arrays) != about.sha256:
+        raise InputError(f"{path} has other content than was saved; {REMEDY}")
     test = TestSet(about.name, about.seen, about.unseen, targets, about.fingerprint, about.renamed, about.images)
     known = protocols(test)
     if not about.scores or not about.scores.keys() <= known.keys():
         raise InputError(f"{path} tells of scores of {', '.join(about.scores) or 'nothing'}; {REMEDY}")
     return {name: _saved(folder / f"{name}.npy", sha256, test) for name, sha256 in about.scores.items()}, test
+
+
+def _hash_of_test(about: About, arrays: Mapping[str, np.ndarray]) -> str:
+    """sha256 of a saved test set: its targets, and what is told of it but for the hash itself."""
+    found = hashlib.sha256(json.dumps(asdict(replace(about, sha256=""))).encode())
+    for name in ARRAYS:
+        found.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
+        found.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return found.hexdigest()
 
 
 def _saved(path: Path, sha256: str, test: TestSet) -> np.ndarray:

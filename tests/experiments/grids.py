@@ -70,7 +70,7 @@ def finished(process, status=0):
     return output + errors
 
 
-def until(condition, process, seconds=120):
+def until(condition, process, seconds=300):
     """Waits until a condition holds, while a process goes on."""
     end = time.monotonic() + seconds
     while not condition():

@@ -199,3 +199,20 @@ def test_targets_and_scores_that_cannot_be_measured(tmp_path):
     fewer = read_table(_csv(tmp_path / "s.csv", SCORES[:, :2], LABELS[:2]), "scores")
     with pytest.raises(InputError, match="no column of scores in .*s.csv for 1 label.s.: 'été'"):
         match(fewer, as_test_set(targets, ()))
+
+
+@pytest.mark.parametrize("changed", ["indices", "about"])
+def test_a_saved_test_set_of_other_content_is_refused(tmp_path, changed):
+    targets = Targets.of(np.array([[1, 0, 0], [0, 1, 1], [1, 0, 1]]))
+    test = TestSet("toy", ("dog", "cat"), ("sky",), targets, "none", images=("a", "b", "c"))
+    scores = {name: np.zeros((3, len(asked.labels)), np.float32) for name, asked in protocols(test).items()}
+    save_scores(tmp_path, scores, test)
+    load_scores(tmp_path)
+    arrays = dict(np.load(tmp_path / "test.npz"))
+    if changed == "indices":
+        arrays["indices"][0] = 1  # another label, as valid as the one before
+    else:
+        arrays["about"] = np.array(str(arrays["about"]).replace("dog", "fox"))
+    np.savez(tmp_path / "test.npz", **arrays)
+    with pytest.raises(InputError, match="test.npz has other content than was saved; evaluate the run again"):
+        load_scores(tmp_path)
