@@ -64,7 +64,7 @@ class TradeOff:
     def area(self) -> float:
         """Area under unseen recall as a function of seen recall (AUSUC, of recall at K), in [0, 1]."""
         # seen recall falls as the shift grows; the curve is a staircase whose steps are joined by lines, as there
-        return float(-np.trapezoid(self.unseen_recall, self.seen_recall))
+        return float(0.0 - np.trapezoid(self.unseen_recall, self.seen_recall))  # a minus would make 0 a -0
 
     def step(self, shift: float) -> int:
         """The entry that holds for a shift."""
