@@ -92,7 +92,7 @@ class Work:
         for _ in range(len(self.queue)):
             if len(self.under_way) >= slots:
                 return
-            if self.end is not None and time.monotonic() > self.end:
+            if self.end is not None and time.monotonic() >= self.end:
                 self.queue.clear()
                 return
             run, job = self.queue.popleft()

@@ -203,7 +203,7 @@ def test_what_is_beyond_the_budget_is_listed(tokens):
     assert len(json.loads((out / "results.json").read_text())) == 5
     rows = [line for line in result.stdout.splitlines() if line.startswith("│ ")]
     assert len(rows) == 2  # the one variant that is whole over both seeds, and chance
-    no_time = write_grid(tokens, FOUR, head="seeds = 2\nbudget = {hours = 1e-9}")
+    no_time = write_grid(tokens, FOUR, head="seeds = 2\nbudget = {hours = 1e-12}")
     assert "not run: " in zsl("ablate", no_time, "--out", out).stdout
     assert len(json.loads((out / "results.json").read_text())) == 5
     assert zsl("ablate", write_grid(tokens, FOUR, head="seeds = 2"), "--out", out).exit_code == 0
