@@ -31,8 +31,8 @@ def train_at_best_rate(
 ) -> History:
     """Trains the model at each rate from the same initial weights; leaves it with the weights of the best.
 
-    A training whose loss does not stay finite is out. Of equally good rates the lowest is kept. Each has checkpoints
-    of its own, which stay until the caller removes them: what was stopped goes on in the rate that it had come to.
+    A rate whose loss does not stay finite is dropped. Of equally good rates the lowest is kept. Each rate has its own
+    checkpoints, which stay until the caller removes them, so that a stopped run continues at the rate it had reached.
 
     Args:
         rates: in place of `config.lr`; of one alone, nothing is compared.
