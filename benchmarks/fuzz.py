@@ -105,7 +105,7 @@ class Reader:
     def run(self, index: int, begun: Callable[[dict[str, Any]], None], shown: bool = False) -> dict[str, Any]:
         """What comes of an input; `begun` is told what it is before it is read."""
         from benchmarks.fuzzing.mutations import mutated
-        from embeddings.errors import InputError, TrainingError
+        from embeddings.io.errors import InputError, TrainingError
 
         rng, place = choose(self.seed, index)
         target = self.targets[int(np.searchsorted(self.ends, place, side="right"))]

@@ -44,6 +44,7 @@ COMMANDS = {
 }
 SAME = [  # what two runs of one checkout differ in
     (re.compile(rb'"git": "[^"]*"'), b'"git": ""'),
+    (re.compile(rb'"id": "[0-9a-f]{32}"'), b'"id": ""'),  # of a grid
     (re.compile(rb"\(\d+ s\)"), b"(s)"),
     (re.compile(rb"[0-9a-f]{40}(-dirty)?"), b"revision"),
 ]
@@ -106,7 +107,8 @@ def main() -> None:
     before = json.loads(kept.read_text())
     differing = sorted(name for name in {*before, *now} if before.get(name) != now.get(name))
     for name in differing:
-        print(f"differs: {name}" if name in now and name in before else f"only {'before' if name in before else 'now'}: {name}")
+        kind = "differs" if name in now and name in before else "only before" if name in before else "only now"
+        print(f"{kind}: {name}")
     print(f"{len(now)} files, {len(differing)} differ; {place} against {asked.folder / 'files'}")
     sys.exit(bool(differing))
 

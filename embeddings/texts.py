@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from embeddings.errors import InputError
-from embeddings.names import brief, composed, is_text, label_name
-from embeddings.reading import open_text, read_json, without_zeros
-from embeddings.spelling import nearest
+from embeddings.io.errors import InputError
+from embeddings.io.names import brief, composed, is_text, label_name
+from embeddings.io.reading import open_text, read_json, without_zeros
+from embeddings.io.spelling import nearest
 
 Descriptions = Mapping[str, str | Sequence[str]]
 Aliases = Mapping[str, str]

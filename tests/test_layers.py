@@ -24,7 +24,7 @@ def test_imports_go_one_way(package):
 
 @pytest.mark.parametrize(
     ("module", "heavy"),
-    [("embeddings", ("torch", "gensim", "sentence_transformers")), ("experiments.cli", ("torch", "timm"))],
+    [("embeddings", ("torch", "gensim", "sentence_transformers")), ("experiments.commands.main", ("torch", "timm"))],
 )
 def test_importing_is_light(module, heavy):
     code = f"import sys, {module}; assert not {{*{heavy!r}}} & sys.modules.keys()"

@@ -9,7 +9,7 @@ from accelerate import Accelerator, PartialState
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import parse_flag_from_env
 
-from embeddings import InputError
+from embeddings.io.errors import InputError
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 

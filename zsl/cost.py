@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from zsl.readout import Readout, Vectors
+from zsl.readouts.readout import Readout, Vectors
 
 
 def multiply_accumulates(run: Callable[..., object], *inputs: Tensor) -> int:

@@ -3,8 +3,8 @@
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zsl.backbone import Backbone
-from zsl.readout import Readout
+from zsl.backbones.backbone import Backbone
+from zsl.readouts.readout import Readout
 
 
 class ZeroShotModel(nn.Module):

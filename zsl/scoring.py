@@ -9,13 +9,14 @@ from accelerate import Accelerator
 from jaxtyping import Float
 from torch import Tensor
 
-from embeddings import Bank, InputError
-from embeddings.progress import Progress, silent
-from zsl.backbone import Backbone
-from zsl.data import MultiLabelData, Part, Samples, ScoringOrder, batches_of, opened
-from zsl.data.dataset import Tensors, not_finite
+from embeddings.banks.bank import Bank
+from embeddings.io.errors import InputError
+from embeddings.io.progress import Progress, silent
+from zsl.backbones.backbone import Backbone
+from zsl.data.dataset import MultiLabelData, Part, Tensors, not_finite
+from zsl.data.loading import Samples, ScoringOrder, batches_of, opened
+from zsl.evaluation.protocol import protocols
 from zsl.model import ZeroShotModel
-from zsl.protocol import protocols
 
 SPOILT = "the weights are spoilt, or train.precision is too narrow for them"
 Scores = Float[np.ndarray, "image label"]

@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 
-from embeddings import InputError, atomic, hashed_file
+from embeddings.io import atomic, hashed_file
+from embeddings.io.errors import InputError
 
 
 def dump_tensors(file: BinaryIO, tensors: Mapping[str, Tensor]) -> str:

@@ -58,7 +58,7 @@ def digest(*values: Any) -> str:
 def _data(values: dict[str, Any]) -> str:
     from pydantic import TypeAdapter
 
-    from zsl.data import DataConfig, load_data
+    from zsl.data.table import DataConfig, load_data
 
     data = load_data(TypeAdapter(DataConfig).validate_python(values))
     read = [
@@ -118,8 +118,8 @@ def _tokens(folder: Path) -> dict[str, Any]:
     from pydantic import TypeAdapter
 
     from zsl.acceleration import make_accelerator
-    from zsl.data import DataConfig, load_data
-    from zsl.extraction import Extraction, extract
+    from zsl.data.table import DataConfig, load_data
+    from zsl.data.tokens.extraction import Extraction, extract
 
     values = _features("hdf5", layouts.write_hdf5)(_made(folder / "from"))
     data = load_data(TypeAdapter(DataConfig).validate_python(values))
@@ -133,7 +133,7 @@ def _made(folder: Path) -> Path:
 
 
 def _bank(folder: Path) -> Path:
-    from embeddings import build_bank
+    from embeddings.banks.build import build_bank
 
     path = folder / "made.bank"
     build_bank(["sky", "polar bear", "Meer"], "lexical:16", num_seen=2, transforms=["center", "l2"]).save(path)
@@ -141,7 +141,7 @@ def _bank(folder: Path) -> Path:
 
 
 def _read_bank(_: Path, path: Path, __: Path) -> str:
-    from embeddings import Bank
+    from embeddings.banks.bank import Bank
 
     bank = Bank.load(path)
     return digest(bank.labels, np.array(bank.vectors), bank.notes, bank.num_seen)
@@ -175,7 +175,7 @@ def _matrices(folder: Path) -> None:
 
 
 def _encoded(spec: str) -> str:
-    from embeddings import build_bank
+    from embeddings.banks.build import build_bank
 
     return digest(np.array(build_bank(NAMES, spec, oov=("phrase", "random")).vectors))
 
@@ -206,7 +206,7 @@ def _read_names(folder: Path, _: Any, path: Path) -> str:
 
 
 def _configs(folder: Path) -> None:
-    from experiments.config import RECIPES
+    from experiments.config.run_config import RECIPES
 
     (folder / "config.toml").write_text((RECIPES / "scenes.toml").read_text("utf-8"))
     (folder / "config.json").write_text(_run_config(folder).model_dump_json(indent=1))
@@ -216,7 +216,7 @@ def _configs(folder: Path) -> None:
 
 
 def _run_config(folder: Path) -> Any:
-    from experiments.config import load_config
+    from experiments.config.run_config import load_config
 
     data = [f"data.file={folder}/regions.npz", f"data.split={folder}/split.json"]
     small = ["decoder.width=16", "decoder.ffn=16", "bank.encoder=lexical:16", "train.epochs=1", "train.precision=fp32"]
@@ -224,8 +224,8 @@ def _run_config(folder: Path) -> Any:
 
 
 def _read_configs(_: Path, __: Any, path: Path) -> str:
-    from experiments.config import load_config
-    from experiments.grid_spec import spec_grid
+    from experiments.config.run_config import load_config
+    from experiments.grids.grid_file import spec_grid
 
     if path.name == "grid.toml":
         return digest([run.config.model_dump_json() for run in spec_grid(path, None, [], None).runs])
@@ -250,7 +250,7 @@ def _scores(folder: Path) -> None:
 
 
 def _read_scores(folder: Path, _: Any, path: Path) -> str:
-    from experiments.evaluate import result_of_scores
+    from experiments.tables.evaluations import result_of_scores
 
     few = ["evaluate.k=[1]", "evaluate.bootstrap=5"]
     suffix = path.suffix if path.suffix in (".csv", ".npy") else ".npz"
@@ -261,7 +261,7 @@ def _read_scores(folder: Path, _: Any, path: Path) -> str:
 
 
 def _saved_scores(folder: Path) -> None:
-    from zsl.score_files import as_test_set, match, named, read_table, save_scores
+    from zsl.evaluation.score_files import as_test_set, match, named, read_table, save_scores
 
     _scores(folder)
     test = as_test_set(named(read_table(folder / "targets.npz", "targets"), None), ("sky", "été"))
@@ -269,17 +269,17 @@ def _saved_scores(folder: Path) -> None:
 
 
 def _read_saved_scores(folder: Path, _: Any, __: Path) -> str:
-    from zsl.evaluation import evaluate
-    from zsl.score_files import load_scores
+    from zsl.evaluation.measures import evaluate
+    from zsl.evaluation.score_files import load_scores
 
     scores, test = load_scores(folder / "scores")
     return digest(sorted(evaluate(scores, test, (1,), 5).metrics.items()))
 
 
 def _run(folder: Path) -> Path:
-    from embeddings.progress import silent
-    from experiments.run import evaluate_run, train_run
-    from experiments.source import load_bank, open_source
+    from embeddings.io.progress import silent
+    from experiments.runs.run import evaluate_run, train_run
+    from experiments.runs.source import load_bank, open_source
     from zsl.acceleration import make_accelerator
 
     grids.write_tokens(folder)
@@ -291,8 +291,8 @@ def _run(folder: Path) -> Path:
 
 
 def _read_run(_: Path, run: Path, __: Path) -> str:
-    from embeddings.progress import silent
-    from experiments.run import evaluate_run, open_run
+    from embeddings.io.progress import silent
+    from experiments.runs.run import evaluate_run, open_run
 
     result = evaluate_run(run, open_run(run, [], silent))
     return digest(sorted(result.evaluation.metrics.items()))
@@ -300,7 +300,7 @@ def _read_run(_: Path, run: Path, __: Path) -> str:
 
 def _stopped(folder: Path) -> Path:
     """A run with a checkpoint that training goes on from."""
-    from zsl.training import Training
+    from zsl.training.loop import Training
 
     whole = Training._end_epoch
 
@@ -319,9 +319,9 @@ def _stopped(folder: Path) -> Path:
 
 
 def _resume(folder: Path, run: Path, _: Path) -> str:
-    from embeddings.progress import silent
-    from experiments.run import begin_run, same_config, train_run
-    from experiments.source import load_bank, open_source
+    from embeddings.io.progress import silent
+    from experiments.runs.run import begin_run, same_config, train_run
+    from experiments.runs.source import load_bank, open_source
     from zsl.acceleration import make_accelerator
 
     config = _run_config(folder)
@@ -336,10 +336,10 @@ def _resume(folder: Path, run: Path, _: Path) -> str:
 
 
 def _grid(folder: Path) -> Any:
-    from embeddings.progress import silent
-    from experiments.grid_engine import Engine
-    from experiments.grid_folder import GridFolder
-    from experiments.grid_spec import spec_grid
+    from embeddings.io.progress import silent
+    from experiments.grids.engine import Engine
+    from experiments.grids.folder import GridFolder
+    from experiments.grids.grid_file import spec_grid
 
     grids.write_tokens(folder)
     path = grids.write_grid(folder, 'decoder.query = ["text", "learnable"]')
@@ -350,8 +350,8 @@ def _grid(folder: Path) -> Any:
 
 
 def _read_grid(folder: Path, path: Path, _: Path) -> str:
-    from experiments.grid_folder import GridFolder
-    from experiments.grid_spec import spec_grid
+    from experiments.grids.folder import GridFolder
+    from experiments.grids.grid_file import spec_grid
 
     found = GridFolder(folder / "out", spec_grid(path, None, [], None))
     found.check()
@@ -388,8 +388,8 @@ def _audit(folder: Path) -> dict[str, Any]:
 def _read_audit(folder: Path, values: dict[str, Any], _: Path) -> str:
     from pydantic import TypeAdapter
 
-    from zsl.audit import Look, audit
-    from zsl.data import DataConfig, load_data
+    from zsl.data.audit import Look, audit
+    from zsl.data.table import DataConfig, load_data
 
     data = load_data(TypeAdapter(DataConfig).validate_python(values))
     state = folder / "state.jsonl"

@@ -7,7 +7,7 @@ set -uo pipefail
 out=${1:?give a folder for what the parts print}
 shift
 mkdir -p "$out"
-zsl() { python3 -m experiments.cli "$@"; }
+zsl() { python3 -m experiments.commands.main "$@"; }
 export -f zsl
 export COLUMNS=200 PYTHONUNBUFFERED=1
 
@@ -23,7 +23,7 @@ table8() { zsl ablate table8 --config demo --out "$scratch/table8" && cat "$scra
 resume() {
     local set=(--set data.train=4000 --set data.test=1000 --set train.checkpoint_steps=5)
     zsl train demo --out "$scratch/whole" "${set[@]}" || return
-    timeout -s KILL 25 python3 -m experiments.cli train demo --out "$scratch/cut" "${set[@]}"
+    timeout -s KILL 25 python3 -m experiments.commands.main train demo --out "$scratch/cut" "${set[@]}"
     zsl train demo --out "$scratch/cut" "${set[@]}" --resume || return
     cmp "$scratch/whole/readout.safetensors" "$scratch/cut/readout.safetensors" && echo "the same weights"
 }

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 from scipy.stats import spearmanr
 
-from embeddings.markup import drawn
-from experiments.plots import plain_text
+from embeddings.io.markup import drawn
+from experiments.output.plots import plain_text
 from experiments.report.folder import History, LabelRow
 from experiments.report.summary import Cell, Column
 from experiments.report.svg import INK, MAIN, MUTED, OTHER, PAGE, RULE, STYLE, as_svg, tip

@@ -11,14 +11,15 @@ from typing import Any, Self, TypeVar
 
 from pydantic import BaseModel, model_validator
 
-from embeddings import InputError, atomic
-from embeddings.markup import from_csv
-from embeddings.reading import read_model, read_rows
-from experiments.ablation import Record
-from experiments.grid_folder import GridFile, first_line
-from experiments.records import FINISHED, Finished
-from experiments.result import Measured, Metrics
-from experiments.samples import Samples
+from embeddings.io import atomic
+from embeddings.io.errors import InputError
+from embeddings.io.markup import from_csv
+from embeddings.io.reading import read_model, read_rows
+from experiments.grids.folder import GridFile, first_line
+from experiments.grids.variants import Record
+from experiments.runs.records import FINISHED, Finished
+from experiments.runs.result import Measured, Metrics
+from experiments.runs.samples import Samples
 
 T = TypeVar("T")
 AGAIN = "make it again, or remove it"

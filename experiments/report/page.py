@@ -10,9 +10,10 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from embeddings import InputError, atomic
-from embeddings.markup import shell
-from embeddings.progress import Progress, silent
+from embeddings.io import atomic
+from embeddings.io.errors import InputError
+from embeddings.io.markup import shell
+from embeddings.io.progress import Progress, silent
 from experiments.report import charts
 from experiments.report.differences import config_differences, disagreeing, flattened
 from experiments.report.folder import LabelRow, Run, Table, read_table, title_of

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.report.folder import Run, Table, title_of
-from experiments.tables import metric_columns
-from zsl.uncertainty import holm, paired_p
+from experiments.tables.metric_table import metric_columns
+from zsl.evaluation.uncertainty import holm, paired_p
 
 LEVEL = 0.05  # of significance
 PROTOCOLS = ("zsl", "gzsl", "seen", "closed")

@@ -5,7 +5,7 @@ import re
 import xml.etree.ElementTree as ET
 from typing import TYPE_CHECKING, Any
 
-from embeddings.markup import visible
+from embeddings.io.markup import visible
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

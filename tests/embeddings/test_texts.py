@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from embeddings import InputError
+from embeddings.io.errors import InputError
 from embeddings.texts import read_aliases, read_descriptions, read_labels, read_prompts, texts_of
 
 LABELS = ("dog", "polar bear", "dogs")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from experiments.cli import app
+from experiments.commands.main import app
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
-from experiments.executors import Inline
-from experiments.grid_engine import Engine
-from experiments.grid_folder import GridFolder
-from experiments.grid_spec import spec_grid
-from experiments.job import perform_shared
-from tests.experiments.grids import FOUR, write_grid, write_tokens
+from experiments.grids.engine import Engine
+from experiments.grids.executors import Inline
+from experiments.grids.folder import GridFolder
+from experiments.grids.grid_file import spec_grid
+from experiments.grids.job import perform_shared
+from tests.experiments.grid_files import FOUR, write_grid, write_tokens
 from tests.names import SEEN, UNSEEN
 from tests.zsl.layouts import album, classes, coco, open_images, voc  # noqa: F401 - fixtures
 

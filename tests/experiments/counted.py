@@ -4,7 +4,7 @@ import sys
 
 from accelerate import PartialState
 
-from experiments.cli import app
+from experiments.commands.main import app
 
 if __name__ == "__main__":
     expected = int(sys.argv.pop(1))

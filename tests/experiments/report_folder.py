@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from embeddings.markup import csv_text
+from embeddings.io.markup import csv_text
 
 PROTOCOLS = ("zsl", "gzsl", "seen")
 

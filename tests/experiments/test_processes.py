@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 import experiments
-from experiments.bench import peak_of
+from experiments.bench.harness import peak_of
 from experiments.processes import own_environment
-from tests.experiments.grids import own_experiments
+from tests.experiments.grid_files import own_experiments
 
 OURS = str(Path(experiments.__file__).parent)
 WHERE = "from importlib.util import find_spec; print(find_spec('experiments').origin)"

@@ -11,8 +11,8 @@ from scipy.io import savemat
 from tfrecord.writer import TFRecordWriter
 
 from tests.zsl.album import Album
-from zsl.data.coco import SEEN_48, UNSEEN_15, UNSEEN_17
-from zsl.data.open_images import OpenImagesConfig
+from zsl.data.layouts.coco import SEEN_48, UNSEEN_15, UNSEEN_17
+from zsl.data.layouts.open_images import OpenImagesConfig
 
 TAGS = ("sky", "whale", "old dog", "clouds", "cat")
 CONCEPTS = ("clouds", "cat", "fire")

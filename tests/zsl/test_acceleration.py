@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from embeddings import InputError
+from embeddings.io.errors import InputError
 from zsl.acceleration import make_accelerator
 
 

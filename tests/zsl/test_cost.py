@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from zsl.cost import image_cost, multiply_accumulates
-from zsl.decoder import GroupDecoder
-from zsl.pooled import PooledReadout
+from zsl.readouts.group_decoder import GroupDecoder
+from zsl.readouts.pooled import PooledReadout
 
 TOKENS, CHANNELS, EMBED, LABELS, WIDTH, FFN = 11, 13, 7, 20, 28, 17
 

@@ -6,12 +6,11 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from embeddings import InputError
-from embeddings.build import default_cache
-from embeddings.errors import InputWarning
-from zsl.checkpoint import Checkpoints
-from zsl.data.index_cache import cached
+from embeddings.banks.build import default_cache
+from embeddings.io.errors import InputError, InputWarning
+from zsl.data.layouts.index_cache import cached
 from zsl.tensor_file import load_module, read_tensors, save_module
+from zsl.training.checkpoint import Checkpoints
 
 
 def _flipped(path, step):

@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from embeddings import InputError
+from embeddings.io.errors import InputError
 from zsl.data.buffers import Buffers
 from zsl.data.squares import Square
 from zsl.data.targets import Targets

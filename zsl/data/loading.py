@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from embeddings import InputError
+from embeddings.io.errors import InputError
 from zsl.data.buffers import AHEAD
 from zsl.data.dataset import Augmentation, Part, read_finite
 from zsl.data.targets import Targets

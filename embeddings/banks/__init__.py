@@ -1,0 +1,1 @@
+"""Banks: label names with their vectors."""

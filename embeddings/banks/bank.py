@@ -1,0 +1,137 @@
+"""A bank: label names with their vectors, and where the vectors come from."""
+
+from collections.abc import Sequence
+from dataclasses import InitVar, dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from embeddings.banks import bank_file
+from embeddings.banks.bank_file import REMEDY, Head, Provenance, checked
+from embeddings.banks.transforms import Transform
+from embeddings.io.errors import InputError
+from embeddings.io.mapping import blocks
+from embeddings.io.names import composed
+from embeddings.io.spelling import require
+
+
+@dataclass(frozen=True, eq=False)
+class Bank:
+    """Label names and their word vectors.
+
+    Args:
+        labels: distinct names, the seen ones first; they are composed (NFC).
+        vectors: (label, embed) float32, finite, no row of zeros.
+        provenance: how the vectors were made.
+        notes: one text a label, "" where nothing out of the ordinary was done for it.
+        num_seen: how many of the labels are seen; all of them unless told otherwise.
+        transforms: what was done to the vectors after encoding, in order.
+    Raises:
+        InputError: the parts do not fit together.
+    """
+
+    labels: tuple[str, ...]
+    vectors: Float[np.ndarray, "label embed"]
+    provenance: Provenance = field(default_factory=Provenance)
+    notes: tuple[str, ...] = ()
+    num_seen: int | None = None
+    transforms: tuple[Transform, ...] = ()
+    verified: InitVar[bool] = False
+
+    def __post_init__(self, verified: bool) -> None:
+        object.__setattr__(self, "labels", tuple(map(composed, self.labels)))
+        object.__setattr__(self, "notes", tuple(self.notes) or ("",) * len(self.labels))
+        object.__setattr__(self, "num_seen", len(self.labels) if self.num_seen is None else self.num_seen)
+        vectors = np.ascontiguousarray(self.vectors, dtype=np.float32)
+        object.__setattr__(self, "vectors", vectors)
+        if vectors.ndim != 2 or not len(self.labels) == len(vectors) == len(self.notes):
+            raise InputError(
+                f"a bank of {len(self.labels)} labels and {len(self.notes)} notes needs vectors of shape "
+                f"({len(self.labels)}, embed), got {vectors.shape}"
+            )
+        if not vectors.size:
+            raise InputError("a bank needs at least one label and one dimension")
+        if not 0 < self.head.num_seen <= len(self.labels):
+            raise InputError(f"a bank of {len(self.labels)} labels cannot have {self.num_seen} seen ones")
+        if len(self._rows) < len(self.labels):
+            twice = next(label for row, label in enumerate(self.labels) if self._rows[label] != row)
+            raise InputError(f"label {twice!r} stands twice in the bank; remove one")
+        if not verified:
+            for _ in checked(blocks(vectors), self.labels, "label", "leave it out"):
+                pass
+
+    @cached_property
+    def _rows(self) -> dict[str, int]:
+        return {label: row for row, label in enumerate(self.labels)}
+
+    @property
+    def head(self) -> Head:
+        """All but the vectors."""
+        assert self.num_seen is not None
+        return Head(self.labels, self.provenance, self.notes, self.num_seen, self.transforms)
+
+    @property
+    def seen(self) -> tuple[str, ...]:
+        """The seen labels, which come first."""
+        return self.labels[: self.num_seen]
+
+    @property
+    def unseen(self) -> tuple[str, ...]:
+        """The unseen labels."""
+        return self.labels[self.num_seen :]
+
+    @property
+    def embed_dim(self) -> int:
+        """e, the size of a vector."""
+        return int(self.vectors.shape[1])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def rows(self, labels: Sequence[str]) -> list[int]:
+        """The rows of the given labels.
+
+        Raises:
+            InputError: labels that are not in the bank, with their nearest spellings.
+        """
+        wanted = [composed(label) for label in labels]
+        require(wanted, self._rows, "the bank")
+        return [self._rows[label] for label in wanted]
+
+    def select(self, labels: Sequence[str]) -> Float[np.ndarray, "label embed"]:
+        """The vectors of the given labels, in their order.
+
+        Raises:
+            InputError: as `rows`.
+        """
+        return self.vectors[self.rows(labels)]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash of everything in the bank."""
+        return bank_file.digest(self.head, self.embed_dim, blocks(self.vectors))
+
+    def save(self, path: str | Path) -> None:
+        """Writes one safetensors file, atomically; the same bank gives the same bytes."""
+        self.__dict__["sha256"] = bank_file.write(Path(path), self.head, self.embed_dim, blocks(self.vectors))
+
+    @classmethod
+    def load(cls, path: str | Path, writable: bool = True) -> "Bank":
+        """Reads a file that `save` wrote; the vectors are memory-mapped.
+
+        Args:
+            path: of the file.
+            writable: changes to the vectors are allowed and stay in memory (torch warns about arrays that are not).
+        Raises:
+            InputError: no such file, not a bank, its content does not have the hash that it was saved with, or a vector
+                is not finite or all zeros.
+        """
+        head, vectors, sha256 = bank_file.read(Path(path), "c" if writable else "r")
+        try:
+            bank = cls(head.labels, vectors, head.provenance, head.notes, head.num_seen, head.transforms, verified=True)
+        except InputError as error:
+            raise InputError(f"{path} is not an intact bank file ({error}); {REMEDY}") from error
+        bank.__dict__["sha256"] = sha256  # just computed from the file: no need to read it again
+        return bank

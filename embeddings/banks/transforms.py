@@ -1,0 +1,146 @@
+"""What is done to vectors after encoding: fitted on seen labels alone, and stored, so that new labels get the same."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from embeddings.io.errors import InputError
+from embeddings.io.mapping import blocks
+
+SMALLEST_VARIANCE = 1e-6  # of the largest; directions below it are rounding, which whitening would blow up
+
+Vectors = Float[np.ndarray, "label embed"]
+
+
+@dataclass(frozen=True, eq=False)
+class Transform:
+    """A fitted transform: its name ("l2", "center", "whiten", "pca:64") and the numbers that it needs."""
+
+    name: str
+    arrays: Mapping[str, np.ndarray]
+
+    def __call__(self, vectors: Vectors) -> Float[np.ndarray, "label width"]:
+        """The vectors transformed, float64."""
+        values = np.asarray(vectors, np.float64)
+        if "widths" in self.arrays:
+            return _unit(values, self.arrays["widths"])
+        values = values - self.arrays["mean"]
+        return values @ self.arrays["matrix"] if "matrix" in self.arrays else values
+
+
+def _unit(values: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    parts = np.split(values, np.cumsum(widths)[:-1], axis=1)
+    norms = [np.linalg.norm(part, axis=1, keepdims=True) for part in parts]
+    scaled = [part / np.where(norm > 0, norm, 1) for part, norm in zip(parts, norms, strict=True)]
+    return np.concatenate(scaled, axis=1) / len(widths) ** 0.5
+
+
+@dataclass
+class _Moments:
+    """Mean and covariance (n - 1) of seen vectors, one block of rows at a time."""
+
+    mean: np.ndarray
+    covariance: np.ndarray
+
+
+def _moments(parts: Iterator[np.ndarray]) -> _Moments:
+    count, total, products = 0, np.zeros(0), np.zeros((0, 0))
+    shift: np.ndarray | None = None
+    for rows in parts:
+        block = np.asarray(rows, np.float64)
+        if shift is None:  # sums about a point near the mean do not cancel
+            shift = block.mean(axis=0)
+            total, products = np.zeros_like(shift), np.zeros((len(shift), len(shift)))
+        centred = block - shift
+        count += len(block)
+        total += centred.sum(axis=0)
+        products += centred.T @ centred
+    assert shift is not None
+    return _Moments(shift + total / count, (products - np.outer(total, total) / count) / max(count - 1, 1))
+
+
+def _components(moments: _Moments) -> tuple[np.ndarray, np.ndarray]:
+    """Variances, largest first, and their directions (embed, component); the largest entry of each is positive."""
+    variances, directions = np.linalg.eigh(moments.covariance)
+    variances, directions = variances[::-1], directions[:, ::-1]
+    kept = variances > SMALLEST_VARIANCE * max(variances[0], np.finfo(float).tiny)
+    variances, directions = variances[kept], directions[:, kept]
+    peaks = directions[np.abs(directions).argmax(axis=0), np.arange(directions.shape[1])]
+    return variances, directions * np.sign(peaks)
+
+
+def _l2(argument: str, seen: Iterator[np.ndarray], widths: Sequence[int]) -> dict[str, np.ndarray]:
+    """Every vector to norm 1; the parts of a concatenation to equal norms, so that none outweighs another."""
+    return {"widths": np.array(widths, np.int64)}
+
+
+def _center(argument: str, seen: Iterator[np.ndarray], widths: Sequence[int]) -> dict[str, np.ndarray]:
+    """The mean of the seen labels becomes the origin."""
+    return {"mean": _moments(seen).mean}
+
+
+def _whiten(argument: str, seen: Iterator[np.ndarray], widths: Sequence[int]) -> dict[str, np.ndarray]:
+    """PCA whitening: uncorrelated dimensions of variance 1 over the seen labels, as many as those span."""
+    moments = _moments(seen)
+    variances, directions = _components(moments)
+    if not len(variances):
+        raise InputError("transform whiten: the seen labels' vectors do not vary")
+    return {"mean": moments.mean, "matrix": directions / np.sqrt(variances)}
+
+
+def _pca(argument: str, seen: Iterator[np.ndarray], widths: Sequence[int]) -> dict[str, np.ndarray]:
+    """The directions in which the seen labels vary most."""
+    if not (argument.isdecimal() and len(argument) <= 10 and int(argument) > 0):
+        raise InputError(f"transform pca:{argument[:40]} - write pca:WIDTH")
+    moments = _moments(seen)
+    variances, directions = _components(moments)
+    if int(argument) > len(variances):
+        raise InputError(f"transform pca:{argument}: the seen labels' vectors span {len(variances)} dimensions alone")
+    return {"mean": moments.mean, "matrix": directions[:, : int(argument)]}
+
+
+Fit = Callable[[str, Iterator[np.ndarray], Sequence[int]], dict[str, np.ndarray]]
+TRANSFORMS: dict[str, Fit] = {"l2": _l2, "center": _center, "whiten": _whiten, "pca": _pca}
+
+
+def check_transforms(names: Sequence[str]) -> None:
+    """The names are of `TRANSFORMS`, "pca" with its width.
+
+    Raises:
+        InputError: one is not.
+    """
+    for name in names:
+        kind, _, argument = name.partition(":")
+        if kind not in TRANSFORMS or (argument and kind != "pca"):
+            raise InputError(f"unknown transform {name!r}; known: l2, center, whiten, pca:WIDTH")
+
+
+def fit_transforms(names: Sequence[str], seen: Vectors, widths: Sequence[int]) -> tuple[Transform, ...]:
+    """Fits each transform on the seen labels' vectors as the ones before it leave them.
+
+    Args:
+        names: of `TRANSFORMS`, "pca" with its width: "pca:64".
+        seen: (label, embed).
+        widths: sizes of the parts of a concatenation; one where there is no concatenation.
+    Raises:
+        InputError: an unknown name, a width that the vectors do not span.
+    """
+    check_transforms(names)
+    fitted: list[Transform] = []
+    for name in names:
+        kind, _, argument = name.partition(":")
+        transform = Transform(name, TRANSFORMS[kind](argument, transformed(seen, fitted), widths))
+        if "matrix" in transform.arrays:
+            widths = (transform.arrays["matrix"].shape[1],)  # the parts are mixed from here on
+        fitted.append(transform)
+    return tuple(fitted)
+
+
+def transformed(vectors: Vectors, transforms: Sequence[Transform]) -> Iterator[np.ndarray]:
+    """Blocks of rows after all the transforms."""
+    for block in blocks(vectors):
+        for transform in transforms:
+            block = transform(block)
+        yield block

@@ -1,0 +1,270 @@
+"""gensim: its own files, models by name, and vectors trained on tag lists."""
+
+import logging
+import mmap
+import pickle
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from embeddings.encoders.fasttext_models import SubwordTable, subword_table
+from embeddings.encoders.oov import RowTable, WordTable
+from embeddings.io.arrays import read_array
+from embeddings.io.errors import InputError
+from embeddings.io.names import label_name
+from embeddings.io.reading import reason_of
+from embeddings.texts import read_lines
+
+
+class _Inert:
+    """Stands for every class and function of a pickle: it is made with any arguments and keeps its state."""
+
+    def __init__(self, *arguments: Any, **_: object):
+        self.arguments = arguments
+
+    def __call__(self, *_: object, **__: object) -> "_Inert":
+        return _Inert()
+
+    def __setstate__(self, state: object) -> None:
+        if isinstance(state, dict):
+            self.__dict__.update(state)
+
+
+class _Type(_Inert):
+    """A pickled dtype: its code is the first argument, and the first letter of its state's second the byte order."""
+
+    order = "="
+
+    def __setstate__(self, state: Any) -> None:
+        _, self.order, subarray, names, fields, *_ = state
+        if subarray or names or fields:
+            raise ValueError("an array of compound type")
+
+    def numbers(self) -> np.dtype:
+        """The type of plain numbers that it stands for."""
+        code = self.arguments[0]
+        if not isinstance(code, str) or not re.fullmatch("[fiu][1248]", code) or self.order not in ("<", ">", "=", "|"):
+            raise ValueError(f"an array of type {code!r}")
+        return np.dtype(self.order + code)
+
+
+class _Array(_Inert):
+    """A pickled array. numpy's own `__setstate__` would follow pointers that a file can make up."""
+
+    def __setstate__(self, state: Any) -> None:
+        _, self.shape, self.type, self.columns, self.content = state
+
+    def numbers(self) -> np.ndarray:
+        """The array, of plain numbers."""
+        if not isinstance(self.content, bytes):
+            raise TypeError("an array whose content is no bytes")
+        array = np.frombuffer(self.content, self.type.numbers())
+        return array.reshape(self.shape, order="F" if self.columns else "C")
+
+
+def _new_dict(*_: object) -> dict[Any, Any]:
+    return {}
+
+
+_STANDS_FOR = {
+    "collections.OrderedDict": _new_dict,
+    "collections.defaultdict": _new_dict,
+    "numpy.dtype": _Type,
+    "numpy._core.multiarray._reconstruct": _Array,
+    "numpy.core.multiarray._reconstruct": _Array,  # before numpy 2
+}
+
+
+# codes that gensim's files do not have: their values would be hashed, looked up, or given memory before they are read
+_REFUSED = {
+    code[0]
+    for code in (
+        pickle.DICT,
+        pickle.EMPTY_SET,
+        pickle.ADDITEMS,
+        pickle.BYTEARRAY8,
+        pickle.NEXT_BUFFER,
+        pickle.READONLY_BUFFER,
+        pickle.EXT1,
+        pickle.EXT2,
+        pickle.EXT4,
+    )
+}
+
+
+class _NumbersOnly(pickle._Unpickler):
+    """Reads numbers, text, lists, dicts and arrays of numbers; nothing that a pickle names is looked up or called.
+
+    Python's own unpickler: the one in C takes the memory that a damaged length asks for before it reads.
+    """
+
+    stack: list[Any]
+    append: Callable[[Any], None]
+    pop_mark: Callable[[], list[Any]]
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
+        code: read for code, read in pickle._Unpickler.dispatch.items() if code not in _REFUSED
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        return _STANDS_FOR.get(f"{module}.{name}", _Inert)
+
+    def load_frozenset(self) -> None:
+        """What gensim left out of the file, which nobody asks for."""
+        items = self.pop_mark()  # which changes the stack that `append` adds to
+        self.append(tuple(items))
+
+    def load_setitem(self) -> None:
+        value, key = self.stack.pop(), self.stack.pop()
+        self._set([key, value])
+
+    def load_setitems(self) -> None:
+        self._set(self.pop_mark())
+
+    def _set(self, items: list[Any]) -> None:
+        """Puts pairs into the dict on the stack; a key of nested tuples would take for ever to hash."""
+        if not all(type(key) in (str, int) for key in items[::2]):
+            raise ValueError("a key that is neither text nor a number")
+        self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
+
+    dispatch[pickle.FROZENSET[0]] = load_frozenset
+    dispatch[pickle.SETITEM[0]] = load_setitem
+    dispatch[pickle.SETITEMS[0]] = load_setitems
+
+
+def load_saved(path: Path) -> WordTable:
+    """Reads what gensim's `save` wrote: KeyedVectors, FastTextKeyedVectors, Word2Vec or FastText.
+
+    gensim's own loader unpickles, which runs whatever code a file names. This one builds arrays and plain values
+    alone. Arrays that `save` put into files of their own are memory-mapped.
+
+    Raises:
+        InputError: another file, a missing or damaged array file.
+    """
+    try:
+        # a mapped file gives no more than it has, however much a damaged length asks for
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+            saved = _NumbersOnly(content).load()
+        state = _state(saved, path)
+        words, rows = state.get("key_to_index"), state.get("vectors_vocab", state.get("vectors"))
+        if not isinstance(words, dict) or rows is None:
+            raise InputError(
+                f"{path} holds no word vectors of gensim 4; load it in gensim and save its KeyedVectors (.wv.save)"
+            )
+        if rows.ndim != 2 or rows.dtype.kind != "f" or not all(isinstance(word, str) for word in words):
+            raise ValueError("no word list or no float matrix")
+        if not all(type(row) is int and 0 <= row < len(rows) for row in words.values()):
+            raise ValueError("a word whose vector is not there")
+        if "vectors_vocab" not in state:
+            return RowTable(words, rows, str(path))
+        ngrams, letters = state["vectors_ngrams"], (state["min_n"], state["max_n"])
+        if ngrams.dtype.kind != "f" or not all(type(length) is int for length in letters):
+            raise ValueError("no float matrix of n-grams or no numbers of letters")
+        if state["bucket"] != len(ngrams):
+            raise ValueError(f"{state['bucket']} buckets with {len(ngrams)} vectors")
+        return SubwordTable(words, rows, ngrams, letters, str(path))
+    except InputError:
+        raise
+    except Exception as error:  # an unpickler meets damage in many ways
+        raise InputError(f"{path} is a damaged gensim file ({reason_of(error)}); save it again") from error
+
+
+def _state(saved: Any, path: Path) -> dict[str, Any]:
+    """The attributes of the KeyedVectors in a saved object, with those that lie in files of their own."""
+    state = dict(vars(saved))
+    if isinstance(state.get("wv"), _Inert):
+        return _state(state["wv"], Path(f"{path}.wv"))
+    for name in _NEEDED_ARRAYS & state.keys():
+        state[name] = state[name].numbers()
+    for name in _NEEDED_ARRAYS & set(state.get("__numpys", [])):
+        beside = Path(f"{path}.{name}.npy")
+        if not beside.is_file():
+            raise InputError(f"no file {beside}, where gensim put the vectors of {path.name}; keep the files together")
+        state[name] = read_array(beside, "gensim's vectors")
+    return state
+
+
+_NEEDED_ARRAYS = {"vectors", "vectors_vocab", "vectors_ngrams"}
+
+
+def downloaded(name: str) -> Path:
+    """The file of a model of gensim's downloader, fetched if it is not there.
+
+    Raises:
+        InputError: no such file or model, or no network.
+    """
+    from gensim import downloader
+
+    logging.getLogger(downloader.__name__).setLevel(logging.CRITICAL)  # it logs a stack trace where there is no network
+    try:
+        return Path(downloader.load(name, return_path=True))
+    except Exception as error:  # it raises what its HTTP client, its parser and its file system do
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise InputError(
+            f"encoder gensim: {name!r} is neither a file nor a model that gensim's downloader can get ({reason[0]}); "
+            "give a path, or a name of gensim.downloader.info() where there is a network"
+        ) from error
+
+
+# buckets are of fastText's n-grams; its own 2 million are for a language, not for a few thousand tags
+TRAINING = {"width": 100, "epochs": 20, "window": 1_000, "min_count": 1, "bucket": 50_000}
+
+
+def train_vectors(
+    family: str, tag_lists: Iterable[list[str]], options: dict[str, int], seed: int, place: str
+) -> WordTable:
+    """Skip-gram vectors of the words of tag lists, by gensim's Word2Vec or FastText.
+
+    The order of tags means nothing, so the window spans the whole list. One thread: the same lists and seed give the
+    same vectors.
+
+    Args:
+        family: "word2vec" or "fasttext".
+        tag_lists: for each image, its tags; a tag of several words counts as those words.
+        options: over `TRAINING`.
+        seed: of the initial vectors and of the sampling.
+        place: of the lists, for messages.
+    Raises:
+        InputError: no two words in any list.
+    """
+    from gensim.models import FastText, Word2Vec
+
+    sentences = [[word for tag in tags for word in tag.split()] for tags in tag_lists]
+    if not any(len(sentence) > 1 for sentence in sentences):
+        raise InputError("encoder corpus: no list holds two words, so there is nothing to learn from")
+    chosen = TRAINING | options
+    buckets = {"bucket": chosen["bucket"]} if family == "fasttext" else {}
+    kept = Counter(word for sentence in sentences for word in sentence)
+    if not any(count >= chosen["min_count"] for count in kept.values()):
+        raise InputError(f"encoder corpus: no word stands {chosen['min_count']} times in the lists; lower min_count")
+    trained = {"word2vec": Word2Vec, "fasttext": FastText}[family](
+        sentences,
+        vector_size=chosen["width"],
+        epochs=chosen["epochs"],
+        window=chosen["window"],
+        min_count=chosen["min_count"],
+        sg=1,
+        sample=0,  # frequent tags are not stop words
+        workers=1,
+        seed=(seed + 1) % 2**32,
+        **buckets,
+    )
+    if family == "fasttext":
+        return subword_table(trained.wv, place)
+    return RowTable(trained.wv.key_to_index, trained.wv.vectors, place)
+
+
+def read_tag_lists(path: Path) -> list[list[str]]:
+    """Tag lists of a text file, one image a line: tags between commas or tabs, else between spaces.
+
+    Raises:
+        InputError: as `read_lines` and `label_name`.
+    """
+    lists = []
+    for number, line in read_lines(path, "tag lists"):
+        separator = next((mark for mark in ("\t", ",") if mark in line), None)
+        lists.append([label_name(tag, f"{path}:{number}") for tag in line.split(separator) if tag.strip()])
+    return lists

@@ -1,0 +1,1 @@
+"""Reading what users wrote, writing for them, and errors that are theirs to mend."""

@@ -1,0 +1,73 @@
+"""Label names: the one way in, and which of their letters set two of them apart."""
+
+import unicodedata
+
+from embeddings.io.errors import InputError
+
+LONGEST = 1_000  # letters; more are a list or a text that lost its separators
+SHOWN = 80
+SIGNS = frozenset("#%&*@§¶†‡‰")  # Unicode calls them punctuation, as it does commas and dashes
+
+
+def composed(text: str) -> str:
+    """Unicode's composed form (NFC), in which equal names are equal strings."""
+    return text if text.isascii() else unicodedata.normalize("NFC", text)
+
+
+def label_name(value: object, place: str) -> str:
+    """A label's name, composed (NFC) and without blanks around it; every reader of names calls this.
+
+    Args:
+        value: text, or a whole number that serves as a name.
+        place: file and line, for the message.
+    Raises:
+        InputError: no text, nothing but blanks, several lines, a zero byte, a lone surrogate (half a letter, or the
+            name of a file in another encoding), or more than 1,000 letters.
+    """
+    if type(value) is int:
+        value = str(value)
+    if not isinstance(value, str):
+        raise InputError(f"{place}: label name {brief(value)} is not text; write it in quotes")
+    name = value.strip()
+    if 0 < len(name) <= LONGEST and name.isascii() and name.isprintable():
+        return name
+    if not name:
+        raise InputError(f"{place}: a label name is empty; remove it or write one")
+    if len(name) > LONGEST:
+        raise InputError(f"{place}: label name {brief(name)} is no name; write each label in a field of its own")
+    if "\0" in name or len(name.splitlines()) > 1:
+        raise InputError(f"{place}: label name {brief(name)} holds a line break or a zero byte; write it on one line")
+    if not is_text(name):
+        raise InputError(f"{place}: label name {brief(name)} is no Unicode text; rename it")
+    return composed(name)
+
+
+def is_text(text: str) -> bool:
+    """Whether UTF-8 can hold it: it has no lone surrogate, which JSON's escapes and strange file names may bring."""
+    if text.isascii():
+        return True
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def brief(value: object) -> str:
+    """A value as messages show it: quoted, on one line, with its length where it is long."""
+    if isinstance(value, str) and len(value) > SHOWN:
+        return f"{value[:SHOWN]!r}... ({len(value):,} letters)"
+    shown = repr(value)
+    return shown if isinstance(value, str) or len(shown) <= SHOWN else f"{shown[:SHOWN]}..."
+
+
+def sets_apart(letter: str) -> bool:
+    """Whether a letter tells two names apart: letters, digits, combining marks, symbols, and signs as in "C#".
+
+    Blanks, punctuation between words, and what has no shape of its own (joiners, variation selectors) do not.
+    """
+    return letter.isalnum() or letter in SIGNS or (unicodedata.category(letter)[0] in "MS" and not _selects(letter))
+
+
+def _selects(letter: str) -> bool:
+    return "\ufe00" <= letter <= "\ufe0f" or "\U000e0100" <= letter <= "\U000e01ef"

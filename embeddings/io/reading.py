@@ -1,0 +1,233 @@
+"""Text files that others wrote, or that were damaged: every fault is one line with the file, the place and the remedy.
+
+All text, JSON, TOML and CSV enters here; nothing else opens such a file.
+"""
+
+import codecs
+import csv
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from types import GenericAlias
+from typing import Any, TextIO, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+
+from embeddings.io.errors import InputError
+
+T = TypeVar("T")
+_adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
+DEEPEST = 64  # levels of a file of our own
+SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+@contextmanager
+def open_text(path: Path, what: str, remedy: str = "save it as UTF-8") -> Iterator[TextIO]:
+    """A text file in UTF-8, with or without a byte order mark, or in UTF-16 with one; line ends are kept.
+
+    Args:
+        path: of the file.
+        what: it should hold, for the message.
+        remedy: what to do if it is no text.
+    Raises:
+        InputError: there is no such file, or bytes that are no text in the encoding; it names the line.
+    """
+    try:
+        with path.open("rb") as file:
+            encoding = "utf-16" if file.read(2) in UTF16 else "utf-8-sig"
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise InputError(f"no file of {what} {path}") from error
+    with path.open(newline="", encoding=encoding) as text:
+        try:
+            yield text
+        except UnicodeError as error:
+            place = f"{path}{_line_of(path, error)}"
+            raise InputError(f"{place}: not UTF-8 text ({reason_of(error)}); {remedy}") from error
+
+
+def without_zeros(lines: TextIO, path: Path) -> Iterator[str]:
+    """Passes the lines of a text file on.
+
+    Raises:
+        InputError: a zero byte, which no text holds; it names the line.
+    """
+    for number, line in enumerate(lines, 1):
+        if "\0" in line:
+            raise InputError(f"{path}:{number}: a zero byte, so this is no text; save it as UTF-8")
+        yield line
+
+
+def read_text(path: Path, what: str) -> str:
+    """The whole of a text file (see `open_text`).
+
+    Raises:
+        InputError: as `open_text`; a zero byte, which no text holds.
+    """
+    with open_text(path, what) as file:
+        text = file.read()
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise InputError(f"{path}:{line}: a zero byte, so this is no text; save it as UTF-8")
+    return text
+
+
+def read_json(path: Path, what: str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
+    """The value of a JSON file.
+
+    Raises:
+        InputError: as `read_text`; not JSON, nested too deeply, a number of thousands of digits, half a letter.
+    """
+    try:
+        text = read_text(path, what)
+        if SURROGATE.search(text):
+            json.dumps(json.loads(text), ensure_ascii=False).encode()  # of a pair, one alone cannot be written again
+        return json.loads(text, object_hook=object_hook)
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON of {what} ({reason_of(error)})") from error
+
+
+def read_toml(path: Path, what: str) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        InputError: as `read_text`; not TOML, nested too deeply, a number of thousands of digits.
+    """
+    try:
+        return tomllib.loads(read_text(path, what).replace("\r\n", "\n"))
+    except InputError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not TOML of {what} ({reason_of(error)})") from error
+
+
+def read_rows(path: Path, what: str, **dialect: Any) -> Iterator[tuple[int, list[str]]]:
+    """The rows of a CSV file that are not empty, each with the number of its last line.
+
+    Args:
+        path: of the file.
+        what: it should hold, for the message.
+        dialect: of `csv.reader`.
+    Raises:
+        InputError: as `open_text`; a zero byte, an open quote, a field of more than `csv.field_size_limit` letters.
+    """
+    with open_text(path, what) as file:
+        reader = csv.reader(without_zeros(file, path), strict=True, **dialect)
+        while True:
+            try:
+                row = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                told = f"{path}:{reader.line_num}: {error}"
+                raise InputError(f"{told}; close the quotes of this line, and double those within a field") from error
+            if row:
+                yield reader.line_num, row
+
+
+def separator_of(path: Path, what: str, fits: Callable[[list[str]], bool], **dialect: Any) -> str:
+    """The separator under which the first row of a CSV file fits: a comma if it does or if none does.
+
+    Args:
+        path: of the file.
+        what: it should hold, for the message.
+        fits: whether a row is what the file should begin with.
+        dialect: of `csv.reader`.
+    """
+    for separator in SEPARATORS:
+        try:
+            _, row = next(read_rows(path, what, delimiter=separator, **dialect), (1, []))
+        except InputError:  # quotes that make no sense under this separator
+            continue
+        if fits(row):
+            return separator
+    return ","
+
+
+def separator_notes(path: Path, separator: str) -> list[str]:
+    """A line that tells of a separator other than the comma."""
+    return [] if separator == "," else [f"{path.name} separates its fields by {SEPARATORS[separator]}"]
+
+
+def read_model(path: Path, kind: type[T] | GenericAlias, remedy: str) -> T:
+    """A JSON file of our own, as the type that it was written from.
+
+    Args:
+        path: of the file.
+        kind: a pydantic model, a dataclass, or any type that pydantic knows.
+        remedy: what to do if it is damaged ("train again").
+    Raises:
+        InputError: no such file, or one that does not hold the type; it names the first key that is wrong.
+    """
+    try:
+        content = path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+        raise InputError(f"there is no file {path}; {remedy}") from error
+    return parse_model(content, kind, str(path), remedy)
+
+
+def parse_model(content: bytes | str, kind: type[T] | GenericAlias, place: str, remedy: str) -> T:
+    """As `read_model`, of JSON that lies inside another file, which `place` names.
+
+    Raises:
+        InputError: it does not hold the type.
+    """
+    try:
+        # Python's parser: pydantic's own refuses names of files that are no UTF-8, which Python's writes
+        value = json.loads(content)
+        _check_depth(value)
+        found: T = _adapter(kind).validate_python(value)
+        return found
+    except ValidationError as error:
+        fault = error.errors()[0]
+        key = ".".join(str(part) for part in fault["loc"])
+        told = fault["msg"].removeprefix("Value error, ")
+        raise InputError(f"{place} is damaged ({key and f'{key}: '}{told}); {remedy}") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{place} is damaged ({reason_of(error)}); {remedy}") from error
+
+
+def _check_depth(value: Any) -> None:
+    """What is nested by hundreds ends Python's recursion somewhere further on."""
+    level = [value]
+    for _ in range(DEEPEST):
+        level = [inner for one in level if isinstance(one, dict | list) for inner in _inside(one)]
+        if not level:
+            return
+    raise RecursionError
+
+
+def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
+
+
+def _line_of(path: Path, error: UnicodeError) -> str:
+    """Where UTF-8 ends; errors of a decoder that reads in blocks count from the block's start."""
+    if not isinstance(error, UnicodeDecodeError) or error.encoding.lower().replace("_", "-") not in (
+        "utf-8",
+        "utf-8-sig",
+    ):
+        return ""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            try:
+                line.decode()
+            except UnicodeDecodeError:
+                return f":{number}"
+    return ""
+
+
+def reason_of(error: Exception) -> str:
+    """What an error of a parser says, in one line."""
+    if isinstance(error, RecursionError):
+        return "nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        return error.reason
+    return " ".join(str(error).split())[:200] or type(error).__name__

@@ -1,0 +1,85 @@
+"""The tables that `zsl ablate NAME` measures without training: what heads and their parts cost."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from embeddings.io import atomic
+from embeddings.io.errors import InputError
+from embeddings.io.markup import markdown, markdown_code
+from embeddings.io.progress import Progress
+from experiments.bench.harness import Figures
+from experiments.bench.heads import HeadBench, bench_heads
+from experiments.bench.modules import ModuleBench, bench_modules
+from experiments.config.settings import explained, fitted, kind_at, split_setting
+from experiments.grids.variants import Record
+from experiments.output.files import new_folder
+from experiments.report import write_report
+from experiments.report.folder import save_about
+from experiments.tables.metric_table import Table
+from zsl.config import Config
+
+# a batch that the Transformer-decoder's 5,000 queries leave room for in a small machine's memory
+HEADS_AT_CLASSES = HeadBench(heads=("GAP", "Transformer-decoder", "ML-Decoder"), batch_size=2, rounds=5)
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """A table of costs: its caption, its settings, and what measures them."""
+
+    caption: str
+    settings: Config
+    measure: Callable[[Any, Progress], Figures]
+
+    def changed(self, settings: Sequence[str]) -> Config:
+        """Its settings with `key=value` over them.
+
+        Raises:
+            InputError: an unknown key, an impossible value.
+        """
+        kind, values = type(self.settings), self.settings.model_dump()
+        for setting in settings:
+            key, text = split_setting(setting, "KEY=VALUE")
+            values[key] = fitted(kind_at(kind, values, key), text)
+        try:
+            return kind.model_validate(values)
+        except ValidationError as error:
+            raise InputError(f"--set: {explained(kind, error)}") from error
+
+
+COST_TABLES: dict[str, CostTable] = {
+    "table9": CostTable("Table 9: heads against classes, speed and cost", HEADS_AT_CLASSES, bench_heads),
+    "table11": CostTable("Table 11: time of a decoder layer's parts against classes", ModuleBench(), bench_modules),
+    # the paper's Table 12 has the figures of its Table 9 in full
+    "table12": CostTable("Table 12: heads against classes, speed and cost", HEADS_AT_CLASSES, bench_heads),
+}
+
+
+def save_costs(caption: str, figures: Figures, command: str, out: Path) -> Table:
+    """Makes the folder of a table that was measured: `results.json`, `figures.json`, the table and the report.
+
+    Raises:
+        InputError: the folder cannot be made.
+    """
+    rows = figures.measured
+    table = Table(figures.title, figures.header, figures.rows, left=len(rows[0].variant))
+    with new_folder(out) as made:
+        atomic.write_text(made / "figures.json", json.dumps(figures.record, indent=1) + "\n")
+        records = [asdict(Record(one.variant, 0, one.metrics, "")) for one in rows]
+        atomic.write_text(made / "results.json", json.dumps(records, indent=1) + "\n")
+        papers = [(one.variant, one.paper) for one in rows]
+        save_about(made, caption, command, papers, figures.record["machine"])
+        atomic.write_text(made / "table.tex", table.latex())
+        atomic.write_text(made / "table.csv", table.csv())
+        told = "; ".join(f"{name} {value}" for name, value in figures.record["machine"].items())
+        page = (
+            f"# {markdown(caption)}\n\n{markdown(table.title)}.\n\n{table.markdown()}\n{markdown(told)}\n\n"
+            f"Repeat with {markdown_code(command)}.\n"
+        )
+        atomic.write_text(made / "report.md", page)
+        write_report([made], made / "report.html")
+    return table

@@ -1,0 +1,74 @@
+"""The training loop against nothing but forward, backward and the optimiser's step."""
+
+import copy
+from collections.abc import Callable
+from functools import partial
+from statistics import median
+
+import torch
+from torch import Tensor
+
+from embeddings.io.errors import InputError
+from embeddings.io.progress import Progress, silent
+from experiments.bench.harness import Figures, interleaved, machine
+from experiments.config.run_config import RunConfig
+from experiments.runs.run import make_decoder
+from experiments.runs.source import load_bank, open_source
+from zsl.acceleration import make_accelerator
+from zsl.data.loading import TrainingOrder
+from zsl.model import ZeroShotModel
+from zsl.training.loop import Training, parameter_groups
+from zsl.training.losses import LOSSES
+
+
+def bench_step(config: RunConfig, rounds: int, progress: Progress) -> Figures:
+    """Milliseconds a step of `Training` and of a bare loop, an epoch of each in turn, on a config's tokens in memory.
+
+    Raises:
+        InputError: a config whose backbone is not frozen.
+    """
+    if config.backbone is not None:
+        if config.backbone.mode != "frozen" or not config.backbone.cached:
+            raise InputError("this benchmark is for tokens in memory: a frozen backbone, or a dataset of tokens")
+        backbone = config.backbone.model_copy(update={"pretrain": None})  # what the tokens are does not matter
+        config = config.model_copy(update={"backbone": backbone})
+    values = config.train.model_copy(update={"epochs": rounds + 1})
+    accelerator = make_accelerator(values.precision)
+    source = open_source(config, accelerator, progress)
+    bank = load_bank(config.bank, source.data)
+    train, held = source.split(source.train)
+    vectors = torch.from_numpy(bank.select(source.data.seen)).to(accelerator.device)
+    model = ZeroShotModel(None, make_decoder(config, source.channels, bank, len(source.data.seen)))
+    other = copy.deepcopy(model).to(accelerator.device)
+    training = Training(values, model, train, held, vectors, accelerator, None, silent)
+    optimizer = torch.optim.AdamW(parameter_groups(other, values), fused=True)
+    inputs, targets = (
+        train.part.inputs.read(train.rows).to(accelerator.device),
+        torch.from_numpy(train.targets.dense()).to(accelerator.device, torch.float32),
+    )
+    loss_of = partial(LOSSES[values.loss], **values.loss_options())
+
+    def bare(order: TrainingOrder) -> None:
+        other.train()
+        for step in range(order.steps):
+            rows = torch.from_numpy(order.batch(step)).to(accelerator.device)
+            with accelerator.autocast():
+                logits: Tensor = other(inputs[rows], vectors)
+            loss: Tensor = loss_of(logits.float(), targets[rows])
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+
+    order = TrainingOrder(len(train), values.batch_size, values.seed)
+    sides: dict[str, Callable[[], None]] = {"bare loop": partial(bare, order), "zsl.training.loop": training.run_epoch}
+    bare(order)  # the first calls prepare the kernels
+    training.run_epoch()
+    seconds = interleaved(sides, rounds, progress)
+    middle = {side: median(times) for side, times in seconds.items()}
+    rows = [
+        [side, f"{1000 * time / order.steps:.2f}", f"{len(train) / time:,.0f}", f"{time / middle['bare loop']:.3f}"]
+        for side, time in middle.items()
+    ]
+    title = f"Training on {len(train):,} images' tokens, batches of {values.batch_size}, {accelerator.mixed_precision}"
+    record = {"steps": order.steps, "images": len(train), "seconds": seconds, "machine": machine()}
+    return Figures(f"{title}; median of {rounds} epochs", ["", "ms/step", "images/s", "ratio"], rows, record)

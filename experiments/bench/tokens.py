@@ -1,0 +1,69 @@
+"""Training from cached tokens against training with the frozen backbone in the loop."""
+
+import tempfile
+import time
+from pathlib import Path
+
+from embeddings.io.errors import InputError
+from embeddings.io.progress import Progress, silent
+from experiments.bench.harness import Figures, machine
+from experiments.config.run_config import RunConfig, validated
+from experiments.grids.paper_tables import GROUP_DECODERS
+from experiments.grids.variants import variant_config
+from experiments.runs.extraction import run_extraction
+from experiments.runs.run import evaluate_run, train_run
+from experiments.runs.source import Source, load_bank, open_source
+from zsl.acceleration import make_accelerator
+
+
+def bench_tokens(config: RunConfig, progress: Progress) -> Figures:
+    """Every variant of Table 8 for a config's epochs, from tokens on disk and through the backbone; no augmentation.
+
+    Raises:
+        InputError: a config without a frozen backbone.
+    """
+    if config.backbone is None or config.backbone.mode != "frozen":
+        raise InputError('this benchmark is for [backbone] with mode = "frozen"')
+    values = config.model_dump(mode="json")
+    values["augment"] = {"flip": False}
+    values["backbone"]["cached"] = False
+    live = validated(values, "backbone in the loop")
+    rows, measured = [], []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        started = time.perf_counter()
+        run_extraction(live, folder / "tokens", 1, "bf16", 2048, False, progress)
+        extraction = time.perf_counter() - started
+        values = live.model_dump(mode="json") | {"backbone": None}
+        values["data"] = {"name": "tokens", "root": str(folder / "tokens")}
+        cached = validated(values, "tokens")
+        accelerator = make_accelerator(config.train.precision)
+        sources = {"backbone in the loop": (live, open_source(live, accelerator, silent))}
+        sources["tokens on disk"] = (cached, open_source(cached, accelerator, silent))
+        sources["backbone in the loop"][1].pretrain()
+        for variant in GROUP_DECODERS:
+            seconds, metrics = {}, {}
+            for side, (base, source) in sources.items():
+                run = folder / f"{variant.title}-{side.replace(' ', '-')}"
+                seconds[side], metrics[side] = _run(variant_config(base, variant), source, run)
+                progress(f"{variant.title}: {side}", 1, 1)
+            slow, fast = seconds.values()
+            first, second = metrics.values()
+            apart = max(abs(first[key] - second[key]) for key in first)
+            epochs = config.train.epochs
+            row = [f"{slow / epochs:.1f}", f"{fast / epochs:.1f}", f"{slow / fast:.1f}", f"{apart:.1e}"]
+            rows.append([variant.title.replace("-", "/"), *row])
+            measured.append({"variant": variant.axes, "seconds": seconds, "largest_difference": apart})
+    title = f"Table 8, seconds an epoch of {config.train.epochs}; tokens were extracted once, in {extraction:.0f} s"
+    header = ["variant", "backbone in the loop", "tokens on disk", "times faster", "metrics differ by"]
+    record = {"extraction_seconds": extraction, "measured": measured, "machine": machine()}
+    return Figures(title, header, rows, record)
+
+
+def _run(config: RunConfig, source: Source, run: Path) -> tuple[float, dict[str, float]]:
+    """Seconds of training, with validation after each epoch, and the test's metrics."""
+    bank = load_bank(config.bank, source.data)
+    started = time.perf_counter()
+    train_run(config, source, bank, run)
+    seconds = time.perf_counter() - started
+    return seconds, evaluate_run(run, source).evaluation.metrics

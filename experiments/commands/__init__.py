@@ -1,0 +1,1 @@
+"""The `zsl` command, one file for each of its commands."""

@@ -1,0 +1,267 @@
+"""`zsl demo` and `zsl ablate`: tables of the paper, and grids of one's own."""
+
+import os
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from embeddings.io.markup import shell
+from experiments.output.console import ConsoleProgress, clear_errors, make_console, tell
+
+if TYPE_CHECKING:
+    from experiments.grids.dispatch import Tell
+    from experiments.grids.engine import Ending
+    from experiments.grids.executors import Executor
+    from experiments.grids.folder import GridFolder
+    from experiments.grids.grid import Grid
+    from experiments.grids.variants import Results
+
+STOPPED = 130  # what a shell calls a command that Ctrl-C ended
+SHOWN = 4
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A config value; may be repeated.")
+]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where runs are done: `on` is "" or "ray[:ADDRESS]"; `processes` train a run together."""
+
+    workers: int = 1
+    processes: int = 1
+    on: str = ""
+    cpus: float = 1
+    gpus: float = 0
+
+
+@clear_errors
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder to make for the results.")] = Path("runs/demo"),
+    settings: Settings = None,
+) -> None:
+    """The main job on built-in pictures, from nothing to Table 8 of the paper: 4 to 20 minutes on two cores."""
+    from experiments.config.run_config import load_config
+    from experiments.grids.grid import table_grid
+    from experiments.grids.paper_tables import ABLATIONS
+
+    table = ABLATIONS["table8"]
+    config = load_config("demo", [*table.settings, *(settings or [])])
+    _run(table_grid(table, config, 1), out, Place())
+
+
+@clear_errors
+def ablate(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME_OR_GRID", help="A table, see --list; or a grid's TOML file.")
+    ] = None,
+    config: Annotated[
+        str | None, typer.Option(help="A recipe or a TOML file, instead of the table's or grid's own.")
+    ] = None,
+    encoder: Annotated[
+        list[str] | None, typer.Option(help="For the table encoders: a spec to compare; repeat it. Instead of its own.")
+    ] = None,
+    settings: Settings = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Seeds of training, counted from train.seed [default: 1, or the grid's].")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to make, or to go on in [default: runs/NAME].")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Print what there is.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and what each changes.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Runs at a time, which share this machine's cores.")] = 1,
+    on: Annotated[str, typer.Option(metavar="ray[:ADDRESS]", help="Do the runs on a Ray cluster.")] = "",
+    cpus: Annotated[float, typer.Option(min=1, help="Of a run on Ray; its threads.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, help="Of a run on Ray.")] = 0,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that train a run together.")] = 1,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try runs again that failed.")] = False,
+) -> None:
+    """A table of the paper, a comparison of text encoders, or a grid of your own; one that was stopped goes on."""
+    from experiments.bench.cost_tables import COST_TABLES
+
+    out = out or Path("runs") / Path(str(name)).stem
+    if list_:
+        _list_tables()
+        return
+    if name in COST_TABLES:
+        given = {"--config": config, "--encoder": encoder, "--seeds": seeds, "--on": on, "--dry-run": dry_run}
+        given |= {"--workers": workers > 1, "--processes": processes > 1, "--retry-failed": retry_failed}
+        _measure(name, settings or [], [option for option, value in given.items() if value], out)
+        return
+    grid = _grid(name or "", config, encoder, settings or [], seeds)
+    for line in grid.notes:
+        tell(f"note: {line}")
+    if dry_run:
+        _show_plan(grid, out)
+        return
+    _run(grid, out, Place(workers, processes, on, cpus, gpus), retry_failed)
+
+
+def _list_tables() -> None:
+    from experiments.bench.cost_tables import COST_TABLES
+    from experiments.grids.paper_tables import ABLATIONS
+
+    captions = {name: table.caption for tables in (ABLATIONS, COST_TABLES) for name, table in tables.items()}
+    for name in sorted(captions, key=lambda name: (not name.startswith("table"), len(name), name)):
+        tell(f"{name}  {captions[name]}")
+
+
+def _measure(name: str, settings: list[str], given: list[str], out: Path) -> None:
+    """A table of costs."""
+    from embeddings.io.errors import InputError
+    from experiments.bench.cost_tables import COST_TABLES, save_costs
+    from experiments.output.files import check_new
+
+    table = COST_TABLES[name]
+    if given:
+        raise InputError(f"{', '.join(given)}: {name} is measured, not trained; it takes --set and --out")
+    chosen = table.changed(settings)
+    check_new(out)
+    console = make_console()
+    with ConsoleProgress(console) as progress:
+        figures = table.measure(chosen, progress)
+    shown = save_costs(table.caption, figures, shell("zsl", *sys.argv[1:]), out)
+    console.print(shown.console())
+    left = "report.html, report.md, results.json, figures.json, table.json, table.tex, table.csv"
+    console.print(f"{out}/: {left}")
+
+
+def _grid(name: str, source: str | None, encoders: list[str] | None, settings: list[str], seeds: int | None) -> "Grid":
+    from embeddings.io.errors import InputError
+    from experiments.bench.cost_tables import COST_TABLES
+    from experiments.config.run_config import load_config
+    from experiments.grids.grid import table_grid
+    from experiments.grids.grid_file import spec_grid
+    from experiments.grids.paper_tables import ABLATIONS, encoder_variants
+
+    if encoders and name != "encoders":
+        raise InputError(f"--encoder is for zsl ablate encoders; for {name} use --set bank.encoder=SPEC")
+    if name not in ABLATIONS and (name.endswith(".toml") or Path(name).is_file()):
+        return spec_grid(Path(name), source, settings, seeds)
+    if name not in ABLATIONS:
+        raise InputError(
+            f"unknown ablation {name!r}; known: {', '.join([*ABLATIONS, *COST_TABLES])}, or a grid's TOML file"
+        )
+    ablation = ABLATIONS[name]
+    if encoders:
+        ablation = replace(ablation, variants=encoder_variants(encoders))
+    config = load_config(source or ablation.recipe, [*ablation.settings, *settings], trains=True)
+    return table_grid(ablation, config, seeds or 1)
+
+
+def _executor(place: Place, folder: "GridFolder", tell: "Tell") -> "Executor | None":
+    """What does the runs; None for this process."""
+    from embeddings.io.errors import InputError
+    from experiments.grids.executors import Pool
+
+    if place.on:
+        kind, _, address = place.on.partition(":")
+        if kind != "ray":
+            raise InputError(f"--on {place.on!r}; known: ray, ray:ADDRESS")
+        if place.workers > 1:
+            raise InputError("--workers is for this machine; on Ray, runs share the cluster by --cpus and --gpus")
+        from experiments.grids.ray_cluster import RayCluster
+
+        return RayCluster(folder, address, place.cpus, place.gpus, tell)
+    return Pool(place.workers) if place.workers > 1 else None
+
+
+def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> None:
+    from embeddings.io.errors import InputError
+    from experiments.grids.engine import Engine
+    from experiments.grids.folder import GridFolder
+
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError("zsl ablate is one process; give --processes for trainings in several")
+    console = make_console()
+    folder = GridFolder(out, grid)
+    folder.check()
+
+    def tell_above(line: str) -> None:  # the bars
+        console.print(line, soft_wrap=True)
+
+    try:
+        with ConsoleProgress(console) as progress:
+            engine = Engine(
+                folder, progress, tell_above, _executor(place, folder, tell_above), retry_failed, place.processes
+            )
+            ending = engine.run()
+    except KeyboardInterrupt:
+        tell(f"stopped; the same command goes on with what is in {out}", err=True)
+        raise typer.Exit(STOPPED) from None
+    results = folder.results()
+    if results is not None:
+        _show(results, out, console)
+    _show_ending(ending, grid, out, retry_failed)
+
+
+def _show(results: "Results", out: Path, console: Console) -> None:
+    from experiments.report import write_report
+    from experiments.report.folder import save_about
+    from experiments.tables.metric_table import (
+        APART,
+        GMAC,
+        ONE_SEED,
+        chance_rows,
+        console_table,
+        narrowed,
+        paper_note,
+        rows_of,
+        save_plot,
+        save_report,
+    )
+
+    header, rows = rows_of(results)
+    command = shell("zsl", *sys.argv[1:])
+    save_plot(results, out / "plot.png")
+    save_report(results, command, out / "report.md")
+    save_about(out, results.ablation.caption, command, [(v.axes, v.paper) for v in results.ablation.variants])
+    write_report([out], out / "report.html")
+    shown = narrowed(header, rows, console.width)
+    console.print(console_table(results.ablation.caption, *shown, len(results.ablation.variants[0].axes)))
+    paper = paper_note(results.ablation)
+    several = len({record.seed for record in results.records}) > 1
+    spread = f"mean ± standard deviation over seeds; {APART}" if several else ONE_SEED
+    console.print(f"Percent; {spread}. {GMAC}{paper and ' '}{paper}")
+    for line in chance_rows(results):
+        console.print(line, soft_wrap=True)
+    if len(shown[0]) < len(header):
+        console.print("F1@K are in report.md: the terminal is too narrow for them.")
+    left = "report.html, report.md, results.json, table.json, table.tex, table.csv, plot.png, runs/"
+    console.print(f"{out}/: {left}")
+
+
+def _show_ending(ending: "Ending", grid: "Grid", out: Path, retried: bool) -> None:
+    """What is not in the table; a table with failed runs is a failed command."""
+    if ending.left:
+        tell(f"beyond the budget, not run: {_some(ending.left)}")
+    if ending.failed:
+        again = sys.argv[1:] + ([] if retried else ["--retry-failed"])
+        first, reason = next(iter(ending.failed.items()))
+        told = f"{len(ending.failed)} of {len(grid.runs)} runs failed (logs in {out / 'failed'}), {first}: {reason}"
+        message = f"{told}; try again with: {shell('zsl', *again)}"
+        tell(f"error: {message}", err=True)
+        raise typer.Exit(1)
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def _show_plan(grid: "Grid", out: Path) -> None:
+    """Each run, what it changes, and what is known of it already."""
+    from experiments.grids.folder import GridFolder
+    from experiments.grids.grid import check_test_parts
+
+    folder = GridFolder(out, grid)
+    folder.check()
+    check_test_parts(grid, str(out))
+    within = len(grid.within)
+    tell(f"{len(grid.runs)} runs in {out}, {within} within the budget")
+    for place, run in enumerate(grid.runs):
+        changes = ", ".join(f"{key} = {value!r}" for key, value in grid.changes(run).items()) or "nothing"
+        state = folder.state(run) if place < within else "beyond the budget"
+        tell(f"{run.folder} ({state}): changes {changes}")

@@ -1,0 +1,80 @@
+"""What a user should be told: word vectors that nobody chose, and results that are no better than chance."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from experiments.config.run_config import RunConfig
+from zsl.evaluation.uncertainty import at_chance
+from zsl.readouts.table import reads_vectors
+from zsl.training.history import History
+
+SPELLING = (
+    "word vectors are lexical, as no bank.encoder was chosen: they know how names are spelt, not what they mean; "
+    "zsl bank encoders lists others"
+)
+FIRST = "try decoder.kind=eszsl first, which takes seconds"
+WORDLESS = "a head that is not made from word vectors (gap, learnable) finds no unseen label"
+# by metric, the labels that it is the mean AP of
+PARTS = {"zsl/map": "unseen labels", "gzsl/map_seen": "seen labels", "closed/map": "labels"}
+
+
+def encoder_notes(base: RunConfig, runs: Sequence[tuple[Mapping[str, Any], RunConfig]] = ()) -> tuple[str, ...]:
+    """One note where word vectors are the default, and a readout is made from them.
+
+    Args:
+        base: as it was read: values that were given are told from defaults.
+        runs: settings over it, by key, and the config that they make; without any, `base` is run.
+    """
+    given = {f"bank.{key}" for key in base.bank.model_fields_set}
+    default = any(
+        reads_vectors(config.decoder) and not {"bank.encoder", "bank.file"} & (given | settings.keys())
+        for settings, config in runs or [({}, base)]
+    )
+    return (SPELLING,) if default else ()
+
+
+def training_notes(history: History, kind: str) -> tuple[str, ...]:
+    """One note where a run's best epoch is at chance on the labels that it was trained on.
+
+    Args:
+        history: of a run that has ended.
+        kind: its `decoder.kind`.
+    """
+    if not at_chance(history.best, history.chance):
+        return ()
+    told = f"seen validation mAP {100 * history.best:.1f} %, by chance {100 * history.chance:.1f} %"
+    remedy = (
+        "look at the data by zsl data check, and at the backbone"
+        if kind == "eszsl"
+        else f"{FIRST}, then more train.epochs"
+    )
+    return (f"the run ended at chance ({told}): {remedy}",)
+
+
+def parts_at_chance(metrics: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> tuple[str, ...]:
+    """The labels whose mAP is not told apart from that of a random ranking; seen ones only beside unseen ones.
+
+    Args:
+        metrics, intervals: of `zsl.evaluation.measures.Evaluation`.
+    """
+    low = {
+        name: title
+        for name, title in PARTS.items()
+        if name in metrics and at_chance(metrics[name], metrics[f"{name}_chance"], intervals.get(name))
+    }
+    return tuple(low.values()) if low.keys() & {"zsl/map", "closed/map"} else ()
+
+
+def chance_notes(parts: Sequence[str]) -> tuple[str, ...]:
+    """What a result at chance is, of `parts_at_chance`."""
+    told = " and ".join(parts)
+    return (f"At chance: the mAP of {told} is not told apart from that of a random ranking.",) if parts else ()
+
+
+def remedies(parts: Sequence[str]) -> tuple[str, ...]:
+    """What to try where a run of one's own is at chance."""
+    if not parts:
+        return ()
+    if list(parts) == ["unseen labels"]:  # training has worked
+        return (f"{FIRST}, then a bank.encoder that knows more of the names; {WORDLESS}",)
+    return (f"{FIRST}, then more train.epochs",)

@@ -1,0 +1,70 @@
+"""A bank as a config describes it; no torch at import, so that `zsl bank` is quick and small."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import Field
+
+from embeddings.banks.bank import Bank
+from embeddings.banks.build import build_bank
+from embeddings.encoders.oov import DEFAULT_POLICY
+from embeddings.encoders.table import TagLists, by_order, split_spec
+from embeddings.io.errors import InputError
+from embeddings.io.progress import Progress, silent
+from embeddings.texts import read_aliases, read_descriptions, read_prompts
+from zsl.config import Config
+
+
+class BankConfig(Config):
+    """Word vectors: a saved bank's `file`, or what `embeddings.build_bank` takes.
+
+    `prompts`, `descriptions` and `aliases` may be files; `oov` is the policy for names out of vocabulary.
+    """
+
+    encoder: str = "lexical"
+    prompts: tuple[str, ...] | Path = ("{}",)
+    descriptions: Path | None = None
+    aliases: Path | None = None
+    oov: tuple[str, ...] = DEFAULT_POLICY
+    transforms: tuple[str, ...] = ("l2",)
+    seed: int = Field(0, ge=0)
+    file: Path | None = None
+
+
+def check_order(encoder: str) -> None:
+    """The encoder goes by names: the order of a dataset's labels, or of seen before unseen, is not that of a matrix.
+
+    Raises:
+        InputError: a matrix without the names of its rows.
+    """
+    for part in filter(by_order, split_spec(encoder)):
+        raise InputError(f"encoder {part}: whose row is whose? Name the rows' labels, {part},labels=NAMES.txt")
+
+
+def make_bank(
+    config: BankConfig,
+    labels: Sequence[str],
+    num_seen: int,
+    tag_lists: TagLists | None,
+    cache: Path | None,
+    progress: Progress = silent,
+) -> Bank:
+    """A bank of these labels as a config describes it.
+
+    Raises:
+        InputError: unreadable files, names without a vector.
+    """
+    return build_bank(
+        labels,
+        config.encoder,
+        num_seen=num_seen,
+        prompts=read_prompts(config.prompts) if isinstance(config.prompts, Path) else config.prompts,
+        descriptions=None if config.descriptions is None else read_descriptions(config.descriptions),
+        aliases=None if config.aliases is None else read_aliases(config.aliases),
+        oov=config.oov,
+        transforms=config.transforms,
+        seed=config.seed,
+        tag_lists=tag_lists,
+        cache=cache,
+        progress=progress,
+    )

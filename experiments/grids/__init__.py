@@ -1,0 +1,1 @@
+"""Grids of runs: variants, and what does the runs."""

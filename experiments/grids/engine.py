@@ -1,0 +1,164 @@
+"""Running a grid: what its runs share is made, the runs are done by an executor, and what dies is done again."""
+
+import time
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from embeddings.banks.bank import Bank
+from embeddings.io.progress import Progress
+from experiments.config.run_config import RunConfig
+from experiments.grids.dispatch import Patience, Tell, Work
+from experiments.grids.executors import Executor, Inline
+from experiments.grids.folder import GridFolder
+from experiments.grids.grid import Grid, Run, check_protocol
+from experiments.grids.job import Job, Outcome, disk_fault, perform, perform_shared
+from experiments.grids.shared_folder import SharedFolder, bank_file, fresh_accelerator, shared_key
+from experiments.runs.source import Source, load_bank, open_source
+from zsl.evaluation.protocol import left_out, protocols
+from zsl.readouts.table import check_readout
+
+Banks = dict[str, Bank]
+
+
+@dataclass(frozen=True)
+class Ending:
+    """What a grid's command left undone: why runs failed, by folder, and the folders of those beyond the budget."""
+
+    failed: dict[str, str]
+    left: list[str]
+
+
+@dataclass
+class Engine:
+    """Does the runs of a grid that are not finished, and leaves `results.json` and all else in its folder.
+
+    Args:
+        folder: made if it is not there; a grid that was begun in it is gone on with.
+        progress: of what is done in this process.
+        tell: is given lines for people.
+        executor: where runs are done; in this process, if there is none.
+        retry_failed: runs that failed before are tried again.
+        processes: of each training.
+    """
+
+    folder: GridFolder
+    progress: Progress
+    tell: Tell
+    executor: Executor | None = None
+    retry_failed: bool = False
+    processes: int = 1
+    sources: dict[str, Source] = field(default_factory=dict)
+
+    @property
+    def grid(self) -> Grid:
+        return self.folder.grid
+
+    def run(self) -> Ending:
+        """Runs the grid to its end.
+
+        Raises:
+            InputError: what any of its runs would meet, before the first one starts where it can be known.
+            OSError: the disk could not be written for too long.
+        """
+        self.folder.check()
+        wanted = {"new", "begun", "failed"} if self.retry_failed else {"new", "begun"}
+        todo = [run for run in self.grid.within if self.folder.state(run) in wanted]
+        keys = list(dict.fromkeys(shared_key(run.config) for run in todo))
+        todo.sort(key=lambda run: keys.index(shared_key(run.config)))  # a process has what runs of one key share
+        in_memory = self.executor is None and self.processes == 1 and len(keys) == 1
+        try:
+            self._prepare(todo, in_memory)
+            for log in [self.folder.log(run) for run in todo if self.folder.state(run) == "failed"]:
+                log.unlink()
+            here = Inline(self._perform if in_memory else perform_shared)
+            jobs = [(run, self._job(run)) for run in todo]
+            work = Work(self.folder, jobs, self.executor or here, self.progress, self.tell)
+            work.run()
+        finally:
+            if self.executor is not None:
+                self.executor.close()
+        failed = {run.folder: self.folder.reason(run) for run in self.grid.within if self.folder.state(run) == "failed"}
+        left = [run.folder for run in self.grid.runs if self.folder.state(run) != "finished"]
+        return Ending(failed | work.failed, [name for name in left if name not in failed | work.failed])
+
+    def _perform(self, job: Job) -> Outcome:
+        return perform(job, lambda job: self.sources[job.shared])
+
+    def _job(self, run: Run) -> Job:
+        key = shared_key(run.config)
+        return Job(
+            out=self.folder.path,
+            run=run.folder,
+            lock=str(self.folder.lock(run).relative_to(self.folder.path)),
+            task=run.task,
+            config=run.config,
+            source=self._source_configs[key],
+            shared=f"shared/{key}",
+            bank=f"shared/{key}/{bank_file(run.config.bank)}",
+            processes=self.processes,
+        )
+
+    @cached_property
+    def _source_configs(self) -> dict[str, RunConfig]:
+        """By key, that of the grid's first run of it, whichever runs are left."""
+        found: dict[str, RunConfig] = {}
+        for run in self.grid.runs:
+            found.setdefault(shared_key(run.config), run.config)
+        return found
+
+    def _prepare(self, todo: list[Run], in_memory: bool) -> None:
+        """Checks what can be known before the first run, makes the folder and what runs share."""
+        sources: dict[str, Source] = {}
+        for key in dict.fromkeys(shared_key(run.config) for run in todo):
+            config = self._source_configs[key]
+            sources[key] = open_source(config, fresh_accelerator(config), self.progress)
+        check_protocol([(source.config, source.data) for source in sources.values()], str(self.folder.path))
+        asked = {name: len(p.labels) for source in sources.values() for name, p in protocols(source.data).items()}
+        for line in left_out(asked, self.grid.config.evaluate.k):
+            self.tell(f"note: {line}")
+        banks = self._check(todo, sources)
+        for source in sources.values() if in_memory else ():
+            if source.frozen and source.config.backbone and source.config.backbone.pretrain is None:
+                source.read()  # an image that does not decode shows before anything is written
+        self.folder.begin()
+        for key, source in sources.items():
+            self.sources[f"shared/{key}"] = self._share(key, source, banks, not in_memory)
+        if not in_memory:
+            self.sources.clear()  # they are on the disk
+
+    def _check(self, todo: list[Run], sources: dict[str, Source]) -> dict[str, Bank]:
+        """The banks of the runs, by their places in the grid's folder; each run's decoder can be made of its bank."""
+        banks: dict[str, Bank] = {}
+        for run in todo:
+            key = shared_key(run.config)
+            place, source = f"shared/{key}/{bank_file(run.config.bank)}", sources[key]
+            if place not in banks:
+                path = self.folder.path / place
+                banks[place] = (
+                    Bank.load(path) if path.is_file() else load_bank(run.config.bank, source.data, self.progress)
+                )
+            embed_dim, device = banks[place].embed_dim, source.accelerator.device
+            check_readout(run.config.decoder, 1, embed_dim, len(source.data.seen), device)
+        return banks
+
+    def _share(self, key: str, source: Source, banks: dict[str, Bank], on_disk: bool) -> Source:
+        """Makes what the runs of a key share, whatever the disk does meanwhile."""
+        path = self.folder.path / "shared" / key
+        patience = Patience()
+        while True:
+            source.accelerator = fresh_accelerator(source.config)
+            try:
+                SharedFolder(path).make(source, on_disk)
+                for place, bank in banks.items():
+                    if (self.folder.path / place).parent.parent == path:
+                        SharedFolder(path).keep_bank(self.folder.path / place, bank)
+                return source
+            except OSError as error:
+                fault = disk_fault(error)
+                seconds = patience.next()
+                if fault is None or seconds is None:
+                    raise
+                self.tell(f"waits for the disk ({fault}); tries again in {seconds:.0f} s")
+                time.sleep(seconds)
+                # anew: training that was cut off has changed the backbone
+                source = open_source(source.config, source.accelerator, self.progress)

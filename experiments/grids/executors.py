@@ -1,0 +1,123 @@
+"""Where the runs of a grid are done: in this process, or in a pool of processes on this machine."""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
+from typing import Any, Protocol
+
+import torch
+
+from experiments.grids.job import Job, Outcome, perform_shared
+
+
+class Executor(Protocol):
+    """Does jobs, some at a time."""
+
+    def slots(self) -> int:
+        """How many jobs are worth submitting at a time."""
+        ...
+
+    def submit(self, job: Job) -> Future[Any]:
+        """Starts a job; its future is for `collect` alone."""
+        ...
+
+    def collect(self, job: Job, future: Future[Any]) -> Outcome:
+        """How a job ended whose future is done, after its files are in the grid's folder."""
+        ...
+
+    def close(self) -> None:
+        """Ends all processes at once, whatever they do."""
+        ...
+
+
+class Inline:
+    """One job after another, in this process."""
+
+    def __init__(self, perform: Callable[[Job], Outcome]):
+        self.perform = perform
+
+    def slots(self) -> int:
+        return 1
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        future: Future[Outcome] = Future()
+        future.set_result(self.perform(job))
+        return future
+
+    def collect(self, job: Job, future: Future[Outcome]) -> Outcome:
+        return future.result()
+
+    def close(self) -> None:
+        """There is no other process."""
+
+
+class Pool:
+    """`workers` processes that share the cores of this machine.
+
+    Each is a pool of its own, so that one that dies takes no other job with it.
+    """
+
+    def __init__(self, workers: int):
+        self.workers = workers
+        self.threads = max(1, usable_cores() // workers)
+        context = multiprocessing.get_context("spawn")
+        # the writing end is in this process alone: when it dies, or closes it, the workers read an end of file
+        self.alive, self.driver = context.Pipe(duplex=False)
+        self.free = [self._worker() for _ in range(workers)]
+        self.busy: dict[Future[Outcome], ProcessPoolExecutor] = {}
+
+    def _worker(self) -> ProcessPoolExecutor:
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(1, context, _begin_worker, (self.threads, self.alive))
+
+    def slots(self) -> int:
+        return self.workers
+
+    def submit(self, job: Job) -> Future[Outcome]:
+        worker = self.free.pop()
+        try:
+            future = worker.submit(perform_shared, job)
+        except BrokenProcessPool:  # it died while it had nothing to do
+            worker = self._worker()
+            future = worker.submit(perform_shared, job)
+        self.busy[future] = worker
+        return future
+
+    def collect(self, job: Job, future: Future[Outcome]) -> Outcome:
+        worker = self.busy.pop(future)
+        try:
+            outcome = future.result()
+        except BrokenProcessPool:
+            worker.shutdown()
+            worker = self._worker()
+            outcome = Outcome(kind="lost", message="its process died (killed, perhaps for want of memory)")
+        self.free.append(worker)
+        return outcome
+
+    def close(self) -> None:
+        self.driver.close()
+        for worker in [*self.free, *self.busy.values()]:
+            worker.shutdown(cancel_futures=True)
+        self.alive.close()
+
+
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _begin_worker(threads: int, alive: Connection) -> None:
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the driver acts on it
+    torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_driver, args=(alive,), daemon=True).start()
+
+
+def _end_with_driver(alive: Connection) -> None:
+    alive.poll(None)  # nothing is sent: it returns at the end of the file
+    os._exit(1)  # at once; what a run needs to go on is on the disk

@@ -1,0 +1,215 @@
+"""A grid's folder, which holds all that is known of its state.
+
+`grid.json` is the grid; `runs/` its runs, of which those with a `metrics.json` are finished; `failed/` the logs of
+those that failed; `locks/` a lock for each run, held by the process that does it; `shared/` what runs share.
+"""
+
+import json
+import uuid
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from filelock import FileLock
+from pydantic import FiniteFloat, StringConstraints
+
+from embeddings.banks.bank import Bank
+from embeddings.io import atomic
+from embeddings.io.errors import InputError
+from embeddings.io.reading import open_text, read_model
+from experiments.config.run_config import flat
+from experiments.grids.grid import Grid, Run
+from experiments.grids.shared_folder import BASELINE, shared_key
+from experiments.grids.variants import COST, Record, Results, random_labels
+from experiments.output.files import InnerPath, check_new, new_folder
+from experiments.runs.records import FINISHED, Finished
+from experiments.runs.result import Measured, Metrics
+from experiments.runs.run import PRACTICAL
+
+FORMAT: Literal["zsl-grid/2"] = "zsl-grid/2"
+AGAIN = "remove it, and give the command again"
+FOLDERS = ("runs", "failed", "locks", "shared")
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A run of a grid: its folder, what it changes in the config, and its variant's published figures by metric."""
+
+    run: InnerPath
+    seed: int
+    variant: dict[str, Any]
+    changes: dict[str, Any]
+    paper: dict[str, FiniteFloat]
+
+
+@dataclass(frozen=True)
+class GridFile:
+    """`grid.json`; `id` tells the folder from every other, on every machine."""
+
+    format: Literal["zsl-grid/2"]
+    id: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
+    caption: str
+    config: dict[str, Any]
+    seeds: tuple[int, ...]
+    runs: tuple[Planned, ...]
+
+
+@dataclass(frozen=True)
+class GridFolder:
+    """The folder of a grid, which may be there already."""
+
+    path: Path
+    grid: Grid
+
+    def check(self) -> None:
+        """Checks that the folder is not there yet, or is this grid's.
+
+        Raises:
+            InputError: it is something else's, or another grid's; it names the keys that differ.
+        """
+        if not (self.path / "grid.json").is_file():
+            check_new(self.path)
+            return
+        was = _identity(read_model(self.path / "grid.json", GridFile, "choose another --out"))
+        now = json.loads(json.dumps(_identity(self._file(id=""))))
+        other = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+        if other:
+            told = "; ".join(_told(key, was, now) for key in other[:4])
+            more = f"; and {len(other) - 4} more" if len(other) > 4 else ""
+            raise InputError(f"{self.path} holds another grid: {told}{more}; give the same, or choose another --out")
+
+    def begin(self) -> None:
+        """Makes the folder, whole at once; one that is there is gone on with.
+
+        Raises:
+            InputError: as `check`, or it cannot be made.
+        """
+        self.check()
+        if self.path.exists():
+            return
+        file = self._file(uuid.uuid4().hex)
+        try:
+            with new_folder(self.path) as made:
+                for name in FOLDERS:
+                    (made / name).mkdir()
+                atomic.write_text(made / "grid.json", json.dumps(asdict(file), indent=1) + "\n")
+        except InputError:
+            if not self.path.exists():
+                raise
+            self.check()  # another command has made it meanwhile
+
+    @property
+    def id(self) -> str:
+        """Tells this folder from every other, on every machine."""
+        return read_model(self.path / "grid.json", GridFile, "choose another --out").id
+
+    def lock(self, run: Run) -> Path:
+        return self.path / "locks" / f"{Path(run.folder).name}.lock"
+
+    def log(self, run: Run) -> Path:
+        """Why a run failed."""
+        return self.path / "failed" / f"{Path(run.folder).name}.log"
+
+    def write_log(self, run: Run, text: str) -> None:
+        """Keeps why a run failed: a line, and the whole story below it."""
+        atomic.write_bytes(self.log(run), text.encode("utf-8", "backslashreplace"))  # names of files may be no UTF-8
+
+    def reason(self, run: Run) -> str:
+        """The line that tells why a run failed."""
+        return first_line(self.log(run))
+
+    def state(self, run: Run) -> str:
+        """ "finished", "failed", "begun" or "new"."""
+        folder = self.path / run.folder
+        if (folder / "metrics.json").is_file() and (folder / "run.json").is_file():
+            return "finished"
+        if self.log(run).is_file():
+            return "failed"
+        return "begun" if (folder / "begun.json").is_file() else "new"
+
+    def records(self) -> tuple[Record, ...]:
+        """The finished runs, in the grid's order."""
+        return tuple(self._record(run) for run in self.grid.runs if self.state(run) == "finished")
+
+    def _record(self, run: Run) -> Record:
+        folder = self.path / run.folder
+        metrics = read_model(folder / "metrics.json", Measured, AGAIN).metrics
+        cost = read_model(folder / FINISHED, Finished, AGAIN).multiply_accumulates / 1e9
+        return Record(run.variant.axes, run.seed, metrics | {COST: cost}, run.folder)
+
+    def gather(self) -> None:
+        """Writes `results.json` anew from the finished runs."""
+        with FileLock(self.path / "locks" / "results.lock"):  # of two commands, the later one has read more
+            content = json.dumps([asdict(record) for record in self.records()], indent=1)
+            baseline = self.baseline()
+            atomic.write_text(self.path / "results.json", content + "\n")
+            if baseline:
+                atomic.write_text(self.path / "baseline.json", json.dumps(baseline, indent=1) + "\n")
+
+    def baseline(self) -> dict[str, float]:
+        """The metrics of the backbone's own readout; {} where it was not trained here, or there are several."""
+        keys = {shared_key(config) for config in self.grid.configs}
+        path = self.path / "shared" / keys.pop() / BASELINE
+        if keys or not path.is_file():
+            return {}
+        return read_model(path, Metrics, AGAIN)
+
+    def results(self) -> Results | None:
+        """The table of the variants that are finished under all seeds; None if there is none.
+
+        Means over other seeds than the next row's do not compare, so that the rest stands in `results.json` alone.
+        """
+        records = self.records()
+        seeds = len(self.grid.seeds)
+        count = {v.title: sum(r.variant == v.axes for r in records) for v in self.grid.ablation.variants}
+        variants = tuple(v for v in self.grid.ablation.variants if count[v.title] == seeds)
+        if not variants:
+            return None
+        axes = [v.axes for v in variants]
+        kept = tuple(record for record in records if record.variant in axes)
+        filled = {
+            v.title: random_labels(Bank.load(self.path / Run(v, self.grid.seeds[0], self.grid.config).folder / BANK))
+            for v in variants
+        }
+        return Results(
+            replace(self.grid.ablation, variants=variants),
+            self.grid.config,
+            kept,
+            self.baseline(),
+            filled,
+        )
+
+    def _file(self, id: str) -> GridFile:
+        grid = self.grid
+        runs = tuple(
+            Planned(run.folder, run.seed, run.variant.axes, grid.changes(run), dict(run.variant.paper))
+            for run in grid.runs
+        )
+        return GridFile(FORMAT, id, grid.ablation.caption, grid.config.model_dump(mode="json"), grid.seeds, runs)
+
+
+BANK = "bank.safetensors"
+
+
+def first_line(log: Path) -> str:
+    """Why a run failed, as its log begins.
+
+    Raises:
+        InputError: the log is no text.
+    """
+    with open_text(log, "a failure", AGAIN) as file:
+        return file.readline().rstrip("\n")
+
+
+def _identity(file: GridFile) -> dict[str, Any]:
+    """What makes two grids one: the base config, but for keys that change no result, and what each run changes."""
+    config = {key: value for key, value in flat(file.config).items() if not key.startswith(PRACTICAL)}
+    return config | {run.run: run.changes for run in file.runs}
+
+
+def _told(key: str, was: dict[str, Any], now: dict[str, Any]) -> str:
+    if key.startswith("runs/"):
+        if key not in was or key not in now:
+            return f"{key} is {'new' if key in now else 'gone'}"
+        return f"{key} changed {was[key]}, now {now[key]}"
+    return f"{key} was {was.get(key)!r}, now {now.get(key)!r}"

@@ -1,0 +1,170 @@
+"""A grid: the runs of a table, each a whole config, checked before the first one starts."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+from pydantic import Field
+
+from embeddings.io.errors import InputError
+from experiments.config.advice import encoder_notes
+from experiments.config.run_config import RunConfig, flat
+from experiments.grids.variants import Ablation, Variant, changed, completed, variant_config
+from zsl.config import Config
+from zsl.data.dataset import MultiLabelData
+from zsl.data.table import load_data
+
+# of [evaluate], the keys that leave the figures themselves as they are
+NOT_PROTOCOL = ("evaluate.batch_size", "evaluate.bootstrap")
+
+
+class Budget(Config):
+    """What a grid may cost: the first `runs` of it, and no new run after so many `hours` of one command."""
+
+    runs: int | None = Field(None, ge=1)
+    hours: float | None = Field(None, gt=0)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training and test of a grid; `folder` is relative to the grid's."""
+
+    variant: Variant
+    seed: int
+    config: RunConfig
+
+    @property
+    def folder(self) -> str:
+        return f"runs/{self.variant.title}-seed{self.seed}"
+
+    @property
+    def task(self) -> str:
+        """For people."""
+        return f"{'/'.join(self.variant.shown.values())} seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Variants of a config, each under every seed.
+
+    `configs` are the variants' own, in order. The first seed is that of what runs share. `notes` are what a user should
+    know beforehand.
+    """
+
+    ablation: Ablation
+    config: RunConfig
+    configs: tuple[RunConfig, ...]
+    seeds: tuple[int, ...]
+    budget: Budget = field(default_factory=Budget)
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def runs(self) -> tuple[Run, ...]:
+        """Seed by seed, so that a grid which is stopped has whole tables of the first ones."""
+        variants = list(zip(self.ablation.variants, self.configs, strict=True))
+        return tuple(Run(v, seed, seeded(config, seed)) for seed in self.seeds for v, config in variants)
+
+    @property
+    def within(self) -> tuple[Run, ...]:
+        """The runs that the budget's number allows."""
+        return self.runs[: self.budget.runs]
+
+    def changes(self, run: Run) -> dict[str, Any]:
+        """The values of a run that are not those of the base config, by key."""
+        return differences(self.config, run.config)
+
+
+def seeded(config: RunConfig, seed: int) -> RunConfig:
+    """The config under another seed of training."""
+    return changed(config, {"train.seed": seed}, "seeds")
+
+
+def differences(before: Config, now: Config, prefix: str = "") -> dict[str, Any]:
+    """The values of `now` that differ, by key; None where a key is gone."""
+    old, new = (flat(config.model_dump(mode="json"), prefix) for config in (before, now))
+    return {key: new.get(key) for key in {**old, **new} if old.get(key) != new.get(key)}
+
+
+def table_grid(ablation: Ablation, config: RunConfig, seeds: int) -> Grid:
+    """The grid of a table: its variants over a config, under seeds counted from the config's.
+
+    Raises:
+        InputError: as `check_grid`.
+    """
+    first = config.train.seed
+    variants = ablation.over(config)
+    configs = tuple(variant_config(config, variant) for variant in variants)
+    notes = encoder_notes(config, [(v.settings, own) for v, own in zip(variants, configs, strict=True)])
+    table = replace(ablation, variants=completed(variants, configs))
+    grid = Grid(table, config, configs, tuple(range(first, first + seeds)), notes=notes)
+    check_grid(grid, "variants")
+    return grid
+
+
+def check_grid(grid: Grid, place: str) -> None:
+    """Checks what can be known of a grid without its data.
+
+    Raises:
+        InputError: no run, a run that stands twice, two runs of one name, a variant that changes the protocol.
+    """
+    if not grid.runs:
+        raise InputError(f"{place}: no run is left; give [axes] or [[include]], and seeds")
+    if len(set(grid.seeds)) < len(grid.seeds):
+        raise InputError(f"{place}: seeds holds a seed twice: {list(grid.seeds)}")
+    known: dict[str, Variant] = {}
+    for variant, config in zip(grid.ablation.variants, grid.configs, strict=True):
+        told = ", ".join(f"{key} = {value!r}" for key, value in variant.settings.items())
+        _check_protocol_keys(differences(grid.config, config), place)
+        same = known.setdefault(config.model_dump_json(), variant)
+        if same is not variant:
+            raise InputError(f"{place}: the run {told} stands twice; take one of them out")
+    titles = [variant.title for variant in grid.ablation.variants]
+    if len(set(titles)) < len(titles):
+        raise InputError(f"two variants have one name; there are {', '.join(titles)}: rename a file or a folder")
+
+
+def _check_protocol_keys(changes: Mapping[str, Any], place: str) -> None:
+    for key in changes:
+        if key == "train.seed":
+            raise InputError(f"{place}: train.seed is no axis; give seeds")
+        named = key in ("data.name", "data.test") or (key.startswith("evaluate.") and key not in NOT_PROTOCOL)
+        if named:
+            raise InputError(
+                f"{place}: {key} changes the protocol inside one table; run a table for each of its values"
+            )
+
+
+def check_protocol(tests: Sequence[tuple[RunConfig, MultiLabelData]], place: str) -> None:
+    """Checks that the datasets of a grid's configs are one test: the same labels, and the same test targets.
+
+    It goes by content, so that images of another size, fewer training images or the tokens of another backbone pass.
+
+    Raises:
+        InputError: they are not; it names the keys.
+    """
+    for config, data in tests[1:]:
+        config_before, before = tests[0]
+        one, two = before.test.targets.matrix, data.test.targets.matrix
+        names, other_names = (known.unseen + sum(known.renamed.values(), ()) for known in (before, data))
+        differing = {
+            "other seen labels": before.seen != data.seen,
+            "other unseen labels": names != other_names,
+            "other test images": one.shape != two.shape or (one != two).nnz > 0,
+        }
+        faults = [what for what, differ in differing.items() if differ]
+        if faults:
+            keys = ", ".join(differences(config_before.data, config.data, "data."))
+            told = f"{place}: {keys} changes the protocol inside one table ({', '.join(faults)})"
+            raise InputError(f"{told}; run a table for each of its values")
+
+
+def check_test_parts(grid: Grid, place: str) -> None:
+    """`check_protocol` of a grid whose data are not loaded yet; data are loaded only where variants change them.
+
+    Raises:
+        InputError: as `check_protocol`; unusable data.
+    """
+    distinct = {config.data.model_dump_json(): config for config in grid.configs}
+    if len(distinct) > 1:
+        check_protocol([(config, load_data(config.data)) for config in distinct.values()], place)

@@ -1,0 +1,156 @@
+"""A grid of one's own: a TOML file with axes over any config key."""
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from embeddings.io.errors import InputError
+from embeddings.io.reading import read_toml
+from experiments.config.advice import encoder_notes
+from experiments.config.run_config import (
+    TAGS,
+    RunConfig,
+    apply_settings,
+    flat,
+    put_value,
+    read_values,
+    recipes,
+    validated,
+    with_backbone,
+)
+from experiments.config.settings import explained
+from experiments.grids.grid import Budget, Grid, check_grid
+from experiments.grids.variants import Ablation, Variant, changed, completed
+from zsl.config import Config
+
+SECTIONS = tuple(RunConfig.model_fields)
+
+
+class GridSpec(Config):
+    """The file's keys.
+
+    `config` is a recipe or a config file, by its path from the grid's file; the sections of a config go over it.
+    `axes`: every combination of their values is a variant, but those that an entry of `exclude` fits; `include` adds
+    variants. `seeds` is a number of seeds from train.seed on, or a list of them.
+    """
+
+    caption: str | None = None
+    config: str | None = None
+    axes: dict[str, Any] = {}
+    include: tuple[dict[str, Any], ...] = ()
+    exclude: tuple[dict[str, Any], ...] = ()
+    seeds: int | tuple[int, ...] = 1
+    budget: Budget = Budget()
+    data: dict[str, Any] = {}
+    bank: dict[str, Any] = {}
+    backbone: dict[str, Any] | Literal["none"] = {}
+    decoder: dict[str, Any] = {}
+    augment: dict[str, Any] = {}
+    train: dict[str, Any] = {}
+    evaluate: dict[str, Any] = {}
+
+
+def read_spec(path: Path) -> GridSpec:
+    """The grid's file.
+
+    Raises:
+        InputError: no such file, not TOML, an unknown key (with the known ones), a value of the wrong type.
+    """
+    if not path.is_file():
+        raise InputError(f"no grid file {path}")
+    try:
+        return GridSpec.model_validate(read_toml(path, "a grid"))
+    except ValidationError as error:
+        raise InputError(f"{path}: {explained(GridSpec, error)}") from error
+
+
+def spec_grid(path: Path, source: str | None, settings: list[str], seeds: int | None) -> Grid:
+    """The grid of a file.
+
+    Args:
+        source: a recipe or a config file instead of the grid's own.
+        settings: `section.key=value` over the config.
+        seeds: a number of seeds instead of the grid's own.
+    Raises:
+        InputError: as `read_spec`; an unknown axis, no run, a run that stands twice, a config that is impossible.
+    """
+    spec = read_spec(path)
+    asked = _base(spec, path, source, settings)
+    chosen = spec.seeds if seeds is None else seeds
+    if isinstance(chosen, int):
+        if chosen < 1:
+            raise InputError(f"{path}: seeds = {chosen}; give 1 or more, or a list of seeds")
+        chosen = tuple(range(asked.train.seed, asked.train.seed + chosen))
+    if not chosen:
+        raise InputError(f"{path}: seeds is empty")
+    first = {"train.seed": chosen[0]}
+    config = changed(asked, first, f"{path}: seeds")
+    combinations = _combinations(spec, path)
+    keys = list(dict.fromkeys(key for values in combinations for key in values))
+    _check_keys(config, keys, path)
+    # from what was asked for: another backbone reads pictures in its own way, not in that of the base's
+    configs = tuple(changed(asked, first | values, f"{path}: {_told(values)}") for values in combinations)
+    variants = completed([Variant(values) for values in combinations], configs)
+    caption = " ".join((spec.caption or "").split()) or path.stem  # lines of a TOML text are one
+    ablation = Ablation(caption, variants, recipe=source or spec.config or "")
+    grid = Grid(
+        ablation,
+        config,
+        configs,
+        chosen,
+        spec.budget,
+        encoder_notes(asked, list(zip(combinations, configs, strict=True))),
+    )
+    check_grid(grid, str(path))
+    return grid
+
+
+def _base(spec: GridSpec, path: Path, source: str | None, settings: list[str]) -> RunConfig:
+    """The config that the axes change, as it is asked for."""
+    values: dict[str, Any] = {}
+    if source is not None or spec.config in recipes():
+        values = read_values(source or str(spec.config))
+    elif spec.config is not None:
+        values = read_values(str(path.parent / spec.config))
+    sections = flat({name: getattr(spec, name) for name in SECTIONS})
+    for key, value in sorted(sections.items(), key=lambda item: item[0] not in TAGS):
+        put_value(values, key, value, str(path))
+    apply_settings(values, settings)
+    return with_backbone(validated(values, str(path)))
+
+
+def _combinations(spec: GridSpec, path: Path) -> list[dict[str, Any]]:
+    """The settings of every variant: the axes' product without what is excluded, and what is included."""
+    axes = flat(spec.axes)
+    for key, values in axes.items():
+        if not isinstance(values, list) or not values:
+            raise InputError(f"{path}: axis {key} = {values!r}; give a list of values")
+    product = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())] if axes else []
+    excluded: set[int] = set()
+    for number, entry in enumerate(spec.exclude, 1):
+        wanted = flat(entry)
+        fitting = {place for place, one in enumerate(product) if wanted and wanted.items() <= one.items()}
+        if not fitting:
+            raise InputError(f"{path}: exclude {number} ({_told(wanted)}) fits no run of the axes")
+        excluded |= fitting
+    kept = [one for place, one in enumerate(product) if place not in excluded]
+    return kept + [flat(entry) for entry in spec.include]
+
+
+def _check_keys(config: RunConfig, keys: list[str], path: Path) -> None:
+    """Names a mistaken axis before its values are tried."""
+    for key in keys:
+        section, dot, _ = key.partition(".")
+        if section not in SECTIONS or not dot:
+            raise InputError(
+                f"{path}: unknown axis {key!r}; an axis is a key of a config: {', '.join(SECTIONS)} + .KEY"
+            )
+        if config.model_dump().get(section) is None:
+            raise InputError(f"{path}: axis {key!r}: the config has no [{section}]")
+
+
+def _told(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} = {value!r}" for key, value in values.items())

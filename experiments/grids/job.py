@@ -1,0 +1,163 @@
+"""One run of a grid, as any process may do it: its lock, its training and test, and how it ended."""
+
+import contextlib
+import errno
+import subprocess
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Literal
+
+import torch
+from accelerate.utils import broadcast_object_list
+from filelock import FileLock, Timeout
+
+from embeddings.banks.bank import Bank
+from embeddings.io.errors import InputError, TrainingError
+from embeddings.io.reading import parse_model
+from experiments.config.run_config import RunConfig
+from experiments.grids.shared_folder import opened
+from experiments.processes import own_environment
+from experiments.runs.run import begin_run, evaluate_run, train_run
+from experiments.runs.source import Source
+from zsl.config import Config
+
+# a disk that is full, read-only or away may be there again in a while
+DISK = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
+ANSWER = "outcome of the run: "
+
+
+class Job(Config):
+    """What a process needs to do a run; it goes between processes as JSON.
+
+    `out` is the grid's folder, `run` and `lock` lie in it, `shared` and `bank` are what runs share. `source` is the
+    config that the shared things were made with. `processes` train together, by Accelerate.
+    """
+
+    out: Path
+    run: str
+    lock: str
+    task: str
+    config: RunConfig
+    source: RunConfig
+    shared: str
+    bank: str
+    processes: int = 1
+
+    @property
+    def folder(self) -> Path:
+        return self.out / self.run
+
+
+class Outcome(Config):
+    """How a run ended: it is finished, another process is at it, the disk cannot be written, it failed, or its
+    process died. `log` is the whole story of a failure."""
+
+    kind: Literal["finished", "busy", "waiting", "failed", "lost"]
+    message: str = ""
+    log: str = ""
+
+
+def perform(job: Job, source_of: Callable[[Job], Source]) -> Outcome:
+    """Does a run, or what is left of it; under Accelerate, all its processes call this."""
+    try:
+        source = source_of(job).of(job.config)
+        with _held(job, source) as held:
+            if not held:
+                return Outcome(kind="busy")
+            _train_and_test(job, source)
+        return Outcome(kind="finished")
+    except Exception as error:  # whatever it is, the other runs of the grid go on
+        return outcome_of(error)
+
+
+def perform_shared(job: Job) -> Outcome:
+    """`perform` in a process that has nothing of the grid in memory, or in several that it starts."""
+    return perform_alone(job) if job.processes == 1 else _launch(job)
+
+
+def perform_alone(job: Job) -> Outcome:
+    """`perform` in this process, which has nothing of the grid in memory."""
+    return perform(job, _opened)
+
+
+def outcome_of(error: BaseException) -> Outcome:
+    """What an error means to a run: a disk to wait for, or a failure."""
+    fault = disk_fault(error)
+    if fault is not None:
+        return Outcome(kind="waiting", message=fault)
+    told = " ".join(str(error).split()) or type(error).__name__
+    if not isinstance(error, InputError | TrainingError):
+        told = f"{type(error).__name__}: {told}"
+    return Outcome(kind="failed", message=told, log="".join(traceback.format_exception(error)))
+
+
+def disk_fault(error: BaseException) -> str | None:
+    """What is wrong with the disk, where the error or one that it comes from tells of a fault that may pass."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in DISK:
+            return f"{cause.strerror}: {cause.filename}" if cause.filename else str(cause.strerror)
+        cause = cause.__cause__
+    return None
+
+
+@contextmanager
+def _held(job: Job, source: Source) -> Iterator[bool]:
+    """Whether this run is ours: its main process holds the lock, which the system drops when that process dies."""
+    with ExitStack() as stack:
+        held = [True]
+        if source.accelerator.is_main_process:
+            try:
+                stack.enter_context(FileLock(job.out / job.lock, timeout=0))
+            except Timeout:
+                held = [False]
+        broadcast_object_list(held)
+        yield held[0]
+
+
+def _train_and_test(job: Job, source: Source) -> None:
+    folder = job.folder
+    if not (folder / "run.json").is_file():
+        bank = Bank.load(job.out / job.bank)
+        begin_run(job.config, source, bank, folder, resume=True)
+        train_run(job.config, source, bank, folder, job.task)
+    if not (folder / "metrics.json").is_file():
+        evaluate_run(folder, source, task=f"test {job.task}")
+
+
+def _opened(job: Job) -> Source:
+    return opened(job.out / job.shared, job.source.model_dump_json())
+
+
+def _launch(job: Job) -> Outcome:
+    """The run in several processes of its own; they end when this one does."""
+    module = ["-m", "experiments.grids.worker", job.model_dump_json()]
+    command = [
+        sys.executable,
+        "-m",
+        "experiments.grids.launcher",
+        "--standalone",
+        "--nproc_per_node",
+        str(job.processes),
+    ]
+    threads = str(max(1, torch.get_num_threads() // job.processes))
+    # without ACCELERATE_USE_CPU each of them thinks that it is alone
+    alone = {} if torch.cuda.is_available() else {"ACCELERATE_USE_CPU": "true"}
+    environment = own_environment(OMP_NUM_THREADS=threads, **alone)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [*command, *module], stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True, env=environment
+    ) as process:
+        try:
+            assert process.stdout is not None  # stdin stays open: its end tells the processes of ours
+            told = process.stdout.read()
+        except BaseException:
+            process.terminate()
+            raise
+    answers = [line.partition(ANSWER)[2] for line in told.splitlines() if ANSWER in line]
+    with contextlib.suppress(InputError):  # a process that dies may leave half a line
+        return parse_model(answers[0] if answers else "", Outcome, "the answer", "")
+    return Outcome(kind="lost", message=f"its processes ended with status {process.returncode}", log=told)

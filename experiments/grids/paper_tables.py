@@ -1,0 +1,168 @@
+"""The tables that `zsl ablate NAME` trains: the paper's, and those that its readers ask for next."""
+
+from collections.abc import Sequence
+
+from embeddings.encoders.table import split_spec
+from experiments.grids.variants import COST, Ablation, Variant
+
+MINILM = "sentence-transformers:sentence-transformers/all-MiniLM-L6-v2"
+TOP_1 = "closed/f1@1"  # of images with one label each, F1@1 is top-1 accuracy
+# the zero-shot methods that one would take instead
+BASELINES = tuple(Variant({"decoder.kind": kind}) for kind in ("eszsl", "conse", "gap-text"))
+
+
+def encoder_variants(encoders: Sequence[str]) -> tuple[Variant, ...]:
+    """A decoder and an ESZSL for each encoder, and last, where there are several, for those that know something about
+    names joined."""
+    families = {spec: {part.partition(":")[0] for part in split_spec(spec)} for spec in encoders}
+    informed = [spec for spec in families if "random" not in families[spec]]
+    joined = ["+".join(informed)] if len(informed) > 1 else []
+    specs = list(dict.fromkeys([*encoders, *joined]))
+    decoders = [Variant({"bank.encoder": spec}) for spec in specs]
+    return (*decoders, *(Variant({"decoder.kind": "eszsl", "bank.encoder": spec}) for spec in specs))
+
+
+def _query_head(query: str, head: str, paper: dict[str, float]) -> Variant:
+    return Variant({"decoder.kind": "ml-decoder", "decoder.query": query, "decoder.head": head}, paper)
+
+
+def _decoded(head: str, group_size: int, paper: dict[str, float] | None = None) -> Variant:
+    keys = {"decoder.kind": "ml-decoder", "decoder.head": head, "decoder.group_size": group_size}
+    return Variant(keys, paper or {})
+
+
+def _unseen(percent: float) -> dict[str, float]:
+    return {"zsl/map": percent / 100}
+
+
+def _closed(percent: float, g_mac: float | None = None, metric: str = "closed/map") -> dict[str, float]:
+    return {metric: percent / 100} | ({} if g_mac is None else {COST: g_mac})
+
+
+# Table 8
+GROUP_DECODERS = (
+    _query_head("text", "learnable", _unseen(2.4)),
+    _query_head("text", "shared", _unseen(2.6)),
+    _query_head("learnable", "text", _unseen(23.4)),
+    _query_head("text", "text", _unseen(28.7)),
+)
+
+
+def _augmented(random_queries: int, query_noise: float) -> Variant:
+    return Variant({"train.random_queries": random_queries, "decoder.query_noise": query_noise})
+
+
+def _stacked(layers: int, map_percent: float, g_mac: float) -> Variant:
+    return Variant({"decoder.kind": "ml-decoder", "decoder.layers": layers}, _closed(map_percent, g_mac))
+
+
+def _trained_with(kind: str, loss: str, paper: dict[str, float] | None = None) -> Variant:
+    return Variant({"decoder.kind": kind, "train.loss": loss}, paper or {})
+
+
+def _sized(pixels: int, paper: dict[str, float] | None = None) -> Variant:
+    return Variant({"data.image_size": pixels}, paper or {})
+
+
+ABLATIONS: dict[str, Ablation] = {
+    "table7": Ablation(
+        "Table 7: query types on a closed set",
+        tuple(Variant({"decoder.query": query}) for query in ("learnable", "text", "random")),
+        recipe="scenes_closed",
+        settings=("decoder.head=learnable", "decoder.group_size=1"),
+        published="MS-COCO",
+    ),
+    "table8": Ablation(
+        "Table 8: query type x head type in zero-shot group decoding",
+        GROUP_DECODERS + BASELINES,
+        recipe="scenes",
+    ),
+    "table10": Ablation(
+        "Table 10: stacked layers with self-attention on a closed set, against global average pooling",
+        (
+            Variant({"decoder.kind": "gap"}, _closed(87.02, 23.0)),
+            _stacked(1, 88.09, 24.1),
+            _stacked(2, 88.16, 25.0),
+            _stacked(3, 88.21, 25.9),
+        ),
+        recipe="scenes_closed",
+        settings=(
+            "decoder.query=learnable",
+            "decoder.head=learnable",
+            "decoder.group_size=1",
+            "decoder.self_attention=true",
+        ),
+        published="MS-COCO at 448 px",
+    ),
+    "table13": Ablation(
+        "Table 13: input resolution on a closed set",
+        tuple(_sized(pixels) for pixels in (32, 64, 96)),
+        recipe="scenes_closed",
+        published="MS-COCO",
+        on_files=(_sized(224, _closed(85.5, 9.3)), _sized(448, _closed(90.0, 36.2)), _sized(640, _closed(91.1, 73.5))),
+    ),
+    "table15": Ablation(
+        "Table 15: losses on a closed set of many labels",
+        (
+            _trained_with("gap", "bce", _closed(84.8)),
+            _trained_with("gap", "focal", _closed(84.9)),
+            _trained_with("gap", "asymmetric", _closed(86.3)),
+            _trained_with("ml-decoder", "bce"),
+            _trained_with("ml-decoder", "focal"),
+            _trained_with("ml-decoder", "asymmetric", _closed(86.8)),
+        ),
+        recipe="scenes_many",
+        published="Open Images v6",
+    ),
+    "table16": Ablation(
+        "Table 16: sigmoid and softmax with one label an image; F1@1 is top-1 accuracy",
+        (
+            _trained_with("gap", "bce", _closed(79.7, metric=TOP_1)),
+            _trained_with("ml-decoder", "bce", _closed(80.3, metric=TOP_1)),
+            _trained_with("gap", "softmax", _closed(79.3, metric=TOP_1)),
+            _trained_with("ml-decoder", "softmax", _closed(80.1, metric=TOP_1)),
+        ),
+        recipe="scenes_single",
+        published="ImageNet",
+    ),
+    "nus-wide": Ablation(
+        "NUS-WIDE: full and group decoding, beside zero-shot baselines",
+        (
+            _decoded("shared", 1, _unseen(31.1) | {"zsl/f1@3": 0.341, "zsl/f1@5": 0.308}),
+            _decoded("text", 10, _unseen(28.7)),  # of 925 labels: what num_groups = 100 comes to
+            Variant({"decoder.kind": "label-attention"}),
+            *BASELINES,
+        ),
+        recipe="demo",
+        settings=("decoder.query=text",),
+    ),
+    "encoders": Ablation(
+        "Text encoders: unseen labels by their own names and by synonyms",
+        encoder_variants(("lexical", MINILM, "corpus", "random")),
+        recipe="scenes",
+        # corpus vectors know the words of the training tags alone: phrases are means of them, synonyms get random ones
+        settings=('bank.oov=["phrase", "lower", "parts", "random"]',),
+    ),
+    "grouping": Ablation(
+        "Which labels share a group",
+        tuple(
+            Variant({"decoder.kind": "ml-decoder", "decoder.grouping": grouping})
+            for grouping in ("given", "random", "redrawn", "similar", "dissimilar")
+        )
+        + BASELINES,
+        recipe="demo",
+        settings=("decoder.query=text", "decoder.head=text"),
+    ),
+    "augmentation": Ablation(
+        "Query augmentation (appendix J): random queries and additive noise",
+        (_augmented(0, 0.0), _augmented(100, 0.0), _augmented(0, 0.1), _augmented(0, 0.3), _augmented(100, 0.1)),
+        recipe="demo",
+        settings=("decoder.query=text", "decoder.head=text"),
+    ),
+    "group-size": Ablation(
+        "Labels of a group: accuracy against cost",
+        tuple(_decoded("text", size) for size in (4, 8, 16, 32, 64)) + BASELINES,
+        recipe="demo",
+        settings=("decoder.query=text",),
+    ),
+}

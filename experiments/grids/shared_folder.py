@@ -1,0 +1,190 @@
+"""What the runs of a grid share: the data, the backbone, its tokens and the banks, in memory and in a folder.
+
+The folder is for other processes and for going on: `backbone.safetensors`, `tokens/` as of `zsl data extract`, and
+`banks/`. Who opens it has the same numbers as who made it.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from accelerate import Accelerator
+from accelerate.state import AcceleratorState
+from filelock import FileLock
+from pydantic import BaseModel, ConfigDict, Field
+
+from embeddings.banks.bank import Bank
+from embeddings.io import atomic
+from embeddings.io.errors import InputError
+from embeddings.io.progress import Progress, silent
+from embeddings.io.reading import read_model
+from experiments.config.bank_config import BankConfig
+from experiments.config.run_config import RunConfig
+from experiments.runs.extraction import weights_hash
+from experiments.runs.source import Source, open_source
+from zsl.acceleration import make_accelerator
+from zsl.backbones.backbone import weights_file
+from zsl.data.tokens.extraction import Extraction, extract
+from zsl.data.tokens.files import TokensConfig, hash_of, load_tokens
+from zsl.tensor_file import load_module, save_module
+from zsl.training.checkpoint import Checkpoints
+
+BASELINE = "baseline.json"  # the metrics of the backbone's own readout
+ROWS = 2048  # of a shard, about
+AGAIN = "remove it, and give the command again"
+
+
+def shared_key(config: RunConfig) -> str:
+    """Runs of one key share data, backbone and tokens: those are of all that the key is made of."""
+    chosen, train = config.backbone, config.train
+    parts: dict[str, Any] = {"data": config.data, "backbone": chosen, "precision": train.precision}
+    if chosen is not None:
+        parts["batch_size"] = (
+            config.evaluate.batch_size
+        )  # of the backbone's passes: sums of other sizes round otherwise
+    if chosen is not None and chosen.pretrain is not None:
+        parts |= {"augment": config.augment, "validation": train.validation}
+    return _digest(parts)
+
+
+def bank_file(config: BankConfig) -> str:
+    """Where a bank lies in the shared folder."""
+    return f"banks/{_digest(config)}.safetensors"
+
+
+def _digest(parts: Any) -> str:
+    text = json.dumps(parts, sort_keys=True, default=lambda config: config.model_dump(mode="json"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+class MadeOf(BaseModel):
+    """`made_of.json`: the data's fingerprint, and the hash of the file that the backbone's weights are from."""
+
+    model_config = ConfigDict(populate_by_name=True)
+    data: str
+    backbone_weights: str | None = Field(alias="backbone weights")
+
+
+@dataclass(frozen=True)
+class SharedFolder:
+    """The folder of one key."""
+
+    path: Path
+
+    @property
+    def backbone(self) -> Path:
+        return self.path / "backbone.safetensors"
+
+    @property
+    def tokens(self) -> Path:
+        return self.path / "tokens"
+
+    def make(self, source: Source, on_disk: bool) -> None:
+        """Trains the backbone where the config asks for it, and reads its tokens, each unless it was done before.
+
+        Args:
+            source: left with backbone and tokens.
+            on_disk: tokens are written for other processes, and not kept in memory.
+        Raises:
+            InputError: an image that does not decode, a damaged file.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.path / "lock"):  # of another command on the folder
+            self._check_same(source)
+            self._make(source, on_disk)
+
+    def _check_same(self, source: Source) -> None:
+        """The data, and the backbone's weights file, are those that the grid was begun with, on every machine."""
+        chosen = source.config.backbone
+        weights = None if chosen is None or chosen.weights is None else hash_of(weights_file(chosen.weights))
+        now = MadeOf(data=source.data.fingerprint, backbone_weights=weights)
+        path = self.path / "made_of.json"
+        if not path.is_file():
+            atomic.write_text(path, now.model_dump_json(by_alias=True, indent=1) + "\n")
+            return
+        before = read_model(path, MadeOf, "restore it, or choose another --out").model_dump(by_alias=True)
+        for name, value in now.model_dump(by_alias=True).items():
+            if before[name] != value:
+                told = f"the grid was begun with other {name} ({before[name]}, now {value})"
+                raise InputError(f"{told}; restore them, or choose another --out")
+
+    def _make(self, source: Source, on_disk: bool) -> None:
+        pretrained = source.config.backbone is not None and source.config.backbone.pretrain is not None
+        checkpoints = Checkpoints(self.path / "pretraining", source.config.train.checkpoint_steps)
+        known = self.backbone.is_file()
+        if known:
+            load_module(self.backbone, _required(source), AGAIN)
+        else:
+            source.pretrain(checkpoints)
+        if source.frozen and (on_disk or (self.tokens / "manifest.json").is_file()):
+            self._extract(source)
+            self._map(source, "full")
+        elif source.frozen:
+            source.read()
+        if source.backbone is not None and not known and (pretrained or on_disk):
+            baseline = source.pretrained_metrics()
+            if baseline:
+                atomic.write_text(self.path / BASELINE, json.dumps(baseline, indent=1) + "\n")
+            save_module(self.backbone, source.backbone)  # last: from here on the training is not repeated
+        checkpoints.remove()
+
+    def _extract(self, source: Source) -> None:
+        size = source.config.evaluate.batch_size
+        settings = Extraction(
+            rows=size * max(1, ROWS // size),  # whole batches, as without a disk: the same sums
+            batch_size=size,
+            workers=source.config.train.workers,
+        )
+        made_with = {"weights_sha256": weights_hash(_required(source)), "precision": source.accelerator.mixed_precision}
+        extract(
+            source.backbone, source.data, self.tokens, settings, made_with, source.accelerator, None, source.progress
+        )
+
+    def _map(self, source: Source, verify: str) -> None:
+        config = TokensConfig.model_validate({"name": "tokens", "root": self.tokens, "verify": verify})
+        read = load_tokens(config)
+        source.train, source.test = read.train, read.test
+
+    def open(self, config: RunConfig, progress: Progress = silent, verify: str = "size") -> Source:
+        """What was made here before, for a process that did not make it.
+
+        Raises:
+            InputError: data that are not there, a damaged file.
+        """
+        chosen, bare = config.backbone, config
+        if chosen is not None and self.backbone.is_file():
+            untrained = chosen.model_copy(update={"weights": None, "pretrained": False})
+            bare = config.model_copy(update={"backbone": untrained})
+        source = open_source(bare, fresh_accelerator(config), progress).of(config)
+        self._check_same(source)
+        if self.backbone.is_file():
+            load_module(self.backbone, _required(source), AGAIN)
+        if source.frozen:
+            self._map(source, verify)
+        return source
+
+    def keep_bank(self, path: Path, bank: Bank) -> None:
+        """Writes a bank, unless it is there."""
+        if not path.is_file():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            bank.save(path)
+
+
+def fresh_accelerator(config: RunConfig) -> Accelerator:
+    """The accelerator of a config; a process has one precision at a time, a grid may have several."""
+    AcceleratorState._reset_state()
+    return make_accelerator(config.train.precision)
+
+
+def _required(source: Source) -> Any:
+    assert source.backbone is not None
+    return source.backbone
+
+
+@lru_cache(maxsize=1)  # one after another: images may fill the memory
+def opened(folder: Path, config_json: str) -> Source:
+    """`SharedFolder.open`, which this process has once."""
+    return SharedFolder(folder).open(RunConfig.model_validate_json(config_json))

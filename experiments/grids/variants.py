@@ -1,0 +1,147 @@
+"""Tables of variants: the same data, tokens and bank, one part of the decoder changed at a time."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from pydantic import FiniteFloat
+
+from embeddings.banks.bank import Bank
+from experiments.config.run_config import RunConfig, flat, put_value, resolved, validated
+from experiments.output.files import InnerPath
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Config values by key, and the paper's figures by metric, where it has some."""
+
+    settings: dict[str, Any]
+    paper: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def axes(self) -> dict[str, Any]:
+        """The values by the last part of their keys, {"query": "text", ...}, or by whole keys where two end alike."""
+        ends = [key.rpartition(".")[2] for key in self.settings]
+        named = zip(self.settings.items(), ends, strict=True)
+        return {end if ends.count(end) == 1 else key: value for (key, value), end in named}
+
+    @property
+    def shown(self) -> dict[str, str]:
+        """The axes as tables show them: file names without their folders."""
+        return {axis: _shown(value) for axis, value in self.axes.items()}
+
+    @property
+    def title(self) -> str:
+        """Fit for a folder's name."""
+        title = re.sub(r"[^\w.+-]+", "_", "-".join(self.shown.values()))
+        digest = hashlib.sha256(title.encode()).hexdigest()[:8]
+        return title if len(title) <= LONGEST else f"{title[:LONGEST]}-{digest}"
+
+
+LONGEST = 100  # letters of a title: names of files have 255 bytes
+COST = "G MAC"  # the metric of a run's cost: 10^9 multiply-accumulates an image, backbone included
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str):
+        return re.sub(r"[^+:,=]*/(?=[^+/])", "", value)
+    return "none" if value is None else json.dumps(value)
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A table: its variants, in order, the recipe that it runs on unless told otherwise, and settings over that.
+
+    `published` names the data of the paper's figures. `on_files` are the variants on other data than drawn pictures,
+    where those differ.
+    """
+
+    caption: str
+    variants: tuple[Variant, ...]
+    recipe: str
+    settings: tuple[str, ...] = ()
+    published: str = "NUS-WIDE"
+    on_files: tuple[Variant, ...] = ()
+
+    def over(self, config: RunConfig) -> tuple[Variant, ...]:
+        """The variants of a config; under a backbone that is trained, what trains nothing has it as it is at first."""
+        variants = self.on_files if self.on_files and config.data.name != "scenes" else self.variants
+        tuned = config.backbone is not None and config.backbone.mode == "tuned"
+        own = {"eszsl": {"backbone.mode": "frozen"}} if tuned else {}
+        kinds = (one.settings.get("decoder.kind", config.decoder.kind) for one in variants)
+        return tuple(
+            Variant(one.settings | own.get(kind, {}), one.paper) for kind, one in zip(kinds, variants, strict=True)
+        )
+
+
+def completed(variants: Sequence[Variant], configs: Sequence[RunConfig]) -> tuple[Variant, ...]:
+    """The variants with a value for every key that one of them names: their own config's; None where it has no such
+    key."""
+    keys = dict.fromkeys(key for variant in variants for key in variant.settings)
+    values = [flat(config.model_dump(mode="json")) for config in configs]
+    return tuple(
+        Variant({key: one.settings.get(key, own.get(key)) for key in keys}, one.paper)
+        for one, own in zip(variants, values, strict=True)
+    )
+
+
+@dataclass(frozen=True)
+class Record:
+    """An entry of `results.json`; metrics are fractions, `run` is relative to the table's folder.
+
+    `run` is "" where nothing was trained.
+    """
+
+    variant: Mapping[str, Any]
+    seed: int
+    metrics: Mapping[str, FiniteFloat]
+    run: InnerPath
+
+
+@dataclass(frozen=True)
+class Results:
+    """A finished table.
+
+    `baseline` holds the metrics of the backbone's own readout, where it was trained here; `random` counts the labels
+    that the policy gave random vectors, by variant's title.
+    """
+
+    ablation: Ablation
+    config: RunConfig
+    records: tuple[Record, ...]
+    baseline: Mapping[str, float]
+    random: Mapping[str, int]
+
+    def of(self, variant: Variant, metric: str) -> np.ndarray:
+        """A metric's values over seeds."""
+        return np.array([r.metrics[metric] for r in self.records if r.variant == variant.axes])
+
+
+def random_labels(bank: Bank) -> int:
+    """How many labels have a random vector because the encoder has none for them."""
+    return sum("random vector" in note for note in bank.notes)
+
+
+def variant_config(config: RunConfig, variant: Variant) -> RunConfig:
+    """A config with a variant's values.
+
+    Raises:
+        InputError: an unknown key or an impossible value.
+    """
+    return changed(config, variant.settings, f"variant {variant.title}")
+
+
+def changed(config: RunConfig, settings: Mapping[str, Any], place: str) -> RunConfig:
+    """A config with other values by key, resolved.
+
+    Raises:
+        InputError: an unknown key or an impossible value; it tells the place.
+    """
+    values = config.model_dump(mode="json")
+    for key, value in settings.items():
+        put_value(values, key, value, place)
+    return resolved(validated(values, place))

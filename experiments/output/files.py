@@ -1,0 +1,125 @@
+"""Output folders and files, checked before the work that fills them."""
+
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from embeddings.io.errors import InputError
+
+
+def _inner(text: str) -> str:
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or "\0" in text:
+        raise ValueError(f"{text!r} lies outside the folder that names it")
+    return text
+
+
+InnerPath = Annotated[str, AfterValidator(_inner)]  # a path in a file of ours, relative to the file's folder
+
+
+def check_new(path: Path) -> None:
+    """Checks that an output folder is not there yet and can be made.
+
+    Raises:
+        InputError: it exists, or its parent cannot hold it.
+    """
+    if path.exists():
+        raise InputError(f"output folder {path} exists; choose another --out or remove it")
+    parent = next(p for p in path.absolute().parents if p.exists())
+    if path.is_symlink() or not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f"output folder {path} cannot be made in {parent}; choose another --out")
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and its parents.
+
+    Raises:
+        InputError: it cannot be made, or has been made since `check_new`.
+    """
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError as error:
+        raise InputError(f"output folder {path} was made by another command meanwhile; choose another --out") from error
+    except OSError as error:
+        raise _not_made(path, error) from error
+
+
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to write into that becomes `path`, whole, by one rename at the end of the `with` block.
+
+    After an exception nothing is left. Folders of runs are made otherwise: an interruption leaves them to be continued.
+
+    Raises:
+        InputError: `path` is there, or cannot be made.
+    """
+    target = path.resolve()
+    with _written_beside(path, next(p for p in target.parents if p.exists())) as made:
+        yield made
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            made.rename(target)
+        except OSError as error:
+            raise _not_made(path, error) from error
+
+
+@contextmanager
+def filling(path: Path) -> Iterator[Path]:
+    """As `new_folder`, or, where `path` is a folder already, files for it, which are moved there at the end.
+
+    Raises:
+        InputError: `path` cannot be made or written to.
+    """
+    if not path.is_dir():
+        with new_folder(path) as made:
+            yield made
+        return
+    with _written_beside(path, path.resolve()) as made:
+        yield made
+        # in the order of writing: the last one may say that the others are there
+        for file in sorted(made.rglob("*"), key=lambda file: file.stat().st_mtime_ns):
+            if file.is_file():
+                place = path / file.relative_to(made)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                file.replace(place)
+
+
+@contextmanager
+def _written_beside(path: Path, parent: Path) -> Iterator[Path]:
+    """A folder of the name of `path`, somewhere in `parent` and gone after the block; errors speak of `path`."""
+    holder = parent / f".making-{uuid.uuid4().hex}"
+    made = holder / path.resolve().name
+    try:
+        made.mkdir(parents=True)
+    except OSError as error:
+        raise _not_made(path, error) from error
+    try:
+        yield made
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(error.filename).replace(str(made), str(path))) from error
+    finally:
+        shutil.rmtree(holder, ignore_errors=True)
+
+
+def _not_made(path: Path, error: OSError) -> InputError:
+    return InputError(f"output folder {path} cannot be made ({error.strerror}); choose another --out")
+
+
+def check_new_file(path: Path) -> None:
+    """Checks that an output file is not there yet and can be made.
+
+    Raises:
+        InputError: it exists, or its folder does not.
+    """
+    folder = path.absolute().parent
+    if path.exists() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
+        reason = "exists" if path.exists() else "lies in no folder that can be written"
+        raise InputError(f"output file {path} {reason}; choose another --out")

@@ -1,0 +1,68 @@
+"""Figures as files."""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from embeddings.io import atomic
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from zsl.training.history import History
+
+
+@contextmanager
+def plain_text(style: dict[Any, Any] | None = None) -> Iterator[None]:
+    """A block in which figures draw text as it is: "$" is a dollar, and letters that the font lacks are boxes.
+
+    Names of users go through `embeddings.io.markup.drawn` too.
+
+    Args:
+        style: further settings of matplotlib.
+    """
+    from matplotlib import rc_context
+
+    with rc_context({"text.parse_math": False, "text.usetex": False, **(style or {})}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph ")
+        yield
+
+
+@contextmanager
+def new_plot(path: Path, inches: tuple[float, float]) -> "Iterator[tuple[Figure, Axes]]":
+    """An empty figure with one pair of axes, and `plain_text`; it is a PNG file at the end of the `with` block."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    with plain_text():
+        figure = Figure(figsize=inches, layout="constrained")
+        FigureCanvasAgg(figure)
+        axes = figure.subplots()
+        axes.spines[["top", "right"]].set_visible(False)
+        yield figure, axes
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=150)
+    atomic.write_bytes(path, buffer.getvalue())
+
+
+def save_history_plot(history: "History", path: Path) -> None:
+    """Loss and seen validation mAP by epoch."""
+    with new_plot(path, (7, 4)) as (figure, left):
+        left.spines["right"].set_visible(True)
+        right = left.twinx()
+        epochs = np.arange(1, len(history.loss) + 1)
+        (loss,) = left.plot(epochs, history.loss, "o-", color="C0", markersize=4, label="training loss per image")
+        values = 100 * np.array(history.validation_map)
+        (validation,) = right.plot(epochs, values, "s-", color="C1", markersize=4, label="seen validation mAP [%]")
+        best = right.axvline(history.best_epoch + 1, color="black", linestyle=":", linewidth=1, label="kept")
+        left.set_xlabel("epoch")
+        left.locator_params(axis="x", integer=True)
+        left.set_ylabel("training loss per image")
+        right.set_ylabel("seen validation mAP [%]")
+        figure.legend(handles=[loss, validation, best], loc="outside lower center", ncols=3, frameon=False, fontsize=8)

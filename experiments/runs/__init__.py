@@ -1,0 +1,1 @@
+"""Single runs: training, test, and their folders."""

@@ -1,0 +1,186 @@
+"""The bias on seen logits, chosen on seen data alone: some seen labels play unseen ones to models of their own."""
+
+import json
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from embeddings.io import atomic
+from embeddings.io.errors import InputError
+from embeddings.io.progress import Progress
+from experiments.config.run_config import RunConfig, run_config
+from experiments.grids.variants import changed
+from experiments.runs.records import read_finished
+from experiments.runs.run import begin_run, open_run, pretrain_backbone, train_run, trained_bank, trained_model
+from experiments.runs.source import Source, load_bank
+from zsl.data.dataset import MultiLabelData, Part
+from zsl.data.layouts.features import Chosen
+from zsl.evaluation.calibration import Choice, Fold, choose
+from zsl.evaluation.generalisation import trade_off
+from zsl.evaluation.protocol import hash_of_names
+
+FOLDS = 2  # the fewest of which one can check what the other chooses
+FILE = "calibration.json"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What was chosen for a run; `shift` is None where no bias helps. `played` are the labels left out, by model."""
+
+    k: int
+    shift: float | None
+    choice: Choice
+    played: tuple[tuple[str, ...], ...]
+
+
+def calibrate_run(folder: Path, k: int, share: float | None, progress: Progress) -> Calibration:
+    """Chooses the shift that `zsl evaluate` then gives calibrated figures at, and writes `calibration.json`.
+
+    Two models of the run's config, with what the run chose on validation, are trained without the annotations of some
+    seen labels, each without others, and rank all seen labels on the validation images. What is chosen is how readily
+    unseen labels are taken (`zsl.evaluation.calibration`), for the best harmonic mean of the recalls at K; the run's
+    own model takes its unseen labels as readily at the shift that is written. Where a model does not gain by what the other one
+    would choose, no file is written, and one of before is removed. The test set is not looked at (Chao et al. 2016
+    choose the shift by cross-validation over classes).
+
+    Args:
+        folder: of a trained run; a calibration that was stopped is gone on with.
+        k: labels taken per image.
+        share: of the seen labels that play unseen ones to a model, half at most; by default that of unseen labels
+            among all.
+        progress: told of the training.
+    Raises:
+        InputError: not a whole run; a closed set; too few labels or images for the purpose.
+    """
+    chosen = read_finished(folder).chosen
+    own = open_run(folder, [], progress)
+    config = changed(run_config(folder), chosen, str(folder / "run.json"))
+    names = own.data.seen + own.data.unseen
+    if not k < len(names):
+        raise InputError(f"--k {k}: {own.data.name} has {len(names)} labels in all; take fewer of them an image")
+    drawn = draw_labels(own.data, share)
+    sources = [played_source(own, config, columns) for columns in drawn]
+    folds = []
+    for number, source in enumerate(sources, 1):
+        work = folder / "calibration" / str(number)
+        folds.append(_fold(config, source, work, k, f"calibration {number}/{len(sources)}"))
+    choice = choose(folds)
+    shift = _shift_of_run(folder, own, k, choice.readiness) if choice.helps else None
+    found = Calibration(k, shift, choice, tuple(source.data.unseen for source in sources))
+    if own.accelerator.is_main_process:
+        _save(found, config, folder)
+        shutil.rmtree(folder / "calibration")
+    own.accelerator.wait_for_everyone()
+    return found
+
+
+def draw_labels(data: MultiLabelData, share: float | None) -> list[np.ndarray]:
+    """The columns of the seen labels that play unseen ones, of each model; no label is drawn twice.
+
+    Raises:
+        InputError: as `calibrate_run`.
+    """
+    if not data.unseen:
+        raise InputError(f"{data.name} has no unseen labels, so there is nothing to calibrate")
+    wanted = len(data.unseen) / len(data.seen + data.unseen) if share is None else share
+    count = min(round(wanted * len(data.seen)), len(data.seen) // FOLDS)
+    if count < 1:
+        raise InputError(f"a share of {wanted:.3g} makes 0 of {len(data.seen)} seen labels unseen; give another")
+    order = np.random.default_rng(0).permutation(len(data.seen))
+    return [np.sort(order[count * fold : count * (fold + 1)]) for fold in range(FOLDS)]
+
+
+def played_source(own: Source, config: RunConfig, drawn: np.ndarray) -> Source:
+    """What a model without those labels is trained and tested on; tokens of the run's frozen backbone are shared.
+
+    Raises:
+        InputError: as `calibrate_run`.
+    """
+    data = played_data(own, own.data.train, drawn)
+    pretrained = config.backbone is not None and config.backbone.pretrain is not None
+    if not own.frozen or pretrained:  # the backbone has seen those labels
+        return Source(config, data, own.accelerator, own.progress)
+    source = replace(own, config=config, data=data)
+    tokens = played_data(own, own.train, drawn)
+    vars(source).update(train=tokens.train, test=tokens.test, channels=own.channels)
+    return source
+
+
+def played_data(own: Source, part: Part, drawn: np.ndarray) -> MultiLabelData:
+    """The training part, of images or of tokens, as a zero-shot dataset: the seen labels that were drawn are unseen.
+
+    Its test images are the validation images of the run; training images without a label that is left are left out.
+
+    Raises:
+        InputError: as `calibrate_run`.
+    """
+    data, count = own.data, len(drawn)
+    columns = np.concatenate([np.setdiff1d(np.arange(len(data.seen)), drawn), drawn])
+    seen, unseen = (tuple(data.seen[c] for c in chosen) for chosen in np.split(columns, [-count]))
+    train, held = own.split(part)
+    rows = train.rows[train.targets.columns(columns[:-count]).image_counts() > 0]
+    if not len(rows):
+        raise InputError(f"no training image of {data.name} is left without {count} labels; lower --share")
+    shown = held.targets.columns(columns).label_counts()
+    if not (shown[:-count].any() and shown[-count:].any()):
+        told = "left out" if shown[:-count].any() else "kept"
+        remedy = "raise --share, or train with a larger train.validation"
+        raise InputError(f"no validation image of {data.name} shows one of the seen labels that are {told}; {remedy}")
+    kept, tested = _chosen(part, rows), _chosen(part, held.rows)
+    return MultiLabelData(
+        name=f"{data.name}, {count} seen labels left out, validation images",
+        seen=seen,
+        unseen=unseen,
+        train=Part(kept.inputs, kept.targets.columns(columns[:-count])),
+        test=Part(tested.inputs, tested.targets.columns(columns)),
+        kind=data.kind,
+        fingerprint=f"{data.fingerprint} without {hash_of_names(unseen)}",
+    )
+
+
+def _fold(config: RunConfig, source: Source, work: Path, k: int, task: str) -> Fold:
+    bank = load_bank(config.bank, source.data, source.progress)
+    begin_run(config, source, bank, work, resume=True)
+    pretrain_backbone(config, source, work)
+    if not (work / "run.json").is_file():
+        train_run(config, source, bank, work, task)
+    scores = source.scores(trained_model(work, source, bank), bank, f"{task}, validation")["gzsl"]
+    seen, unseen = len(source.data.seen), len(source.data.unseen)
+    return Fold(trade_off(scores, source.data.test.targets.dense() > 0, seen, k), seen, unseen)
+
+
+def _shift_of_run(folder: Path, own: Source, k: int, readiness: float) -> float:
+    """The bias at which the run's model takes unseen labels so readily, on its validation images."""
+    bank = trained_bank(folder)
+    rows = own.split(own.data.train)[1].rows
+    source = replace(own, data=replace(own.data, test=_chosen(own.data.train, rows)))
+    if own.frozen:
+        vars(source)["test"] = _chosen(own.train, rows)
+    scores = source.scores(trained_model(folder, source, bank), bank, "calibration, validation")["gzsl"]
+    seen, unseen = len(own.data.seen), len(own.data.unseen)
+    nothing = np.zeros(scores.shape, np.bool_)  # what an image shows has no part in what is taken
+    return Fold(trade_off(scores, nothing, seen, k), seen, unseen).shift(readiness)
+
+
+def _chosen(part: Part, rows: np.ndarray) -> Part:
+    return Part(Chosen(part.inputs, rows), part.targets[rows])
+
+
+def _save(found: Calibration, config: RunConfig, folder: Path) -> None:
+    path, choice = folder / FILE, found.choice
+    if found.shift is None:
+        path.unlink(missing_ok=True)
+        return
+    content = {
+        "shift": found.shift,
+        "k": found.k,
+        "seed": config.train.seed,
+        "readiness": choice.readiness,
+        "played_unseen": found.played,
+        "recall_harmonic": choice.harmonic,
+        "recall_harmonic_crossed": choice.crossed,
+        "recall_harmonic_without_shift": choice.unbiased,
+    }
+    atomic.write_text(path, json.dumps(content, indent=1) + "\n")

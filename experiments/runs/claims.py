@@ -1,0 +1,93 @@
+"""Who may write into a folder: one command at a time, held by a lock of the system that ends with its process."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from accelerate.utils import broadcast_object_list
+from filelock import FileLock, Timeout
+
+from embeddings.io.errors import InputError
+from experiments.output.files import make_folder
+from experiments.runs.records import BEGUN, read_finished
+from zsl.acceleration import is_main_process
+
+LOCK = ".lock"
+
+
+@contextmanager
+def claimed(folder: Path, make: bool = False) -> Iterator[None]:
+    """Holds a folder, which no other command can claim during the `with` block; all processes of a training call this.
+
+    Args:
+        folder: of a run, or of tokens.
+        make: the folder is made; one that is there is another command's. A block that leaves it empty takes it away.
+    Raises:
+        InputError: another command holds the folder, or has made it; it is missing, or cannot be made or written to.
+    """
+    with ExitStack() as stack:
+        told = [""]
+        if is_main_process():
+            try:
+                if make:
+                    stack.enter_context(_made(folder))
+                stack.enter_context(_locked(folder))
+            except InputError as error:
+                told = [str(error)]
+        broadcast_object_list(told)  # the others would wait for a main process that has ended
+        if told[0]:
+            raise InputError(told[0])
+        yield
+
+
+@contextmanager
+def claimed_run(folder: Path) -> Iterator[None]:
+    """Holds a finished run; a folder that is none is left as it is.
+
+    Raises:
+        InputError: not a finished run, or another command is at it.
+    """
+    if not (folder / BEGUN).is_file():
+        read_finished(folder)
+    with claimed(folder):
+        read_finished(folder)
+        yield
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    make_folder(folder)
+    try:
+        yield
+    finally:
+        if {path.name for path in folder.iterdir()} <= {LOCK}:
+            (folder / LOCK).unlink(missing_ok=True)
+            folder.rmdir()
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    if not folder.is_dir():
+        raise InputError(f"there is no folder {folder}")
+    lock = FileLock(_lock_of(folder), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise InputError(
+            f"another command is at {folder}; wait until it has ended, or choose another folder"
+        ) from error
+    except (OSError, NotImplementedError) as error:
+        raise InputError(f"{folder} cannot be written to, or its disk knows no locks ({error})") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock_of(folder: Path) -> Path:
+    """The file that is locked; that of the grid where the folder is one of its runs."""
+    place = folder.resolve()
+    grid = place.parent.parent
+    if place.parent.name == "runs" and (grid / "grid.json").is_file():
+        return grid / "locks" / f"{place.name}.lock"
+    return place / LOCK

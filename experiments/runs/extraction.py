@@ -1,0 +1,85 @@
+"""`zsl data extract`: a config's dataset through its frozen backbone, to disk."""
+
+import hashlib
+from pathlib import Path
+
+import torch
+
+from embeddings.io.errors import InputError
+from embeddings.io.markup import shell
+from embeddings.io.progress import Progress
+from experiments.config.run_config import RunConfig
+from experiments.runs.claims import claimed
+from experiments.runs.source import open_source
+from zsl.acceleration import make_accelerator
+from zsl.backbones.backbone import Backbone
+from zsl.data.layouts.hdf5 import Hdf5Config
+from zsl.data.layouts.tfrecords import TfRecordsConfig
+from zsl.data.table import DataConfig
+from zsl.data.tokens.extraction import Extraction, extract
+from zsl.data.tokens.files import Dtype, read_manifest
+from zsl.training.augmentation import make_augmentation
+
+
+def weights_hash(backbone: Backbone) -> str:
+    """sha256 of a backbone's weights, by name."""
+    digest = hashlib.sha256()
+    for name, value in sorted(backbone.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _stamps(data: DataConfig) -> list[tuple[str, int, int]]:
+    """Which feature files: another backbone's may have the same labels and shapes."""
+    assert isinstance(data, Hdf5Config | TfRecordsConfig)
+    found = [(str(file), (data.root / file).stat()) for file in (data.train, data.features_test)]
+    return [(file, told.st_size, told.st_mtime_ns) for file, told in found]
+
+
+def run_extraction(
+    config: RunConfig, out: Path, views: int, dtype: Dtype, rows: int, skip_unreadable: bool, progress: Progress
+) -> str:
+    """Writes the tokens of a config's dataset, and returns a line that tells how to train from them.
+
+    Features of another format ("hdf5", "tfrecords") are rewritten as they are.
+
+    Raises:
+        InputError: no frozen backbone; images that do not decode; a folder with another extraction, or that another
+            command is at.
+    """
+    new, chosen = not out.exists(), config.backbone
+    features = config.data.name in ("hdf5", "tfrecords")
+    if not features and (chosen is None or chosen.mode == "tuned"):
+        raise InputError('tokens are those of a frozen backbone: give [backbone] with mode = "frozen"')
+    augment = None if features else make_augmentation(config.augment)
+    if views > 1 and augment is None:
+        raise InputError("several views of an image differ by augmentation alone; give [augment], or --views 1")
+    source = open_source(config, make_accelerator(config.train.precision), progress, in_order=True)
+    source.pretrain()
+    settings = Extraction(
+        dtype=dtype,
+        views=views,
+        rows=rows,
+        batch_size=config.evaluate.batch_size,
+        seed=config.train.seed,
+        workers=config.train.workers,
+        skip_unreadable=skip_unreadable,
+    )
+    made_with = {
+        "backbone": None if chosen is None else chosen.model_dump(mode="json"),
+        "weights_sha256": None if source.backbone is None else weights_hash(source.backbone),
+        "precision": source.accelerator.mixed_precision,
+        "data": config.data.model_dump(mode="json"),
+        "features": _stamps(config.data) if features else None,
+        "augment": config.augment.model_dump(mode="json") if views > 1 else None,
+    }
+    source.accelerator.wait_for_everyone()  # each has looked whether the folder is there
+    with claimed(out, make=new):
+        extract(source.backbone, source.data, out, settings, made_with, source.accelerator, augment, progress)
+    use = shell("--set", "data.name=tokens", "--set", f"data.root={out}", "--set", "backbone=none")
+    parts = read_manifest(out).parts if source.accelerator.is_main_process else None
+    left_out = 0 if parts is None else len(parts.train.unreadable) + len(parts.test.unreadable)
+    if left_out:
+        use += f"; {left_out:,} images did not decode and are left out, see {out / 'manifest.json'}"
+    return f"{out}: tokens of {source.data.name}; train on them with {use}"

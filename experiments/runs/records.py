@@ -1,0 +1,142 @@
+"""What a run says of itself: `begun.json` when it begins, `run.json` when its training has ended."""
+
+import json
+import platform
+import subprocess
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pydantic import FiniteFloat
+
+from embeddings.banks.bank import Bank
+from embeddings.io import atomic
+from embeddings.io.errors import InputError
+from embeddings.io.reading import read_model
+from experiments.config.run_config import RunConfig
+from zsl.backbones.backbone import weights_file
+from zsl.data.dataset import MultiLabelData
+from zsl.data.tokens.files import hash_of
+
+BEGUN, FINISHED = "begun.json", "run.json"
+PACKAGES = (
+    "torch",
+    "timm",
+    "accelerate",
+    "gensim",
+    "sentence-transformers",
+    "numpy",
+    "scikit-learn",
+    "zero-shot-toolkit",
+)
+
+
+@dataclass(frozen=True)
+class DataRecord:
+    """A dataset, and how many seen and unseen labels it has."""
+
+    name: str
+    fingerprint: str
+    seen: int
+    unseen: int
+
+
+@dataclass(frozen=True)
+class Begun:
+    """`begun.json`: what a run's figures rest on. `channels` are a token's; `git` is the toolkit's revision."""
+
+    channels: int
+    bank_sha256: str
+    bank: dict[str, Any]
+    data: DataRecord
+    backbone_weights_sha256: str | None
+    versions: dict[str, str]
+    git: str | None
+
+    @classmethod
+    def of(cls, config: RunConfig, channels: int, data: MultiLabelData, bank: Bank) -> "Begun":
+        """Of a run that begins now."""
+        weights = config.backbone.weights if config.backbone is not None else None
+        return cls(
+            channels,
+            bank.sha256,
+            vars(bank.provenance),
+            DataRecord(data.name, data.fingerprint, len(data.seen), len(data.unseen)),
+            hash_of(weights_file(weights)) if weights else None,
+            {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+            _git_revision(),
+        )
+
+
+@dataclass(frozen=True)
+class Finished(Begun):
+    """`run.json`: that, the names of the seen labels, what came out, and the hashes of the files of weights.
+
+    `chosen` are the values that validation chose, by config key. Earlier versions kept neither these nor hashes. The
+    epoch counts from 1.
+    """
+
+    seen: tuple[str, ...]
+    best_epoch: int
+    parameters: int
+    multiply_accumulates: int
+    weights_sha256: dict[str, str] = field(default_factory=dict)
+    chosen: dict[str, Any] = field(default_factory=dict)
+
+    def weights(self, name: str, folder: Path) -> str:
+        """The hash of a file of weights in the run's folder.
+
+        Raises:
+            InputError: the record has none.
+        """
+        if name not in self.weights_sha256:
+            raise InputError(f"{folder / FINISHED} is damaged (it has no hash of {name}); train again")
+        return self.weights_sha256[name]
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """`calibration.json`: the bias on seen logits that `zsl calibrate` chose."""
+
+    shift: FiniteFloat
+
+
+def write_record(folder: Path, record: Begun) -> None:
+    """Writes the file that the record is for."""
+    name = FINISHED if isinstance(record, Finished) else BEGUN
+    atomic.write_text(folder / name, json.dumps(asdict(record), indent=1) + "\n")
+
+
+def read_begun(folder: Path) -> Begun:
+    """What a run was begun with.
+
+    Raises:
+        InputError: the file is missing or damaged.
+    """
+    return read_model(folder / BEGUN, Begun, "remove the folder, or choose another --out")
+
+
+def read_finished(folder: Path) -> Finished:
+    """What a finished run says of itself.
+
+    Raises:
+        InputError: not a finished run, or a damaged file.
+    """
+    path = folder / FINISHED
+    if not path.is_file():
+        raise InputError(f"{folder} is not a finished run: it has no {FINISHED}; train it with zsl train")
+    record = read_model(path, Finished, "train again")
+    if not record.weights_sha256:
+        raise InputError(f"{path} is of an earlier version, which kept no hashes of a run's weights; train again")
+    return record
+
+
+def _git_revision() -> str | None:
+    here = Path(__file__).parents[1]
+    if not (here.parent / ".git").exists():
+        return None  # installed; a repository around it would not be the toolkit's
+    found = subprocess.run(
+        ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"], capture_output=True, text=True
+    )
+    return found.stdout.strip() or None if found.returncode == 0 else None

@@ -1,0 +1,46 @@
+"""What one evaluation comes to, and its files."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import FiniteFloat
+
+from embeddings.io import atomic
+from zsl.evaluation.measures import Evaluation
+from zsl.evaluation.per_label import PerLabel
+from zsl.evaluation.protocol import TestSet
+
+Metrics = dict[str, FiniteFloat]  # by "protocol/metric"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """`metrics.json`: figures, their intervals, and the protocol stamp."""
+
+    metrics: Metrics
+    protocol: dict[str, Any]
+    intervals: dict[str, tuple[FiniteFloat, FiniteFloat]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """An evaluation with what it rests on; `scores` are (image, label) by protocol."""
+
+    name: str
+    test: TestSet
+    scores: Mapping[str, np.ndarray]
+    evaluation: Evaluation
+    labels: PerLabel
+
+
+def save_metrics(result: Result, folder: Path) -> None:
+    """`metrics.json` and `labels.csv`."""
+    found = result.evaluation
+    measured = Measured(dict(found.metrics), found.stamp.as_json(), dict(found.intervals))
+    atomic.write_text(folder / "labels.csv", result.labels.as_csv())
+    # last: a grid takes a run with a metrics.json for finished
+    atomic.write_text(folder / "metrics.json", json.dumps(asdict(measured), indent=1, allow_nan=False) + "\n")

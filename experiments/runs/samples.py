@@ -1,0 +1,116 @@
+"""Test pictures drawn by lot, with what a model finds in them: `samples.json` of a run's folder."""
+
+import base64
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image
+from pydantic import BaseModel
+
+from embeddings.io import atomic
+
+if TYPE_CHECKING:
+    from zsl.data.dataset import MultiLabelData
+
+SIDE = 256  # pixels
+UNSEEN = 3  # the best unseen labels shown beside the best of all
+
+
+class Found(BaseModel):
+    """A label with its rank (from 1) among all labels; `right` is None where nobody looked for it."""
+
+    label: str
+    unseen: bool
+    right: bool | None
+    rank: int
+
+
+class Sample(BaseModel):
+    """A test image: a JPEG in base64 (None of tokens), its true labels, the model's best, and its best unseen ones."""
+
+    name: str
+    picture: str | None
+    true: list[Found]
+    top: list[Found]
+    top_unseen: list[Found]
+
+
+class Samples(BaseModel):
+    """What was drawn: by which seed, of how many test images, and under which protocol it was scored."""
+
+    seed: int
+    test_images: int
+    protocol: str
+    images: list[Sample]
+
+
+def save_samples(
+    folder: Path, data: "MultiLabelData", scores: Mapping[str, np.ndarray], count: int = 12, top: int = 5, seed: int = 0
+) -> None:
+    """Writes `samples.json`: test images drawn by lot, the same for every model, with each one's best labels.
+
+    Args:
+        folder: of the run.
+        data: its dataset.
+        scores: (image, label) by protocol, as `zsl.scoring.score` gives them; "gzsl", or of a closed set "closed", is
+            shown.
+        count, top: images, and labels of each.
+        seed: of the draw.
+    Raises:
+        ValueError: scores of another shape than the test targets.
+    """
+    samples = draw_samples(data, scores, count, top, seed)
+    atomic.write_text(folder / "samples.json", samples.model_dump_json(indent=1) + "\n")
+
+
+def draw_samples(data: "MultiLabelData", scores: Mapping[str, np.ndarray], count: int, top: int, seed: int) -> Samples:
+    """As `save_samples`, without the file."""
+    targets = data.test.targets
+    protocol = "gzsl" if data.unseen else "closed"
+    values = scores[protocol]
+    if values.shape != targets.shape:
+        raise ValueError(f"scores are {values.shape}, test targets {targets.shape}")
+    rows = np.sort(np.random.default_rng(seed).permutation(len(targets))[:count])
+    images = [_sample(data, row, values[row], top) for row in rows.tolist()]
+    return Samples(seed=seed, test_images=len(targets), protocol=protocol, images=images)
+
+
+def _sample(data: "MultiLabelData", row: int, scores: np.ndarray, top: int) -> Sample:
+    names, seen, targets = data.seen + data.unseen, len(data.seen), data.test.targets
+    truth = targets[[row]].dense()[0]
+    order = np.argsort(-scores, kind="stable")
+    ranks = np.empty(len(order), int)
+    ranks[order] = np.arange(1, len(order) + 1)
+
+    def found(columns: np.ndarray) -> list[Found]:
+        return [
+            Found(
+                label=names[column],
+                unseen=column >= seen,
+                right=None if targets.partial and truth[column] == 0 else bool(truth[column] > 0),
+                rank=int(ranks[column]),
+            )
+            for column in columns.tolist()
+        ]
+
+    return Sample(
+        name=Path(data.test.inputs.name(row)).name,
+        picture=_jpeg(data, row),
+        true=[found(np.array([column]))[0] for column in np.flatnonzero(truth > 0)],
+        top=found(order[:top]),
+        top_unseen=found(order[order >= seen][:UNSEEN]),
+    )
+
+
+def _jpeg(data: "MultiLabelData", row: int) -> str | None:
+    """The image as the model gets it, at most `SIDE` pixels a side, in base64; None of tokens."""
+    if data.kind != "images":
+        return None
+    pixels = data.test.inputs.read([row])[0].permute(1, 2, 0).contiguous().numpy()
+    image, buffer = Image.fromarray(pixels), io.BytesIO()
+    image.thumbnail((SIDE, SIDE))
+    image.save(buffer, "JPEG", quality=88)
+    return base64.b64encode(buffer.getvalue()).decode()

@@ -1,0 +1,224 @@
+"""What runs on one dataset share: the data, the word vectors, and the backbone's tokens."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+
+from embeddings.banks.bank import Bank
+from embeddings.banks.build import build_bank, default_cache
+from embeddings.io.errors import InputError
+from embeddings.io.progress import Progress, silent
+from embeddings.io.spelling import LOOKED_UP, require
+from experiments.config.bank_config import BankConfig, check_order, make_bank
+from experiments.config.run_config import RunConfig
+from zsl.backbones.backbone import Backbone
+from zsl.backbones.batch_norm import check_pieces
+from zsl.data.dataset import MultiLabelData, Part, not_finite
+from zsl.data.loading import Samples
+from zsl.data.table import load_data
+from zsl.data.tokens.files import TokenFiles
+from zsl.evaluation.measures import Scores, evaluate
+from zsl.evaluation.protocol import TestSet, check_measurable, protocols
+from zsl.model import ZeroShotModel
+from zsl.readouts.readout import MaxPooledReadout
+from zsl.scoring import SPOILT, extract_tokens, score, vocabularies
+from zsl.training.augmentation import make_augmentation
+from zsl.training.checkpoint import Checkpoints
+from zsl.training.loop import TrainConfig, Training
+
+
+def load_bank(config: BankConfig, data: MultiLabelData, progress: Progress = silent) -> Bank:
+    """The bank of a run: every name of the dataset has a vector in it.
+
+    Raises:
+        InputError: names without a vector; the file is no bank.
+    """
+    if config.file is None:
+        check_order(config.encoder)
+        bank = make_bank(config, data.names, len(data.seen), data.tag_lists, default_cache(), progress)
+        require(data.names, bank.labels, f"the bank of {config.encoder}", LOOKED_UP)
+        return bank
+    bank = Bank.load(config.file)
+    require(data.names, bank.labels, str(config.file))
+    return bank
+
+
+@dataclass
+class Source:
+    """What runs on one dataset share: its parts, and the frozen backbone's tokens of them, each read once."""
+
+    config: RunConfig
+    data: MultiLabelData
+    accelerator: Accelerator
+    progress: Progress
+    backbone: Backbone | None = None
+    pretrained_readout: MaxPooledReadout | None = None
+    pretrained_bank: Bank | None = None
+
+    def __post_init__(self) -> None:
+        if not self.accelerator.is_main_process:
+            self.progress = silent
+        chosen = self.config.backbone
+        if (chosen is None) == (self.data.kind == "images"):
+            need = "give [backbone] name" if chosen is None else "remove [backbone], or --set backbone=none"
+            raise InputError(f"dataset {self.data.name} holds {self.data.kind}; {need}")
+        if chosen is not None and self.backbone is None:
+            set_seed(self.config.train.seed if chosen.pretrain is None else chosen.pretrain.seed)
+            self.backbone = Backbone(chosen)
+            self.backbone.channels(self.data.train.inputs.read([0]).shape[-1])  # an image size that it refuses
+
+    @property
+    def frozen(self) -> bool:
+        """Whether runs train on tokens."""
+        chosen = self.config.backbone
+        return chosen is not None and chosen.mode == "frozen" and chosen.cached
+
+    @cached_property
+    def train(self) -> Part:
+        """Training images, or tokens."""
+        return self._read(self.data.train, "train")
+
+    @cached_property
+    def test(self) -> Part:
+        """Test images, or tokens."""
+        return self._read(self.data.test, "test")
+
+    @cached_property
+    def channels(self) -> int:
+        """The size of a token."""
+        sample = self.data.train.inputs.read([0])
+        return int(sample.shape[-1]) if self.backbone is None else self.backbone.channels(sample.shape[-1])
+
+    def of(self, config: RunConfig) -> "Source":
+        """The same data, backbone and tokens for a run of another config on them."""
+        other = replace(self, config=config)
+        vars(other).update({name: vars(self)[name] for name in ("train", "test", "channels") if name in vars(self)})
+        return other
+
+    def read(self) -> None:
+        """Reads every image, where runs share the tokens."""
+        _ = self.train, self.test
+
+    def _read(self, part: Part, title: str) -> Part:
+        if not self.frozen:
+            return part
+        assert self.backbone is not None
+        evaluate, workers = self.config.evaluate, self.config.train.workers
+        task = f"{title} tokens"
+        return extract_tokens(self.backbone, part, self.accelerator, evaluate.batch_size, workers, self.progress, task)
+
+    def split(self, part: Part, seed: int | None = None) -> tuple[Samples, Samples]:
+        """Training and validation rows of the seen training data, the same for every variant and seed.
+
+        Args:
+            seed: of augmentation; that of the config by default.
+        """
+        share = self.config.train.validation
+        order = np.random.default_rng(0).permutation(len(part.targets))
+        held = max(1, round(share * len(order)))
+        if held >= len(order):
+            raise InputError(f"{len(order)} training images leave none to train on; lower train.validation")
+        from_images = part.inputs is self.data.train.inputs and self.data.kind == "images"
+        augment = make_augmentation(self.config.augment) if from_images else None
+        views = part.inputs.views if isinstance(part.inputs, TokenFiles) else 1
+        seed = self.config.train.seed if seed is None else seed
+        train = Samples(part, np.sort(order[held:]), augment, views, seed)
+        return train, Samples(part, np.sort(order[:held]))  # validation reads the images as they are
+
+    def check_batches(self) -> None:
+        """Checks that the backbone can be trained, where the config asks for that, in the config's batches.
+
+        Raises:
+            InputError: one of its layers cannot; it names the key to set.
+        """
+        chosen, train, processes = self.config.backbone, self.config.train, self.accelerator.num_processes
+        if chosen is None or self.backbone is None:
+            return
+        images, size = len(self.split(self.data.train)[0]), self.data.train.inputs.read([0]).shape[-1]
+        if chosen.pretrain is not None:
+            check_pieces(self.backbone, size, images, chosen.pretrain.batch_size, processes, "backbone.pretrain")
+        if chosen.mode == "tuned":
+            check_pieces(self.backbone, size, images, train.batch_size, processes * train.accumulate)
+
+    def pretrain(self, checkpoints: Checkpoints | None = None) -> None:
+        """Trains the backbone on seen labels, if the config asks for it."""
+        chosen = self.config.backbone
+        if chosen is None or chosen.pretrain is None:
+            return
+        assert self.backbone is not None
+        self.check_batches()
+        recipe = chosen.pretrain
+        self.pretrained_bank = build_bank(self.data.names, recipe.encoder, transforms=("l2",))
+        vectors = torch.from_numpy(self.pretrained_bank.select(self.data.seen))
+        size = self.data.train.inputs.read([0]).shape[-1]
+        set_seed(recipe.seed)
+        readout = MaxPooledReadout(self.backbone.channels(size), vectors.shape[1])
+        self.backbone.leave_out_unused(size)
+        model = ZeroShotModel(self.backbone, readout)
+        config = TrainConfig(
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            lr=recipe.lr,
+            weight_decay=recipe.weight_decay,
+            ema=0,
+            validation=self.config.train.validation,
+            precision=self.config.train.precision,
+            workers=self.config.train.workers,
+            seed=recipe.seed,
+        )
+        parts = self.split(self.data.train, recipe.seed)
+        Training(config, model, *parts, vectors, self.accelerator, checkpoints, self.progress, "backbone").run()
+        self.pretrained_readout = readout
+
+    def pretrained_metrics(self) -> dict[str, float]:
+        """What the backbone's own readout, without any decoder, makes of the test set; {} if it was not trained."""
+        if self.pretrained_readout is None or self.pretrained_bank is None:
+            return {}
+        model = ZeroShotModel(None if self.frozen else self.backbone, self.pretrained_readout)
+        scores = self.scores(model, self.pretrained_bank, "test backbone's own readout")
+        return evaluate(scores, TestSet.of(self.data), self.config.evaluate.k).metrics
+
+    def scores(self, model: ZeroShotModel, bank: Bank, task: str) -> dict[str, Scores]:
+        """A model's scores of the test part, under a bank's vectors, by protocol.
+
+        Raises:
+            InputError: an image that cannot be read, or whose scores are not finite; it names the image.
+        """
+        found = score(
+            model,
+            Samples(self.test),
+            vocabularies(self.data, bank),
+            self.accelerator,
+            self.config.evaluate.batch_size,
+            self.config.train.workers,
+            self.progress,
+            task,
+            self.config.train.loss == "softmax",
+        )
+        for values in found.values():
+            spoilt = not_finite(torch.from_numpy(values))
+            if spoilt is not None:
+                raise InputError(f"scores of {self.test.inputs.name(spoilt)} are not finite: {SPOILT}")
+        return found
+
+
+def open_source(config: RunConfig, accelerator: Accelerator, progress: Progress, in_order: bool = False) -> Source:
+    """Loads the dataset and makes its backbone, checking first what would fail later.
+
+    Args:
+        in_order: its inputs will be read in their order alone, so that it may hold "records".
+    Raises:
+        InputError: unusable data or backbone.
+    """
+    data = load_data(config.data)
+    if data.kind == "records" and not in_order:
+        raise InputError(
+            f"{data.name} can be read in order alone; rewrite it with zsl data extract, and train from that"
+        )
+    test = TestSet.of(data)
+    check_measurable(test, protocols(test))
+    return Source(config, data, accelerator, progress)

@@ -1,0 +1,89 @@
+"""`zsl train`: one run, from its config to its folder."""
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from accelerate import Accelerator
+
+from embeddings.banks.bank import Bank
+from embeddings.io.errors import InputError
+from embeddings.io.progress import Progress
+from experiments.config.advice import encoder_notes, training_notes
+from experiments.config.run_config import RunConfig, flat
+from experiments.output.files import check_new
+from experiments.runs.claims import claimed
+from experiments.runs.run import begin_run, pretrain_backbone, same_config, train_run
+from experiments.runs.source import Source, load_bank, open_source
+from zsl.acceleration import make_accelerator
+from zsl.evaluation.protocol import left_out, protocols
+from zsl.readouts.table import check_readout
+from zsl.training.checkpoint import Checkpoints
+
+
+def train(
+    config: RunConfig, folder: Path, resume: bool, progress: Progress, tell: Callable[[str], None]
+) -> Bank | None:
+    """Trains a run in a folder, which no other command may claim meanwhile; nothing is written before all is checked.
+
+    Args:
+        folder: made; with `resume`, one in which the same run was begun is continued.
+        tell: is given lines for people, by the main process.
+    Returns:
+        the run's bank; None where the run was finished before.
+    Raises:
+        InputError: unusable data, bank or sizes; a folder with something else, or that another command is at.
+    """
+    with ExitStack() as claims:
+        again = folder.is_dir()
+        if again:
+            _check_begun(folder, resume)
+            claims.enter_context(claimed(folder))
+            if (folder / "config.json").is_file():
+                same_config(config, folder)
+        else:
+            check_new(folder)
+        if (folder / "run.json").is_file():
+            Checkpoints(folder / "checkpoint").remove()
+            return None
+        accelerator = make_accelerator(config.train.precision, config.train.trackers, folder)
+        source, bank = _prepared(config, accelerator, progress, tell)
+        accelerator.wait_for_everyone()  # each has looked whether the folder is there
+        if not again:
+            claims.enter_context(claimed(folder, make=True))
+        begin_run(config, source, bank, folder, resume)
+        if config.train.trackers:
+            accelerator.init_trackers("trackers", config={k: str(v) for k, v in flat(config.model_dump()).items()})
+        pretrain_backbone(config, source, folder)
+        history = train_run(config, source, bank, folder)
+        accelerator.end_training()
+        if accelerator.is_main_process:
+            for line in training_notes(history, config.decoder.kind):
+                tell(f"note: {line}")
+        return bank
+
+
+def _check_begun(folder: Path, resume: bool) -> None:
+    """Checks that a folder that is there is to be continued."""
+    if resume:
+        return
+    if (folder / "begun.json").is_file() and not (folder / "run.json").is_file():
+        with claimed(folder):  # or else another command is at it
+            raise InputError(f"{folder} holds a run that was begun; continue it by --resume, or choose another --out")
+    check_new(folder)
+
+
+def _prepared(
+    config: RunConfig, accelerator: Accelerator, progress: Progress, tell: Callable[[str], None]
+) -> tuple[Source, Bank]:
+    """Data, backbone and bank of a run, with all checked that can be before it begins."""
+    source = open_source(config, accelerator, progress)
+    if accelerator.is_main_process:
+        asked = {name: len(protocol.labels) for name, protocol in protocols(source.data).items()}
+        for line in (*left_out(asked, config.evaluate.k), *encoder_notes(config)):
+            tell(f"note: {line}")
+    bank = load_bank(config.bank, source.data)
+    check_readout(config.decoder, 1, bank.embed_dim, len(source.data.seen), accelerator.device)
+    if source.frozen and config.backbone is not None and config.backbone.pretrain is None:
+        _ = source.train  # an image that does not decode shows before anything is written
+    return source, bank

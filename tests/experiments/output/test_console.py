@@ -1,0 +1,35 @@
+"""Errors that end a command in one line."""
+
+import numpy as np
+import pytest
+import torch
+import typer
+
+from experiments.output.console import clear_errors
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        lambda: np.empty((10**12, 10**6)),
+        lambda: np.empty((2**30, 2**31)),
+        lambda: torch.empty(10**12, 10**4),
+        lambda: torch.empty(10**14, 10**14),
+    ],
+)
+def test_memory_that_cannot_be_had_is_one_line(attempt, capsys):
+    with pytest.raises(typer.Exit) as caught:
+        clear_errors(attempt)()
+    assert caught.value.exit_code == 1
+    told = capsys.readouterr().err
+    assert told.startswith("error: out of memory; lower train.batch_size")
+    assert told.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError("another fault"), ValueError("another fault")])
+def test_other_faults_come_through(error):
+    def fails():
+        raise error
+
+    with pytest.raises(type(error), match="another fault"):
+        clear_errors(fails)()

@@ -1,0 +1,66 @@
+"""A run with each readout: train and evaluate alike, from config to metrics."""
+
+import json
+
+import pytest
+from safetensors.numpy import load_file
+
+from experiments.config.run_config import apply_settings, load_config, validated
+from tests.experiments.command import refused, zsl
+from zsl.readouts.table import READOUTS, PooledConfig
+
+SIZES = {
+    "ml-decoder": ("width=16", "ffn=16", "layers=2"),
+    "transformer-decoder": ("width=16", "ffn=16"),
+    "label-attention": ("width=16", "ffn=16"),
+    "conse": ("top=3",),
+}
+
+
+@pytest.mark.parametrize("kind", READOUTS)
+def test_every_readout_makes_a_run(regions, tmp_path, kind):
+    sizes = [f"decoder.{setting}" for setting in (f"kind={kind}", *SIZES.get(kind, ()))]
+    options = [*regions, *(argument for setting in sizes for argument in ("--set", setting))]
+    run = tmp_path / "run"
+    assert zsl("train", "corel5k", "--out", run, *options).exit_code == 0
+    assert json.loads((run / "config.json").read_text())["decoder"]["kind"] == kind
+    assert (run / "history.png").is_file()
+    assert zsl("evaluate", run).exit_code == 0
+    metrics = json.loads((run / "metrics.json").read_text())["metrics"]
+    assert 0 < metrics["zsl/map"] <= 1
+    history, record = (json.loads((run / name).read_text()) for name in ("history.json", "run.json"))
+    rates = ["0.0005", "0.0015", "0.005", "0.015"] if issubclass(READOUTS[kind][0], PooledConfig) else []
+    assert list(history["tried"]) == rates
+    assert record["chosen"] == history["chosen"]
+    assert ("train.lr" in record["chosen"]) == bool(rates)
+    if kind == "eszsl":
+        assert len(history["loss"]) == len(history["validation_map"]) == 1
+        assert metrics["gzsl/map_seen"] > 0.9  # every seen label has a region of its own
+        assert (load_file(run / "readout.safetensors")["ridges"] > 0).all()
+
+
+def test_a_run_of_before_there_were_kinds_is_read(regions, tmp_path):
+    run = tmp_path / "run"
+    assert zsl("train", "corel5k", "--out", run, *regions, "--set", "decoder.width=16").exit_code == 0
+    assert zsl("evaluate", run).exit_code == 0
+    first = json.loads((run / "metrics.json").read_text())["metrics"]
+    values = json.loads((run / "config.json").read_text())
+    for key in ("kind", "layers", "self_attention"):
+        del values["decoder"][key]
+    (run / "config.json").write_text(json.dumps(values))
+    assert zsl("evaluate", run).exit_code == 0
+    assert json.loads((run / "metrics.json").read_text())["metrics"] == first
+
+
+def test_a_readout_that_does_not_fit_is_refused_before_anything_is_written(regions, tmp_path):
+    options = [*regions, "--set", "decoder.kind=transformer-decoder", "--set", "decoder.attention_heads=3"]
+    refused(zsl("train", "corel5k", "--out", tmp_path / "run", *options), "decoder.attention_heads = 3 does not divide")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_whole_config_takes_another_kind():
+    values = load_config("corel5k", []).model_dump(mode="json")
+    for kind in READOUTS:
+        other = json.loads(json.dumps(values))
+        apply_settings(other, [f"decoder.kind={kind}"])
+        assert validated(other, "variant").decoder.kind == kind

@@ -1,0 +1,71 @@
+"""COCO's instance files with the faults that exports of other tools have."""
+
+import copy
+import json
+
+import pytest
+from PIL import Image
+
+from embeddings.io.errors import InputError
+from zsl.data.layouts.coco import CocoConfig, load_coco
+
+PLAIN = {
+    "images": [{"id": 1, "file_name": "0.jpg"}],
+    "categories": [{"id": 5, "name": "dog"}, {"id": 7, "name": "cat"}],
+    "annotations": [{"id": 3, "image_id": 1, "category_id": 5}],
+}
+
+
+def _load(root, train, val=PLAIN):
+    for part, content in (("train", train), ("val", val)):
+        (root / f"{part}2014").mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(root / f"{part}2014/0.jpg")
+        (root / "annotations").mkdir(exist_ok=True)
+        (root / f"annotations/instances_{part}2014.json").write_text(json.dumps(content), "utf-8-sig")
+    return load_coco(CocoConfig(name="coco", root=root))
+
+
+def test_a_file_with_a_byte_order_mark_and_ids_of_text_is_read(tmp_path):
+    content = json.loads(json.dumps(PLAIN).replace(": 1", ': "1"').replace(": 5", ': "5"'))
+    assert content["annotations"][0]["image_id"] == "1"
+    data = _load(tmp_path, content)
+    assert (data.seen, data.train.targets.dense().tolist()) == (("dog", "cat"), [[1, 0]])
+
+
+@pytest.mark.parametrize(
+    ("key", "entry", "told"),
+    [
+        ("annotations", {"image_id": 999}, 'annotation 3 has image_id 999, but no entry of "images" has this id; add'),
+        ("annotations", {"category_id": 9}, 'annotation 3 has category_id 9, but no entry of "categories" has this id'),
+        ("annotations", {"image_id": None}, "annotation 3 has image_id None, but no entry"),
+        ("annotations", {"image_id": [1]}, r"annotation 3 has image_id \[1\], but no entry"),
+        ("annotations", {"image_id": "1"}, "annotation 3 has image_id '1', .* it is 1 there; write ids as numbers in"),
+        ("images", {"id": None}, 'entry 1 of "images" has no id or no file_name'),
+        ("images", {"file_name": 7}, "image 1 has file_name 7, which is not text"),
+        ("categories", {"id": 7}, 'id 7 stands twice in "categories"'),
+        ("categories", {"name": "cat"}, "has two categories of one name, 'cat'"),
+        ("categories", {"name": "do\ng"}, "category 5: label name 'do.ng' holds a line break"),
+        ("categories", {"name": None}, "category 5: label name None is not text"),
+    ],
+)
+def test_what_is_wrong_with_an_entry_is_named(tmp_path, key, entry, told):
+    content = copy.deepcopy(PLAIN)
+    content[key][0] |= entry
+    with pytest.raises(InputError, match=f"instances_train2014.json:? {told}"):
+        _load(tmp_path, content)
+
+
+@pytest.mark.parametrize("key", ["images", "categories", "annotations"])
+def test_a_file_without_one_of_its_lists_is_named(tmp_path, key):
+    with pytest.raises(InputError, match=f'instances_train2014.json has no list "{key}"'):
+        _load(tmp_path, {name: value for name, value in PLAIN.items() if name != key})
+    with pytest.raises(InputError, match='instances_train2014.json has no list "categories"'):
+        _load(tmp_path, [1])
+
+
+def test_a_category_of_validation_alone_is_an_error_where_it_has_positives(tmp_path):
+    val = PLAIN | {"categories": [*PLAIN["categories"], {"id": 8, "name": "elk"}]}
+    assert _load(tmp_path, PLAIN, val).seen == ("dog", "cat")
+    val["annotations"] = [{"id": 3, "image_id": 1, "category_id": 8}]
+    with pytest.raises(InputError, match="val2014.json annotates category 'elk', which instances_train2014.json lacks"):
+        _load(tmp_path, PLAIN, val)

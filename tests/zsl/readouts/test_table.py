@@ -1,0 +1,136 @@
+"""Every readout of the table: small, with its shapes, in training, and saved."""
+
+import pytest
+import torch
+
+from embeddings.io.errors import InputError
+from zsl.acceleration import make_accelerator
+from zsl.data.dataset import Part, Tensors
+from zsl.data.loading import Samples
+from zsl.data.targets import Targets
+from zsl.model import ZeroShotModel
+from zsl.readouts.table import READOUTS, MlDecoderConfig, check_readout, counted_parameters, make_readout
+from zsl.scoring import score
+from zsl.training.loop import TrainConfig, Training
+from zsl.training.solving import solve
+
+IMAGES, TOKENS, EMBED, LABELS = 61, 3, 7, 5
+OPTIONS = {
+    "ml-decoder": {"width": 28, "ffn": 17, "group_size": 2, "attention_heads": 4, "dropout": 0},
+    "transformer-decoder": {"width": 28, "ffn": 17, "attention_heads": 4, "dropout": 0},
+    "label-attention": {"width": 28, "ffn": 17, "attention_heads": 4, "dropout": 0},
+    "conse": {"top": LABELS},
+}
+RATES = {"ml-decoder": 5e-3, "transformer-decoder": 5e-3, "label-attention": 5e-3}
+
+
+def _make(kind, channels=13):
+    config, _ = READOUTS[kind]
+    return make_readout(config(kind=kind, **OPTIONS.get(kind, {})), channels, EMBED, LABELS)
+
+
+@pytest.mark.parametrize("kind", READOUTS)
+def test_shapes_and_binding(kind):
+    torch.manual_seed(0)
+    readout = _make(kind)
+    features, vectors = torch.randn(IMAGES, TOKENS, 13), torch.randn(11, EMBED)
+    readout.remember(vectors[:LABELS])
+    readout.eval()
+    logits = readout(features, vectors)
+    assert logits.shape == (IMAGES, 11)
+    assert logits.dtype == torch.float32
+    torch.testing.assert_close(readout.bind(vectors)(features), logits, equal_nan=True)
+    maps = features.transpose(1, 2)[..., None]
+    torch.testing.assert_close(readout(maps, vectors), logits, equal_nan=True)
+    assert next(readout.parameters()).dtype == torch.float32  # what tokens kept in half the bits are made to
+
+
+@pytest.mark.parametrize("kind", READOUTS)
+def test_a_toy_of_plain_labels_is_learnt_whole(kind):
+    """A label is a token's channel: any readout finds it in every image, with the loop or the solution of a run."""
+    generator = torch.Generator().manual_seed(0)
+    present = torch.rand(IMAGES, LABELS, generator=generator) < 0.4
+    present[~present.any(1), 0] = True
+    tokens = torch.zeros(IMAGES, LABELS, LABELS) + 3 * torch.diag_embed(present.float())
+    samples = Samples(Part(Tensors(tokens), Targets.of(present.numpy())))
+    vectors = torch.eye(LABELS, EMBED)
+    torch.manual_seed(0)
+    model = ZeroShotModel(None, _make(kind, LABELS))
+    accelerator = make_accelerator("fp32")
+    config = TrainConfig(epochs=30, batch_size=16, lr=RATES.get(kind, 0.3), ema=0, precision="fp32", loss="bce")
+    parts = config, model, samples, samples, vectors, accelerator
+    history = solve(*parts) if kind == "eszsl" else Training(*parts).run()
+    assert history.validation_map[history.best_epoch] == 1.0
+    if kind != "eszsl":
+        assert history.loss[-1] < history.loss[0] / 3
+
+    other = ZeroShotModel(None, _make(kind, LABELS))
+    other.load_state_dict(model.state_dict())
+    order = torch.tensor([3, 1, 4, 0, 2])
+    scores = score(other, samples, {"as trained": vectors, "turned": vectors[order]}, accelerator, 16)
+    if kind not in ("gap", "ml-decoder"):  # the one reads no vectors, the other groups them
+        torch.testing.assert_close(scores["turned"], scores["as trained"][:, order], rtol=0, atol=1e-5)
+
+
+def test_a_solved_readout_is_not_trained():
+    samples = Samples(Part(Tensors(torch.ones(4, TOKENS, 13)), Targets.of(torch.ones(4, LABELS).numpy())))
+    with pytest.raises(InputError, match="EszslReadout has nothing to train"):
+        Training(
+            TrainConfig(),
+            ZeroShotModel(None, _make("eszsl")),
+            samples,
+            samples,
+            torch.ones(LABELS, EMBED),
+            make_accelerator("fp32"),
+        )
+
+
+@pytest.mark.parametrize("kind", READOUTS)
+def test_what_fits_the_memory_passes(kind):
+    config, _ = READOUTS[kind]
+    check_readout(config(kind=kind, **OPTIONS.get(kind, {})), 13, EMBED, LABELS, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"width": 10**6, "ffn": 10**6},
+            r"decoder.width = 1000000, decoder.ffn = 1000000, .* GB of memory, and",
+        ),
+        ({"width": 10**12}, "decoder.width = 1000000000000, .* more than 10.9 GB"),
+        ({"width": 10**30}, "decoder.width = 10{30}, "),
+        ({"layers": 10**9}, "decoder.layers = 1000000000: training needs"),
+        ({"width": 4, "attention_heads": 1, "num_groups": 1}, "decoder.width = 4 is less than the 5 labels of a group"),
+        ({"group_size": 6}, "decoder.group_size = 6 is not between 1 and the 5 labels"),
+        ({"num_groups": 6}, "decoder.num_groups = 6 is not between 1 and the 5 labels"),
+        ({"attention_heads": 5}, "decoder.attention_heads = 5 does not divide width = 768"),
+        ({"query": "random", "query_noise": 0.1}, "decoder.query_noise = 0.1 is on word vectors"),
+    ],
+)
+def test_sizes_that_no_memory_holds_are_named_before_they_are_made(options, message):
+    with pytest.raises(InputError, match=message):
+        check_readout(MlDecoderConfig(**options), 13, EMBED, LABELS, torch.device("cpu"))
+
+
+def test_layers_are_counted_by_the_second():
+    config = MlDecoderConfig(width=28, ffn=17, layers=5, attention_heads=4)
+    whole = sum(p.numel() for p in make_readout(config, 13, EMBED, LABELS).parameters())
+    assert counted_parameters(config, 13, EMBED, LABELS) == whole
+
+
+def test_without_a_number_of_groups_there_are_as_many_as_the_paper_has_or_labels():
+    assert make_readout(MlDecoderConfig(), 13, EMBED, LABELS).num_groups == LABELS
+    assert make_readout(MlDecoderConfig(), 13, EMBED, 211).num_groups == 71  # ceil(211 / ceil(211 / 100))
+
+
+def test_half_precision_of_a_gpu_needs_one():
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(InputError, match="train.precision = 'fp16' needs a GPU, and there is none; set"):
+        make_accelerator("fp16")
+
+
+def test_trackers_that_are_not_there_are_named():
+    with pytest.raises(InputError, match="train.trackers: 'nothing' is not installed; there are .*tensorboard"):
+        make_accelerator("fp32", ("tensorboard", "nothing"))

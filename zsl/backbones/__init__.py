@@ -1,0 +1,1 @@
+"""Backbones: pictures to tokens."""

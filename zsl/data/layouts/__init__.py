@@ -1,0 +1,1 @@
+"""Layouts of datasets, one file each."""

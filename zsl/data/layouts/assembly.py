@@ -1,0 +1,206 @@
+"""From lists of annotated image files to a dataset: what every layout of files has in common."""
+
+import hashlib
+import json
+import os
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import compress
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from embeddings.io.errors import InputError
+from embeddings.texts import read_lines
+from zsl.data.dataset import ImageFiles, MultiLabelData, Part
+from zsl.data.layouts.image_paths import located
+from zsl.data.squares import SquareConfig
+from zsl.data.targets import Targets
+
+
+class ImagesConfig(SquareConfig):
+    """Of every dataset of image files.
+
+    `missing`: "skip" leaves out images whose file is missing or empty, "error" refuses. `exclude`: a file that lists
+    the paths of images to leave out (`zsl data check --bad` writes one). `outside`: whether the data's files may name
+    images outside its folder, by absolute paths or `..`.
+    """
+
+    missing: Literal["error", "skip"] = "error"
+    exclude: Path | None = None
+    outside: bool = False
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """Image files, by their paths below a folder, and their annotations over the seen labels, then the unseen ones.
+
+    `source` is the file that lists them, on these `lines` of it if it has lines.
+    """
+
+    files: Sequence[str]
+    targets: Targets
+    source: Path
+    lines: Sequence[int] = ()
+
+    def place(self, row: int) -> str:
+        """Where an image is listed."""
+        return f"{self.source}:{self.lines[row]}" if self.lines else str(self.source)
+
+    def located(self, folder: Path, outside: bool) -> "Annotated":
+        """With the paths that `folder` has (see `image_paths.located`)."""
+        return replace(self, files=located(self.files, folder, outside, self.place))
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """What a dataset's protocol does with its images.
+
+    `labelled`: test images without an unseen label (of a closed set: without any) are left out; None where there is but
+    one test set. `drop_leaked`: training images that show an unseen label are left out too; else that annotation alone
+    is. `smallest`: files of so many bytes at most are holes. `expected`: as of `MultiLabelData`.
+    """
+
+    labelled: bool | None = None
+    drop_leaked: bool = False
+    smallest: int = 0
+    expected: Mapping[str, int] = field(default_factory=dict)
+
+
+def assemble(
+    config: ImagesConfig,
+    name: str,
+    folder: Path,
+    labels: tuple[Sequence[str], Sequence[str]],
+    parts: tuple[Annotated, Annotated],
+    protocol: Protocol = Protocol(),
+) -> MultiLabelData:
+    """A dataset of image files; training images without a seen label are left out.
+
+    Args:
+        folder: that the files are in.
+        labels: seen and unseen.
+        parts: training and test.
+    Raises:
+        InputError: no label, no image left, images that are missing, where those are not skipped, or that lie outside
+            the folder, where they may not.
+    """
+    seen, unseen = (tuple(names) for names in labels)
+    if not seen:
+        raise InputError(f"{name} has no seen label")
+    if len({*seen, *unseen}) < len(seen + unseen):
+        every = seen + unseen
+        twice = next(label for place, label in enumerate(every) if label in every[:place])
+        raise InputError(f"{name} has label {twice!r} twice; tell the two apart, or remove one")
+    train, test = parts = parts[0].located(folder, config.outside), parts[1].located(folder, config.outside)
+    _check_apart(name, train.files, test.files)
+    shown = train.targets.columns(slice(len(seen), None)).image_counts()
+    usable = train.targets.columns(slice(0, len(seen))).image_counts() > 0
+    if protocol.drop_leaked:
+        usable &= shown == 0
+    rows = {"train": np.flatnonzero(usable), "test": np.arange(len(test.targets))}
+    if protocol.labelled:
+        start = len(seen) if unseen else 0
+        rows["test"] = np.flatnonzero(test.targets.columns(slice(start, None)).image_counts())
+    files = {part: [listed.files[row] for row in rows[part].tolist()] for part, listed in zip(rows, parts, strict=True)}
+    notes = []
+    idle = len(usable) - int(usable.sum())
+    if idle:
+        reason = "show no seen label" + (" or an unseen one" if protocol.drop_leaked else "")
+        notes.append(f"{idle:,} of {len(usable):,} training images {reason} and are left out")
+    if config.exclude is not None:
+        kept, note = _not_excluded(folder, files, config.exclude)
+        rows = {part: rows[part][kept[part]] for part in rows}
+        files = {part: list(compress(files[part], kept[part])) for part in rows}
+        notes.append(note)
+    there = {part: present(folder, files[part], protocol.smallest) for part in rows}
+    missing = tuple(f"{folder}/{file}" for part in rows for file in compress(files[part], ~there[part]))
+    if missing:
+        size = f"or have at most {protocol.smallest:,} bytes" if protocol.smallest else "or empty"
+        note = f"{len(missing):,} of {sum(map(len, rows.values())):,} images of {name} are missing {size}"
+        if config.missing == "error":
+            raise InputError(f"{note}, such as {missing[0]}; restore them, or set data.missing=skip")
+        notes.append(f"{note}: left out")
+    made = {}
+    for part, targets in (("train", train.targets.columns(slice(0, len(seen)))), ("test", test.targets)):
+        if not there[part].any():
+            reason = f"is in {folder}" if len(rows[part]) else "is left"
+            raise InputError(f"no {part} image of {name} {reason}")
+        inputs = ImageFiles(folder, list(compress(files[part], there[part])), config.square())
+        made[part] = Part(inputs, targets[rows[part][there[part]]])
+    title = {None: "", True: " (labelled test images)", False: " (all test images)"}[protocol.labelled]
+    return MultiLabelData(
+        name=name + title,
+        seen=seen,
+        unseen=unseen,
+        train=made["train"],
+        test=made["test"],
+        kind="images",
+        fingerprint=fingerprint(seen, unseen, made["train"], made["test"]),
+        notes=tuple(notes),
+        leaked=int(shown[usable].sum()),
+        missing=missing,
+        expected=protocol.expected,
+    )
+
+
+def _check_apart(name: str, train: Sequence[str], test: Sequence[str]) -> None:
+    """No image stands twice, and none is in both parts."""
+    seen: set[str] = set()
+    for part, files in (("training", train), ("test", test)):
+        own = {os.path.normpath(file) for file in files}
+        if len(own) < len(files):
+            twice = next(f for f, count in Counter(map(os.path.normpath, files)).items() if count > 1)
+            raise InputError(f"{name} lists image {twice} twice in {part}; remove one")
+        both = seen & own
+        if both:
+            raise InputError(
+                f"{len(both):,} images of {name} are in training and in test, such as {min(both)}; remove them from one"
+            )
+        seen = own
+
+
+def _not_excluded(folder: Path, files: Mapping[str, list[str]], listed: Path) -> tuple[dict[str, np.ndarray], str]:
+    """Which files of each part a file does not list, and a line that tells of the others."""
+    empty = listed.is_file() and not listed.stat().st_size  # of an audit that found nothing
+    excluded = set() if empty else {str(Path(line).absolute()) for _, line in read_lines(listed, "image paths")}
+    places = {part: [str((folder / name).absolute()) for name in names] for part, names in files.items()}
+    kept = {part: np.array([place not in excluded for place in values], bool) for part, values in places.items()}
+    left_out = sum(int((~values).sum()) for values in kept.values())
+    strange = len(excluded.difference(*places.values()))
+    note = f"{left_out:,} images that {listed.name} lists are left out"
+    return kept, note + (f"; {strange:,} of its paths are no images of the dataset" if strange else "")
+
+
+def fingerprint(seen: Sequence[str], unseen: Sequence[str], train: Part, test: Part) -> str:
+    """Of the labels, the images' file names and their annotations: the same in whatever layout they were."""
+    digest = hashlib.sha256(json.dumps([seen, unseen]).encode())
+    for part in (train, test):
+        if isinstance(part.inputs, ImageFiles):
+            names = "\n".join(file.rpartition("/")[2] for file in part.inputs.files)
+            digest.update(names.encode("utf-8", "surrogatepass"))
+        matrix = part.targets.matrix.sorted_indices()
+        for array in (matrix.indptr, matrix.indices, matrix.data):
+            digest.update(array.astype(np.int64).tobytes())
+    return f"sha256 {digest.hexdigest()}"
+
+
+def present(folder: Path, files: Sequence[str], smallest: int = 0) -> np.ndarray:
+    """Whether each file is there with more than `smallest` bytes; folders are listed once."""
+    sizes: dict[str, int] = {}
+    for name in dict.fromkeys(file.rpartition("/")[0] for file in files):
+        try:
+            with os.scandir(folder / name) as entries:
+                sizes |= {f"{name}/{entry.name}" if name else entry.name: _size(entry) for entry in entries}
+        except OSError:  # no such folder, or none that can be read
+            continue
+    return np.fromiter((sizes.get(file, 0) > smallest for file in files), bool, len(files))
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_size if entry.is_file() else 0
+    except OSError:
+        return 0

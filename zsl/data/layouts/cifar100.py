@@ -1,0 +1,100 @@
+"""CIFAR-100 from its binary version; the Python version is a pickle."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from embeddings.io.errors import InputError
+from embeddings.texts import read_labels
+from zsl.data.dataset import MultiLabelData, Part, Rows
+from zsl.data.layouts.assembly import fingerprint
+from zsl.data.layouts.split import without
+from zsl.data.squares import Square, SquareConfig
+from zsl.data.targets import Targets
+
+SIDE = 32
+RECORD = 2 + 3 * SIDE * SIDE  # coarse label, fine label, pixels (3, row, column)
+EXPECTED = {"training images": 50_000, "test images": 10_000}
+
+
+class Cifar100Config(SquareConfig):
+    """`root` is the folder cifar-100-binary. `unseen`: names of unseen labels, one a line, of which no training image
+    is read; without it the set is closed.
+    """
+
+    name: Literal["cifar100"]
+    root: Path
+    unseen: Path | None = None
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """Images in memory, (image, 3, 32, 32) uint8, made squares as they are read."""
+
+    values: Tensor
+    square: Square
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def name(self, row: int) -> str:
+        return f"image {row}"
+
+    def read(self, rows: Rows) -> Tensor:
+        """(batch, 3, size, size) uint8."""
+        images = self.values[torch.as_tensor(rows)]
+        if self.square.size == SIDE and self.square.crop == 1:
+            return images
+        squares = (self.square.of(Image.fromarray(one)) for one in images.permute(0, 2, 3, 1).numpy())
+        return torch.from_numpy(np.stack([np.asarray(square) for square in squares])).permute(0, 3, 1, 2)
+
+
+def load_cifar100(config: Cifar100Config) -> MultiLabelData:
+    """Labels are the fine ones, in the order of their file, unseen ones in their own file's.
+
+    Raises:
+        InputError: a missing file, one of another length or with another label.
+    """
+    names = read_labels(config.root / "fine_label_names.txt")
+    seen, unseen = without(names, config.unseen)
+    missing = next((name for name in unseen if name not in names), None)
+    if missing is not None:
+        raise InputError(f"{config.unseen}: CIFAR-100 has no label {missing!r}")
+    place = {name: number for number, name in enumerate(seen + unseen)}
+    column = np.array([place[name] for name in names])
+    parts = {}
+    for part in ("train", "test"):
+        labels, pixels = _records(config.root / f"{part}.bin", len(names))
+        columns = column[labels]
+        kept = columns < len(seen) if part == "train" else np.ones(len(columns), bool)
+        width = len(seen) if part == "train" else len(column)
+        targets = Targets.of_entries(np.arange(kept.sum()), columns[kept], (int(kept.sum()), width))
+        parts[part] = Part(Pixels(torch.from_numpy(pixels[kept]), config.square(SIDE)), targets)
+    return MultiLabelData(
+        name="cifar100",
+        seen=seen,
+        unseen=unseen,
+        train=parts["train"],
+        test=parts["test"],
+        kind="images",
+        fingerprint=fingerprint(seen, unseen, parts["train"], parts["test"]),
+        expected={} if unseen else EXPECTED,
+    )
+
+
+def _records(path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Fine labels (image,) and pixels (image, 3, 32, 32)."""
+    if not path.is_file():
+        raise InputError(f"no file {path}; it is in the binary version of CIFAR-100")
+    content = np.fromfile(path, np.uint8)
+    if not len(content) or len(content) % RECORD:
+        raise InputError(f"{path} is not whole: its size is no multiple of {RECORD:,} bytes; fetch it again")
+    records = content.reshape(-1, RECORD)
+    if records[:, 1].max() >= classes:
+        raise InputError(f"{path} holds label {records[:, 1].max()}, but there are {classes} names; fetch it again")
+    return records[:, 1].astype(np.int64), records[:, 2:].reshape(-1, 3, SIDE, SIDE)

@@ -1,0 +1,146 @@
+"""The CSV layout of ML-Decoder: `data.csv` (filepath, classes as "[a, b]", split_name) and a split JSON."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from embeddings.io.errors import InputError
+from embeddings.io.names import brief, label_name
+from embeddings.io.reading import read_rows, separator_notes, separator_of
+from embeddings.io.spelling import nearest
+from zsl.data.dataset import MultiLabelData
+from zsl.data.layouts.assembly import Annotated, ImagesConfig, assemble
+from zsl.data.layouts.split import read_split, without
+from zsl.data.targets import Targets
+
+COLUMNS = ("filepath", "classes", "split_name")
+QUOTED = re.compile(r"""\s*(?:'([^'\\]*(?:\\.[^'\\]*)*)'|"([^"\\]*(?:\\.[^"\\]*)*)")\s*""", re.DOTALL)
+ESCAPED = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U000[0-9a-fA-F]{5}|U0010[0-9a-fA-F]{4}|.)", re.DOTALL)
+
+
+class CsvConfig(ImagesConfig):
+    """`root` holds the images, and the two files unless they are given with paths of their own.
+
+    `unseen`: a file of unseen names, one a line, instead of the split file; the other labels are seen. `closed`: there
+    are no unseen labels and no split file.
+    """
+
+    name: Literal["csv"]
+    root: Path
+    csv: Path = Path("data.csv")
+    split: Path = Path("split.json")
+    unseen: Path | None = None
+    closed: bool = False
+    train: str = "train"
+    test: str = "val"
+
+
+def load_csv(config: CsvConfig) -> MultiLabelData:
+    """Reads the layout; unseen labels in training rows are ignored, training rows without a seen label left out.
+
+    Raises:
+        InputError: a missing file or column, a row with an unknown label, images that are missing, an empty part.
+    """
+    if config.train == config.test:
+        raise InputError(f"data.train and data.test are both {config.train!r}: the test rows would be trained on")
+    table = config.root / config.csv
+    rows, notes = _rows(table)
+    every = sorted({label for row in rows for label in row.labels})
+    split = config.root / (config.unseen or config.split)
+    seen, unseen = tuple(every), tuple[str, ...]()
+    if config.unseen is not None and config.closed:
+        raise InputError("data.closed and data.unseen contradict each other; give one")
+    if config.unseen is not None:
+        seen, unseen = without(every, split)
+    elif not config.closed:
+        seen, unseen = read_split(split, every, whole=True)
+    column = {label: index for index, label in enumerate(seen + unseen)}
+    for row in rows:
+        if row.part not in (config.train, config.test):
+            told = f"{table}:{row.line}: split_name {brief(row.part)}"
+            raise InputError(f"{told} is neither {config.train!r} nor {config.test!r}")
+        strange = next((label for label in row.labels if label not in column), None)
+        if strange is not None:
+            near = nearest(strange, column)
+            hint = f" (nearest: {near!r})" if near else ""
+            told = f"{table}:{row.line}: unknown label {brief(strange)}{hint}"
+            raise InputError(f"{told}; add it to {split.name} or correct it")
+
+    def annotated(part: str) -> Annotated:
+        own = [row for row in rows if row.part == part]
+        if not own:
+            raise InputError(f"{table}: no usable row with split_name {part!r}")
+        entries = [(number, column[label]) for number, row in enumerate(own) for label in row.labels]
+        places, columns = np.array(entries, np.int64).reshape(-1, 2).T
+        targets = Targets.of_entries(places, columns, (len(own), len(column)))
+        return Annotated([row.path for row in own], targets, table, [row.line for row in own])
+
+    parts = annotated(config.train), annotated(config.test)
+    data = assemble(config, config.root.resolve().name, config.root, (seen, unseen), parts)
+    return replace(data, notes=(*data.notes, *notes))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of the table."""
+
+    line: int
+    path: str
+    labels: list[str]
+    part: str
+
+
+def _rows(table: Path) -> tuple[list[Row], list[str]]:
+    """The table's rows, and what a user should know of the reading."""
+    separator = separator_of(table, "labels", lambda header: set(COLUMNS) <= set(header))
+    lines = read_rows(table, "labels", delimiter=separator)
+    _, header = next(lines, (1, []))
+    lacking = [name for name in COLUMNS if name not in header]
+    if lacking:
+        raise InputError(f"{table}:1: no column {lacking[0]!r}; the header is {','.join(COLUMNS)}")
+    columns = [dict(zip(header, range(len(header)), strict=True))[name] for name in COLUMNS]
+    rows = []
+    for line, fields in lines:
+        place = f"{table}:{line}"
+        if max(columns) >= len(fields):
+            raise InputError(f"{place}: fewer than {len(COLUMNS)} fields")
+        path, classes, part = (fields[column].strip() for column in columns)
+        rows.append(Row(line, path, _labels(classes, place), part))
+    return rows, separator_notes(table, separator)
+
+
+def _labels(classes: str, place: str) -> list[str]:
+    """Names of "[a, b]", or of "['a', 'b']", in which a name may hold commas."""
+    inner = classes.removeprefix("[").removesuffix("]").strip()
+    if inner and inner[0] in "'\"" and inner[-1] in "'\"":
+        names = list(_quoted(inner, f"{place}: classes {brief(classes)}"))
+    else:
+        names = inner.split(",")
+        if any(name.lstrip().startswith(("'", '"')) for name in names):
+            raise InputError(f"{place}: classes {brief(classes)}: quote all names or none")
+    return [label_name(name, place) for name in names if name.strip()]
+
+
+def _quoted(text: str, place: str) -> Iterator[str]:
+    """The names of a Python list, which is never evaluated: names that stand side by side would become one."""
+    at = 0
+    while at < len(text):
+        found = QUOTED.match(text, at)
+        if found is None:
+            raise InputError(f"{place} are no list of quoted names; correct them")
+        at = found.end()
+        if at < len(text) and text[at] != ",":
+            raise InputError(f"{place} lack a comma after {brief(found[0].strip())}; write ['a', 'b']")
+        at += 1
+        yield ESCAPED.sub(_unescaped, found[1] if found[2] is None else found[2])
+
+
+def _unescaped(found: re.Match[str]) -> str:
+    code = found[1]
+    if len(code) > 1:
+        return chr(int(code[1:], 16))
+    return {"n": "\n", "r": "\r", "t": "\t", "\n": ""}.get(code, code if code in "\\'\"" else found[0])

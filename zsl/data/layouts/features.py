@@ -1,0 +1,88 @@
+"""From other groups' feature files to a dataset: what they have in common."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from torch import Tensor
+
+from embeddings.io.errors import InputError
+from zsl.config import Config
+from zsl.data.dataset import Inputs, MultiLabelData, Part, Rows
+from zsl.data.layouts.assembly import fingerprint
+
+
+class FeaturesConfig(Config):
+    """Of every dataset of NUS-WIDE's features: `root` holds the files, unless they are given with paths of their own.
+
+    `tags` and `concepts` name the labels: seen are the tags that are not among the concepts, in order. `test`: "all"
+    test images, or those "labelled" with a concept.
+    """
+
+    root: Path
+    tags: Path = Path("NUS_WID_Tags/TagList1k.txt")
+    concepts: Path = Path("ConceptsList/Concepts81.txt")
+    test: Literal["all", "labelled"] = "all"
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Some rows of other inputs."""
+
+    inputs: Inputs
+    rows: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def name(self, row: int) -> str:
+        return self.inputs.name(int(self.rows[row]))
+
+    def read(self, rows: Rows) -> Tensor:
+        return self.inputs.read(self.rows[np.asarray(rows)])
+
+
+Labels = tuple[tuple[str, ...], tuple[str, ...]]
+
+
+def features_data(
+    name: str,
+    labels: Labels,
+    parts: Mapping[str, Part],
+    shapes: Mapping[Path, tuple[int, ...]],
+    test: Literal["all", "labelled"],
+    kind: str,
+) -> MultiLabelData:
+    """Training images without a seen label are left out, and under "labelled" test images without an unseen one.
+
+    Args:
+        parts: "train" over the seen labels, "test" over all, with inputs for every row.
+        shapes: of an image's features, by file.
+    Raises:
+        InputError: files of different shapes, no image left.
+    """
+    if len(set(shapes.values())) > 1:
+        told = ", ".join(f"{path} has {shape}" for path, shape in shapes.items())
+        raise InputError(f"features of different shapes: {told}; they are not of one backbone")
+    seen, unseen = labels
+    rows = {
+        "train": np.flatnonzero(parts["train"].targets.image_counts()),
+        "test": np.arange(len(parts["test"].targets)),
+    }
+    if test == "labelled":
+        rows["test"] = np.flatnonzero(parts["test"].targets.columns(slice(len(seen), None)).image_counts())
+    for part, chosen in rows.items():
+        if not len(chosen):
+            raise InputError(f"no {part} image of {name} has a label")
+    train, tested = (Part(Chosen(parts[p].inputs, rows[p]), parts[p].targets[rows[p]]) for p in ("train", "test"))
+    return MultiLabelData(
+        name=f"nus_wide {name} ({test} test images)",
+        seen=seen,
+        unseen=unseen,
+        train=train,
+        test=tested,
+        kind=kind,
+        fingerprint=fingerprint(seen, unseen, train, tested),
+    )

@@ -1,0 +1,120 @@
+"""Your own images: a folder, and one file of their labels."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+from pydantic import Field
+
+from embeddings.io.errors import InputError
+from embeddings.io.names import brief, label_name
+from embeddings.io.reading import read_rows, separator_notes, separator_of
+from embeddings.texts import read_lines
+from zsl.data.dataset import MultiLabelData
+from zsl.data.layouts.assembly import Annotated, ImagesConfig, assemble
+from zsl.data.layouts.image_paths import forward
+from zsl.data.layouts.split import without
+from zsl.data.targets import Targets
+
+
+class FolderConfig(ImagesConfig):
+    """`root` holds the images, and the files below unless they are given with paths of their own.
+
+    `labels`: CSV without a header, a line an image: its path, then its labels, each in a field of its own. `unseen`:
+    names of unseen labels, one a line; without it the set is closed. `test`: paths of test images, one a line; without
+    it every image that shows an unseen label is tested on, and of the others a share, `test_share`, chosen by their
+    paths.
+    """
+
+    name: Literal["folder"]
+    root: Path
+    labels: Path = Path("labels.csv")
+    unseen: Path | None = None
+    test: Path | None = None
+    test_share: float = Field(0.2, gt=0, lt=1)
+
+
+def load_folder(config: FolderConfig) -> MultiLabelData:
+    """Labels are in alphabetical order, unseen ones in their file's.
+
+    Raises:
+        InputError: a missing or damaged file, an image twice, images that are missing, an empty part.
+    """
+    table = config.root / config.labels
+    rows, notes = read_label_file(table, config.root)
+    unseen_file = None if config.unseen is None else config.root / config.unseen
+    seen, unseen = without(sorted({label for row in rows.values() for label in row.labels}), unseen_file)
+    if config.test is None:
+        tested = {p for p, row in rows.items() if set(row.labels) & set(unseen) or _share_of(p) < config.test_share}
+    else:
+        listed = {
+            _path(line, config.root): number for number, line in read_lines(config.root / config.test, "image paths")
+        }
+        strange = next((path for path in listed if path not in rows), None)
+        if strange is not None:
+            raise InputError(f"{config.root / config.test}:{listed[strange]}: {strange} is not in {table.name}")
+        tested = set(listed)
+    column = {label: number for number, label in enumerate(seen + unseen)}
+
+    def annotated(chosen: list[str]) -> Annotated:
+        entries = [(row, column[label]) for row, path in enumerate(chosen) for label in rows[path].labels]
+        places, columns = np.array(entries, np.int64).reshape(-1, 2).T
+        targets = Targets.of_entries(places, columns, (len(chosen), len(column)))
+        return Annotated(chosen, targets, table, [rows[path].line for path in chosen])
+
+    parts = annotated([p for p in rows if p not in tested]), annotated([p for p in rows if p in tested])
+    data = assemble(config, config.root.resolve().name, config.root, (seen, unseen), parts)
+    return replace(data, notes=(*data.notes, *notes))
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a label file: its number, and the labels of its image."""
+
+    line: int
+    labels: list[str]
+
+
+def read_label_file(table: Path, root: Path) -> tuple[dict[str, Row], list[str]]:
+    """Rows by image path, and what a user should know of the reading.
+
+    Fields are separated by commas; by semicolons, tabs or bars where the first image's path ends at one.
+
+    Args:
+        table: the file.
+        root: of the images.
+    Raises:
+        InputError: as `read_rows` and `label_name`; a line without a path, an image twice, no label at all.
+    """
+    rows: dict[str, Row] = {}
+    separator = separator_of(table, "labels", _begins_with_image, skipinitialspace=True)
+    for line, fields in read_rows(table, "labels", skipinitialspace=True, delimiter=separator):
+        stripped = [field.strip() for field in fields]
+        if not any(stripped):
+            continue
+        path = _path(stripped[0], root)
+        if not stripped[0] or path in rows:
+            reason = "no image path" if not stripped[0] else f"image {brief(path)} stands above too"
+            raise InputError(f"{table}:{line}: {reason}; write path,label,label,... once an image")
+        rows[path] = Row(line, [label_name(field, f"{table}:{line}") for field in stripped[1:] if field])
+    if not rows:
+        raise InputError(f"{table} names no image")
+    if not any(row.labels for row in rows.values()):
+        raise InputError(f"{table} has no label on any line; write path,label,label,... with commas between them")
+    return rows, separator_notes(table, separator)
+
+
+def _begins_with_image(fields: list[str]) -> bool:
+    return bool(fields) and Path(fields[0].strip()).suffix.lower() in Image.registered_extensions()
+
+
+def _path(text: str, root: Path) -> str:
+    return Path(forward(text, root)).as_posix()
+
+
+def _share_of(path: str) -> float:
+    """A number in [0, 1) that depends on the path alone, so that new images move no old ones."""
+    return int.from_bytes(hashlib.sha256(path.encode()).digest()[:6]) / 2**48

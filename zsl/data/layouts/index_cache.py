@@ -1,0 +1,60 @@
+"""What was parsed out of large label files, kept until one of them changes."""
+
+import hashlib
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+from safetensors.numpy import save as safetensors_bytes
+
+from embeddings.banks.build import default_cache
+from embeddings.io import atomic, hashed_file
+from embeddings.io.errors import InputWarning
+
+Arrays = dict[str, np.ndarray]
+FORMAT = "zsl-index/2"
+
+
+def cached(kind: str, sources: Sequence[Path], options: object, parse: Callable[[], Arrays]) -> Arrays:
+    """The arrays that `parse` makes of files, or those that it made of the same files and options before.
+
+    What was kept is checked by its hash; a damaged file is told of and made again.
+
+    Args:
+        kind: of dataset, with the version of its parser.
+        sources: the files that are parsed.
+        options: what the arrays depend on besides, as JSON.
+        parse: makes the arrays.
+    """
+    found = [(path, path.stat()) for path in sources]
+    stamps = [(str(path.resolve()), told.st_size, told.st_mtime_ns, told.st_ctime_ns) for path, told in found]
+    key = hashlib.sha256(json.dumps([FORMAT, kind, stamps, options]).encode()).hexdigest()
+    path = default_cache() / f"{key}.safetensors"
+    if path.is_file():
+        try:
+            hashed_file.check(path)
+            return load_file(path)
+        except (OSError, SafetensorError, ValueError) as error:
+            told = f"the index {path} of {sources[0]} is damaged ({error}); it is made again"
+            warnings.warn(told, InputWarning, stacklevel=2)
+    arrays = parse()
+    with suppress(OSError):  # a cache that cannot be written to only costs time
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with atomic.replacing(path) as file:
+            hashed_file.dump(file, safetensors_bytes(arrays, hashed_file.UNHASHED))
+    return arrays
+
+
+def packed(names: Sequence[str]) -> np.ndarray:
+    """Names as an array."""
+    return np.frombuffer(json.dumps(list(names)).encode(), np.uint8)
+
+
+def unpacked(array: np.ndarray) -> tuple[str, ...]:
+    """The names that were packed."""
+    return tuple(json.loads(array.tobytes()))

@@ -1,0 +1,208 @@
+"""NUS-WIDE from its raw distribution: noisy tags of 925 seen labels, human ground truth of 81 unseen ones."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PureWindowsPath
+from typing import Literal
+
+import numpy as np
+
+from embeddings.io.errors import InputError
+from embeddings.texts import read_labels, read_lines
+from zsl.data.dataset import MultiLabelData
+from zsl.data.layouts.assembly import Annotated, ImagesConfig, Protocol, assemble
+from zsl.data.layouts.index_cache import Arrays, cached, packed, unpacked
+from zsl.data.targets import Targets
+
+SMALLEST = 4_000  # bytes; downloads put smaller files where an image could not be had
+READ = 1 << 23
+EXPECTED = {"test images": 107_859, "seen labels": 925, "unseen labels": 81}
+LABELLED = EXPECTED | {"test images": 83_898}
+
+
+class NusWideConfig(ImagesConfig):
+    """`root` holds ImageList, NUS_WID_Tags, Groundtruth, ConceptsList and `images`.
+
+    `test`: "all" is LESA's, BiAM's and MKT's test set (107,859 images), "labelled" that of DualCoOp and later work
+    (those with one of the 81 labels); their numbers do not compare. An image of 4,000 bytes at most is missing.
+    """
+
+    name: Literal["nus_wide"]
+    root: Path
+    images: Path = Path("Flickr")
+    test: Literal["all", "labelled"] = "all"
+
+
+@dataclass(frozen=True)
+class Index:
+    """The label files: images in order, and two tables of labels by image."""
+
+    images: tuple[str, ...]
+    tags: np.ndarray  # (entry, 2): image, tag
+    concepts: np.ndarray  # (entry, 2): image, concept
+    train: np.ndarray  # rows
+    test: np.ndarray
+
+
+def load_nus_wide(config: NusWideConfig) -> MultiLabelData:
+    """Seen labels are the lines of TagList1k.txt that are not among the 81 concepts, in order; unseen the concepts.
+
+    Training images without a seen label are left out. In test targets seen columns are tags, unseen ones ground truth.
+
+    Raises:
+        InputError: a missing file, lists of unequal length, images that are missing, where those are not skipped.
+    """
+    names = read_labels(
+        _one_of(config.root, ("NUS_WID_Tags/TagList1k.txt", "TagList1k.txt", "ConceptsList/TagList1k.txt"))
+    )
+    unseen = read_labels(_one_of(config.root, ("ConceptsList/Concepts81.txt", "Concepts81.txt")))
+    seen = tuple(name for name in names if name not in set(unseen))
+    index = read_index(config.root, names, unseen)
+    place = {name: number for number, name in enumerate(seen)}
+    column = np.array([place.get(name, -1) for name in names])
+    tags = _table(index.tags, column, len(index.images), len(seen))
+    every = tags.beside(_table(index.concepts, np.arange(len(unseen)), len(index.images), len(unseen)))
+    # tags that are unseen labels too show what training leaks; they are not targets
+    named = {name: number for number, name in enumerate(unseen)}
+    leaks = _table(index.tags, np.array([named.get(name, -1) for name in names]), len(index.images), len(unseen))
+    train, test = (
+        Annotated([index.images[row] for row in rows], targets[rows], config.root / f"ImageList/{part}Imagelist.txt")
+        for part, rows, targets in (("Train", index.train, tags.beside(leaks)), ("Test", index.test, every))
+    )
+    labelled = config.test == "labelled"
+    protocol = Protocol(labelled=labelled, smallest=SMALLEST, expected=LABELLED if labelled else EXPECTED)
+    return assemble(config, "nus_wide", config.root / config.images, (seen, unseen), (train, test), protocol)
+
+
+def _one_of(root: Path, names: Sequence[str]) -> Path:
+    for name in names:
+        if (root / name).is_file():
+            return root / name
+    raise InputError(f"{root} lacks {names[0]}; see the layout of the raw distribution in docs/data.md")
+
+
+def _table(entries: np.ndarray, column: np.ndarray, rows: int, width: int) -> Targets:
+    columns = column[entries[:, 1]]
+    return Targets.of_entries(entries[columns >= 0, 0], columns[columns >= 0], (rows, width))
+
+
+TableFiles = Mapping[str, Path]  # one of "all" images, or one of "train" and one of "test" images
+
+
+def read_index(root: Path, tags: Sequence[str], concepts: Sequence[str]) -> Index:
+    """Reads the label files, or what an earlier reading of the same files left in the cache.
+
+    Raises:
+        InputError: as `load_nus_wide`.
+    """
+    lists = {part: _one_of(root, (f"ImageList/{part.title()}Imagelist.txt",)) for part in ("train", "test")}
+    whole = root / "ImageList/Imagelist.txt"
+    if whole.is_file():
+        lists["all"] = whole
+    endings = (".txt", ".dat")
+    table = _table_files(
+        root, [f"NUS_WID_Tags/AllTags1k{e}" for e in endings], [("NUS_WID_Tags/", f"_Tags1k{e}") for e in endings]
+    )
+    truths = [
+        _table_files(
+            root,
+            [f"Groundtruth/AllLabels/Labels_{name}.txt"],
+            [(f"Groundtruth/TrainTestLabels/Labels_{name}_", ".txt")],
+        )
+        for name in concepts
+    ]
+    sources = [*lists.values(), *(path for one in (table, *truths) for path in one.values())]
+    options = [list(tags), list(concepts)]
+    arrays = cached("nus_wide/3", sources, options, lambda: _parse(lists, table, truths, len(tags)))
+    return Index(unpacked(arrays.pop("images")), **arrays)
+
+
+def _table_files(root: Path, whole: Sequence[str], halves: Sequence[tuple[str, str]]) -> TableFiles:
+    """The file of all images, or those of the parts, whose names hold the part between a beginning and an end."""
+    for name in whole:
+        if (root / name).is_file():
+            return {"all": root / name}
+    for begin, end in halves:
+        files = {part: root / f"{begin}{part.title()}{end}" for part in ("train", "test")}
+        if all(path.is_file() for path in files.values()):
+            return files
+    return {"all": _one_of(root, whole)}
+
+
+def _parse(lists: Mapping[str, Path], table: TableFiles, truths: Sequence[TableFiles], width: int) -> Arrays:
+    names = {part: _image_names(path) for part, path in lists.items()}
+    images = names.get("all") or names["train"] + names["test"]
+    row = {name: number for number, name in enumerate(images)}
+    if len(row) < len(images):
+        raise InputError(f"{lists.get('all', lists['test'])} names an image twice; it is not the distribution's")
+    rows = {"all": np.arange(len(images), dtype=np.int32)}
+    for part in ("train", "test"):
+        unknown = next((name for name in names[part] if name not in row), None)
+        if unknown is not None:
+            raise InputError(f"{lists[part]}: {unknown} is not in {lists['all'].name}")
+        rows[part] = np.array([row[name] for name in names[part]], np.int32)
+    columns = []
+    for column, files in enumerate(truths):
+        entries = _entries(files, 1, rows)
+        entries[:, 1] = column
+        columns.append(entries)
+    return {
+        "images": packed(images),
+        "tags": _entries(table, width, rows),
+        "concepts": np.concatenate(columns),
+        "train": rows["train"],
+        "test": rows["test"],
+    }
+
+
+def _entries(files: TableFiles, width: int, rows: Mapping[str, np.ndarray]) -> np.ndarray:
+    """The (image, column) of every 1; `rows` are the images that a file's lines are of."""
+    found = []
+    for part, path in files.items():
+        for ones in _ones(path, width, len(rows[part])):
+            found.append(np.stack([rows[part][ones[:, 0]], ones[:, 1]], axis=1))
+    return np.concatenate(found)
+
+
+def _image_names(path: Path) -> list[str]:
+    return [PureWindowsPath(line).as_posix() for _, line in read_lines(path, "image names")]
+
+
+def _ones(path: Path, width: int, rows: int) -> Iterator[np.ndarray]:
+    """The (row, column) of every 1 in a text table of 0 and 1, a block of lines at a time.
+
+    Raises:
+        InputError: another character, a line of another length, another number of lines.
+    """
+    done, left = 0, b""
+    with path.open("rb") as file:
+        while True:
+            block = file.read(READ)
+            content = left + block
+            if not block and content and not content.endswith(b"\n"):
+                content += b"\n"
+            end = content.rfind(b"\n") + 1
+            content, left = content[:end], content[end:]
+            letters = np.frombuffer(content, np.uint8)
+            ends = np.flatnonzero(letters == ord("\n"))
+            digit = (letters == ord("0")) | (letters == ord("1"))
+            counts = np.diff(np.concatenate([[0], np.cumsum(digit)[ends]]))
+            blank = ~np.isin(letters, np.frombuffer(b"01 \t\r\n", np.uint8))
+            if blank.any():
+                line = done + int(np.searchsorted(ends, np.argmax(blank))) + 1
+                raise InputError(f"{path}:{line}: a character that is neither 0 nor 1; the file is damaged")
+            full = counts > 0
+            if (counts[full] != width).any():
+                bad = int(np.flatnonzero(full & (counts != width))[0])
+                raise InputError(
+                    f"{path}:{done + bad + 1}: {counts[bad]} values instead of {width}; the file is damaged"
+                )
+            flat = np.flatnonzero(letters[digit] == ord("1"))
+            found = np.stack([flat // width + done, flat % width], axis=1).astype(np.int32)
+            done += int(full.sum())
+            if done <= rows:
+                yield found
+            if not block:
+                break
+    if done != rows:
+        raise InputError(f"{path} has {done:,} lines, but the image list has {rows:,}; they are of different versions")

@@ -1,0 +1,68 @@
+"""The JSON lists of RAM (EricTan7/RAM): {"images": [[path, [label, ...]], ...], "classes": [label, ...]}."""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from embeddings.io.errors import InputError
+from embeddings.io.names import brief, label_name
+from embeddings.io.reading import read_json
+from zsl.data.dataset import MultiLabelData
+from zsl.data.layouts.assembly import Annotated, ImagesConfig, assemble
+from zsl.data.targets import Targets
+
+Listed = tuple[list[tuple[str, list[str]]], list[str]]
+
+
+class RamConfig(ImagesConfig):
+    """`root` holds the images. `train` and `test` are the JSON files; the test file's classes that training has not are
+    unseen, so give the generalised one (test_1006_filtered.json) to measure both protocols. `prefix` is cut off the
+    paths in the files, which are those of their authors' machine.
+    """
+
+    name: Literal["ram"]
+    root: Path
+    train: Path
+    test: Path
+    prefix: str = ""
+
+
+def load_ram(config: RamConfig) -> MultiLabelData:
+    """Seen labels are the classes of training, sorted; unseen those of the test alone, sorted, as RAM has them.
+
+    Labels that stand several times with an image count once; those that are no class are passed over.
+
+    Raises:
+        InputError: a missing file, not the layout, a path without the prefix, images that are missing.
+    """
+    (train, classes), (test, tested) = _read(config.root / config.train), _read(config.root / config.test)
+    seen, unseen = sorted(set(classes)), sorted(set(tested) - set(classes))
+    column = {label: number for number, label in enumerate([*seen, *unseen])}
+
+    def annotated(rows: list[tuple[str, list[str]]], path: Path) -> Annotated:
+        strange = next((file for file, _ in rows if not file.startswith(config.prefix)), None)
+        if strange is not None:
+            raise InputError(f"{path}: {brief(strange)} does not begin with data.prefix = {config.prefix!r}")
+        known = [(row, column[name]) for row, (_, names) in enumerate(rows) for name in names if name in column]
+        places, columns = np.array(known, np.int64).reshape(-1, 2).T
+        files = [file.removeprefix(config.prefix).lstrip("/") for file, _ in rows]
+        return Annotated(files, Targets.of_entries(places, columns, (len(rows), len(column))), path)
+
+    parts = annotated(train, config.root / config.train), annotated(test, config.root / config.test)
+    return assemble(config, config.root.resolve().name, config.root, (seen, unseen), parts)
+
+
+def _read(path: Path) -> Listed:
+    content = read_json(path, "images and classes")
+    images, classes = (content.get(key) for key in ("images", "classes")) if isinstance(content, dict) else (None, None)
+    if not isinstance(images, list) or not isinstance(classes, list):
+        raise InputError(f'{path} is not {{"images": [[path, [label, ...]], ...], "classes": [...]}}')
+    rows = []
+    for number, image in enumerate(images, 1):
+        match image:
+            case [str(file), list(labels)]:
+                rows.append((file, [label_name(label, f"{path}: image {number}") for label in labels]))
+            case _:
+                raise InputError(f"{path}: image {number} is not [path, [label, ...]] but {brief(image)}; correct it")
+    return rows, [label_name(name, f'{path}: "classes"') for name in classes]

@@ -1,0 +1,57 @@
+"""The built-in dataset: drawn pictures with seen and unseen labels, and synonyms of the unseen ones."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field, model_validator
+
+from zsl.config import Config
+from zsl.data.dataset import MultiLabelData, Part, Tensors
+from zsl.data.layouts.drawing import NUM_SEEN, NUM_UNSEEN, draw_set, phrases, vocabulary
+from zsl.data.targets import Targets
+
+
+class ScenesConfig(Config):
+    """Pictures drawn for one run; the same seed draws the same pictures.
+
+    `seen` and `unseen` labels are drawn from 1,008 phrases; without unseen ones the set is closed. A picture shows one
+    to `objects` of them.
+    """
+
+    name: Literal["scenes"] = "scenes"
+    train: int = Field(12_000, ge=1)
+    test: int = Field(4_000, ge=1)
+    image_size: int = Field(64, ge=32)
+    seed: int = Field(0, ge=0)
+    seen: int = Field(NUM_SEEN, ge=1)
+    unseen: int = Field(NUM_UNSEEN, ge=0)
+    objects: int = Field(5, ge=1)
+
+    @model_validator(mode="after")
+    def _labels_enough(self) -> "ScenesConfig":
+        most = len(phrases())
+        if self.seen + self.unseen > most:
+            raise ValueError(f"data.seen + data.unseen is {self.seen + self.unseen}, but there are {most:,} phrases")
+        if self.objects > self.seen:
+            raise ValueError(f"data.objects is {self.objects}, but there are {self.seen} seen labels")
+        return self
+
+
+def load_scenes(config: ScenesConfig) -> MultiLabelData:
+    """Training pictures show seen labels only; test pictures show all, each label as often as another."""
+    seen, unseen, synonyms = vocabulary(config.seed, config.seen, config.unseen)
+
+    def part(names: list[str], count: int, stream: int) -> Part:
+        images, targets = draw_set(names, count, 2 * config.seed + stream, config.image_size, config.objects)
+        return Part(Tensors(torch.from_numpy(images).permute(0, 3, 1, 2)), Targets.of(targets))
+
+    return MultiLabelData(
+        name="scenes",
+        seen=tuple(seen),
+        unseen=tuple(unseen),
+        train=part(seen, config.train, 0),
+        test=part(seen + unseen, config.test, 1),
+        kind="images",
+        fingerprint=config.model_dump_json(),
+        renamed={"synonyms": tuple(synonyms)} if unseen else {},
+    )

@@ -1,0 +1,1 @@
+"""Stored tokens of a frozen backbone."""

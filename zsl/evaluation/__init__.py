@@ -1,0 +1,1 @@
+"""Protocols, and the measures of scores under them."""

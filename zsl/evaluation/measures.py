@@ -1,0 +1,187 @@
+"""The zero-shot protocol's measures of scores: ZSL, GZSL and seen labels, how sure they are, and their stamp."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from embeddings.io.errors import InputError
+from zsl.evaluation.generalisation import TradeOff, harmonic_mean, trade_off
+from zsl.evaluation.protocol import Protocol, Stamp, TestSet, check_measurable, fitting, make_stamp, protocols
+from zsl.evaluation.uncertainty import bootstrap_average_precision, bootstrap_f1_at_k, centred, image_weights, interval
+from zsl.metrics import (
+    average_precision,
+    chance_average_precision,
+    chance_f1_at_k,
+    label_ranking,
+    mean_average_precision,
+    mean_over_labels,
+    top_k_counts,
+    weighted_mean,
+)
+
+INTERVALS = ("closed", "zsl", "gzsl")  # the bootstrap of a large vocabulary takes its time
+Scores = Float[np.ndarray, "image label"]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What a model's scores of a test set come to.
+
+    Args:
+        metrics: fractions by "protocol/metric", without those that are not defined.
+        replicates: (replicate,) of the metrics that the bootstrap over images was done for; as they were drawn.
+        ap, chance: AP of each label and that of a random ranking, by protocol; NaN without positives.
+        trade_offs: of seen against unseen labels, by K; empty for a closed set.
+        stamp: of the protocol.
+    """
+
+    metrics: dict[str, float]
+    replicates: dict[str, Float[np.ndarray, " replicate"]]
+    ap: dict[str, Float[np.ndarray, " label"]]
+    chance: dict[str, Float[np.ndarray, " label"]]
+    trade_offs: dict[int, TradeOff]
+    stamp: Stamp
+
+    @property
+    def intervals(self) -> dict[str, tuple[float, float]]:
+        """95 % intervals of the bootstrap over test images; the luck of training is not in them."""
+        found = {name: interval_of(name, values, self.metrics[name]) for name, values in self.replicates.items()}
+        return {name: ends for name, ends in found.items() if np.isfinite(ends).all()}
+
+
+def interval_of(
+    metric: str, values: Float[np.ndarray, " replicate"], estimate: float, ends: tuple[float, float] = (0.0, 1.0)
+) -> tuple[float, float]:
+    """The 95 % interval of a metric, or of a difference in it, about which the replicates of mAP are centred.
+
+    Args:
+        metric: its name, "protocol/metric".
+        values: replicates.
+        estimate: the figure, or the difference, of the images as they are.
+        ends: of what it can be.
+    """
+    return interval(centred(values, estimate) if "/map" in metric else values, ends=ends)
+
+
+def evaluate(
+    scores: Mapping[str, Scores],
+    test: TestSet,
+    k: Sequence[int],
+    bootstrap: int = 0,
+    shift: float | None = None,
+) -> Evaluation:
+    """Every measure of every protocol.
+
+    By protocol: `map`, over labels with a positive test image; `map_absent_zero`, where the others count 0, as in
+    published code; `map_weighted`, `map_micro`; `f1@K`, `precision@K`, `recall@K` (micro) and `macro_...`;
+    `ranking_loss`, `coverage`, `label_ranking_ap` (as of scikit-learn, for complete annotations); chance for `map` and
+    `f1@K`. Of "gzsl" also `map_seen`, `map_unseen` and their harmonic mean; `recall_seen@K`, `recall_unseen@K`, which
+    are shares of the positives that are among the K best of all labels, and their harmonic mean; `ausuc@K`, the area
+    under their trade-off; `unseen_recall_lost@K`, how much less that is than among the unseen labels alone. With a
+    `shift`, the same as `calibrated_...`. Where annotations are partial, entries that nobody annotated are left out.
+
+    Args:
+        scores: (image, label) by protocol; those that are there are measured.
+        test: what they are measured against.
+        k: of F1@K; a protocol with fewer labels than K is measured without it.
+        bootstrap: replicates over images, 0 for none.
+        shift: a bias on seen logits, chosen on validation data.
+    Raises:
+        InputError: no positive in a protocol, a shift that is not finite.
+        ValueError: shapes that do not fit, scores that are not finite.
+    """
+    if shift is not None and not np.isfinite(shift):
+        raise InputError(f"the shift of seen logits is {shift}; it must be a finite number")
+    metrics: dict[str, float] = {}
+    replicates: dict[str, np.ndarray] = {}
+    ap, chance, trade_offs = {}, {}, {}
+    weights = image_weights(len(test.targets), bootstrap) if bootstrap else None
+    shown = test.targets.label_counts()[: len(test.seen)].any()  # some test sets show unseen labels alone
+    asked = {n: p for n, p in protocols(test).items() if n in scores and (n != "seen" or shown)}
+    check_measurable(test, asked)
+    for name, protocol in asked.items():
+        values = test.targets.columns(protocol.columns).dense()
+        targets, annotated = values > 0, (values != 0 if test.targets.partial else None)
+        given, fit = scores[name], fitting(k, protocol)
+        ap[name] = average_precision(given, targets, annotated)
+        chance[name] = chance_average_precision(targets, annotated)
+        found = _of_labels(ap[name], chance[name], protocol, targets)
+        found["map_micro"] = mean_average_precision(given, targets, average="micro", annotated=annotated)
+        for labels, counts in top_k_counts(given, targets, fit, annotated).items():
+            for prefix, result in (("", counts.micro()), ("macro_", counts.macro())):
+                found |= {f"{prefix}{part}@{labels}": value for part, value in result._asdict().items()}
+            found[f"f1@{labels}_chance"] = chance_f1_at_k(targets, labels, annotated)
+        if annotated is None:
+            loss, coverage, precision = label_ranking(given, targets)
+            found |= {"ranking_loss": loss, "coverage": coverage, "label_ranking_ap": precision}
+        if name == "gzsl":
+            trade_offs = {labels: trade_off(given, targets, protocol.num_seen, labels, annotated) for labels in fit}
+            for curve in trade_offs.values():
+                found |= _of_curve(curve, shift)
+        metrics |= {f"{name}/{metric}": value for metric, value in found.items()}
+        if weights is not None and name in INTERVALS:
+            drawn = _of_replicates(bootstrap_average_precision(given, targets, weights, annotated), protocol)
+            drawn |= {f"f1@{n}": bootstrap_f1_at_k(given, targets, n, weights, annotated) for n in fit}
+            replicates |= {f"{name}/{metric}": v for metric, v in drawn.items() if not np.isnan(found[metric])}
+    for labels in trade_offs:
+        if f"zsl/recall@{labels}" in metrics:
+            lost = metrics[f"zsl/recall@{labels}"] - metrics[f"gzsl/recall_unseen@{labels}"]
+            metrics[f"gzsl/unseen_recall_lost@{labels}"] = lost
+    defined = {name: value for name, value in metrics.items() if not np.isnan(value)}
+    return Evaluation(defined, replicates, ap, chance, trade_offs, make_stamp(test, asked, k, shift))
+
+
+def _of_labels(ap: np.ndarray, chance: np.ndarray, protocol: Protocol, targets: np.ndarray) -> dict[str, float]:
+    """Means over labels."""
+    found = {
+        "map": mean_over_labels(ap),
+        "map_absent_zero": mean_over_labels(ap, "zero"),
+        "map_weighted": weighted_mean(ap, targets.sum(0)),
+        "map_chance": mean_over_labels(chance),
+    }
+    if protocol.num_seen:
+        seen, unseen = mean_over_labels(ap[: protocol.num_seen]), mean_over_labels(ap[protocol.num_seen :])
+        found |= {"map_seen": seen, "map_unseen": unseen, "map_harmonic": harmonic_mean(seen, unseen)}
+        found["map_seen_chance"] = mean_over_labels(chance[: protocol.num_seen])
+        found["map_unseen_chance"] = mean_over_labels(chance[protocol.num_seen :])
+    return found
+
+
+def _of_curve(curve: TradeOff, shift: float | None) -> dict[str, float]:
+    """Seen and unseen labels at no shift, and at one that was chosen elsewhere."""
+    found = {f"ausuc@{curve.k}": curve.area}
+    for prefix, bias in (("", 0.0), ("calibrated_", shift)):
+        if bias is None:
+            continue
+        step = curve.step(bias)
+        seen, unseen = curve.f1(step, "seen"), curve.f1(step, "unseen")
+        found |= {
+            f"{prefix}recall_seen@{curve.k}": seen.recall,
+            f"{prefix}recall_unseen@{curve.k}": unseen.recall,
+            f"{prefix}recall_harmonic@{curve.k}": harmonic_mean(seen.recall, unseen.recall),
+            f"{prefix}f1_seen@{curve.k}": seen.f1,
+            f"{prefix}f1_unseen@{curve.k}": unseen.f1,
+        }
+        if prefix:
+            found[f"{prefix}f1@{curve.k}"] = curve.f1(step).f1
+    return found
+
+
+def _of_replicates(ap: Float[np.ndarray, "replicate label"], protocol: Protocol) -> dict[str, np.ndarray]:
+    """Means over labels in each replicate."""
+    drawn = {"map": _mean(ap)}
+    if protocol.num_seen:
+        seen, unseen = _mean(ap[:, : protocol.num_seen]), _mean(ap[:, protocol.num_seen :])
+        total = seen + unseen
+        harmonic = np.divide(2 * seen * unseen, total, out=np.zeros(len(total)), where=total > 0)
+        drawn |= {"map_seen": seen, "map_unseen": unseen, "map_harmonic": harmonic}
+    return drawn
+
+
+def _mean(values: Float[np.ndarray, "replicate label"]) -> Float[np.ndarray, " replicate"]:
+    """Mean over the labels that a replicate shows."""
+    present = ~np.isnan(values)
+    count = present.sum(axis=1)
+    return np.divide(np.nansum(values, axis=1), count, out=np.full(len(values), np.nan), where=count > 0)

@@ -1,0 +1,1 @@
+"""Readouts: tokens and word vectors to logits, and their table."""

@@ -1,0 +1,90 @@
+"""One layer of a decoder: queries that read an image's tokens."""
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from embeddings.io.errors import InputError
+
+FEW_TOKENS = 256
+
+Queries = Float[Tensor, "group width"] | Float[Tensor, "batch group width"]
+Projected = Float[Tensor, "head group slice"] | Float[Tensor, "batch head group slice"]
+
+
+class Attention(nn.Module):
+    """Multi-head attention of queries, the same for all images or one set an image, to memory (batch, token, width).
+
+    The parameters have the names and the meaning of `torch.nn.MultiheadAttention`.
+    """
+
+    def __init__(self, width: int, heads: int, dropout: float):
+        super().__init__()
+        if width % heads:
+            raise InputError(f"attention_heads = {heads} does not divide width = {width}")
+        self.heads = heads
+        self.dropout = dropout
+        self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
+        self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
+        self.out_proj = nn.Linear(width, width)
+        nn.init.xavier_uniform_(self.in_proj_weight)
+        nn.init.zeros_(self.out_proj.bias)
+
+    def project_queries(self, queries: Queries) -> Projected:
+        """The query projection, split into heads and scaled: it does not depend on the memory."""
+        width = queries.shape[-1]
+        projected = F.linear(queries, self.in_proj_weight[:width], self.in_proj_bias[:width])
+        return projected.unflatten(-1, (self.heads, -1)).transpose(-3, -2) * (width // self.heads) ** -0.5
+
+    def forward(
+        self, projected: Projected, memory: Float[Tensor, "batch token width"]
+    ) -> Float[Tensor, "batch group width"]:
+        batch, tokens, width = memory.shape
+        both = F.linear(memory, self.in_proj_weight[width:], self.in_proj_bias[width:])
+        keys, values = both.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        dropout = self.dropout if self.training else 0.0
+        queries = projected.to(keys.dtype)
+        if memory.device.type == "cpu" and tokens <= FEW_TOKENS:
+            # torch's fused attention has a very slow backward pass there
+            weights = (queries @ keys.transpose(-1, -2)).softmax(-1).to(values.dtype)
+            attended = F.dropout(weights, dropout, self.training) @ values
+        else:
+            expanded = queries.expand(batch, -1, -1, -1)
+            attended = F.scaled_dot_product_attention(expanded, keys, values, dropout_p=dropout, scale=1.0)
+        return self.out_proj(attended.transpose(1, 2).flatten(2))
+
+
+class DecoderLayer(nn.Module):
+    """`t = LN1(q + drop(q or SA(q)))`; `t = LN2(t + drop(MHA(t, m, m)))`; `h = LN3(t + drop(FFN(t)))`.
+
+    With self-attention SA it is `torch.nn.TransformerDecoderLayer` (post-norm, ReLU). Without, the queries stand in
+    its place, as in ML-Decoder: what queries that no image changes say to each other can be learnt once.
+    """
+
+    def __init__(self, width: int, heads: int, ffn: int, dropout: float, self_attention: bool):
+        super().__init__()
+        self.dropout = dropout
+        self.attention = Attention(width, heads, dropout)
+        self.norm1, self.norm2, self.norm3 = nn.LayerNorm(width), nn.LayerNorm(width), nn.LayerNorm(width)
+        self.ffn_in, self.ffn_out = nn.Linear(width, ffn), nn.Linear(ffn, width)
+        self.self_attention = Attention(width, heads, dropout) if self_attention else None
+
+    def begin(self, queries: Queries) -> tuple[Queries, Projected]:
+        """All before the image: the queries after LN1, and their projection for the attention to the image."""
+        said = queries
+        if self.self_attention is not None:
+            every = queries if queries.ndim == 3 else queries[None]
+            said = self.self_attention(self.self_attention.project_queries(every), every).view_as(queries)
+        queries = self.norm1(queries + self._drop(said))
+        return queries, self.attention.project_queries(queries)
+
+    def read(
+        self, queries: Queries, projected: Projected, memory: Float[Tensor, "batch token width"]
+    ) -> Float[Tensor, "batch group width"]:
+        """What the begun queries find in the memory."""
+        hidden = self.norm2(queries + self._drop(self.attention(projected, memory)))
+        return self.norm3(hidden + self._drop(self.ffn_out(self._drop(self.ffn_in(hidden).relu()))))
+
+    def _drop(self, values: Tensor) -> Tensor:
+        return F.dropout(values, self.dropout, self.training)

@@ -1,0 +1,190 @@
+"""ESZSL: a linear map from pooled tokens to word vectors, solved in closed form.
+
+Romera-Paredes and Torr 2015, "An embarrassingly simple approach to zero-shot learning".
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Float64
+from scipy.linalg import eigh
+from torch import Tensor, nn
+
+from embeddings.io.errors import InputError
+from zsl.metrics import average_precision
+from zsl.readouts.pooled import checked
+from zsl.readouts.readout import Features, Logits, Readout, Vectors, exact, pool
+
+RIDGES = tuple(float(10.0**power) for power in range(-3, 4))
+FOLDS = 5
+
+
+class EszslReadout(Readout):
+    """`(u - c) W . n_i` of the unit-length mean token u; W is solved, see `zsl.training.solving`, not trained.
+
+    c is the mean of u in training. There is no bias: of how rare a label is, its word vector says nothing.
+
+    Args:
+        channels: size of an image token.
+        embed_dim: size of a word vector.
+        image_ridge, label_ridge: the paper's two regularisers, in units of the mean eigenvalue of the matrix that each
+            is added to; None is chosen on validation.
+    """
+
+    ridges: Tensor
+
+    def __init__(
+        self, channels: int, embed_dim: int, image_ridge: float | None = None, label_ridge: float | None = None
+    ):
+        super().__init__()
+        self.embed_dim = embed_dim
+        self.image_grid = RIDGES if image_ridge is None else (image_ridge,)
+        self.label_grid = RIDGES if label_ridge is None else (label_ridge,)
+        # no numbers until they are solved: scores of an unsolved readout are errors
+        self.weight = nn.Parameter(torch.full((channels, embed_dim), torch.nan), requires_grad=False)
+        self.center = nn.Parameter(torch.full((channels,), torch.nan), requires_grad=False)
+        self.register_buffer("ridges", torch.full((2,), torch.nan))
+
+    def read(self, features: Features) -> Float[Tensor, "batch channel"]:
+        """The mean token of each image, of unit length: images weigh the same."""
+        return F.normalize(pool(features), dim=1)
+
+    def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
+        """The readout with its vocabulary, which it cannot do without.
+
+        Raises:
+            InputError: no vectors, or of another size.
+        """
+        chosen = checked(vectors, self.embed_dim).T.to(self.weight.dtype)
+        with exact(chosen):
+            weight = self.weight @ chosen
+
+        def logits(features: Tensor) -> Logits:
+            with exact(features):
+                return (self.read(features).to(weight.dtype) - self.center) @ weight
+
+        return logits
+
+
+@dataclass
+class Statistics:
+    """All that the solution needs of training images x (channel) and targets y (label), summed up in float64.
+
+    y is 1 for a label that is there, 0, and where annotations are partial -1 for one known to be absent.
+    """
+
+    images: int
+    x: Float64[np.ndarray, " channel"]
+    y: Float64[np.ndarray, " label"]
+    xx: Float64[np.ndarray, "channel channel"]
+    xy: Float64[np.ndarray, "channel label"]
+    yy: float
+
+    @classmethod
+    def of(cls, batches: Iterable[tuple[np.ndarray, np.ndarray]], channels: int, labels: int) -> "Statistics":
+        """Of batches of x (batch, channel) and y (batch, label)."""
+        products = np.zeros((channels, channels)), np.zeros((channels, labels))
+        sums = cls(0, np.zeros(channels), np.zeros(labels), *products, 0.0)
+        for x, y in batches:
+            x, y = x.astype(np.float64), y.astype(np.float64)
+            sums.images += len(x)
+            sums.x += x.sum(0)
+            sums.y += y.sum(0)
+            sums.xx += x.T @ x
+            sums.xy += x.T @ y
+            sums.yy += float(np.square(y).sum())
+        return sums
+
+    @property
+    def gram(self) -> Float64[np.ndarray, "channel channel"]:
+        """X'X of centred images: targets of 1 and 0 then do what the paper's 1 and -1 do."""
+        return self.xx - np.outer(self.x, self.x) / self.images
+
+    @property
+    def cross(self) -> Float64[np.ndarray, "channel label"]:
+        """X'Y of centred images and targets."""
+        return self.xy - np.outer(self.x, self.y) / self.images
+
+
+class Spectrum:
+    """A symmetric matrix M, of which `(M + r I)^-1` is needed for many r; r in units of its mean eigenvalue.
+
+    Raises:
+        InputError: the matrix is zero.
+    """
+
+    def __init__(self, matrix: Float64[np.ndarray, "n n"], what: str):
+        self.unit = float(np.trace(matrix)) / len(matrix)
+        if not self.unit > 0:
+            raise InputError(f"{what} are all the same, so there is nothing to solve")
+        self.values, self.vectors = eigh(matrix)
+
+    def damped(self, ridge: float) -> Float64[np.ndarray, " n"]:
+        """The eigenvalues of the inverse."""
+        return 1 / (self.values.clip(min=0) + ridge * self.unit)
+
+
+def label_map(vectors: Float64[np.ndarray, "label embed"], ridge: float) -> Float64[np.ndarray, "label embed"]:
+    """`S (S'S + l I)^-1`, which takes what is known of seen labels to word vectors; l in mean eigenvalues of S'S."""
+    labels = Spectrum(vectors.T @ vectors, "the word vectors")
+    return (vectors @ labels.vectors * labels.damped(ridge)) @ labels.vectors.T
+
+
+def image_map(
+    gram: Spectrum, cross: Float64[np.ndarray, "channel column"], ridge: float
+) -> Float64[np.ndarray, "channel column"]:
+    """`(X'X + g I)^-1 C`; with C = `X'Y label_map` it is ESZSL's W.
+
+    W minimises `||X W S' - Y||^2 + g ||W S'||^2 + l ||X W||^2 + g l ||W||^2`.
+    """
+    return gram.vectors @ (gram.damped(ridge)[:, None] * (gram.vectors.T @ cross))
+
+
+def choose_ridges(
+    gram: Spectrum,
+    cross: np.ndarray,
+    vectors: np.ndarray,
+    held: np.ndarray,
+    held_values: np.ndarray,
+    partial: bool,
+    grids: tuple[Sequence[float], Sequence[float]],
+    seed: int,
+) -> tuple[tuple[float, float], float]:
+    """The two ridges with the best mAP of held-out images on held-out seen labels, each label held out once.
+
+    A label counts by its positives: the AP of one or two images is chance, and most labels have no more there.
+
+    Args:
+        gram, cross, vectors: X'X, X'Y (channel, label) and S (label, embed) of all seen labels.
+        held: (image, channel), images that are not in the statistics, less the mean of those that are.
+        held_values: (image, label), their targets: 1, 0, -1; at least one is 1.
+        grids: the ridges to choose from; of equally good ones the first.
+        seed: of the division of labels into folds.
+    Returns:
+        (image ridge, label ridge), weighted mAP as a fraction.
+    Raises:
+        InputError: fewer than two labels.
+    """
+    if len(vectors) < 2:
+        raise InputError("one seen label cannot be divided; set decoder.image_ridge and decoder.label_ridge")
+    order = np.random.default_rng(seed).permutation(len(vectors))
+    projected = held @ gram.vectors
+    ap = np.full((len(grids[0]), len(grids[1]), len(vectors)), np.nan)
+    for fold in np.array_split(order, min(FOLDS, len(order))):
+        kept = np.setdiff1d(order, fold)
+        labels = Spectrum(vectors[kept].T @ vectors[kept], "the word vectors")
+        inner = gram.vectors.T @ (cross[:, kept] @ vectors[kept]) @ labels.vectors
+        outer = labels.vectors.T @ vectors[fold].T
+        values = held_values[:, fold]
+        for row, image_ridge in enumerate(grids[0]):
+            images = projected @ (gram.damped(image_ridge)[:, None] * inner)
+            for column, label_ridge in enumerate(grids[1]):
+                scores = images @ (labels.damped(label_ridge)[:, None] * outer)
+                ap[row, column, fold] = average_precision(scores, values > 0, values != 0 if partial else None)
+    positives = (held_values > 0).sum(0)
+    mean = np.nansum(ap * positives, axis=2) / positives.sum()
+    row, column = divmod(int(mean.argmax()), mean.shape[1])
+    return (grids[0][row], grids[1][column]), float(mean[row, column])

@@ -1,0 +1,86 @@
+"""Label attention: every label reads the tokens by itself, and the feed-forward is that of tokens, not of labels."""
+
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from embeddings.io.errors import InputError
+from zsl.readouts.pooled import checked
+from zsl.readouts.readout import PRIOR_LOGIT, Features, Logits, Readout, Vectors, exact
+
+
+class LabelAttentionReadout(Readout):
+    """A query and an answer for each label, both made of its word vector; no head of the paper.
+
+    `m = relu(W_m x + c)`, `m = LN(m + FFN(m))`; of every attention head, `a_it = softmax_t(q_i . k_t / sqrt(s))` with
+    `q_i = W_q n_i`, `k_t = W_k m_t`, s its width; the logit is `b + sum_t a_it (u_i . v_t)` over tokens and heads, with
+    `u_i = W_u n_i`, `v_t = W_v m_t`. That is `u_i` times the attention's output, whose (label, width) values are never
+    made. No projection, norm or feed-forward runs on labels, so that full decoding costs what a few groups do.
+
+    Args:
+        channels: size of an image token.
+        embed_dim: size of a word vector.
+        width: of tokens, queries and answers, all heads together.
+        attention_heads, ffn, dropout: as of a decoder layer.
+    Raises:
+        InputError: a width that the heads do not divide.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        embed_dim: int,
+        width: int = 768,
+        attention_heads: int = 8,
+        ffn: int = 2048,
+        dropout: float = 0.1,
+    ):
+        super().__init__()
+        if width % attention_heads:
+            raise InputError(f"attention_heads = {attention_heads} does not divide width = {width}")
+        self.embed_dim, self.heads, self.dropout = embed_dim, attention_heads, dropout
+        self.memory_projection = nn.Linear(channels, width)
+        self.ffn_in, self.ffn_out = nn.Linear(width, ffn), nn.Linear(ffn, width)
+        self.norm = nn.LayerNorm(width)
+        self.key_value_projection = nn.Linear(width, 2 * width)
+        self.query_projection = nn.Linear(embed_dim, width, bias=False)
+        self.answer_projection = nn.Linear(embed_dim, width, bias=False)
+        nn.init.xavier_normal_(self.answer_projection.weight)
+        self.bias = nn.Parameter(torch.full((1,), PRIOR_LOGIT))
+
+    def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
+        """The readout with its vocabulary, which it cannot do without.
+
+        Raises:
+            InputError: no vectors, or of another size.
+        """
+        chosen = checked(vectors, self.embed_dim)
+        queries = self._by_head(self.query_projection(chosen))
+        queries = queries * queries.shape[-1] ** -0.5
+        answers = self._by_head(self.answer_projection(chosen))
+
+        def logits(features: Features) -> Logits:
+            keys, values = self._memory(features)
+            weights = (queries.to(keys.dtype) @ keys.transpose(-1, -2)).softmax(-1, dtype=torch.float32)
+            weights = F.dropout(weights, self.dropout, self.training)
+            answered = answers.to(values.dtype) @ values.transpose(-1, -2)
+            with exact(weights):
+                return (weights * answered).sum((1, 3)) + self.bias
+
+        return logits
+
+    def _memory(self, features: Features) -> Float[Tensor, "2 batch head token slice"]:
+        """Keys and values of the tokens, by head."""
+        tokens = features.flatten(2).transpose(1, 2) if features.ndim == 4 else features
+        memory = self.memory_projection(tokens).relu()
+        memory = self.norm(memory + self._drop(self.ffn_out(self._drop(self.ffn_in(memory).relu()))))
+        return self.key_value_projection(memory).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
+
+    def _by_head(self, projected: Float[Tensor, "label width"]) -> Float[Tensor, "head label slice"]:
+        return projected.unflatten(-1, (self.heads, -1)).transpose(0, 1)
+
+    def _drop(self, values: Tensor) -> Tensor:
+        return F.dropout(values, self.dropout, self.training)
