@@ -41,9 +41,9 @@ def calibrate_run(folder: Path, k: int, share: float | None, progress: Progress)
     Two models of the run's config, with what the run chose on validation, are trained without the annotations of some
     seen labels, each without others, and rank all seen labels on the validation images. What is chosen is how readily
     unseen labels are taken (`zsl.evaluation.calibration`), for the best harmonic mean of the recalls at K; the run's
-    own model takes its unseen labels as readily at the shift that is written. Where a model does not gain by what the other one
-    would choose, no file is written, and one of before is removed. The test set is not looked at (Chao et al. 2016
-    choose the shift by cross-validation over classes).
+    own model takes its unseen labels as readily at the shift that is written. Where a model does not gain by what the
+    other one would choose, no file is written, and an earlier one is removed. The test set is not used (Chao et al.
+    2016 choose the shift by cross-validation over classes).
 
     Args:
         folder: of a trained run; a calibration that was stopped is gone on with.
