@@ -269,11 +269,11 @@ def _saved_scores(folder: Path) -> None:
 
 
 def _read_saved_scores(folder: Path, _: Any, __: Path) -> str:
-    from zsl.evaluation.measures import evaluate
+    from zsl.evaluation.measures import measure
     from zsl.evaluation.score_files import load_scores
 
     scores, test = load_scores(folder / "scores")
-    return digest(sorted(evaluate(scores, test, (1,), 5).metrics.items()))
+    return digest(sorted(measure(scores, test, (1,), 5).metrics.items()))
 
 
 def _run(folder: Path) -> Path:

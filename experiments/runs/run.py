@@ -25,7 +25,7 @@ from zsl.acceleration import make_accelerator
 from zsl.backbones.backbone import weights_file
 from zsl.cost import image_cost
 from zsl.data.tokens.files import hash_of
-from zsl.evaluation.measures import evaluate
+from zsl.evaluation.measures import measure
 from zsl.evaluation.per_label import per_label
 from zsl.evaluation.protocol import TestSet
 from zsl.model import ZeroShotModel
@@ -288,7 +288,7 @@ def measure_run(folder: Path, source: Source, bank_file: Path | None = None, tas
     scores = source.scores(trained_model(folder, source, bank), bank, task)
     settings, shift = source.config.evaluate, calibrated_shift(folder)
     test = TestSet.of(source.data)
-    evaluation = evaluate(scores, test, settings.k, settings.bootstrap, shift)
+    evaluation = measure(scores, test, settings.k, settings.bootstrap, shift)
     labels = per_label(evaluation, test, bank, source.data.train.targets.label_counts())
     return Result(str(folder), test, scores, evaluation, labels)
 

@@ -21,7 +21,7 @@ from zsl.data.dataset import MultiLabelData, Part, not_finite
 from zsl.data.loading import Samples
 from zsl.data.table import load_data
 from zsl.data.tokens.files import TokenFiles
-from zsl.evaluation.measures import Scores, evaluate
+from zsl.evaluation.measures import Scores, measure
 from zsl.evaluation.protocol import TestSet, check_measurable, protocols
 from zsl.model import ZeroShotModel
 from zsl.readouts.readout import MaxPooledReadout
@@ -180,7 +180,7 @@ class Source:
             return {}
         model = ZeroShotModel(None if self.frozen else self.backbone, self.pretrained_readout)
         scores = self.scores(model, self.pretrained_bank, "test backbone's own readout")
-        return evaluate(scores, TestSet.of(self.data), self.config.evaluate.k).metrics
+        return measure(scores, TestSet.of(self.data), self.config.evaluate.k).metrics
 
     def scores(self, model: ZeroShotModel, bank: Bank, task: str) -> dict[str, Scores]:
         """A model's scores of the test part, under a bank's vectors, by protocol.

@@ -19,7 +19,7 @@ from experiments.tables.metric_table import Table
 from experiments.tables.result_plots import check_curves, save_plots
 from experiments.tables.result_tables import footnotes, tables_of
 from zsl.data.table import load_data
-from zsl.evaluation.measures import evaluate
+from zsl.evaluation.measures import measure
 from zsl.evaluation.per_label import per_label
 from zsl.evaluation.protocol import TestSet
 from zsl.evaluation.score_files import as_test_set, load_scores, match, named, read_table, save_scores
@@ -90,7 +90,7 @@ def result_of_scores(
         scores = match(named(read_table(path, "scores"), names), test)
     if shift is not None and "gzsl" not in scores:
         raise InputError(f"--shift is a bias on seen among all labels, of which {path} has no scores; leave it out")
-    found = evaluate(scores, test, values.evaluate.k, values.evaluate.bootstrap, shift)
+    found = measure(scores, test, values.evaluate.k, values.evaluate.bootstrap, shift)
     rows = per_label(found, test, None if bank is None else Bank.load(bank), train_images)
     return Result(str(path), test, scores, found, rows)
 

@@ -65,7 +65,7 @@ def interval_of(
     return interval(centred(values, estimate) if "/map" in metric else values, ends=ends)
 
 
-def evaluate(
+def measure(
     scores: Mapping[str, Scores],
     test: TestSet,
     k: Sequence[int],

@@ -16,7 +16,7 @@ from tests.experiments.command import refused, zsl
 from tests.names import SEEN, UNSEEN
 from zsl.data.targets import Targets
 from zsl.evaluation.calibration import Choice
-from zsl.evaluation.measures import evaluate
+from zsl.evaluation.measures import measure
 from zsl.evaluation.per_label import per_label
 from zsl.evaluation.protocol import TestSet
 from zsl.tensor_file import dump_tensors
@@ -239,7 +239,7 @@ def test_differences_are_over_the_draws_that_both_have():
     results = []
     for replicates in (20, 30):  # runs are measured with settings of their own
         scores = {"zsl": generator.normal(size=(31, 2))} if replicates == 20 else results[0].scores
-        found = evaluate(scores, test, (1,), replicates)
+        found = measure(scores, test, (1,), replicates)
         results.append(Result(str(replicates), test, scores, found, per_label(found, test)))
     for table in (comparison_table(results[:2]), comparison_table(results[1::-1])):
         assert table.rows[1][1].endswith(" (+0.0 to +0.0)")

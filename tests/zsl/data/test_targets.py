@@ -10,7 +10,7 @@ from zsl.acceleration import make_accelerator
 from zsl.data.dataset import MultiLabelData, Part, Tensors
 from zsl.data.loading import Samples
 from zsl.data.targets import Targets
-from zsl.evaluation.measures import evaluate
+from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet, protocols
 from zsl.metrics import average_precision, chance_average_precision
 from zsl.model import ZeroShotModel
@@ -156,7 +156,7 @@ def test_a_closed_set_with_partial_annotations_is_learnt():
     (name,) = protocols(data)
     assert name == "closed"
     scores = model(data.test.inputs.read(range(len(data.test.inputs))), vectors).detach().numpy()
-    metrics = evaluate({"closed": scores}, TestSet.of(data), (1,)).metrics
+    metrics = measure({"closed": scores}, TestSet.of(data), (1,)).metrics
     assert metrics["closed/map"] > 0.95
     assert {"closed/map", "closed/map_chance", "closed/f1@1"} <= metrics.keys()
     assert all(name.startswith("closed/") for name in metrics)

@@ -13,7 +13,7 @@ from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError
 from zsl.data.targets import Targets
 from zsl.evaluation.generalisation import harmonic_mean, trade_off
-from zsl.evaluation.measures import evaluate
+from zsl.evaluation.measures import measure
 from zsl.evaluation.per_label import per_label
 from zsl.evaluation.protocol import TestSet, check_comparable, hash_of_names, left_out, make_stamp, protocols, recognise
 from zsl.metrics import average_precision, chance_average_precision, f1_at_k, label_ranking, mean_average_precision
@@ -37,7 +37,7 @@ def scores(test):
 
 
 def test_every_measure_is_that_of_its_function(test, scores):
-    found = evaluate(scores, test, (2, 5), shift=0.3).metrics
+    found = measure(scores, test, (2, 5), shift=0.3).metrics
     table = test.targets.dense()
     for name, columns in (("zsl", slice(11, None)), ("zsl-synonyms", slice(11, None)), ("gzsl", slice(0, None))):
         targets, own = table[:, columns], scores[name]
@@ -70,7 +70,7 @@ def test_partial_annotations_are_left_out(test, scores):
     table = test.targets.dense().copy()
     table[np.random.default_rng(2).random(table.shape) < 0.3] = -1
     partial = replace(test, targets=Targets(Targets.of(table).matrix, partial=True))
-    found = evaluate(scores, partial, (2,), bootstrap=20)
+    found = measure(scores, partial, (2,), bootstrap=20)
     known = table[:, 11:] != 0
     assert found.metrics["zsl/map"] == np.nanmean(average_precision(scores["zsl"], table[:, 11:] > 0, known))
     assert found.metrics["zsl/f1@2"] == f1_at_k(scores["zsl"], table[:, 11:] > 0, 2, annotated=known).f1
@@ -80,22 +80,22 @@ def test_partial_annotations_are_left_out(test, scores):
 
 
 def test_intervals_are_about_the_figures(test, scores):
-    found = evaluate(scores, test, (2,), bootstrap=100)
+    found = measure(scores, test, (2,), bootstrap=100)
     assert {"zsl/map", "gzsl/map_harmonic", "gzsl/map_seen", "gzsl/f1@2"} <= found.intervals.keys()
     for name, (low, high) in found.intervals.items():
         assert low < found.metrics[name] < high, name
-    assert not evaluate(scores, test, (2,)).intervals
+    assert not measure(scores, test, (2,)).intervals
 
 
 def test_a_closed_set_and_a_set_without_seen_test_labels(test, scores):
     closed = TestSet("closed", SEEN, (), test.targets.columns(slice(0, 11)), "x")
-    found = evaluate({"closed": scores["seen"]}, closed, (2,))
+    found = measure({"closed": scores["seen"]}, closed, (2,))
     assert found.metrics["closed/map"] == mean_average_precision(scores["seen"], closed.targets.dense())
     assert not found.trade_offs
     table = test.targets.dense().copy()
     table[:, :11] = 0
     unseen_only = replace(test, targets=Targets.of(table))
-    measured = evaluate(scores, unseen_only, (2,), bootstrap=5)
+    measured = measure(scores, unseen_only, (2,), bootstrap=5)
     assert "gzsl/map_unseen" in measured.intervals
     assert "gzsl/map_seen" not in measured.intervals
     found = measured.metrics
@@ -105,7 +105,7 @@ def test_a_closed_set_and_a_set_without_seen_test_labels(test, scores):
 
 
 def test_a_protocol_is_measured_at_the_k_that_it_has_labels_for(test, scores):
-    found, small = evaluate(scores, test, (2, 6, 17), bootstrap=2), evaluate(scores, test, (2,))
+    found, small = measure(scores, test, (2, 6, 17), bootstrap=2), measure(scores, test, (2,))
     assert {name for name in found.metrics if name.startswith("zsl/")} == {n for n in small.metrics if n[:4] == "zsl/"}
     assert {"gzsl/f1@6", "seen/f1@6", "gzsl/ausuc@6"} < found.metrics.keys()  # 16 and 11 labels, 5 of them unseen
     assert not [name for name in found.metrics if name.endswith("@17")]
@@ -116,14 +116,14 @@ def test_a_protocol_is_measured_at_the_k_that_it_has_labels_for(test, scores):
         "gzsl ranks 16 labels, too few for F1@17 (evaluate.k).",
         "seen ranks 11 labels, too few for F1@17 (evaluate.k).",
     ]
-    assert not evaluate(scores, test, ()).trade_offs
+    assert not measure(scores, test, ()).trade_offs
 
 
 def test_what_cannot_be_measured_is_named(test, scores):
     table = test.targets.dense().copy()
     table[:, 11:] = 0
     with pytest.raises(InputError, match="no test image of made has an unseen label"):
-        evaluate(scores, replace(test, targets=Targets.of(table)), (2,))
+        measure(scores, replace(test, targets=Targets.of(table)), (2,))
 
 
 def test_the_stamp_tells_protocols_apart(test):
@@ -161,7 +161,7 @@ def test_labels_one_by_one(test, scores):
     vectors = np.random.default_rng(3).normal(size=(16, 7)).astype(np.float32)
     notes = ("",) * 12 + ("mean of parts",) * 2 + ("",) * 2
     bank = Bank(SEEN + UNSEEN, vectors, notes=notes, num_seen=11)
-    found = evaluate(scores, test, (2,))
+    found = measure(scores, test, (2,))
     rows = per_label(found, test, bank, range(11))
     unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     similarity = unit[11:] @ unit[:11].T
@@ -197,7 +197,7 @@ def test_the_real_annotation():
     for rows, told in ((np.arange(107_859), "all 107,859 test images"), (shown, "the 83,898 test images")):
         test = TestSet("NUS-WIDE", (), concepts, targets[rows], "real")
         scores = {"zsl": generator.random((len(rows), 81), dtype=np.float32)}
-        found = evaluate(scores, test, (3, 5), bootstrap=20)
+        found = measure(scores, test, (3, 5), bootstrap=20)
         assert told in found.stamp.known_as()["zsl"]
         chance = found.chance["zsl"]
         # a rare label's AP varies by its own size; their mean does not

@@ -11,7 +11,7 @@ from zsl.backbones.backbone import Backbone, BackboneConfig
 from zsl.data.dataset import MultiLabelData, Part, Tensors
 from zsl.data.loading import Samples
 from zsl.data.targets import Targets
-from zsl.evaluation.measures import evaluate
+from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet, protocols
 from zsl.metrics import average_precision, f1_at_k
 from zsl.model import ZeroShotModel
@@ -61,7 +61,7 @@ def test_what_can_be_learnt_is_learnt(data, loss, ema):
     assert max(history.validation_map) > 0.98
     assert history.loss[-1] < 0.3 * history.loss[0]
     scores = score(model, Samples(data.test), vocabularies(data, bank), accelerator, 16)
-    metrics = evaluate(scores, TestSet.of(data), (1, 2)).metrics
+    metrics = measure(scores, TestSet.of(data), (1, 2)).metrics
     # only what it was trained on is certain; three unseen directions out of a random 16 are a bonus
     assert metrics["gzsl/map_seen"] > 0.9
     assert metrics["zsl/map"] > metrics["zsl/map_chance"]
@@ -101,7 +101,7 @@ def test_scores_do_not_depend_on_the_batch_and_follow_the_rows(data):
 def test_evaluation_is_its_protocols(data):
     generator = np.random.default_rng(0)
     scores = {name: generator.normal(size=(90, len(p.labels))) for name, p in protocols(data).items()}
-    metrics = evaluate(scores, TestSet.of(data), (1, 3)).metrics
+    metrics = measure(scores, TestSet.of(data), (1, 3)).metrics
     truth = data.test.targets.dense()
     assert metrics["zsl/map"] == pytest.approx(np.nanmean(average_precision(scores["zsl"], truth[:, 8:])))
     assert metrics["zsl/f1@3"] == f1_at_k(scores["zsl"], truth[:, 8:], 3).f1
