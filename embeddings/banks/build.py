@@ -1,7 +1,6 @@
 """Banks from label names: encoded once, kept in a cache, pooled, transformed."""
 
 import json
-import os
 import tempfile
 import warnings
 from collections import Counter
@@ -30,12 +29,6 @@ from embeddings.io.progress import Progress, silent
 from embeddings.texts import Aliases, Descriptions, Texts, texts_of
 
 LIBRARIES = ("gensim", "numpy", "sentence-transformers", "torch", "transformers")
-
-
-def default_cache() -> Path:
-    """The folder of encoded texts: $ZSL_CACHE, or `zsl` in the user's cache folder. It may be removed at any time."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(os.environ.get("ZSL_CACHE") or Path(home) / "zsl")
 
 
 def build_bank(

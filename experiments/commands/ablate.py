@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from embeddings.io.markup import shell
-from experiments.output.console import ConsoleProgress, clear_errors, make_console, tell
+from experiments.output.console import ConsoleProgress, clear_errors, console_table, make_console, tell
 
 if TYPE_CHECKING:
     from experiments.grids.dispatch import Tell
@@ -205,7 +205,6 @@ def _show(results: "Results", out: Path, console: Console) -> None:
         GMAC,
         ONE_SEED,
         chance_rows,
-        console_table,
         narrowed,
         paper_note,
         rows_of,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embeddings.io.markup import shell
-from experiments.output.console import ConsoleProgress, clear_errors, make_console, tell
+from experiments.output.console import ConsoleProgress, clear_errors, console_table, make_console, tell
 
 if TYPE_CHECKING:
     from embeddings.encoders.table import TagLists
@@ -27,7 +27,6 @@ Cache = Annotated[bool, typer.Option(help="Keep encoded texts in $ZSL_CACHE [def
 def encoders() -> None:
     """The encoders: what a spec may name."""
     from embeddings.encoders.table import ENCODERS
-    from experiments.tables.metric_table import console_table
 
     rows = [[name, family.source, family.width, family.licence] for name, family in ENCODERS.items()]
     make_console().print(console_table("Encoders", ["family", "source", "width", "licence"], rows, 4))
@@ -66,7 +65,7 @@ def build(
     ] = None,
 ) -> None:
     """Makes a bank of label names with any text encoder."""
-    from embeddings.banks.build import default_cache
+    from embeddings.io.cache import default_cache
     from embeddings.io.errors import InputError
     from experiments.config.bank_config import BankConfig, check_order, make_bank
     from experiments.output.files import check_new_file
@@ -168,7 +167,8 @@ def extend(
 ) -> None:
     """Adds unseen labels to a bank, encoded and transformed as its own were."""
     from embeddings.banks.bank import Bank
-    from embeddings.banks.build import default_cache, extend_bank
+    from embeddings.banks.build import extend_bank
+    from embeddings.io.cache import default_cache
     from embeddings.texts import read_aliases, read_descriptions, read_labels
     from experiments.output.files import check_new_file
 
@@ -251,7 +251,6 @@ def compare(
     from embeddings.banks.bank import Bank
     from embeddings.banks.similarity import compare as compared
     from experiments.tables.bank_tables import comparison_rows
-    from experiments.tables.metric_table import console_table
 
     result = compared(Bank.load(a), Bank.load(b))
     if as_json:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from experiments.output.console import ConsoleProgress, clear_errors, make_console, tell
+from experiments.output.console import ConsoleProgress, clear_errors, console_table, make_console, tell
 
 if TYPE_CHECKING:
     from experiments.bench.harness import Figures
@@ -268,7 +268,6 @@ def _show(figures: "Figures", out: Path | None) -> None:
     import json
 
     from embeddings.io import atomic
-    from experiments.tables.metric_table import console_table
 
     console = make_console()
     console.print(console_table(figures.title, figures.header, figures.rows))

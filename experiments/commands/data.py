@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from experiments.output.console import ConsoleProgress, clear_errors, make_console, tell
+from experiments.output.console import ConsoleProgress, clear_errors, console_table, make_console, tell
 
 app = typer.Typer(no_args_is_help=True, help="Datasets: audit one, cache a frozen backbone's tokens of it.")
 
@@ -36,7 +36,6 @@ def check(
     from embeddings.io import atomic
     from experiments.config.run_config import load_config
     from experiments.output.files import check_new_file
-    from experiments.tables.metric_table import console_table
     from zsl.data.audit import audit, look_at_images
     from zsl.data.dataset import ImageFiles
     from zsl.data.layouts.assembly import ImagesConfig

@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
+from rich.table import Table as ConsoleTable
 from rich.text import Text
 
 from embeddings.io.markup import visible
@@ -46,6 +47,16 @@ def make_console() -> Console:
 def tell(line: str, err: bool = False) -> None:
     """Prints one line as it is, however long."""
     typer.echo(visible(line), err=err)
+
+
+def console_table(title: str, header: list[str], rows: list[list[str]], left: int = 1) -> ConsoleTable:
+    """A table for the terminal; the first `left` columns are names, aligned left, the others figures."""
+    table = ConsoleTable(title=title, title_justify="left")
+    for index, name in enumerate(header):
+        table.add_column(name, justify="left" if index < left else "right", overflow="fold")
+    for row in rows:
+        table.add_row(*row, end_section=row is rows[-1])
+    return table
 
 
 def clear_errors(command: Callable[P, R]) -> Callable[P, R]:

@@ -9,7 +9,8 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from embeddings.banks.bank import Bank
-from embeddings.banks.build import build_bank, default_cache
+from embeddings.banks.build import build_bank
+from embeddings.io.cache import default_cache
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress, silent
 from embeddings.io.spelling import LOOKED_UP, require

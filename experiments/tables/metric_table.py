@@ -13,6 +13,7 @@ from embeddings.io import atomic
 from embeddings.io.markup import csv_text, drawn, latex, latex_note, markdown, markdown_code, visible
 from experiments.config.advice import FIRST, WORDLESS
 from experiments.grids.variants import COST, Ablation, Results, Variant
+from experiments.output.console import console_table
 from experiments.output.plots import new_plot
 from zsl.evaluation.uncertainty import at_chance, not_told_apart
 
@@ -150,16 +151,6 @@ def paper_note(ablation: Ablation) -> str:
     """Whose figures the paper's columns have; "" without one."""
     told = any(variant.paper for variant in ablation.variants)
     return f"The paper's columns are its figures on {ablation.published}, not on this data." if told else ""
-
-
-def console_table(title: str, header: list[str], rows: list[list[str]], left: int = 1) -> ConsoleTable:
-    """A rich table; the first `left` columns are names."""
-    table = ConsoleTable(title=title, title_justify="left")
-    for index, name in enumerate(header):
-        table.add_column(name, justify="left" if index < left else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*row, end_section=row is rows[-1])
-    return table
 
 
 def markdown_table(header: list[str], rows: list[list[str]]) -> str:

@@ -6,7 +6,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from embeddings.banks.build import default_cache
+from embeddings.io.cache import default_cache
 from embeddings.io.errors import InputError, InputWarning
 from zsl.data.layouts.index_cache import cached
 from zsl.tensor_file import load_module, read_tensors, save_module

@@ -12,8 +12,8 @@ from safetensors import SafetensorError
 from safetensors.numpy import load_file
 from safetensors.numpy import save as safetensors_bytes
 
-from embeddings.banks.build import default_cache
 from embeddings.io import atomic, hashed_file
+from embeddings.io.cache import default_cache
 from embeddings.io.errors import InputWarning
 
 Arrays = dict[str, np.ndarray]
