@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any, Literal
 
-import timm
 import torch
 from jaxtyping import Float, UInt8
 from pydantic import Field, PositiveFloat, field_validator
@@ -197,6 +196,8 @@ def _create(config: BackboneConfig) -> nn.Module:
     fetched = config.pretrained and config.weights is None
     if fetched:
         check_weights(config.name)
+    import timm  # takes seconds, which runs on tokens need not wait for
+
     try:
         model = timm.create_model(config.name, pretrained=fetched, **config.arguments)
     except Exception as error:  # timm's models raise many kinds

@@ -4,14 +4,15 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import timm
 import torch
 from huggingface_hub import get_session, hf_hub_url, try_to_load_from_cache
-from timm.models import PretrainedCfg, get_deprecated_models, get_pretrained_cfg
 
 from embeddings.io.errors import InputError
+
+if TYPE_CHECKING:  # timm itself takes seconds, which runs on tokens need not wait for
+    from timm.models import PretrainedCfg
 
 Channels = tuple[float, float, float]
 HUB_SECONDS = 5
@@ -55,12 +56,15 @@ def reading_of(name: str, arguments: Mapping[str, Any]) -> Reading:
     )
 
 
-def known_config(name: str) -> PretrainedCfg:
+def known_config(name: str) -> "PretrainedCfg":
     """What timm knows of a model, by its name with or without a tag.
 
     Raises:
         InputError: as `reading_of`.
     """
+    import timm
+    from timm.models import get_deprecated_models, get_pretrained_cfg
+
     architecture, _, tag = name.partition(".")
     if not timm.is_model(name):
         near = difflib.get_close_matches(architecture, timm.list_models(), 5)
@@ -107,7 +111,7 @@ def offline(name: str) -> str:
     return f"on a machine with network, run {fetch}; then set backbone.weights=FOLDER"
 
 
-def _cached(known: PretrainedCfg) -> bool:
+def _cached(known: "PretrainedCfg") -> bool:
     if known.hf_hub_id is None:
         return Path(torch.hub.get_dir(), "checkpoints", str(known.url).rpartition("/")[2]).is_file()
     return any(isinstance(try_to_load_from_cache(known.hf_hub_id, file), str) for file in HUB_FILES)
@@ -115,6 +119,8 @@ def _cached(known: PretrainedCfg) -> bool:
 
 def _tags(architecture: str) -> str:
     """The names, with tags, of a model's weights, or of those of models whose names are alike."""
+    import timm
+
     every: dict[str, list[str]] = {}
     for name in timm.list_pretrained():
         every.setdefault(name.partition(".")[0], []).append(name)

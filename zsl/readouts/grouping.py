@@ -4,7 +4,6 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
-from scipy.cluster.hierarchy import leaves_list, linkage
 from torch import Tensor
 
 from zsl.readouts.readout import Vectors
@@ -36,9 +35,10 @@ class LabelOrder:
             return None
         if self.grouping == "redrawn":
             return torch.randperm(count, device=vectors.device)
+        if torch.compiler.is_compiling():  # not a decorator, for which every process would import the compiler
+            return torch.compiler.disable(self._fixed)(vectors)
         return self._fixed(vectors)
 
-    @torch.compiler.disable  # nothing in it to compile
     def _fixed(self, vectors: Tensor) -> Tensor:
         if self._known is not None:
             known, version, order = self._known
@@ -53,6 +53,8 @@ class LabelOrder:
         count, g = len(vectors), self.group_size
         if self.grouping == "random":
             return np.random.default_rng(0).permutation(count)
+        from scipy.cluster.hierarchy import leaves_list, linkage
+
         leaves = leaves_list(linkage(vectors.float().cpu().numpy(), "ward")).astype(np.int64)
         if self.grouping == "similar":
             return leaves

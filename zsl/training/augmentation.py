@@ -3,7 +3,6 @@
 from typing import Literal
 
 from pydantic import Field
-from torchvision.transforms import v2
 
 from zsl.config import Config
 from zsl.data.dataset import Augmentation
@@ -21,6 +20,8 @@ class AugmentConfig(Config):
 
 def make_augmentation(config: AugmentConfig) -> Augmentation | None:
     """The transform of one image, (3, height, width) uint8; None where there is nothing to do."""
+    from torchvision.transforms import v2  # takes seconds, which runs on tokens need not wait for
+
     steps: list[v2.Transform] = []
     if config.flip:
         steps.append(v2.RandomHorizontalFlip())

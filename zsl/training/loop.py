@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from accelerate.utils import broadcast, send_to_device, set_seed
 from pydantic import Field, model_validator
-from timm.utils import ModelEmaV3
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
 
@@ -110,6 +109,13 @@ def parameter_groups(model: ZeroShotModel, config: TrainConfig) -> list[dict[str
     return groups
 
 
+def averaged(model: ZeroShotModel, decay: float) -> Any:
+    """timm's moving average of a model's weights."""
+    from timm.utils import ModelEmaV3  # takes seconds, which trainings without an average need not wait for
+
+    return ModelEmaV3(model, decay=decay, use_warmup=True)
+
+
 class Training:
     """One model's training, which can be stopped after any step and gone on with to the same end, bit for bit.
 
@@ -170,7 +176,7 @@ class Training:
         # torch divides by the length of the rise, warmup * steps - 1
         rise = config.warmup * (1 + 1e-6) if math.isclose(config.warmup * self.total, 1) else config.warmup
         self.schedule = OneCycleLR(self.optimizer.optimizer, rates, total_steps=self.total, pct_start=rise)
-        self.average = ModelEmaV3(model, decay=config.ema, use_warmup=True) if config.ema else None
+        self.average = averaged(model, config.ema) if config.ema else None
         self.history = History(chance=chance_of(validation.targets))
         self.done = 0
         self.loss = torch.zeros((), device=accelerator.device)

@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
-from torchvision.ops import sigmoid_focal_loss
 
 Logits = Float[Tensor, "batch label"]
 
@@ -74,6 +73,8 @@ def focal_loss(logits: Logits, targets: Logits, gamma: float = 2.0, weights: Log
     Returns:
         A scalar.
     """
+    from torchvision.ops import sigmoid_focal_loss  # takes seconds, which other losses need not wait for
+
     terms = sigmoid_focal_loss(logits, targets, alpha=-1, gamma=gamma, reduction="none")
     return (terms if weights is None else terms * weights).sum()
 
