@@ -22,6 +22,20 @@ def test_imports_go_one_way(package):
                 assert top not in ALLOWED.keys() - ALLOWED[package] - {package}, f"{path} imports {name}"
 
 
+# what takes a command more than a second to import
+HEAVY = (
+    "torch",
+    "torchvision",
+    "timm",
+    "accelerate",
+    "gensim",
+    "sentence_transformers",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+)
+
+
 @pytest.mark.parametrize(
     ("module", "heavy"),
     [("embeddings", ("torch", "gensim", "sentence_transformers")), ("experiments.commands.main", ("torch", "timm"))],
@@ -29,3 +43,29 @@ def test_imports_go_one_way(package):
 def test_importing_is_light(module, heavy):
     code = f"import sys, {module}; assert not {{*{heavy!r}}} & sys.modules.keys()"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        (("--help",), 0),
+        (("ablate", "--list"), 0),
+        (("ablate", "--help"), 0),
+        (("bank", "encoders"), 0),
+        (("trian",), 2),
+        (("train", "demo", "--ouch"), 2),
+        (("ablate", "tabel8"), 2),
+    ],
+)
+def test_a_command_that_should_answer_at_once_imports_nothing_heavy(arguments, status):
+    code = f"""
+import sys
+from experiments.commands.main import app
+try:
+    app({list(arguments)!r})
+except SystemExit as ended:
+    assert ended.code == {status}, ended.code
+print("heavy:", *({{*{HEAVY!r}}} & sys.modules.keys()))
+"""
+    done = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "heavy:", done.stdout

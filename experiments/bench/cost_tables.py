@@ -1,39 +1,35 @@
-"""The tables that `zsl ablate NAME` measures without training: what heads and their parts cost."""
+"""The tables that `zsl ablate NAME` measures without training: what heads and their parts cost.
+
+Their list is read without torch; what measures a table is imported when it is asked for.
+"""
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
-
-from pydantic import ValidationError
+from typing import TYPE_CHECKING, Any
 
 from embeddings.io import atomic
-from embeddings.io.errors import InputError
 from embeddings.io.markup import markdown, markdown_code
 from embeddings.io.progress import Progress
-from experiments.bench.harness import Figures
-from experiments.bench.heads import HeadBench, bench_heads
-from experiments.bench.modules import ModuleBench, bench_modules
-from experiments.config.settings import explained, fitted, kind_at, split_setting
+from experiments.config.settings import changed_by
 from experiments.grids.variants import Record
 from experiments.output.files import new_folder
-from experiments.report import write_report
-from experiments.report.folder import save_about
-from experiments.tables.metric_table import Table
 from zsl.config import Config
 
-# a batch that the Transformer-decoder's 5,000 queries leave room for in a small machine's memory
-HEADS_AT_CLASSES = HeadBench(heads=("GAP", "Transformer-decoder", "ML-Decoder"), batch_size=2, rounds=5)
+if TYPE_CHECKING:
+    from experiments.bench.harness import Figures
+    from experiments.tables.metric_table import Table
+
+Measure = Callable[[Any, Progress], "Figures"]
 
 
 @dataclass(frozen=True)
 class CostTable:
-    """A table of costs: its caption, its settings, and what measures them."""
+    """A table of costs: its caption, and what gives its settings and the function that measures them."""
 
     caption: str
-    settings: Config
-    measure: Callable[[Any, Progress], Figures]
+    parts: Callable[[], tuple[Config, Measure]]
 
     def changed(self, settings: Sequence[str]) -> Config:
         """Its settings with `key=value` over them.
@@ -41,30 +37,46 @@ class CostTable:
         Raises:
             InputError: an unknown key, an impossible value.
         """
-        kind, values = type(self.settings), self.settings.model_dump()
-        for setting in settings:
-            key, text = split_setting(setting, "KEY=VALUE")
-            values[key] = fitted(kind_at(kind, values, key), text)
-        try:
-            return kind.model_validate(values)
-        except ValidationError as error:
-            raise InputError(f"--set: {explained(kind, error)}") from error
+        own, _ = self.parts()
+        return changed_by(own, settings)
+
+    def measure(self, settings: Config, progress: Progress) -> "Figures":
+        """The figures of `changed` settings."""
+        _, measured = self.parts()
+        return measured(settings, progress)
+
+
+def _heads() -> tuple[Config, Measure]:
+    from experiments.bench.heads import HeadBench, bench_heads
+
+    # a batch that the Transformer-decoder's 5,000 queries leave room for in a small machine's memory
+    return HeadBench(heads=("GAP", "Transformer-decoder", "ML-Decoder"), batch_size=2, rounds=5), bench_heads
+
+
+def _modules() -> tuple[Config, Measure]:
+    from experiments.bench.modules import ModuleBench, bench_modules
+
+    return ModuleBench(), bench_modules
 
 
 COST_TABLES: dict[str, CostTable] = {
-    "table9": CostTable("Table 9: heads against classes, speed and cost", HEADS_AT_CLASSES, bench_heads),
-    "table11": CostTable("Table 11: time of a decoder layer's parts against classes", ModuleBench(), bench_modules),
+    "table9": CostTable("Table 9: heads against classes, speed and cost", _heads),
+    "table11": CostTable("Table 11: time of a decoder layer's parts against classes", _modules),
     # the paper's Table 12 has the figures of its Table 9 in full
-    "table12": CostTable("Table 12: heads against classes, speed and cost", HEADS_AT_CLASSES, bench_heads),
+    "table12": CostTable("Table 12: heads against classes, speed and cost", _heads),
 }
 
 
-def save_costs(caption: str, figures: Figures, command: str, out: Path) -> Table:
+def save_costs(caption: str, figures: "Figures", command: str, out: Path) -> "Table":
     """Makes the folder of a table that was measured: `results.json`, `figures.json`, the table and the report.
 
     Raises:
         InputError: the folder cannot be made.
     """
+    from experiments.report import write_report
+    from experiments.report.folder import save_about
+    from experiments.tables.metric_table import Table
+
     rows = figures.measured
     table = Table(figures.title, figures.header, figures.rows, left=len(rows[0].variant))
     with new_folder(out) as made:

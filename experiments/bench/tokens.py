@@ -8,8 +8,8 @@ from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress, silent
 from experiments.bench.harness import Figures, machine
 from experiments.config.run_config import RunConfig, validated
+from experiments.grids.grid import variant_config
 from experiments.grids.paper_tables import GROUP_DECODERS
-from experiments.grids.variants import variant_config
 from experiments.runs.extraction import run_extraction
 from experiments.runs.run import evaluate_run, train_run
 from experiments.runs.source import Source, load_bank, open_source

@@ -131,19 +131,21 @@ def _measure(name: str, settings: list[str], given: list[str], out: Path) -> Non
 def _grid(name: str, source: str | None, encoders: list[str] | None, settings: list[str], seeds: int | None) -> "Grid":
     from embeddings.io.errors import InputError
     from experiments.bench.cost_tables import COST_TABLES
-    from experiments.config.run_config import load_config
-    from experiments.grids.grid import table_grid
-    from experiments.grids.grid_file import spec_grid
     from experiments.grids.paper_tables import ABLATIONS, encoder_variants
 
     if encoders and name != "encoders":
         raise InputError(f"--encoder is for zsl ablate encoders; for {name} use --set bank.encoder=SPEC")
     if name not in ABLATIONS and (name.endswith(".toml") or Path(name).is_file()):
+        from experiments.grids.grid_file import spec_grid
+
         return spec_grid(Path(name), source, settings, seeds)
     if name not in ABLATIONS:
         raise InputError(
             f"unknown ablation {name!r}; known: {', '.join([*ABLATIONS, *COST_TABLES])}, or a grid's TOML file"
         )
+    from experiments.config.run_config import load_config
+    from experiments.grids.grid import table_grid
+
     ablation = ABLATIONS[name]
     if encoders:
         ablation = replace(ablation, variants=encoder_variants(encoders))

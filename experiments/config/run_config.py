@@ -1,11 +1,11 @@
 """One run's configuration: a TOML file and `--set section.key=value`, validated."""
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import Field, PositiveInt, ValidationError, model_validator
+from pydantic import Field, PositiveInt, model_validator
 
 from embeddings.banks.transforms import check_transforms
 from embeddings.encoders.oov import check_policy
@@ -13,7 +13,7 @@ from embeddings.encoders.table import split_spec
 from embeddings.io.errors import InputError, InputWarning
 from embeddings.io.reading import read_json, read_toml
 from experiments.config.bank_config import BankConfig
-from experiments.config.settings import explained, fitted, kind_at, shown, split_setting
+from experiments.config.settings import fitted, kind_at, parsed, shown, split_setting
 from zsl.backbones.backbone import BackboneConfig
 from zsl.backbones.pretrained import reading_of
 from zsl.config import Config
@@ -241,12 +241,21 @@ def validated(values: dict[str, Any], source: str) -> RunConfig:
     Raises:
         InputError: as `load_config`.
     """
-    try:
-        config = RunConfig.model_validate(values)
-    except ValidationError as error:
-        raise InputError(f"{source}: {explained(RunConfig, error)}") from error
+    config = parsed(RunConfig, values, source)
     for key, value in flat(config.model_dump()).items():
         for number in value if isinstance(value, tuple) else (value,):
             if isinstance(number, int) and number > LARGEST:
                 raise InputError(f"{source}: {key} is more than {LARGEST:,} (got {shown(number)})")
     return config
+
+
+def changed(config: RunConfig, settings: Mapping[str, Any], place: str) -> RunConfig:
+    """A config with other values by key, resolved.
+
+    Raises:
+        InputError: an unknown key or an impossible value; it tells the place.
+    """
+    values = config.model_dump(mode="json")
+    for key, value in settings.items():
+        put_value(values, key, value, place)
+    return resolved(validated(values, place))

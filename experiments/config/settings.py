@@ -9,12 +9,13 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
 from embeddings.io.errors import InputError
 
+Changed = TypeVar("Changed", bound=BaseModel)
 NONE = "none"
 ABSENT = object()
 SHOWN = 120  # letters of a value in a message
@@ -31,6 +32,33 @@ def split_setting(setting: str, form: str = "section.key=value") -> tuple[str, s
     if not equals or not key.strip():
         raise InputError(f"--set {setting!r}: write {form}")
     return key.strip(), text
+
+
+def changed_by(config: Changed, settings: Sequence[str]) -> Changed:
+    """One section's config with settings `key=value` over it.
+
+    Raises:
+        InputError: not of that form, an unknown key, an impossible value.
+    """
+    kind, values = type(config), config.model_dump()
+    for setting in settings:
+        key, text = split_setting(setting, "KEY=VALUE")
+        values[key] = fitted(kind_at(kind, values, key), text)
+    return parsed(kind, values, "--set")
+
+
+def parsed(model: type[Changed], values: Any, source: str) -> Changed:
+    """A config of these values, or one line that says what is wrong with which key.
+
+    Args:
+        source: where the values come from, as the line begins.
+    Raises:
+        InputError: an unknown key, a key that is missing, an impossible value.
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{source}: {explained(model, error)}") from error
 
 
 def kind_at(model: type[BaseModel], values: Any, key: str) -> Any:

@@ -9,8 +9,8 @@ from pydantic import Field
 
 from embeddings.io.errors import InputError
 from experiments.config.advice import encoder_notes
-from experiments.config.run_config import RunConfig, flat
-from experiments.grids.variants import Ablation, Variant, changed, completed, variant_config
+from experiments.config.run_config import RunConfig, changed, flat
+from experiments.grids.variants import Ablation, Variant
 from zsl.config import Config
 from zsl.data.dataset import MultiLabelData
 from zsl.data.table import load_data
@@ -84,6 +84,26 @@ def differences(before: Config, now: Config, prefix: str = "") -> dict[str, Any]
     """The values of `now` that differ, by key; None where a key is gone."""
     old, new = (flat(config.model_dump(mode="json"), prefix) for config in (before, now))
     return {key: new.get(key) for key in {**old, **new} if old.get(key) != new.get(key)}
+
+
+def variant_config(config: RunConfig, variant: Variant) -> RunConfig:
+    """A config with a variant's values.
+
+    Raises:
+        InputError: an unknown key or an impossible value.
+    """
+    return changed(config, variant.settings, f"variant {variant.title}")
+
+
+def completed(variants: Sequence[Variant], configs: Sequence[RunConfig]) -> tuple[Variant, ...]:
+    """The variants with a value for every key that one of them names: their own config's; None where it has no such
+    key."""
+    keys = dict.fromkeys(key for variant in variants for key in variant.settings)
+    values = [flat(config.model_dump(mode="json")) for config in configs]
+    return tuple(
+        Variant({key: one.settings.get(key, own.get(key)) for key in keys}, one.paper)
+        for one, own in zip(variants, values, strict=True)
+    )
 
 
 def table_grid(ablation: Ablation, config: RunConfig, seeds: int) -> Grid:

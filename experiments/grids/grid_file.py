@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ValidationError
-
 from embeddings.io.errors import InputError
 from embeddings.io.reading import read_toml
 from experiments.config.advice import encoder_notes
@@ -14,6 +12,7 @@ from experiments.config.run_config import (
     TAGS,
     RunConfig,
     apply_settings,
+    changed,
     flat,
     put_value,
     read_values,
@@ -21,9 +20,9 @@ from experiments.config.run_config import (
     validated,
     with_backbone,
 )
-from experiments.config.settings import explained
-from experiments.grids.grid import Budget, Grid, check_grid
-from experiments.grids.variants import Ablation, Variant, changed, completed
+from experiments.config.settings import parsed
+from experiments.grids.grid import Budget, Grid, check_grid, completed
+from experiments.grids.variants import Ablation, Variant
 from zsl.config import Config
 
 SECTIONS = tuple(RunConfig.model_fields)
@@ -61,10 +60,7 @@ def read_spec(path: Path) -> GridSpec:
     """
     if not path.is_file():
         raise InputError(f"no grid file {path}")
-    try:
-        return GridSpec.model_validate(read_toml(path, "a grid"))
-    except ValidationError as error:
-        raise InputError(f"{path}: {explained(GridSpec, error)}") from error
+    return parsed(GridSpec, read_toml(path, "a grid"), str(path))
 
 
 def spec_grid(path: Path, source: str | None, settings: list[str], seeds: int | None) -> Grid:

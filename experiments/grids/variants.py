@@ -3,16 +3,18 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import FiniteFloat
 
-from embeddings.banks.bank import Bank
-from experiments.config.run_config import RunConfig, flat, put_value, resolved, validated
 from experiments.output.files import InnerPath
+
+if TYPE_CHECKING:  # without torch, so that the list of tables is shown at once
+    from embeddings.banks.bank import Bank
+    from experiments.config.run_config import RunConfig
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Ablation:
     published: str = "NUS-WIDE"
     on_files: tuple[Variant, ...] = ()
 
-    def over(self, config: RunConfig) -> tuple[Variant, ...]:
+    def over(self, config: "RunConfig") -> tuple[Variant, ...]:
         """The variants of a config; under a backbone that is trained, what trains nothing has it as it is at first."""
         variants = self.on_files if self.on_files and config.data.name != "scenes" else self.variants
         tuned = config.backbone is not None and config.backbone.mode == "tuned"
@@ -76,17 +78,6 @@ class Ablation:
         return tuple(
             Variant(one.settings | own.get(kind, {}), one.paper) for kind, one in zip(kinds, variants, strict=True)
         )
-
-
-def completed(variants: Sequence[Variant], configs: Sequence[RunConfig]) -> tuple[Variant, ...]:
-    """The variants with a value for every key that one of them names: their own config's; None where it has no such
-    key."""
-    keys = dict.fromkeys(key for variant in variants for key in variant.settings)
-    values = [flat(config.model_dump(mode="json")) for config in configs]
-    return tuple(
-        Variant({key: one.settings.get(key, own.get(key)) for key in keys}, one.paper)
-        for one, own in zip(variants, values, strict=True)
-    )
 
 
 @dataclass(frozen=True)
@@ -111,7 +102,7 @@ class Results:
     """
 
     ablation: Ablation
-    config: RunConfig
+    config: "RunConfig"
     records: tuple[Record, ...]
     baseline: Mapping[str, float]
     random: Mapping[str, int]
@@ -121,27 +112,6 @@ class Results:
         return np.array([r.metrics[metric] for r in self.records if r.variant == variant.axes])
 
 
-def random_labels(bank: Bank) -> int:
+def random_labels(bank: "Bank") -> int:
     """How many labels have a random vector because the encoder has none for them."""
     return sum("random vector" in note for note in bank.notes)
-
-
-def variant_config(config: RunConfig, variant: Variant) -> RunConfig:
-    """A config with a variant's values.
-
-    Raises:
-        InputError: an unknown key or an impossible value.
-    """
-    return changed(config, variant.settings, f"variant {variant.title}")
-
-
-def changed(config: RunConfig, settings: Mapping[str, Any], place: str) -> RunConfig:
-    """A config with other values by key, resolved.
-
-    Raises:
-        InputError: an unknown key or an impossible value; it tells the place.
-    """
-    values = config.model_dump(mode="json")
-    for key, value in settings.items():
-        put_value(values, key, value, place)
-    return resolved(validated(values, place))
