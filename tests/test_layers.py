@@ -38,7 +38,12 @@ HEAVY = (
 
 @pytest.mark.parametrize(
     ("module", "heavy"),
-    [("embeddings", ("torch", "gensim", "sentence_transformers")), ("experiments.commands.main", ("torch", "timm"))],
+    [
+        ("embeddings", ("torch", "gensim", "sentence_transformers")),
+        ("zsl.evaluation.stamp", ("torch",)),
+        ("zsl.evaluation.uncertainty", ("torch", "scipy.stats")),
+        ("experiments.commands.main", ("torch", "timm")),
+    ],
 )
 def test_importing_is_light(module, heavy):
     code = f"import sys, {module}; assert not {{*{heavy!r}}} & sys.modules.keys()"

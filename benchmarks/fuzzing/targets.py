@@ -261,16 +261,18 @@ def _read_scores(folder: Path, _: Any, path: Path) -> str:
 
 
 def _saved_scores(folder: Path) -> None:
-    from zsl.evaluation.score_files import as_test_set, match, named, read_table, save_scores
+    from zsl.evaluation.matching import as_test_set, match
+    from zsl.evaluation.named_matrix import named, read_matrix
+    from zsl.evaluation.saved_scores import save_scores
 
     _scores(folder)
-    test = as_test_set(named(read_table(folder / "targets.npz", "targets"), None), ("sky", "été"))
-    save_scores(folder / "scores", match(read_table(folder / "scores.npz", "scores"), test), test)
+    test = as_test_set(named(read_matrix(folder / "targets.npz", "targets"), None), ("sky", "été"))
+    save_scores(folder / "scores", match(read_matrix(folder / "scores.npz", "scores"), test), test)
 
 
 def _read_saved_scores(folder: Path, _: Any, __: Path) -> str:
     from zsl.evaluation.measures import measure
-    from zsl.evaluation.score_files import load_scores
+    from zsl.evaluation.saved_scores import load_scores
 
     scores, test = load_scores(folder / "scores")
     return digest(sorted(measure(scores, test, (1,), 5).metrics.items()))

@@ -4,7 +4,8 @@ import numpy as np
 
 from embeddings.io.progress import Progress
 from experiments.bench.harness import Figures, machine
-from zsl.evaluation.uncertainty import bootstrap_average_precision, centred, image_weights, interval
+from zsl.evaluation.bootstrap import bootstrap_average_precision
+from zsl.evaluation.uncertainty import centred, image_weights, interval
 from zsl.metrics import average_precision
 
 LABELS = 30

@@ -18,7 +18,7 @@ from zsl.data.dataset import MultiLabelData, Part
 from zsl.data.layouts.features import Chosen
 from zsl.evaluation.calibration import Choice, Fold, choose
 from zsl.evaluation.generalisation import trade_off
-from zsl.evaluation.protocol import hash_of_names
+from zsl.evaluation.stamp import hash_of_names
 
 FOLDS = 2  # the fewest of which one can check what the other chooses
 FILE = "calibration.json"

@@ -19,10 +19,12 @@ from experiments.tables.metric_table import Table
 from experiments.tables.result_plots import check_curves, save_plots
 from experiments.tables.result_tables import footnotes, tables_of
 from zsl.data.table import load_data
+from zsl.evaluation.matching import as_test_set, match
 from zsl.evaluation.measures import measure
+from zsl.evaluation.named_matrix import named, read_matrix
 from zsl.evaluation.per_label import per_label
 from zsl.evaluation.protocol import TestSet
-from zsl.evaluation.score_files import as_test_set, load_scores, match, named, read_table, save_scores
+from zsl.evaluation.saved_scores import load_scores, save_scores
 
 
 def result_of_run(run: Path, bank: Path | None, settings: list[str], keep: bool, progress: Progress) -> Result:
@@ -56,7 +58,7 @@ def result_of_scores(
     """Measures scores of any system.
 
     Args:
-        path: a folder that `zsl evaluate RUN` saved, or a file (`zsl.evaluation.score_files.read_table`).
+        path: a folder that `zsl evaluate RUN` saved, or a file (`zsl.evaluation.named_matrix.read_matrix`).
         targets: a file of targets; or
         config: a recipe or a TOML file of the dataset whose test annotations they are measured against.
         settings: `evaluate.*`, and those of the config.
@@ -79,7 +81,7 @@ def result_of_scores(
         names = read_labels(labels) if labels else None
         if targets is not None:
             values = validated_settings(settings, ("evaluate.",))
-            test = as_test_set(named(read_table(targets, "targets"), names), read_labels(unseen) if unseen else ())
+            test = as_test_set(named(read_matrix(targets, "targets"), names), read_labels(unseen) if unseen else ())
         else:
             if unseen is not None:
                 raise InputError("--unseen is for --targets; the unseen labels of a dataset are in its config")
@@ -87,7 +89,7 @@ def result_of_scores(
             values = load_config(config, settings)
             data = load_data(values.data)
             test, train_images = TestSet.of(data), data.train.targets.label_counts()
-        scores = match(named(read_table(path, "scores"), names), test)
+        scores = match(named(read_matrix(path, "scores"), names), test)
     if shift is not None and "gzsl" not in scores:
         raise InputError(f"--shift is a bias on seen among all labels, of which {path} has no scores; leave it out")
     found = measure(scores, test, values.evaluate.k, values.evaluate.bootstrap, shift)

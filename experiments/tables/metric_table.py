@@ -15,7 +15,7 @@ from experiments.config.advice import FIRST, WORDLESS
 from experiments.grids.variants import COST, Ablation, Results, Variant
 from experiments.output.console import console_table
 from experiments.output.plots import new_plot
-from zsl.evaluation.uncertainty import at_chance, not_told_apart
+from zsl.evaluation.uncertainty import against_best, at_chance
 
 NOT_APART = "°"  # beside figures that seeds do not tell apart from the best
 APART = f"{NOT_APART} not told apart from the column's best (paired t-test over seeds, Holm's correction, p >= 0.05)"
@@ -103,7 +103,10 @@ def rows_of(results: Results) -> tuple[list[str], list[list[str]]]:
     columns = metric_columns(first)
     axes = list(results.ablation.variants[0].axes)
     header = [*axes, *columns.values(), COST]
-    alike = {c: not_told_apart({v.title: results.of(v, c) for v in results.ablation.variants}) for c in columns}
+    alike = {}
+    for column in columns:
+        _, p = against_best([results.of(v, column) for v in results.ablation.variants])
+        alike[column] = {v.title for v, one in zip(results.ablation.variants, p, strict=True) if one >= 0.05}
     rows = []
     for variant in results.ablation.variants:
         filled = results.random[variant.title]

@@ -8,7 +8,8 @@ from experiments.config.advice import chance_notes, parts_at_chance
 from experiments.runs.result import Result
 from experiments.tables.metric_table import Table, metric_columns
 from zsl.evaluation.measures import Evaluation, interval_of
-from zsl.evaluation.protocol import check_comparable, left_out
+from zsl.evaluation.protocol import left_out
+from zsl.evaluation.stamp import check_comparable
 
 
 def metrics_table(result: Result) -> Table:

@@ -1,13 +1,10 @@
-"""What happens to unseen labels among seen ones, and which unseen labels a model finds."""
+"""What unseen labels lose among seen ones: the trade-off of their recalls over every bias on seen logits."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import permutations
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64
-from scipy.stats import rankdata, spearmanr
 
 from zsl.metrics import F1, best_labels
 from zsl.metrics.arrays import Scores, Targets, as_array, as_binary, as_known, as_scores, check_finite, row_blocks
@@ -165,66 +162,3 @@ def _events(
         valid[rows, seen].sum() + valid[rows, always].sum(),
     ]
     return np.stack([values.ravel() for values in change], axis=1), np.array(begun, np.int64)
-
-
-@dataclass(frozen=True)
-class Correlates:
-    """How per-label AP goes with something known of the labels.
-
-    Args:
-        correlation: Spearman's, NaN if it is not defined.
-        p_value: of no correlation, two-sided; NaN of fewer than `TESTED` labels.
-        labels: that have both values.
-    """
-
-    correlation: float
-    p_value: float
-    labels: int
-
-
-TESTED = 5  # labels; of fewer, no order of theirs is rarer than one in twenty
-EXACT = 8  # labels, whose 40,320 orders are gone through
-
-
-def correlates(ap: Float[np.ndarray, " label"], known: Float[np.ndarray, " label"]) -> Correlates:
-    """Spearman's rank correlation over the labels that have both values.
-
-    Its p-value is that of all orders of up to `EXACT` labels, and of more labels that of Student's t, as in scipy.
-    """
-    both = np.isfinite(ap) & np.isfinite(known)
-    count = int(both.sum())
-    if count < 3 or np.ptp(ap[both]) == 0 or np.ptp(known[both]) == 0:
-        return Correlates(float("nan"), float("nan"), count)
-    found = spearmanr(ap[both], known[both])
-    p_value = float("nan") if count < TESTED else float(found.pvalue)
-    if TESTED <= count <= EXACT:
-        p_value = _share_as_far_from_none(rankdata(ap[both]), rankdata(known[both]))
-    return Correlates(float(found.statistic), p_value, count)
-
-
-def _share_as_far_from_none(one: np.ndarray, other: np.ndarray) -> float:
-    """The share of all orders of ranks whose correlation is as far from 0 as the given one."""
-    one, other = one - one.mean(), other - other.mean()
-    products = other[np.array(list(permutations(range(len(other)))))] @ one
-    # equal ones differ by rounding
-    return float((np.abs(products) >= np.abs(one @ other) - 1e-9).mean())
-
-
-def by_thirds(
-    ap: Float[np.ndarray, " label"],
-    known: Float[np.ndarray, " label"],
-    names: Sequence[str] = ("low", "middle", "high"),
-) -> dict[str, tuple[float, float, float, int]]:
-    """Mean AP of the labels with the lowest, middling and highest of a value.
-
-    Returns:
-        by name, the lowest and highest value of that third, the mean AP, and how many labels; thirds without a label
-        are left out.
-    """
-    usable = np.flatnonzero(np.isfinite(ap) & np.isfinite(known))
-    parts = np.array_split(usable[np.argsort(known[usable], kind="stable")], len(names))
-    return {
-        name: (float(known[rows[0]]), float(known[rows[-1]]), float(ap[rows].mean()), len(rows))
-        for name, rows in zip(names, parts, strict=True)
-        if len(rows)
-    }

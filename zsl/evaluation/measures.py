@@ -1,15 +1,17 @@
-"""The zero-shot protocol's measures of scores: ZSL, GZSL and seen labels, how sure they are, and their stamp."""
+"""Measures of scores under each protocol (ZSL, GZSL, seen labels), with intervals and the stamp of the question."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from embeddings.io.errors import InputError
+from zsl.evaluation.bootstrap import bootstrap_average_precision, bootstrap_f1_at_k
 from zsl.evaluation.generalisation import TradeOff, harmonic_mean, trade_off
-from zsl.evaluation.protocol import Protocol, Stamp, TestSet, check_measurable, fitting, make_stamp, protocols
-from zsl.evaluation.uncertainty import bootstrap_average_precision, bootstrap_f1_at_k, centred, image_weights, interval
+from zsl.evaluation.protocol import Protocol, TestSet, check_measurable, fitting, protocols
+from zsl.evaluation.stamp import Stamp, make_stamp
+from zsl.evaluation.uncertainty import centred, image_weights, interval
 from zsl.metrics import (
     average_precision,
     chance_average_precision,
@@ -21,20 +23,20 @@ from zsl.metrics import (
     weighted_mean,
 )
 
-INTERVALS = ("closed", "zsl", "gzsl")  # the bootstrap of a large vocabulary takes its time
+INTERVALS = ("closed", "zsl", "gzsl")  # protocols with intervals: the bootstrap of a large vocabulary takes long
 Scores = Float[np.ndarray, "image label"]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What a model's scores of a test set come to.
+    """The measures of a model's scores on a test set.
 
     Args:
-        metrics: fractions by "protocol/metric", without those that are not defined.
-        replicates: (replicate,) of the metrics that the bootstrap over images was done for; as they were drawn.
-        ap, chance: AP of each label and that of a random ranking, by protocol; NaN without positives.
+        metrics: fractions by "protocol/metric"; a metric that is not defined is left out.
+        replicates: (replicate,) of each metric that was bootstrapped over images, as drawn.
+        ap, chance: (label,) AP of each label and that of a random ranking, by protocol; NaN without positives.
         trade_offs: of seen against unseen labels, by K; empty for a closed set.
-        stamp: of the protocol.
+        stamp: which question the figures answer.
     """
 
     metrics: dict[str, float]
@@ -46,7 +48,7 @@ class Evaluation:
 
     @property
     def intervals(self) -> dict[str, tuple[float, float]]:
-        """95 % intervals of the bootstrap over test images; the luck of training is not in them."""
+        """95 % intervals of the bootstrap over test images; they do not cover other seeds of training."""
         found = {name: interval_of(name, values, self.metrics[name]) for name, values in self.replicates.items()}
         return {name: ends for name, ends in found.items() if np.isfinite(ends).all()}
 
@@ -54,13 +56,15 @@ class Evaluation:
 def interval_of(
     metric: str, values: Float[np.ndarray, " replicate"], estimate: float, ends: tuple[float, float] = (0.0, 1.0)
 ) -> tuple[float, float]:
-    """The 95 % interval of a metric, or of a difference in it, about which the replicates of mAP are centred.
+    """The 95 % interval of a metric, or of a difference in it.
 
     Args:
-        metric: its name, "protocol/metric".
-        values: replicates.
-        estimate: the figure, or the difference, of the images as they are.
-        ends: of what it can be.
+        metric: its name, "protocol/metric"; replicates of mAP are centred on the estimate.
+        values: (replicate,) of the metric or of the difference.
+        estimate: the figure, or the difference, on the test images themselves.
+        ends: the lowest and the highest value that it can have.
+    Returns:
+        the lower and the upper end; NaN without a replicate.
     """
     return interval(centred(values, estimate) if "/map" in metric else values, ends=ends)
 
@@ -72,25 +76,23 @@ def measure(
     bootstrap: int = 0,
     shift: float | None = None,
 ) -> Evaluation:
-    """Every measure of every protocol.
+    """Every measure of every protocol; docs/evaluation.md defines each.
 
-    By protocol: `map`, over labels with a positive test image; `map_absent_zero`, where the others count 0, as in
-    published code; `map_weighted`, `map_micro`; `f1@K`, `precision@K`, `recall@K` (micro) and `macro_...`;
-    `ranking_loss`, `coverage`, `label_ranking_ap` (as of scikit-learn, for complete annotations); chance for `map` and
-    `f1@K`. Of "gzsl" also `map_seen`, `map_unseen` and their harmonic mean; `recall_seen@K`, `recall_unseen@K`, which
-    are shares of the positives that are among the K best of all labels, and their harmonic mean; `ausuc@K`, the area
-    under their trade-off; `unseen_recall_lost@K`, how much less that is than among the unseen labels alone. With a
-    `shift`, the same as `calibrated_...`. Where annotations are partial, entries that nobody annotated are left out.
+    Of each protocol: `map` over the labels with a positive test image, its variants, F1, precision and recall at K,
+    rankings of the labels of an image, and chance. Of "gzsl" also the parts of seen and of unseen labels and their
+    trade-off. Where annotations are partial, entries that nobody annotated are in no measure.
 
     Args:
-        scores: (image, label) by protocol; those that are there are measured.
-        test: what they are measured against.
-        k: of F1@K; a protocol with fewer labels than K is measured without it.
-        bootstrap: replicates over images, 0 for none.
-        shift: a bias on seen logits, chosen on validation data.
+        scores: (image, label) by protocol; the protocols that are there are measured.
+        test: the test set that the scores are of.
+        k: the numbers of labels taken per image, for F1@K; a protocol with fewer labels than K is measured without it.
+        bootstrap: number of replicates over test images, for intervals; 0 for none.
+        shift: a bias that is taken off seen logits, chosen on validation data; adds the `calibrated_...` metrics.
+    Returns:
+        the figures, with what they rest on.
     Raises:
-        InputError: no positive in a protocol, a shift that is not finite.
-        ValueError: shapes that do not fit, scores that are not finite.
+        InputError: a protocol without a positive; a shift that is not finite.
+        ValueError: shapes that do not fit; scores that are not finite.
     """
     if shift is not None and not np.isfinite(shift):
         raise InputError(f"the shift of seen logits is {shift}; it must be a finite number")
@@ -107,15 +109,7 @@ def measure(
         given, fit = scores[name], fitting(k, protocol)
         ap[name] = average_precision(given, targets, annotated)
         chance[name] = chance_average_precision(targets, annotated)
-        found = _of_labels(ap[name], chance[name], protocol, targets)
-        found["map_micro"] = mean_average_precision(given, targets, average="micro", annotated=annotated)
-        for labels, counts in top_k_counts(given, targets, fit, annotated).items():
-            for prefix, result in (("", counts.micro()), ("macro_", counts.macro())):
-                found |= {f"{prefix}{part}@{labels}": value for part, value in result._asdict().items()}
-            found[f"f1@{labels}_chance"] = chance_f1_at_k(targets, labels, annotated)
-        if annotated is None:
-            loss, coverage, precision = label_ranking(given, targets)
-            found |= {"ranking_loss": loss, "coverage": coverage, "label_ranking_ap": precision}
+        found = _of_labels(ap[name], chance[name], protocol, targets) | _of_images(given, targets, fit, annotated)
         if name == "gzsl":
             trade_offs = {labels: trade_off(given, targets, protocol.num_seen, labels, annotated) for labels in fit}
             for curve in trade_offs.values():
@@ -125,12 +119,32 @@ def measure(
             drawn = _of_replicates(bootstrap_average_precision(given, targets, weights, annotated), protocol)
             drawn |= {f"f1@{n}": bootstrap_f1_at_k(given, targets, n, weights, annotated) for n in fit}
             replicates |= {f"{name}/{metric}": v for metric, v in drawn.items() if not np.isnan(found[metric])}
-    for labels in trade_offs:
-        if f"zsl/recall@{labels}" in metrics:
-            lost = metrics[f"zsl/recall@{labels}"] - metrics[f"gzsl/recall_unseen@{labels}"]
-            metrics[f"gzsl/unseen_recall_lost@{labels}"] = lost
+    metrics |= _lost(metrics, trade_offs)
     defined = {name: value for name, value in metrics.items() if not np.isnan(value)}
     return Evaluation(defined, replicates, ap, chance, trade_offs, make_stamp(test, asked, k, shift))
+
+
+def _of_images(scores: Scores, targets: np.ndarray, k: Sequence[int], annotated: np.ndarray | None) -> dict[str, float]:
+    """What is counted over all entries, or image by image."""
+    found = {"map_micro": mean_average_precision(scores, targets, average="micro", annotated=annotated)}
+    for labels, counts in top_k_counts(scores, targets, k, annotated).items():
+        for prefix, result in (("", counts.micro()), ("macro_", counts.macro())):
+            found |= {f"{prefix}{part}@{labels}": value for part, value in result._asdict().items()}
+        found[f"f1@{labels}_chance"] = chance_f1_at_k(targets, labels, annotated)
+    if annotated is None:
+        loss, coverage, precision = label_ranking(scores, targets)
+        found |= {"ranking_loss": loss, "coverage": coverage, "label_ranking_ap": precision}
+    return found
+
+
+def _lost(metrics: Mapping[str, float], k: Iterable[int]) -> dict[str, float]:
+    """How much recall unseen labels lose by competing with seen ones."""
+    pairs = {n: (f"zsl/recall@{n}", f"gzsl/recall_unseen@{n}") for n in k}
+    return {
+        f"gzsl/unseen_recall_lost@{n}": metrics[alone] - metrics[among]
+        for n, (alone, among) in pairs.items()
+        if alone in metrics
+    }
 
 
 def _of_labels(ap: np.ndarray, chance: np.ndarray, protocol: Protocol, targets: np.ndarray) -> dict[str, float]:

@@ -1,21 +1,14 @@
-"""How sure figures are: the bootstrap over test images, and paired tests over seeds."""
+"""How sure figures are: intervals of the bootstrap over test images, and paired tests over seeds."""
 
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 
 import numpy as np
-import torch
 from jaxtyping import Float, UInt8
-from scipy.stats import ttest_rel
-
-from zsl.metrics import best_labels
-from zsl.metrics.arrays import Scores, Targets, as_array, as_binary, as_known, as_scores, check_finite, row_blocks
-from zsl.metrics.counts import as_tensors
-
-Weights = UInt8[np.ndarray, "image replicate"]
 
 BETTER = 1.5  # times the odds of chance
-REPLICATES = 64  # that are summed in one go: a cache line of weights
+
+
+Weights = UInt8[np.ndarray, "image replicate"]
 
 
 def image_weights(images: int, replicates: int, seed: int = 0) -> UInt8[np.ndarray, "image replicate"]:
@@ -28,80 +21,6 @@ def image_weights(images: int, replicates: int, seed: int = 0) -> UInt8[np.ndarr
         drawn = np.random.default_rng([seed, replicate]).integers(images, size=images)
         weights[:, replicate] = np.minimum(np.bincount(drawn, minlength=images), 255)
     return weights
-
-
-def bootstrap_average_precision(
-    scores: Scores, targets: Targets, weights: Weights, annotated: Targets | None = None
-) -> Float[np.ndarray, "replicate label"]:
-    """AP of each label in each replicate, as if every image stood there as often as it was drawn.
-
-    Args:
-        scores: (batch, label).
-        targets: (batch, label), 0 or 1.
-        weights: of `image_weights`.
-        annotated: (batch, label) bool, as of `zsl.metrics.average_precision`.
-    Returns:
-        float64; NaN where a replicate shows no positive of a label.
-    Raises:
-        ValueError: as `zsl.metrics.average_precision`.
-    """
-    values = as_scores(as_array(scores))
-    truth, known = as_binary(targets, values.shape), as_known(annotated, values.shape)
-    check_finite(values)
-    result = np.full((weights.shape[1], values.shape[1]), np.nan)
-
-    def work(label: int) -> None:
-        positive = np.flatnonzero(truth[:, label] if known is None else truth[:, label] & known[:, label])
-        if len(positive):
-            ranking = values[:, label]
-            candidate = ranking >= ranking[positive].min()  # the others are in no precision
-            if known is not None:
-                candidate &= known[:, label]
-            result[:, label] = _weighted(ranking, positive, np.flatnonzero(candidate), weights)
-
-    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
-        list(pool.map(work, range(values.shape[1])))
-    return result
-
-
-def _weighted(ranking: np.ndarray, positive: np.ndarray, candidates: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """AP of one label in each replicate."""
-    order = candidates[np.argsort(-ranking[candidates], kind="stable")]
-    levels, group = np.unique(-ranking[positive], return_inverse=True)  # thresholds, the highest score first
-    ends = np.searchsorted(-ranking[order], levels, side="right")
-    starts = np.concatenate([[0], ends[:-1]])
-    parts = []
-    for first in range(0, weights.shape[1], REPLICATES):
-        drawn = weights[:, first : first + REPLICATES]
-        # images between two thresholds, then all above each
-        above = np.cumsum(np.add.reduceat(drawn[order], starts, axis=0, dtype=np.int64), axis=0)
-        own = np.zeros((len(levels), drawn.shape[1]), np.int64)
-        np.add.at(own, group, drawn[positive].astype(np.int64))
-        with np.errstate(invalid="ignore"):  # nothing drawn so far: its weight is 0 too
-            precision = np.nan_to_num(np.cumsum(own, axis=0) / above)
-            parts.append((own * precision).sum(axis=0) / own.sum(axis=0))
-    return np.concatenate(parts)
-
-
-def bootstrap_f1_at_k(
-    scores: Scores, targets: Targets, k: int, weights: Weights, annotated: Targets | None = None
-) -> Float[np.ndarray, " replicate"]:
-    """Micro F1@K in each replicate; NaN where a replicate shows no positive.
-
-    Args:
-        scores, targets, k, annotated: as of `zsl.metrics.f1_at_k`.
-        weights: of `image_weights`.
-    """
-    values, truth, known = as_tensors(scores, targets, annotated)
-    per_image = []
-    for rows in row_blocks(len(values)):
-        best = best_labels(values[rows], k)
-        taken = torch.ones_like(best, dtype=torch.bool) if known is None else known[rows].gather(1, best)
-        shown = truth[rows] if known is None else truth[rows] & known[rows]
-        per_image.append(torch.stack([(shown.gather(1, best) & taken).sum(1), taken.sum(1), shown.sum(1)]))
-    hits, chosen, positives = torch.cat(per_image, dim=1).cpu().numpy().astype(np.float64) @ weights
-    # F1 = 2 TP / (chosen + positives)
-    return np.divide(2 * hits, chosen + positives, out=np.full(len(hits), np.nan), where=positives > 0)
 
 
 def centred(values: Float[np.ndarray, " replicate"], estimate: float) -> Float[np.ndarray, " replicate"]:
@@ -162,6 +81,8 @@ def paired_p(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.n
     largest = np.abs(difference).max()
     if np.ptp(difference) <= 1e-12 * largest:  # equal but for rounding, of which no t-value can be made
         return 1.0 if largest == 0 else 0.0
+    from scipy.stats import ttest_rel  # takes as long to import as all the rest
+
     return float(ttest_rel(one, two).pvalue)
 
 
@@ -176,18 +97,19 @@ def holm(p_values: Sequence[float]) -> Float[np.ndarray, " test"]:
     return adjusted
 
 
-def not_told_apart(values: Mapping[str, Sequence[float] | np.ndarray], level: float = 0.05) -> dict[str, float]:
-    """Variants that seeds do not tell apart from the best one.
-
-    Each variant is compared with the one of the highest mean by `paired_p`; the p-values are Holm's over them all.
+def against_best(
+    values: Sequence[Sequence[float] | np.ndarray], lower: bool = False
+) -> tuple[int, Float[np.ndarray, " variant"]]:
+    """Which variant is the best, and how sure it is that each other one differs from it.
 
     Args:
-        values: of one metric by variant, over the same seeds.
-        level: of significance.
+        values: of one metric: each variant's value under each seed, the same seeds in the same order.
+        lower: whether lower values are better.
     Returns:
-        the adjusted p-value by variant, of those at `level` or above; the best one is not among them.
+        the place of the variant with the best mean (the first of several), and for each variant the p-value of
+        `paired_p` against it, adjusted by `holm`; NaN for the best itself, and for all of them under one seed.
     """
-    best = max(values, key=lambda name: float(np.mean(values[name])))
-    others = [name for name in values if name != best]
-    p_values = holm([paired_p(values[name], values[best]) for name in others])
-    return {name: float(p) for name, p in zip(others, p_values, strict=True) if p >= level}
+    means = [-float(np.mean(one)) if lower else float(np.mean(one)) for one in values]
+    best = means.index(max(means))
+    p_values = [np.nan if place == best else paired_p(one, values[best]) for place, one in enumerate(values)]
+    return best, holm(p_values)

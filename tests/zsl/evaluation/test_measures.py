@@ -1,39 +1,17 @@
-"""The measures of a protocol against their parts, the stamp, and the labels one by one."""
+"""The measures of a protocol against their parts."""
 
-import csv
-import io
-import os
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError
+from tests.zsl.evaluation.conftest import SEEN
 from zsl.data.targets import Targets
 from zsl.evaluation.generalisation import harmonic_mean, trade_off
 from zsl.evaluation.measures import measure
-from zsl.evaluation.per_label import per_label
-from zsl.evaluation.protocol import TestSet, check_comparable, hash_of_names, left_out, make_stamp, protocols, recognise
+from zsl.evaluation.protocol import TestSet, left_out
 from zsl.metrics import average_precision, chance_average_precision, f1_at_k, label_ranking, mean_average_precision
-
-SEEN, UNSEEN = tuple(f"seen {n}" for n in range(11)), tuple(f"unseen {n}" for n in range(5))
-
-
-@pytest.fixture
-def test():
-    generator = np.random.default_rng(0)
-    table = generator.random((67, 16)) < 0.2
-    table[:, 3] = table[:, 13] = False
-    renamed = {"synonyms": tuple(f"other {n}" for n in range(5))}
-    return TestSet("made", SEEN, UNSEEN, Targets.of(table), "sha256 x", renamed)
-
-
-@pytest.fixture
-def scores(test):
-    generator = np.random.default_rng(1)
-    return {n: generator.normal(size=(67, len(p.labels))).astype(np.float32) for n, p in protocols(test).items()}
 
 
 def test_every_measure_is_that_of_its_function(test, scores):
@@ -124,85 +102,3 @@ def test_what_cannot_be_measured_is_named(test, scores):
     table[:, 11:] = 0
     with pytest.raises(InputError, match="no test image of made has an unseen label"):
         measure(scores, replace(test, targets=Targets.of(table)), (2,))
-
-
-def test_the_stamp_tells_protocols_apart(test):
-    asked = protocols(test)
-    stamp = make_stamp(test, asked, (3, 5))
-    assert (stamp.test_set, stamp.images) == ("all", 67)
-    assert stamp.labels["zsl"] == (5, hash_of_names(UNSEEN))
-    assert stamp.positives_per_image["gzsl"] == test.targets.dense().sum() / 67
-    assert stamp.as_json()["fingerprint"] == "sha256 x"
-    labelled = replace(test, targets=test.targets[test.targets.columns(slice(11, None)).image_counts() > 0])
-    assert make_stamp(labelled, asked, (3, 5)).test_set == "labelled"
-    check_comparable({"a": stamp, "b": make_stamp(replace(test, name="other", fingerprint="y"), asked, (3, 5))})
-    turned = replace(test, unseen=UNSEEN[::-1])
-    check_comparable({"a": stamp, "b": make_stamp(test, {"zsl": asked["zsl"]}, (3, 5))})
-    for other, told in (
-        (make_stamp(labelled, asked, (3, 5)), r"test_set 'all' against 'labelled'; images 67 against \d+"),
-        (make_stamp(turned, protocols(turned), (3, 5)), "labels of zsl '5 in order .*' against '5 in order"),
-        (make_stamp(test, asked, (3,)), r"k \(3, 5\) against \(3,\)"),
-        (make_stamp(test, {"other": asked["zsl"]}, (3, 5)), r"protocols \['zsl', .* against \['other'\]"),
-    ):
-        with pytest.raises(InputError, match=f"a and b do not answer the same question: {told}"):
-            check_comparable({"a": stamp, "b": other})
-
-
-def test_published_test_sets_are_recognised():
-    assert "all 107,859" in recognise(81, 202_389 / 107_859)
-    # K * precision / recall, from figures in percent that were rounded in print
-    assert "83,898 test images that show one" in recognise(81, 3 * 0.4123 / 0.5128)
-    assert "1,006" in recognise(1006, 6.80)
-    assert recognise(81, 2.1) is None
-    assert recognise(80, 1.8764) is None
-
-
-def test_labels_one_by_one(test, scores):
-    vectors = np.random.default_rng(3).normal(size=(16, 7)).astype(np.float32)
-    notes = ("",) * 12 + ("mean of parts",) * 2 + ("",) * 2
-    bank = Bank(SEEN + UNSEEN, vectors, notes=notes, num_seen=11)
-    found = measure(scores, test, (2,))
-    rows = per_label(found, test, bank, range(11))
-    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
-    similarity = unit[11:] @ unit[:11].T
-    np.testing.assert_allclose(rows.similarity[11:], similarity.max(1), atol=1e-6)
-    assert rows.nearest[11:] == tuple(SEEN[row] for row in similarity.argmax(1))
-    lines = list(csv.DictReader(io.StringIO(rows.as_csv())))
-    assert [line["label"] for line in lines] == [*SEEN, *UNSEEN]
-    assert (lines[2]["part"], lines[2]["train_images"], lines[2]["ap:zsl"]) == ("seen", "2", "")
-    assert (lines[12]["part"], lines[12]["train_images"], lines[12]["note"]) == ("unseen", "0", "mean of parts")
-    assert float(lines[12]["ap:zsl"]) == pytest.approx(found.ap["zsl"][1], rel=1e-5)
-    assert lines[13]["ap:zsl"] == ""  # no positive
-    told = rows.explanations()
-    assert {title.partition(" (")[0] for title, *_ in told} == {
-        "similarity to the nearest seen label",
-        "test images",
-        "vector found",
-    }
-    fallback = next(row for row in told if row[1] == "by a fallback")
-    assert fallback[2:] == (pytest.approx(found.ap["zsl"][1]), 1)  # the other one has no positive
-    alone = per_label(found, test)
-    assert alone.nearest is None
-    assert ",,,," in alone.as_csv()
-
-
-@pytest.mark.skipif("ZSL_NUS_WIDE" not in os.environ, reason="ZSL_NUS_WIDE names no folder with the real annotation")
-def test_the_real_annotation():
-    with np.load(Path(os.environ["ZSL_NUS_WIDE"]) / "ground_truth_81.npz") as archive:
-        truth = np.unpackbits(archive["labels_packed"], axis=1)[:, :81][archive["test_rows"]]
-        concepts = tuple(archive["concepts"].astype(str).tolist())
-    targets = Targets.of(truth)
-    shown = np.flatnonzero(targets.image_counts())
-    generator = np.random.default_rng(0)
-    for rows, told in ((np.arange(107_859), "all 107,859 test images"), (shown, "the 83,898 test images")):
-        test = TestSet("NUS-WIDE", (), concepts, targets[rows], "real")
-        scores = {"zsl": generator.random((len(rows), 81), dtype=np.float32)}
-        found = measure(scores, test, (3, 5), bootstrap=20)
-        assert told in found.stamp.known_as()["zsl"]
-        chance = found.chance["zsl"]
-        # a rare label's AP varies by its own size; their mean does not
-        assert found.metrics["zsl/map"] == pytest.approx(chance.mean(), rel=0.03)
-        assert found.metrics["zsl/f1@3"] == pytest.approx(found.metrics["zsl/f1@3_chance"], rel=0.05)
-        assert found.stamp.positives_per_image["zsl"] == pytest.approx(
-            3 * found.metrics["zsl/precision@3"] / found.metrics["zsl/recall@3"]
-        )

@@ -1,46 +1,18 @@
-"""The bootstrap against rows that are really repeated; tests against scipy and by hand."""
+"""Intervals and tests against scipy and by hand."""
 
 import numpy as np
 import pytest
 from scipy.stats import ttest_rel
 
 from zsl.evaluation.uncertainty import (
-    REPLICATES,
+    against_best,
     at_chance,
-    bootstrap_average_precision,
-    bootstrap_f1_at_k,
     centred,
     holm,
     image_weights,
     interval,
-    not_told_apart,
     paired_p,
 )
-from zsl.metrics import average_precision, f1_at_k
-
-
-def _random(levels=None, images=53, labels=7):
-    generator = np.random.default_rng(0)
-    scores = generator.normal(size=(images, labels)).astype(np.float32)
-    targets = generator.random(scores.shape) < np.linspace(0, 0.3, labels)
-    return (scores if levels is None else np.round(scores * levels)), targets
-
-
-@pytest.mark.parametrize("levels", [None, 2])
-@pytest.mark.parametrize("partial", [False, True])
-def test_weights_are_rows_that_stand_so_often(levels, partial):
-    scores, targets = _random(levels)
-    annotated = np.random.default_rng(1).random(scores.shape) < 0.7 if partial else None
-    weights = image_weights(len(scores), REPLICATES + 3)
-    assert (weights.sum(0) == len(scores)).all()
-    ap = bootstrap_average_precision(scores, targets, weights, annotated)
-    f1 = bootstrap_f1_at_k(scores, targets, 3, weights, annotated)
-    for replicate in (0, 1, REPLICATES, REPLICATES + 2):
-        rows = np.repeat(np.arange(len(scores)), weights[:, replicate])
-        known = None if annotated is None else annotated[rows]
-        expected = average_precision(scores[rows], targets[rows], known)
-        np.testing.assert_allclose(ap[replicate], expected, rtol=0, atol=1e-12)
-        assert f1[replicate] == pytest.approx(f1_at_k(scores[rows], targets[rows], 3, annotated=known).f1, abs=1e-12)
 
 
 def test_draws_are_those_of_the_seed():
@@ -57,34 +29,6 @@ def test_the_interval_is_about_the_figure():
     assert interval(moved, level=0.5) == (0, pytest.approx(0.45))  # no figure is below 0
     assert interval(moved, level=0.5, ends=(-1, 1)) == (pytest.approx(-0.05), pytest.approx(0.45))
     assert np.isnan(interval(centred(np.array([np.nan]), 0.5))).all()
-
-
-def test_intervals_of_f1_are_fractions():
-    # one hit in two positives, of 9 images: a third of the replicates have F1 = 0
-    scores = np.eye(9, 3, dtype=np.float32)
-    targets = np.zeros((9, 3), bool)
-    targets[0, 0] = targets[1, 2] = True
-    low, high = interval(bootstrap_f1_at_k(scores, targets, 1, image_weights(9, 100)))
-    assert low == 0
-    assert f1_at_k(scores, targets, 1).f1 < high <= 1
-
-
-def test_intervals_hold_the_expected_figure_about_as_often_as_they_say():
-    generator = np.random.default_rng(0)
-    strength = generator.random(11) * 3
-
-    def draw():
-        targets = generator.random((150, 11)) < 0.05
-        return generator.normal(size=targets.shape) + strength * targets, targets
-
-    expected = np.mean([np.nanmean(average_precision(*draw())) for _ in range(300)])
-    held = 0
-    for _ in range(60):
-        scores, targets = draw()
-        ap = bootstrap_average_precision(scores, targets, image_weights(150, 100))
-        low, high = interval(centred(np.nanmean(ap, axis=1), float(np.nanmean(average_precision(scores, targets)))))
-        held += low <= expected <= high
-    assert held >= 49  # of 60; 57 would be 95 %
 
 
 def test_paired_tests():
@@ -104,12 +48,15 @@ def test_holm_by_hand():
     np.testing.assert_allclose(holm([0.9, np.nan, 0.6]), [1, np.nan, 1])
 
 
-def test_variants_that_seeds_do_not_tell_apart():
-    values = {"a": [0.50, 0.52, 0.54], "b": [0.51, 0.50, 0.55], "c": [0.10, 0.121, 0.14]}
-    alike = not_told_apart(values)
-    assert alike.keys() == {"b"}  # whose mean is a little lower; c is far off
-    assert alike["b"] > 0.5
-    assert not_told_apart({name: v[:1] for name, v in values.items()}) == {}
+def test_variants_against_the_best():
+    values = [[0.50, 0.52, 0.54], [0.51, 0.50, 0.55], [0.10, 0.121, 0.14]]
+    best, p = against_best(values)
+    # 0.52 is the best mean by a hair; of two tests the smaller p counts twice
+    np.testing.assert_allclose(p[1:], [paired_p(values[1], values[best]), 2 * paired_p(values[2], values[best])])
+    assert (best, np.isnan(p[0]), p[1] > 0.5, p[2] < 0.05) == (0, True, True, True)
+    assert against_best(values, lower=True)[0] == 2
+    assert against_best([[0.5], [0.5]])[0] == 0  # the first of two
+    assert np.isnan(against_best([one[:1] for one in values])[1]).all()
 
 
 @pytest.mark.parametrize(

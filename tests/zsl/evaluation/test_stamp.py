@@ -1,0 +1,68 @@
+"""The stamp tells questions apart, and published test sets are recognised."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from embeddings.io.errors import InputError
+from tests.zsl.evaluation.conftest import UNSEEN
+from zsl.data.targets import Targets
+from zsl.evaluation.measures import measure
+from zsl.evaluation.protocol import TestSet, protocols
+from zsl.evaluation.stamp import check_comparable, hash_of_names, make_stamp, recognise
+
+
+def test_the_stamp_tells_protocols_apart(test):
+    asked = protocols(test)
+    stamp = make_stamp(test, asked, (3, 5))
+    assert (stamp.test_set, stamp.images) == ("all", 67)
+    assert stamp.labels["zsl"] == (5, hash_of_names(UNSEEN))
+    assert stamp.positives_per_image["gzsl"] == test.targets.dense().sum() / 67
+    assert stamp.as_json()["fingerprint"] == "sha256 x"
+    labelled = replace(test, targets=test.targets[test.targets.columns(slice(11, None)).image_counts() > 0])
+    assert make_stamp(labelled, asked, (3, 5)).test_set == "labelled"
+    check_comparable({"a": stamp, "b": make_stamp(replace(test, name="other", fingerprint="y"), asked, (3, 5))})
+    turned = replace(test, unseen=UNSEEN[::-1])
+    check_comparable({"a": stamp, "b": make_stamp(test, {"zsl": asked["zsl"]}, (3, 5))})
+    for other, told in (
+        (make_stamp(labelled, asked, (3, 5)), r"test_set 'all' against 'labelled'; images 67 against \d+"),
+        (make_stamp(turned, protocols(turned), (3, 5)), "labels of zsl '5 in order .*' against '5 in order"),
+        (make_stamp(test, asked, (3,)), r"k \(3, 5\) against \(3,\)"),
+        (make_stamp(test, {"other": asked["zsl"]}, (3, 5)), r"protocols \['zsl', .* against \['other'\]"),
+    ):
+        with pytest.raises(InputError, match=f"a and b do not answer the same question: {told}"):
+            check_comparable({"a": stamp, "b": other})
+
+
+def test_published_test_sets_are_recognised():
+    assert "all 107,859" in recognise(81, 202_389 / 107_859)
+    # K * precision / recall, from figures in percent that were rounded in print
+    assert "83,898 test images that show one" in recognise(81, 3 * 0.4123 / 0.5128)
+    assert "1,006" in recognise(1006, 6.80)
+    assert recognise(81, 2.1) is None
+    assert recognise(80, 1.8764) is None
+
+
+@pytest.mark.skipif("ZSL_NUS_WIDE" not in os.environ, reason="ZSL_NUS_WIDE names no folder with the real annotation")
+def test_the_real_annotation():
+    with np.load(Path(os.environ["ZSL_NUS_WIDE"]) / "ground_truth_81.npz") as archive:
+        truth = np.unpackbits(archive["labels_packed"], axis=1)[:, :81][archive["test_rows"]]
+        concepts = tuple(archive["concepts"].astype(str).tolist())
+    targets = Targets.of(truth)
+    shown = np.flatnonzero(targets.image_counts())
+    generator = np.random.default_rng(0)
+    for rows, told in ((np.arange(107_859), "all 107,859 test images"), (shown, "the 83,898 test images")):
+        test = TestSet("NUS-WIDE", (), concepts, targets[rows], "real")
+        scores = {"zsl": generator.random((len(rows), 81), dtype=np.float32)}
+        found = measure(scores, test, (3, 5), bootstrap=20)
+        assert told in found.stamp.known_as()["zsl"]
+        chance = found.chance["zsl"]
+        # a rare label's AP varies by its own size; their mean does not
+        assert found.metrics["zsl/map"] == pytest.approx(chance.mean(), rel=0.03)
+        assert found.metrics["zsl/f1@3"] == pytest.approx(found.metrics["zsl/f1@3_chance"], rel=0.05)
+        assert found.stamp.positives_per_image["zsl"] == pytest.approx(
+            3 * found.metrics["zsl/precision@3"] / found.metrics["zsl/recall@3"]
+        )

@@ -1,0 +1,141 @@
+"""The stamp of a result: which question its figures answer, and whether two results answer the same one."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from embeddings.io.errors import InputError
+from zsl.data.targets import Targets
+from zsl.evaluation.protocol import Protocol, TestSet
+
+ABSENT_POLICY = "map leaves out labels without a positive test image; map_absent_zero counts them 0"
+PARTIAL_POLICY = "entries that nobody annotated are in no measure"
+# labels, positives per test image and the rounding of that: K * precision / recall of published figures is this number
+KNOWN = {
+    "NUS-WIDE, 81 labels, all 107,859 test images (LESA, BiAM, MKT)": (81, 1.8764, 0.002),
+    "NUS-WIDE, 81 labels, the 83,898 test images that show one (DualCoOp and later)": (81, 2.4123, 0.002),
+    "NUS-WIDE, 1,006 labels, all 107,859 test images": (1006, 6.80, 0.005),
+}
+# names, versions and training data are no part of the question
+COMPARED = ("test_set", "images", "absent", "partial", "k", "truth")
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What a result must share with another to stand beside it.
+
+    Args:
+        data: name of the dataset, with its test set where there are several.
+        test_set: "all" test images, or those "labelled" with an unseen label.
+        images: how many are tested on.
+        positives_per_image: over the labels of each protocol.
+        labels: how many each protocol ranks, and a hash of their names in order.
+        absent, partial: what becomes of labels without a positive, and of entries that nobody annotated.
+        k: of F1@K.
+        truth: hash of the test annotations.
+        fingerprint: of the dataset: its labels, images and annotations, training too.
+        shift: taken off seen logits in the calibrated figures; None without a calibration.
+    """
+
+    data: str
+    test_set: str
+    images: int
+    positives_per_image: Mapping[str, float]
+    labels: Mapping[str, tuple[int, str]]
+    absent: str
+    partial: str | None
+    k: tuple[int, ...]
+    truth: str
+    fingerprint: str
+    shift: float | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """For files."""
+        return asdict(self) | {"known_as": self.known_as()}
+
+    def known_as(self) -> dict[str, str]:
+        """The published protocol that each of these is, where its positives per image and labels tell."""
+        named = {n: recognise(self.labels[n][0], value) for n, value in self.positives_per_image.items()}
+        return {protocol: title for protocol, title in named.items() if title is not None}
+
+
+def make_stamp(test: TestSet, asked: Mapping[str, Protocol], k: Sequence[int], shift: float | None = None) -> Stamp:
+    """The stamp of results on a test set, of the protocols that were asked."""
+    return Stamp(
+        data=test.name,
+        test_set=test.kind,
+        images=len(test.targets),
+        positives_per_image={name: _positives(test.targets, p.columns) for name, p in asked.items()},
+        labels={name: (len(p.labels), hash_of_names(p.labels)) for name, p in asked.items()},
+        absent=ABSENT_POLICY,
+        partial=PARTIAL_POLICY if test.targets.partial else None,
+        k=tuple(k),
+        truth=hash_of_targets(test.targets),
+        fingerprint=test.fingerprint,
+        shift=shift,
+    )
+
+
+def _positives(targets: Targets, columns: np.ndarray) -> float:
+    return float(targets.label_counts()[columns].sum() / len(targets))
+
+
+def hash_of_names(labels: Sequence[str]) -> str:
+    """Of label names in their order."""
+    return hashlib.sha256(json.dumps(list(labels)).encode()).hexdigest()[:16]
+
+
+def hash_of_targets(targets: Targets) -> str:
+    """Of annotations, image by image."""
+    matrix, digest = targets.matrix.sorted_indices(), hashlib.sha256(str(targets.shape).encode())
+    for array in (matrix.indptr, matrix.indices, matrix.data):
+        digest.update(array.astype(np.int64).tobytes())
+    return digest.hexdigest()[:16]
+
+
+def recognise(labels: int, positives_per_image: float) -> str | None:
+    """The published test set with so many labels and positives an image, if it is a known one.
+
+    Args:
+        labels: that are ranked.
+        positives_per_image: over those; of published figures it is `K * precision / recall` at any K.
+    """
+    for title, (count, positives, rounding) in KNOWN.items():
+        if labels == count and abs(positives - positives_per_image) <= rounding:
+            return title
+    return None
+
+
+def check_comparable(stamps: Mapping[str, Stamp]) -> None:
+    """Results of one protocol may stand side by side.
+
+    Args:
+        stamps: by the name of the result.
+    Raises:
+        InputError: it names what differs, and how.
+    """
+    (first, one), *others = stamps.items()
+    for name, other in others:
+        told = [(key, getattr(one, key), getattr(other, key)) for key in COMPARED]
+        told += _label_differences(one.labels, other.labels)
+        differing = [f"{key} {a!r} against {b!r}" for key, a, b in told if a != b]
+        if differing:
+            raise InputError(
+                f"{first} and {name} do not answer the same question: {'; '.join(differing)}; "
+                "give --mixed-protocols to see them side by side all the same"
+            )
+
+
+def _label_differences(
+    one: Mapping[str, tuple[int, str]], two: Mapping[str, tuple[int, str]]
+) -> list[tuple[str, object, object]]:
+    """The protocols that both have, whose labels differ; or that they have none in common."""
+    shared = [protocol for protocol in one if protocol in two]
+    if not shared:
+        return [("protocols", list(one), list(two))]
+    shown = [(f"labels of {protocol}", one[protocol], two[protocol]) for protocol in shared]
+    return [(key, f"{a[0]} in order {a[1]}", f"{b[0]} in order {b[1]}") for key, a, b in shown]
