@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from experiments.bench.harness import Figures, machine
 from zsl.backbones.backbone import Backbone, BackboneConfig
 from zsl.cost import multiply_accumulates
+from zsl.readouts.gap import GapReadout
 from zsl.readouts.group_decoder import GroupDecoder
-from zsl.readouts.pooled import PooledReadout
 from zsl.readouts.readout import Readout, Vectors
 
 # the paper's decoder; the size of GloVe's and fastText's vectors
@@ -77,7 +77,7 @@ class Head:
 # Table 9, which Table 12 repeats
 HEADS: dict[str, Head] = {
     "GAP": Head(
-        PooledReadout,
+        GapReadout,
         {100: (706, 2915, 520, 5.7), 1000: (703, 2910, 512, 5.7), 5000: (698, 2846, 504, 5.8)},
     ),
     "Transformer-decoder": Head(

@@ -5,7 +5,6 @@ from typing import Any
 
 from experiments.config.run_config import RunConfig
 from zsl.evaluation.uncertainty import at_chance
-from zsl.readouts.table import reads_vectors
 from zsl.training.history import History
 
 SPELLING = (
@@ -27,27 +26,23 @@ def encoder_notes(base: RunConfig, runs: Sequence[tuple[Mapping[str, Any], RunCo
     """
     given = {f"bank.{key}" for key in base.bank.model_fields_set}
     default = any(
-        reads_vectors(config.decoder) and not {"bank.encoder", "bank.file"} & (given | settings.keys())
+        config.decoder.reads_vectors and not {"bank.encoder", "bank.file"} & (given | settings.keys())
         for settings, config in runs or [({}, base)]
     )
     return (SPELLING,) if default else ()
 
 
-def training_notes(history: History, kind: str) -> tuple[str, ...]:
+def training_notes(history: History, solved: bool) -> tuple[str, ...]:
     """One note where a run's best epoch is at chance on the labels that it was trained on.
 
     Args:
         history: of a run that has ended.
-        kind: its `decoder.kind`.
+        solved: whether its readout is solved in closed form, so that more epochs do not help.
     """
     if not at_chance(history.best, history.chance):
         return ()
     told = f"seen validation mAP {100 * history.best:.1f} %, by chance {100 * history.chance:.1f} %"
-    remedy = (
-        "look at the data by zsl data check, and at the backbone"
-        if kind == "eszsl"
-        else f"{FIRST}, then more train.epochs"
-    )
+    remedy = "look at the data by zsl data check, and at the backbone" if solved else f"{FIRST}, then more train.epochs"
     return (f"the run ended at chance ({told}): {remedy}",)
 
 

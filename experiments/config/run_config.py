@@ -20,7 +20,8 @@ from zsl.config import Config
 from zsl.data.layouts.scenes import ScenesConfig
 from zsl.data.squares import SquareConfig
 from zsl.data.table import DATASETS, DataConfig
-from zsl.readouts.table import READOUTS, DecoderConfig, MlDecoderConfig
+from zsl.readouts.group_decoder import MlDecoderConfig
+from zsl.readouts.table import READOUTS, DecoderConfig
 from zsl.training.augmentation import AugmentConfig
 from zsl.training.loop import TrainConfig
 
@@ -71,16 +72,15 @@ class RunConfig(Config):
     def _random_queries_are_texts(self) -> "RunConfig":
         if self.train.random_queries and not self.decoder.open_vocabulary:
             # groups of random vectors would take the parameters of groups of labels
-            asked = "decoder.query = 'text' and a head that is not 'learnable'"
-            if not isinstance(self.decoder, MlDecoderConfig):
-                asked = f"another readout than decoder.kind = {self.decoder.kind!r}, or {asked}"
+            asked = self.decoder.opened_by or f"another readout than decoder.kind = {self.decoder.kind!r}"
             raise ValueError(f"train.random_queries needs {asked}")
         return self
 
     @model_validator(mode="after")
     def _solved_readouts_train_no_backbone(self) -> "RunConfig":
-        if self.decoder.kind == "eszsl" and self.backbone is not None and self.backbone.mode == "tuned":
-            raise ValueError("decoder.kind = 'eszsl' is solved and trains nothing: set backbone.mode = 'frozen'")
+        if self.decoder.solved and self.backbone is not None and self.backbone.mode == "tuned":
+            kind = self.decoder.kind
+            raise ValueError(f"decoder.kind = {kind!r} is solved and trains nothing: set backbone.mode = 'frozen'")
         return self
 
 
@@ -213,7 +213,7 @@ def put_value(values: dict[str, Any], key: str, value: Any, place: str) -> None:
     if key == "backbone.name" and isinstance(backbone, dict) and backbone.get("name", value) != value:
         values["backbone"] = {name: kept for name, kept in backbone.items() if name not in ("mean", "std")}
     if key == "decoder.kind" and value in READOUTS and isinstance(decoder, dict):
-        known = READOUTS[value][0].model_fields
+        known = READOUTS[value].model_fields
         values["decoder"] = decoder = {name: kept for name, kept in decoder.items() if name in known}
     if key in GROUPS and isinstance(decoder, dict):
         decoder.pop(GROUPS[key], None)

@@ -120,7 +120,7 @@ def explained(model: type[BaseModel], error: ValidationError) -> str:
     if fault["type"] == "extra_forbidden":
         name, known = str(fault["loc"][-1]), list(_models(_place(model, fault["loc"][:-1])[1])[0].model_fields)
         return f"unknown key {'.'.join([*keys, name])!r}; {_near(name, known)}known: {', '.join(known)}"
-    if fault["type"].startswith("union_tag"):
+    if fault["type"].startswith("union_tag") or (fault["type"] == "model_attributes_type" and len(_models(kind)) > 1):
         tag, known = _tags(kind)
         if fault["type"] == "union_tag_invalid":
             name = str(fault["ctx"]["tag"])

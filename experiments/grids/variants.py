@@ -70,10 +70,12 @@ class Ablation:
     on_files: tuple[Variant, ...] = ()
 
     def over(self, config: "RunConfig") -> tuple[Variant, ...]:
-        """The variants of a config; under a backbone that is trained, what trains nothing has it as it is at first."""
+        """The variants of a config; under a backbone that is trained, closed-form readouts use the initial backbone."""
+        from zsl.readouts.table import READOUTS
+
         variants = self.on_files if self.on_files and config.data.name != "scenes" else self.variants
         tuned = config.backbone is not None and config.backbone.mode == "tuned"
-        own = {"eszsl": {"backbone.mode": "frozen"}} if tuned else {}
+        own = {kind: {"backbone.mode": "frozen"} for kind, readout in READOUTS.items() if tuned and readout.solved}
         kinds = (one.settings.get("decoder.kind", config.decoder.kind) for one in variants)
         return tuple(
             Variant(one.settings | own.get(kind, {}), one.paper) for kind, one in zip(kinds, variants, strict=True)

@@ -29,9 +29,8 @@ from zsl.evaluation.measures import measure
 from zsl.evaluation.per_label import per_label
 from zsl.evaluation.protocol import TestSet
 from zsl.model import ZeroShotModel
-from zsl.readouts.eszsl import EszslReadout
 from zsl.readouts.readout import Readout
-from zsl.readouts.table import PooledConfig, make_readout
+from zsl.readouts.table import make_readout
 from zsl.tensor_file import load_module, read_tensors, save_module
 from zsl.training.checkpoint import Checkpoints
 from zsl.training.history import History
@@ -141,7 +140,7 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
     accelerator, progress = source.accelerator, source.progress
     watch = partial(_write_history, folder)
     parts = samples, held
-    if isinstance(decoder, EszslReadout):
+    if config.decoder.solved:
         history = solve(config.train, model, *parts, vectors, accelerator, progress, task, watch)
     else:
         rates = learning_rates(config)
@@ -172,9 +171,7 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
 def learning_rates(config: RunConfig) -> tuple[float, ...]:
     """The learning rates that a run tries: several for a pooled readout, unless a backbone is trained with it."""
     tuned = config.backbone is not None and config.backbone.mode == "tuned"
-    if tuned or not isinstance(config.decoder, PooledConfig):
-        return (config.train.lr,)
-    return tuple(rate * config.train.lr for rate in config.decoder.rates)
+    return (config.train.lr,) if tuned else config.decoder.learning_rates(config.train.lr)
 
 
 def _image_cost(source: Source, tuned: torch.nn.Module | None, readout: Readout, bank: Bank) -> int:

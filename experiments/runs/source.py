@@ -25,7 +25,7 @@ from zsl.data.tokens.files import TokenFiles
 from zsl.evaluation.measures import Scores, measure
 from zsl.evaluation.protocol import TestSet, check_measurable, protocols
 from zsl.model import ZeroShotModel
-from zsl.readouts.readout import MaxPooledReadout
+from zsl.readouts.max_pooled import MaxPooledReadout
 from zsl.scoring import SPOILT, extract_tokens, score, vocabularies
 from zsl.training.augmentation import make_augmentation
 from zsl.training.checkpoint import Checkpoints

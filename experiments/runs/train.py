@@ -58,7 +58,7 @@ def train(
         history = train_run(config, source, bank, folder)
         accelerator.end_training()
         if accelerator.is_main_process:
-            for line in training_notes(history, config.decoder.kind):
+            for line in training_notes(history, config.decoder.solved):
                 tell(f"note: {line}")
         return bank
 

@@ -4,8 +4,8 @@ import torch
 from torch import nn
 
 from zsl.cost import image_cost, multiply_accumulates
+from zsl.readouts.gap import GapReadout
 from zsl.readouts.group_decoder import GroupDecoder
-from zsl.readouts.pooled import PooledReadout
 
 TOKENS, CHANNELS, EMBED, LABELS, WIDTH, FFN = 11, 13, 7, 20, 28, 17
 
@@ -38,5 +38,5 @@ def test_the_backbone_counts_too():
             return self.stem(images).flatten(2).transpose(1, 2)
 
     stem = 4 * 3 * CHANNELS * 3 * 4
-    readout = PooledReadout(CHANNELS, LABELS)
+    readout = GapReadout(CHANNELS, LABELS)
     assert image_cost(Backbone(), readout, torch.zeros(1, 3, 8, 6), None) == stem + CHANNELS * LABELS

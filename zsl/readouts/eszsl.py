@@ -5,21 +5,36 @@ Romera-Paredes and Torr 2015, "An embarrassingly simple approach to zero-shot le
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float64
+from pydantic import PositiveFloat
 from scipy.linalg import eigh
 from torch import Tensor, nn
 
 from embeddings.io.errors import InputError
 from zsl.metrics import average_precision
-from zsl.readouts.pooled import checked
-from zsl.readouts.readout import Features, Logits, Readout, Vectors, exact, pool
+from zsl.readouts.pooled import pool
+from zsl.readouts.readout import Features, Logits, Readout, ReadoutConfig, Vectors, checked, exact
 
 RIDGES = tuple(float(10.0**power) for power in range(-3, 4))
 FOLDS = 5
+
+
+class EszslConfig(ReadoutConfig):
+    """`EszslReadout`; a ridge that is not given is chosen on seen validation."""
+
+    kind: Literal["eszsl"] = "eszsl"
+    image_ridge: PositiveFloat | None = None
+    label_ridge: PositiveFloat | None = None
+    solved: ClassVar[bool] = True
+    open_vocabulary: ClassVar[bool] = False
+
+    def make(self, channels: int, embed_dim: int, num_labels: int) -> Readout:
+        return EszslReadout(channels, embed_dim, self.image_ridge, self.label_ridge)
 
 
 class EszslReadout(Readout):

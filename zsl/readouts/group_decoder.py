@@ -6,18 +6,78 @@ group index are reused modulo the number trained, so every variant can be evalua
 With self-attention and g = 1 it is the Transformer-decoder that ML-Decoder is compared with.
 """
 
+from typing import ClassVar, Literal
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from embeddings.io.errors import InputError
 from zsl.readouts.decoder_layer import DecoderLayer
-from zsl.readouts.grouping import GROUPINGS, LabelOrder
-from zsl.readouts.readout import PRIOR_LOGIT, Features, Logits, Readout, Vectors, exact
+from zsl.readouts.grouping import GROUPINGS, Grouping, LabelOrder
+from zsl.readouts.readout import PRIOR_LOGIT, Features, Logits, Readout, ReadoutConfig, Vectors, exact
 
 QUERIES = ("text", "learnable", "random")
 HEADS = ("text", "learnable", "shared")
+GROUPS = 100  # K of the paper
+
+
+class QueryDecoderConfig(ReadoutConfig):
+    """What the configs of the decoders with queries share."""
+
+    query: Literal["text", "learnable", "random"] = "text"
+    head: Literal["text", "learnable", "shared"] = "text"
+    width: int = Field(768, ge=1)
+    layers: int = Field(1, ge=1)
+    attention_heads: int = Field(8, ge=1)
+    ffn: int = Field(2048, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    query_noise: float = Field(0.0, ge=0)
+    sizes: ClassVar[tuple[str, ...]] = ("width", "ffn", "layers")
+    opened_by: ClassVar[str] = "decoder.query = 'text' and a head that is not 'learnable'"
+
+    @property
+    def open_vocabulary(self) -> bool:
+        """Whether no parameters belong to a group: random vectors would take those of groups of labels."""
+        return self.query == "text" and self.head != "learnable"
+
+    @property
+    def reads_vectors(self) -> bool:
+        """Whether queries or heads are made from word vectors."""
+        return "text" in (self.query, self.head)
+
+    def count_parameters(self, channels: int, embed_dim: int, num_labels: int) -> int:
+        """How many numbers the decoder learns; of many layers two are made, as the others are like the second."""
+        if self.layers < 3:
+            return super().count_parameters(channels, embed_dim, num_labels)
+        fewer = (self.model_copy(update={"layers": number}) for number in (1, 2))
+        one, two = (config.count_parameters(channels, embed_dim, num_labels) for config in fewer)
+        return one + (self.layers - 1) * (two - one)
+
+
+class MlDecoderConfig(QueryDecoderConfig):
+    """`GroupDecoder`; give one of `group_size` and `num_groups` (default: 100 groups)."""
+
+    kind: Literal["ml-decoder"] = "ml-decoder"
+    self_attention: bool = False
+    group_size: int | None = Field(None, ge=1)
+    num_groups: int | None = Field(None, ge=1)
+    grouping: Grouping = "given"
+
+    @model_validator(mode="after")
+    def _one_grouping(self) -> "MlDecoderConfig":
+        if self.group_size is not None and self.num_groups is not None:
+            both = f"{self.group_size} and {self.num_groups}"
+            raise ValueError(f"give one of decoder.group_size and decoder.num_groups (got {both})")
+        return self
+
+    def make(self, channels: int, embed_dim: int, num_labels: int) -> Readout:
+        options = self.model_dump(exclude={"kind"})
+        if self.group_size is None and self.num_groups is None:
+            options["num_groups"] = min(GROUPS, num_labels)
+        return GroupDecoder(channels, embed_dim, num_labels, **options)
 
 
 def _one_of(kind: str, name: str, known: tuple[str, ...]) -> str:

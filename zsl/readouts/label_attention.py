@@ -1,15 +1,30 @@
 """Label attention: every label reads the tokens by itself, and the feed-forward is that of tokens, not of labels."""
 
 from collections.abc import Callable
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from pydantic import Field
 from torch import Tensor, nn
 
 from embeddings.io.errors import InputError
-from zsl.readouts.pooled import checked
-from zsl.readouts.readout import PRIOR_LOGIT, Features, Logits, Readout, Vectors, exact
+from zsl.readouts.readout import PRIOR_LOGIT, Features, Logits, Readout, ReadoutConfig, Vectors, checked, exact
+
+
+class LabelAttentionConfig(ReadoutConfig):
+    """`LabelAttentionReadout`."""
+
+    kind: Literal["label-attention"] = "label-attention"
+    width: int = Field(768, ge=1)
+    attention_heads: int = Field(8, ge=1)
+    ffn: int = Field(2048, ge=1)
+    dropout: float = Field(0.1, ge=0, lt=1)
+    sizes: ClassVar[tuple[str, ...]] = ("width", "ffn")
+
+    def make(self, channels: int, embed_dim: int, num_labels: int) -> Readout:
+        return LabelAttentionReadout(channels, embed_dim, **self.model_dump(exclude={"kind"}))
 
 
 class LabelAttentionReadout(Readout):

@@ -3,10 +3,14 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+
+from embeddings.io.errors import InputError
+from zsl.config import Config
 
 Features = Float[Tensor, "batch token channel"] | Float[Tensor, "batch channel row column"]
 Vectors = Float[Tensor, "label embed"]
@@ -30,36 +34,72 @@ class Readout(nn.Module, ABC):
         """Is told the training labels' vectors before training; most readouts keep nothing of them."""
 
 
-def pool(features: Features) -> Float[Tensor, "batch channel"]:
-    """Global average pooling, in float32: the mean of an image's tokens."""
-    tokens = features.flatten(2).transpose(1, 2) if features.ndim == 4 else features
-    return tokens.float().mean(1)
+class ReadoutConfig(Config, ABC):
+    """The base of every readout's config: it makes the readout, and states what the toolkit must know of its kind.
+
+    A subclass has a field `kind: Literal[NAME] = NAME`, which `decoder.kind` of a run chooses.
+    """
+
+    solved: ClassVar[bool] = False  # in closed form, by one pass over the images, instead of trained; see `Solved`
+    sizes: ClassVar[tuple[str, ...]] = ()  # the keys that decide how much memory it takes
+    opened_by: ClassVar[str] = ""  # settings that give it an open vocabulary
+
+    @abstractmethod
+    def make(self, channels: int, embed_dim: int, num_labels: int) -> Readout:
+        """The readout, with initial weights.
+
+        Args:
+            channels: size of an image token.
+            embed_dim: size of a word vector.
+            num_labels: N, the number of labels in training.
+        Raises:
+            InputError: sizes that do not fit; it begins with the name of the key.
+        """
+
+    @property
+    def open_vocabulary(self) -> bool:
+        """Whether training may use other vectors than those of the seen labels."""
+        return True
+
+    @property
+    def reads_vectors(self) -> bool:
+        """Whether the logits depend on word vectors."""
+        return True
+
+    def learning_rates(self, lr: float) -> tuple[float, ...]:
+        """The learning rates at which a readout of ready tokens is trained; the best on seen validation is kept.
+
+        Args:
+            lr: `train.lr`.
+        """
+        return (lr,)
+
+    def count_parameters(self, channels: int, embed_dim: int, num_labels: int) -> int:
+        """How many numbers the readout learns; nothing is allocated.
+
+        Args:
+            channels, embed_dim, num_labels: as of `make`.
+        Raises:
+            InputError: as of `make`.
+        """
+        with torch.device("meta"):
+            return sum(parameter.numel() for parameter in self.make(channels, embed_dim, num_labels).parameters())
+
+
+def checked(vectors: Vectors | None, embed_dim: int) -> Tensor:
+    """The vectors that a text readout cannot do without.
+
+    Raises:
+        InputError: there are none, or of another size.
+    """
+    if vectors is None:
+        raise InputError("this readout needs word vectors")
+    if vectors.ndim != 2 or not len(vectors) or vectors.shape[1] != embed_dim:
+        raise InputError(f"vectors must be (label, {embed_dim}), got shape {tuple(vectors.shape)}")
+    return vectors
 
 
 def exact(tensor: Tensor) -> AbstractContextManager[object]:
     """The context of final logits: in half precision a few hundred distinct values would tie images that differ."""
     kind = tensor.device.type
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
-
-
-class MaxPooledReadout(Readout):
-    """The plainest text readout: a label's logit is its best token's `(W x_t) . n_i + b`.
-
-    Backbones are trained on seen labels with it; it shows what their tokens hold without a decoder.
-    """
-
-    def __init__(self, channels: int, embed_dim: int):
-        super().__init__()
-        self.projection = nn.Linear(channels, embed_dim)
-        self.bias = nn.Parameter(torch.full((1,), PRIOR_LOGIT))
-
-    def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
-        """The readout with its vocabulary, which it cannot do without."""
-        if vectors is None:
-            raise ValueError("a text readout needs word vectors")
-
-        def logits(features: Tensor) -> Tensor:
-            projected = self.projection(features)
-            return ((projected @ vectors.T.to(projected.dtype)).amax(1) + self.bias).to(self.bias.dtype)
-
-        return logits

@@ -9,7 +9,8 @@ from embeddings.io.errors import InputError, InputWarning
 from experiments.config.run_config import load_config, recipes, run_config, validated
 from zsl.backbones.backbone import PretrainConfig
 from zsl.data.layouts.voc import VocConfig
-from zsl.readouts.table import GapConfig, TransformerDecoderConfig
+from zsl.readouts.gap import GapConfig
+from zsl.readouts.transformer_decoder import TransformerDecoderConfig
 
 
 @pytest.mark.parametrize("recipe", recipes())

@@ -16,7 +16,7 @@ from zsl.evaluation.protocol import TestSet, protocols
 from zsl.metrics import average_precision, f1_at_k
 from zsl.model import ZeroShotModel
 from zsl.readouts.group_decoder import GroupDecoder
-from zsl.readouts.readout import MaxPooledReadout
+from zsl.readouts.max_pooled import MaxPooledReadout
 from zsl.scoring import score, vocabularies
 from zsl.training.checkpoint import Checkpoints
 from zsl.training.loop import State, TrainConfig, Training, parameter_groups

@@ -11,7 +11,7 @@ from zsl.data.dataset import Part, Tensors
 from zsl.data.loading import Samples
 from zsl.data.targets import Targets
 from zsl.model import ZeroShotModel
-from zsl.readouts.pooled import PooledTextReadout
+from zsl.readouts.gap_text import GapTextReadout
 from zsl.training.checkpoint import Checkpoints
 from zsl.training.loop import TrainConfig, Training
 from zsl.training.rates import train_at_best_rate
@@ -32,7 +32,7 @@ def samples():
 
 def _arguments(samples, rate=1.0):
     torch.manual_seed(0)
-    model = ZeroShotModel(None, PooledTextReadout(7, 7))
+    model = ZeroShotModel(None, GapTextReadout(7, 7))
     config = TrainConfig(epochs=2, batch_size=8, lr=rate, ema=0, precision="fp32")
     vectors = torch.from_numpy(build_bank(LABELS, "random:7").vectors)
     return config, model, *samples, vectors, make_accelerator("fp32")

@@ -1,0 +1,54 @@
+"""Global average pooling and a linear layer: the usual head of a closed set."""
+
+from collections.abc import Callable
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from zsl.readouts.pooled import PooledConfig, pool
+from zsl.readouts.readout import PRIOR_LOGIT, Logits, Readout, Vectors, exact
+
+
+class GapConfig(PooledConfig):
+    """`GapReadout`; its labels are those of training."""
+
+    kind: Literal["gap"] = "gap"
+    open_vocabulary: ClassVar[bool] = False
+    reads_vectors: ClassVar[bool] = False
+
+    def make(self, channels: int, embed_dim: int, num_labels: int) -> Readout:
+        return GapReadout(channels, num_labels)
+
+
+class GapReadout(Readout):
+    """Global average pooling and a linear layer, the usual head of a closed set: `W mean(x) + b`.
+
+    Of another number of labels than in training, label `i` takes row `i mod N`, as the decoder's learnable heads do:
+    seen labels keep theirs where they come first, unseen ones are at chance.
+
+    Args:
+        channels: size of an image token.
+        num_labels: N of training.
+    """
+
+    def __init__(self, channels: int, num_labels: int):
+        super().__init__()
+        self.num_labels = num_labels
+        self.linear = nn.Linear(channels, num_labels)
+        nn.init.constant_(self.linear.bias, PRIOR_LOGIT)
+
+    def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
+        """Only the number of the vectors is read; None means the labels of training."""
+        weight: Tensor = self.linear.weight
+        bias: Tensor = self.linear.bias
+        if vectors is not None and len(vectors) != self.num_labels:
+            index = torch.arange(len(vectors), device=weight.device) % self.num_labels
+            weight, bias = weight[index], bias[index]
+
+        def logits(features: Tensor) -> Logits:
+            with exact(features):
+                return F.linear(pool(features).to(weight.dtype), weight, bias)
+
+        return logits

@@ -1,0 +1,31 @@
+"""The readout with which backbones are trained: a label's logit is its best token's."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from zsl.readouts.readout import PRIOR_LOGIT, Readout, Vectors
+
+
+class MaxPooledReadout(Readout):
+    """The plainest text readout: a label's logit is its best token's `(W x_t) . n_i + b`.
+
+    Backbones are trained on seen labels with it; it shows what their tokens hold without a decoder.
+    """
+
+    def __init__(self, channels: int, embed_dim: int):
+        super().__init__()
+        self.projection = nn.Linear(channels, embed_dim)
+        self.bias = nn.Parameter(torch.full((1,), PRIOR_LOGIT))
+
+    def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
+        """The readout with its vocabulary, which it cannot do without."""
+        if vectors is None:
+            raise ValueError("a text readout needs word vectors")
+
+        def logits(features: Tensor) -> Tensor:
+            projected = self.projection(features)
+            return ((projected @ vectors.T.to(projected.dtype)).amax(1) + self.bias).to(self.bias.dtype)
+
+        return logits
