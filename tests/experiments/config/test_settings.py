@@ -143,7 +143,7 @@ def test_what_does_not_fit_is_one_line_with_its_key(setting, message):
 
 def test_every_key_that_may_be_absent_takes_none():
     sections = [RunConfig, BankConfig, BackboneConfig, TrainConfig]
-    sections += [section for table in (DATASETS, READOUTS) for section, _ in table.values()]
+    sections += [*(section for section, _ in DATASETS.values()), *READOUTS.values()]
     kinds = [field.annotation for section in sections for field in section.model_fields.values()]
     absent = [kind for kind in kinds if NoneType in get_args(kind)]
     assert len(absent) > 15
