@@ -54,6 +54,7 @@ def test_importing_is_light(module, heavy):
     ("arguments", "status"),
     [
         (("--help",), 0),
+        (("recipe",), 0),
         (("ablate", "--list"), 0),
         (("ablate", "--help"), 0),
         (("bank", "encoders"), 0),

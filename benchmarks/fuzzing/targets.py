@@ -206,7 +206,7 @@ def _read_names(folder: Path, _: Any, path: Path) -> str:
 
 
 def _configs(folder: Path) -> None:
-    from experiments.config.run_config import RECIPES
+    from experiments.config.recipes import RECIPES
 
     (folder / "config.toml").write_text((RECIPES / "scenes.toml").read_text("utf-8"))
     (folder / "config.json").write_text(_run_config(folder).model_dump_json(indent=1))
@@ -216,7 +216,7 @@ def _configs(folder: Path) -> None:
 
 
 def _run_config(folder: Path) -> Any:
-    from experiments.config.run_config import load_config
+    from experiments.config.reading import load_config
 
     data = [f"data.file={folder}/regions.npz", f"data.split={folder}/split.json"]
     small = ["decoder.width=16", "decoder.ffn=16", "bank.encoder=lexical:16", "train.epochs=1", "train.precision=fp32"]
@@ -224,7 +224,7 @@ def _run_config(folder: Path) -> Any:
 
 
 def _read_configs(_: Path, __: Any, path: Path) -> str:
-    from experiments.config.run_config import load_config
+    from experiments.config.reading import load_config
     from experiments.grids.grid_file import spec_grid
 
     if path.name == "grid.toml":

@@ -44,7 +44,7 @@ def demo(
     settings: Settings = None,
 ) -> None:
     """The main job on built-in pictures, from nothing to Table 8 of the paper: 4 to 20 minutes on two cores."""
-    from experiments.config.run_config import load_config
+    from experiments.config.reading import load_config
     from experiments.grids.grid import table_grid
     from experiments.grids.paper_tables import ABLATIONS
 
@@ -143,7 +143,7 @@ def _grid(name: str, source: str | None, encoders: list[str] | None, settings: l
         raise InputError(
             f"unknown ablation {name!r}; known: {', '.join([*ABLATIONS, *COST_TABLES])}, or a grid's TOML file"
         )
-    from experiments.config.run_config import load_config
+    from experiments.config.reading import load_config
     from experiments.grids.grid import table_grid
 
     ablation = ABLATIONS[name]

@@ -122,7 +122,8 @@ def _names_of_dataset(
     recipe: str, unseen: Path | None, settings: list[str]
 ) -> tuple[tuple[str, ...], int, "TagLists | None"]:
     from embeddings.io.errors import InputError
-    from experiments.config.run_config import load_config, recipes
+    from experiments.config.reading import load_config
+    from experiments.config.recipes import recipes
     from zsl.data.table import load_data
 
     if recipe not in recipes() and not recipe.endswith(".toml"):

@@ -75,7 +75,7 @@ def tokens(
 ) -> None:
     """Training Table 8 from cached tokens, against the frozen backbone in the loop."""
     from experiments.bench.tokens import bench_tokens
-    from experiments.config.run_config import load_config
+    from experiments.config.reading import load_config
 
     _check(out)
     values = load_config(config, settings or [], trains=True)
@@ -182,7 +182,7 @@ def step(
 ) -> None:
     """The training loop, against forward, backward and the optimiser's step alone."""
     from experiments.bench.step import bench_step
-    from experiments.config.run_config import load_config
+    from experiments.config.reading import load_config
 
     _check(out)
     values = load_config(config, settings or [], trains=True)
@@ -206,7 +206,7 @@ def loader(
 ) -> None:
     """Reading image files, against decoding and resizing them and nothing else."""
     from experiments.bench.loader import bench_loader
-    from experiments.config.run_config import load_config
+    from experiments.config.reading import load_config
 
     _check(out)
     data = None if config is None else load_config(config, settings or []).data

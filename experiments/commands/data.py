@@ -34,7 +34,7 @@ def check(
 
     from embeddings.banks.bank import Bank
     from embeddings.io import atomic
-    from experiments.config.run_config import load_config
+    from experiments.config.reading import load_config
     from experiments.output.files import check_new_file
     from zsl.data.audit import audit, look_at_images
     from zsl.data.dataset import ImageFiles
@@ -80,7 +80,7 @@ def extract(
     skip_unreadable: Annotated[bool, typer.Option(help="Leave out images that do not decode, and list them.")] = False,
 ) -> None:
     """Writes a frozen backbone's tokens to disk; train from them with data.name=tokens and data.root=OUT."""
-    from experiments.config.run_config import load_config
+    from experiments.config.reading import load_config
     from experiments.runs.extraction import run_extraction
     from zsl.acceleration import is_main_process
 

@@ -11,7 +11,9 @@ from experiments.commands import bank as bank_cli
 from experiments.commands import bench as bench_cli
 from experiments.commands import data as data_cli
 from experiments.commands import evaluate as evaluate_cli
+from experiments.commands import recipe as recipe_cli
 from experiments.commands import report as report_cli
+from experiments.commands.options import ConfigArgument, Settings
 from experiments.output.console import ConsoleProgress, clear_errors, make_console
 
 # without the markup that would take "[default: all]" in a help text for a style, and leave it out
@@ -21,10 +23,7 @@ app.add_typer(bank_cli.app, name="bank")
 app.add_typer(bench_cli.app, name="bench")
 app.add_typer(data_cli.app, name="data")
 app.command()(report_cli.report)
-
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A config value; may be repeated.")
-]
+app.command()(recipe_cli.recipe)
 
 
 @app.callback()
@@ -39,13 +38,13 @@ app.command()(ablate_cli.ablate)
 @app.command()
 @clear_errors
 def train(
-    config: Annotated[str, typer.Argument(help="A recipe or a TOML file.")],
+    config: ConfigArgument,
     out: Annotated[Path, typer.Option(help="Folder to make for the run.")],
     settings: Settings = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped in this folder.")] = False,
 ) -> None:
     """Trains one model; the test set is not looked at."""
-    from experiments.config.run_config import load_config
+    from experiments.config.reading import load_config
     from experiments.grids.variants import random_labels
     from experiments.runs.train import train as train_in
     from zsl.acceleration import is_main_process

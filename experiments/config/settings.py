@@ -111,6 +111,14 @@ def fitted(kind: Any, value: Any) -> Any:
     return value
 
 
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested values by "section.key"."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
+    return found
+
+
 def explained(model: type[BaseModel], error: ValidationError) -> str:
     """The first fault of a validation, in one line: the key, its value and what would fit."""
     fault = error.errors()[0]

@@ -9,7 +9,9 @@ from pydantic import Field
 
 from embeddings.io.errors import InputError
 from experiments.config.advice import encoder_notes
-from experiments.config.run_config import RunConfig, changed, flat
+from experiments.config.reading import changed
+from experiments.config.run_config import RunConfig
+from experiments.config.settings import flat
 from experiments.grids.variants import Ablation, Variant
 from zsl.config import Config
 from zsl.data.dataset import MultiLabelData

@@ -8,19 +8,11 @@ from typing import Any, Literal
 from embeddings.io.errors import InputError
 from embeddings.io.reading import read_toml
 from experiments.config.advice import encoder_notes
-from experiments.config.run_config import (
-    TAGS,
-    RunConfig,
-    apply_settings,
-    changed,
-    flat,
-    put_value,
-    read_values,
-    recipes,
-    validated,
-    with_backbone,
-)
-from experiments.config.settings import parsed
+from experiments.config.reading import changed, with_backbone
+from experiments.config.recipes import recipes
+from experiments.config.run_config import RunConfig, validated
+from experiments.config.settings import flat, parsed
+from experiments.config.values import apply_settings, merge_sections, read_values
 from experiments.grids.grid import Budget, Grid, check_grid, completed
 from experiments.grids.variants import Ablation, Variant
 from zsl.config import Config
@@ -111,9 +103,7 @@ def _base(spec: GridSpec, path: Path, source: str | None, settings: list[str]) -
         values = read_values(source or str(spec.config))
     elif spec.config is not None:
         values = read_values(str(path.parent / spec.config))
-    sections = flat({name: getattr(spec, name) for name in SECTIONS})
-    for key, value in sorted(sections.items(), key=lambda item: item[0] not in TAGS):
-        put_value(values, key, value, str(path))
+    merge_sections(values, {name: getattr(spec, name) for name in SECTIONS}, str(path))
     apply_settings(values, settings)
     return with_backbone(validated(values, str(path)))
 

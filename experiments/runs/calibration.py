@@ -10,7 +10,8 @@ import numpy as np
 from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress
-from experiments.config.run_config import RunConfig, changed, run_config
+from experiments.config.reading import changed, run_config
+from experiments.config.run_config import RunConfig
 from experiments.runs.records import read_finished
 from experiments.runs.run import begin_run, open_run, pretrain_backbone, train_run, trained_bank, trained_model
 from experiments.runs.source import Source, load_bank

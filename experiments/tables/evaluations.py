@@ -10,7 +10,8 @@ from embeddings.io.errors import InputError
 from embeddings.io.markup import markdown
 from embeddings.io.progress import Progress
 from embeddings.texts import read_labels
-from experiments.config.run_config import RunConfig, load_config, validated_settings
+from experiments.config.reading import load_config, validated_settings
+from experiments.config.run_config import RunConfig
 from experiments.output.files import filling, new_folder
 from experiments.runs.claims import claimed_run
 from experiments.runs.result import Result, save_metrics

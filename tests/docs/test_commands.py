@@ -6,7 +6,8 @@ import pytest
 import typer.main
 
 from experiments.commands.main import app
-from experiments.config.run_config import load_config, recipes
+from experiments.config.reading import load_config
+from experiments.config.recipes import recipes
 from experiments.grids.paper_tables import ABLATIONS
 from tests.docs.pages import ROOT, commands
 

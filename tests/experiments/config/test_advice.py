@@ -15,7 +15,9 @@ from experiments.config.advice import (
     remedies,
     training_notes,
 )
-from experiments.config.run_config import RunConfig, load_config, recipes
+from experiments.config.reading import load_config
+from experiments.config.recipes import recipes
+from experiments.config.run_config import RunConfig
 from experiments.grids.grid import table_grid
 from experiments.grids.grid_file import spec_grid
 from experiments.grids.paper_tables import ABLATIONS

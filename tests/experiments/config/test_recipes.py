@@ -1,11 +1,12 @@
-"""Every recipe, run whole on a few pictures in the layout that it names."""
+"""Every recipe: what it resolves to, and a run of it, whole, on a few pictures in the layout that it names."""
 
+import hashlib
 import json
-import tomllib
 
 import pytest
 
-from experiments.config.run_config import RECIPES, recipes
+from experiments.config.recipes import recipes, summaries
+from experiments.config.values import read_values
 from tests.experiments.command import zsl
 
 SMALL = (
@@ -26,11 +27,36 @@ SMALL = (
 # tested elsewhere
 OTHERS = ("demo", "scenes", "scenes_closed", "scenes_many", "scenes_single", "photographs", "corel5k")
 
+# sha256 of what each recipe sets, with what it inherits: figures are recorded under these values
+DIGESTS = {
+    "coco": "0e6a589fc3f29500",
+    "corel5k": "ffd381d94204a6fc",
+    "demo": "2ac2c0ba24ec730e",
+    "imagenet_sigmoid": "58872bad01d45797",
+    "imagenet_softmax": "0ace6b0a32735a11",
+    "nus_wide": "c7b8c1a91bdb1eeb",
+    "nus_wide_groups": "e6abf2ba64f28a76",
+    "nus_wide_released": "586e87e375b9e5b6",
+    "open_images": "397ea49961d1f5b8",
+    "photographs": "46edf905121c6f30",
+    "scenes": "ccea653f0e81dbb9",
+    "scenes_closed": "ae8c1f7b40cf0162",
+    "scenes_many": "de8859380498962b",
+    "scenes_single": "4c7d93e0c999d94b",
+    "voc": "edfe2dad0d10ed43",
+}
+
+
+def test_recipes_resolve_to_the_values_that_figures_are_recorded_under():
+    resolved = {name: json.dumps(read_values(name), sort_keys=True).encode() for name in recipes()}
+    assert {name: hashlib.sha256(content).hexdigest()[:16] for name, content in resolved.items()} == DIGESTS
+    assert all(summary.endswith(".") and len(summary) < 120 for summary in summaries().values())
+
 
 @pytest.mark.parametrize("open_images", ["v6"], indirect=True)
 @pytest.mark.parametrize("recipe", [name for name in recipes() if name not in OTHERS])
 def test_a_recipe_runs(recipe, request, open_images, tmp_path):
-    written = tomllib.loads((RECIPES / f"{recipe}.toml").read_text())
+    written = read_values(recipe)
     of = request.getfixturevalue
     pictures = {
         "nus_wide": lambda: of("album").as_nus_wide(halves=False),

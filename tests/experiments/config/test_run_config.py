@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from embeddings.io.errors import InputError, InputWarning
-from experiments.config.run_config import load_config, recipes, run_config, validated
+from experiments.config.reading import load_config, run_config
+from experiments.config.recipes import recipes
+from experiments.config.run_config import validated
 from zsl.backbones.backbone import PretrainConfig
 from zsl.data.layouts.voc import VocConfig
 from zsl.readouts.gap import GapConfig

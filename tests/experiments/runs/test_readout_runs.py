@@ -5,7 +5,9 @@ import json
 import pytest
 from safetensors.numpy import load_file
 
-from experiments.config.run_config import apply_settings, load_config, validated
+from experiments.config.reading import load_config
+from experiments.config.run_config import validated
+from experiments.config.values import apply_settings
 from tests.experiments.command import refused, zsl
 from zsl.readouts.table import READOUTS
 

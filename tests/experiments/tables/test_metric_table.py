@@ -5,7 +5,7 @@ import json
 import pytest
 
 from experiments.bench.cost_tables import COST_TABLES
-from experiments.config.run_config import load_config
+from experiments.config.reading import load_config
 from experiments.grids.grid import table_grid
 from experiments.grids.paper_tables import ABLATIONS
 from experiments.tables.metric_table import narrowed

@@ -1,0 +1,13 @@
+"""Arguments and options that several commands have."""
+
+from typing import Annotated
+
+import typer
+
+ConfigArgument = Annotated[
+    str, typer.Argument(metavar="CONFIG", help="A recipe (zsl recipe lists them) or a TOML file.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Give a key of the config a value; may be repeated."),
+]

@@ -1,0 +1,86 @@
+"""One run's config, read from a recipe or a file, with `--set section.key=value` over it, and validated."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from embeddings.io.errors import InputError, InputWarning
+from experiments.config.run_config import RunConfig, resolved, validated
+from experiments.config.values import apply_settings, put_value, read_values
+from zsl.backbones.backbone import BackboneConfig
+from zsl.config import Config
+from zsl.data.layouts.scenes import ScenesConfig
+from zsl.data.squares import SquareConfig
+from zsl.data.table import DATASETS
+
+# how runs read pictures before there were keys for it
+WHOLE = {"interpolation": "bilinear", "crop": 1.0, "squash": True}
+
+
+def load_config(source: str, settings: Sequence[str], trains: bool = False) -> RunConfig:
+    """A recipe's name or a .toml or .json file, with `section.key=value` settings on top, `resolved`.
+
+    Args:
+        trains: the config is to be trained: it gets a backbone where it lacks one (`with_backbone`).
+    Raises:
+        InputError: no such file, not TOML, an unknown key (with the known ones), an impossible value.
+    """
+    return _settled(read_values(source), settings, source, trains)
+
+
+def with_backbone(config: RunConfig) -> RunConfig:
+    """The config with a recipe's frozen backbone, if it reads pictures and does not say through which; it warns."""
+    if "backbone" in config.model_fields_set or not isinstance(config.data, SquareConfig | ScenesConfig):
+        return config
+    recipe = "demo" if isinstance(config.data, ScenesConfig) else "photographs"
+    section = BackboneConfig.model_validate(read_values(recipe)["backbone"])
+    told = f"no [backbone] is given; that of the recipe {recipe!r} is taken, {section.name}"
+    warnings.warn(InputWarning(told), stacklevel=2)
+    return config.model_copy(update={"backbone": section})
+
+
+def run_config(folder: Path, settings: Sequence[str] = ()) -> RunConfig:
+    """The config that a run was trained with, with settings on top.
+
+    Raises:
+        InputError: as `load_config`.
+    """
+    path = folder / "config.json"
+    values = read_values(str(path))
+    data = values.get("data")
+    if isinstance(data, dict) and issubclass(DATASETS.get(str(data.get("name")), (Config,))[0], SquareConfig):
+        values["data"] = WHOLE | data
+    return _settled(values, settings, str(path))
+
+
+def _settled(values: dict[str, Any], settings: Sequence[str], source: str, trains: bool = False) -> RunConfig:
+    apply_settings(values, settings)
+    config = validated(values, source)
+    return resolved(with_backbone(config) if trains else config)
+
+
+def validated_settings(settings: list[str], sections: tuple[str, ...]) -> RunConfig:
+    """The defaults with settings of some sections.
+
+    Raises:
+        InputError: a setting of another section, an unknown key, an impossible value.
+    """
+    for setting in settings:
+        if not setting.startswith(sections):
+            raise InputError(f"--set {setting!r}: only {', '.join(f'{s}*' for s in sections)} can be set here")
+    values: dict[str, Any] = {}
+    apply_settings(values, settings)
+    return validated(values, "--set")
+
+
+def changed(config: RunConfig, settings: Mapping[str, Any], place: str) -> RunConfig:
+    """A config with other values by key, resolved.
+
+    Raises:
+        InputError: an unknown key or an impossible value; it tells the place.
+    """
+    values = config.model_dump(mode="json")
+    for key, value in settings.items():
+        put_value(values, key, value, place)
+    return resolved(validated(values, place))

@@ -1,0 +1,118 @@
+"""Values of a config as they are asked for, nested by section and key, before they are validated."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from embeddings.io.errors import InputError
+from embeddings.io.reading import read_json, read_toml
+from experiments.config.recipes import RECIPES, recipes
+from experiments.config.run_config import RunConfig
+from experiments.config.settings import fitted, flat, kind_at, split_setting
+from zsl.readouts.table import READOUTS
+
+# keys that tell which other keys their sections have, or what those are
+TAGS = ("data.name", "decoder.kind", "backbone.name")
+BASE = "base"  # the key, before all sections, that names the recipe or the file that a file goes over
+GROUPS = {"decoder.group_size": "num_groups", "decoder.num_groups": "group_size"}  # either, and what it replaces
+
+
+def read_values(source: str) -> dict[str, Any]:
+    """The sections of a recipe or a .toml or .json file, over those of its base; values as their keys take them.
+
+    A TOML file may name a recipe, or another file by its path from its own folder, as `base` before its sections. Its
+    keys replace those of the base as `put_value` does.
+
+    Raises:
+        InputError: no such file, not TOML, a base that is missing or that leads back to the file.
+    """
+    path = RECIPES / f"{source}.toml" if source in recipes() else Path(source)
+    if not path.is_file():
+        raise InputError(f"no config file or recipe {source!r}; recipes: {', '.join(recipes())}")
+    return _read(path, ())
+
+
+def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
+    """Values of a file, which those `above` inherit from."""
+    if path.suffix == ".json":
+        content = read_json(path, "a config")
+        if not isinstance(content, dict):
+            raise InputError(f"{path} holds no sections; write {{SECTION: {{KEY: VALUE}}}}")
+        return content
+    content = read_toml(path, "a config")
+    if BASE not in content:
+        fitting: dict[str, Any] = fitted(RunConfig, content)
+        return fitting
+    base = _base(path, content.pop(BASE))
+    chain = (*above, path)
+    if any(base.samefile(one) for one in chain):
+        told = " -> ".join(str(one) for one in (*chain, base))
+        raise InputError(f"{path}: the bases form a circle: {told}; take one of them out")
+    values = _read(base, chain)
+    merge_sections(values, content, str(path))
+    return values
+
+
+def _base(path: Path, named: Any) -> Path:
+    """The file of a base."""
+    if named in recipes():
+        return RECIPES / f"{named}.toml"
+    base = path.parent / str(named)
+    if not isinstance(named, str) or not base.is_file():
+        raise InputError(f"{path}: no recipe or file {BASE} = {named!r}; recipes: {', '.join(recipes())}")
+    return base
+
+
+def apply_settings(values: dict[str, Any], settings: Sequence[str]) -> None:
+    """Puts settings `section.key=value` into nested values, as `put_value` does, in any order.
+
+    Raises:
+        InputError: not of that form, or a part of a key names a value.
+    """
+    split = [(*split_setting(setting), f"--set {setting!r}") for setting in settings]
+    for key, text, place in sorted(split, key=lambda one: one[0] not in TAGS):  # they drop keys and give others types
+        put_value(values, key, text, place)
+
+
+def merge_sections(values: dict[str, Any], sections: Mapping[str, Any], place: str) -> None:
+    """Puts the keys of sections into nested values, as `put_value` does.
+
+    Args:
+        sections: nested, as a TOML file has them.
+    Raises:
+        InputError: a part of a key names a value.
+    """
+    for key, value in sorted(flat(dict(sections)).items(), key=lambda item: item[0] not in TAGS):
+        put_value(values, key, value, place)
+
+
+def put_value(values: dict[str, Any], key: str, value: Any, place: str) -> None:
+    """Puts a value, as its key takes it, into nested ones at "section.key".
+
+    Another `data.name` drops the keys of the dataset before it, another `backbone.name` the mean and std of the model
+    before it, another `decoder.kind` the keys that it has no use for, each of `decoder.group_size` and
+    `decoder.num_groups` the other; `backbone=none` drops the section.
+
+    Raises:
+        InputError: a part of the key names a value; it tells the place.
+    """
+    value = fitted(kind_at(RunConfig, values, key), value)
+    data, decoder = values.get("data"), values.get("decoder")
+    if key == "data.name" and isinstance(data, dict) and data.get("name", value) != value:
+        values["data"] = {}
+    backbone = values.get("backbone")
+    if key == "backbone.name" and isinstance(backbone, dict) and backbone.get("name", value) != value:
+        values["backbone"] = {name: kept for name, kept in backbone.items() if name not in ("mean", "std")}
+    if key == "decoder.kind" and value in READOUTS and isinstance(decoder, dict):
+        known = READOUTS[value].model_fields
+        values["decoder"] = decoder = {name: kept for name, kept in decoder.items() if name in known}
+    if key in GROUPS and isinstance(decoder, dict):
+        decoder.pop(GROUPS[key], None)
+    *sections, last = key.split(".")
+    for section in sections:
+        if values.get(section) is None:  # a section that may be absent
+            values[section] = {}
+        values = values[section]
+        if not isinstance(values, dict):
+            raise InputError(f"{place}: {section!r} is a value, not a section")
+    values[last] = value
