@@ -3,6 +3,7 @@
 So a link is written once, as a path in the repository, and works on the forge and on the site.
 """
 
+import json
 import os
 import re
 from pathlib import Path
@@ -17,7 +18,7 @@ OUTSIDE = {  # path in the repository: page of the site
     **{f"benchmarks/{path.name}": f"benchmarks/{path.name}" for path in sorted(ROOT.glob("benchmarks/*.md"))},
     "benchmarks/gpu/README.md": "benchmarks/gpu.md",
 }
-LANGUAGES = {".py": "python", ".toml": "toml", ".sh": "bash", ".ipynb": "json"}
+LANGUAGES = {".py": "python", ".toml": "toml", ".sh": "bash", ".ipynb": "python"}
 LINK = re.compile(r"(?<=\]\()(?!https?:|#|mailto:)([^)#\s]+)(#[^)\s]*)?(?=\))")
 
 
@@ -57,9 +58,12 @@ def rewritten(markdown: str, page: str) -> str:
 
 
 def source_page(path: str) -> str:
-    """The page that shows a source file."""
-    language = LANGUAGES[Path(path).suffix]
-    return f'# {path}\n\n`````{language} linenums="1"\n{(ROOT / path).read_text()}`````\n'
+    """The page that shows a source file; of a notebook, its cells."""
+    language, text = LANGUAGES[Path(path).suffix], (ROOT / path).read_text()
+    if path.endswith(".ipynb"):
+        cells = [(cell["cell_type"], "".join(cell["source"])) for cell in json.loads(text)["cells"]]
+        return "\n\n".join(f"```{language}\n{source}\n```" if kind == "code" else source for kind, source in cells)
+    return f'# {path}\n\n`````{language} linenums="1"\n{text}`````\n'
 
 
 def on_files(files: Files, config: Any) -> Files:

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.docs.pages import ROOT, blocks
+from tests.experiments.report.test_browser import CHROMIUM, DRIVER, browser  # noqa: F401 - a fixture
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +49,16 @@ def test_api_shows_the_interface(site):
         text = (site / f"api/{page}/index.html").read_text()
         for name in names:
             assert re.search(rf'id="[\w.]*\b{name}"', text), name
+
+
+@pytest.mark.skipif(not (CHROMIUM and DRIVER), reason="no chromium with chromedriver on the path")
+def test_pages_fit_a_telephone(site, browser):  # noqa: F811
+    """No page is wider than 390 px: long lines of code and tables scroll by themselves."""
+    phone = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", phone)
+    for page in sorted(site.rglob("index.html")):
+        browser.get(page.as_uri())
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 390, page
 
 
 def excerpts():
