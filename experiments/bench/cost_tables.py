@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from embeddings.io import atomic
 from embeddings.io.markup import markdown, markdown_code
 from embeddings.io.progress import Progress
-from experiments.config.settings import changed_by
+from embeddings.io.settings import changed_by
 from experiments.grids.variants import Record
 from experiments.output.files import new_folder
 from zsl.config import Config

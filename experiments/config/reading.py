@@ -10,7 +10,6 @@ from experiments.config.run_config import RunConfig, resolved, validated
 from experiments.config.values import apply_settings, put_value, read_values
 from zsl.backbones.backbone import BackboneConfig
 from zsl.config import Config
-from zsl.data.layouts.scenes import ScenesConfig
 from zsl.data.squares import SquareConfig
 from zsl.data.table import DATASETS
 
@@ -31,9 +30,9 @@ def load_config(source: str, settings: Sequence[str], trains: bool = False) -> R
 
 def with_backbone(config: RunConfig) -> RunConfig:
     """The config with a recipe's frozen backbone, if it reads pictures and does not say through which; it warns."""
-    if "backbone" in config.model_fields_set or not isinstance(config.data, SquareConfig | ScenesConfig):
+    if "backbone" in config.model_fields_set or not config.data.pictures:
         return config
-    recipe = "demo" if isinstance(config.data, ScenesConfig) else "photographs"
+    recipe = "demo" if config.data.drawn else "photographs"
     section = BackboneConfig.model_validate(read_values(recipe)["backbone"])
     told = f"no [backbone] is given; that of the recipe {recipe!r} is taken, {section.name}"
     warnings.warn(InputWarning(told), stacklevel=2)
@@ -49,7 +48,7 @@ def run_config(folder: Path, settings: Sequence[str] = ()) -> RunConfig:
     path = folder / "config.json"
     values = read_values(str(path))
     data = values.get("data")
-    if isinstance(data, dict) and issubclass(DATASETS.get(str(data.get("name")), (Config,))[0], SquareConfig):
+    if isinstance(data, dict) and issubclass(DATASETS.get(str(data.get("name")), Config), SquareConfig):
         values["data"] = WHOLE | data
     return _settled(values, settings, str(path))
 

@@ -9,8 +9,8 @@ from embeddings.banks.transforms import check_transforms
 from embeddings.encoders.oov import check_policy
 from embeddings.encoders.table import split_spec
 from embeddings.io.errors import InputError
+from embeddings.io.settings import flat, parsed, shown
 from experiments.config.bank_config import BankConfig
-from experiments.config.settings import flat, parsed, shown
 from zsl.backbones.backbone import BackboneConfig
 from zsl.backbones.pretrained import reading_of
 from zsl.config import Config

@@ -6,9 +6,9 @@ from typing import Any
 
 from embeddings.io.errors import InputError
 from embeddings.io.reading import read_json, read_toml
+from embeddings.io.settings import fitted, flat, kind_at, split_setting
 from experiments.config.recipes import RECIPES, recipes
 from experiments.config.run_config import RunConfig
-from experiments.config.settings import fitted, flat, kind_at, split_setting
 from zsl.readouts.table import READOUTS
 
 # keys that tell which other keys their sections have, or what those are

@@ -17,7 +17,7 @@ from embeddings.banks.bank import Bank
 from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.reading import open_text, read_model
-from experiments.config.settings import flat
+from embeddings.io.settings import flat
 from experiments.grids.grid import Grid, Run
 from experiments.grids.shared_folder import BASELINE, shared_key
 from experiments.grids.variants import COST, Record, Results, random_labels

@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import Field
 
 from embeddings.io.errors import InputError
+from embeddings.io.settings import flat
 from experiments.config.advice import encoder_notes
 from experiments.config.reading import changed
 from experiments.config.run_config import RunConfig
-from experiments.config.settings import flat
 from experiments.grids.variants import Ablation, Variant
 from zsl.config import Config
 from zsl.data.dataset import MultiLabelData

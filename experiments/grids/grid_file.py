@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from embeddings.io.errors import InputError
 from embeddings.io.reading import read_toml
+from embeddings.io.settings import flat, parsed
 from experiments.config.advice import encoder_notes
 from experiments.config.reading import changed, with_backbone
 from experiments.config.recipes import recipes
 from experiments.config.run_config import RunConfig, validated
-from experiments.config.settings import flat, parsed
 from experiments.config.values import apply_settings, merge_sections, read_values
 from experiments.grids.grid import Budget, Grid, check_grid, completed
 from experiments.grids.variants import Ablation, Variant

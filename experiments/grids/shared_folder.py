@@ -27,8 +27,9 @@ from experiments.runs.extraction import weights_hash
 from experiments.runs.source import Source, open_source
 from zsl.acceleration import make_accelerator
 from zsl.backbones.backbone import weights_file
+from zsl.data.layouts.token_folder import TokensConfig
 from zsl.data.tokens.extraction import Extraction, extract
-from zsl.data.tokens.files import TokensConfig, hash_of, load_tokens
+from zsl.data.tokens.files import hash_of
 from zsl.tensor_file import load_module, save_module
 from zsl.training.checkpoint import Checkpoints
 
@@ -145,7 +146,7 @@ class SharedFolder:
 
     def _map(self, source: Source, verify: str) -> None:
         config = TokensConfig.model_validate({"name": "tokens", "root": self.tokens, "verify": verify})
-        read = load_tokens(config)
+        read = config.load()
         source.train, source.test = read.train, read.test
 
     def open(self, config: RunConfig, progress: Progress = silent, verify: str = "size") -> Source:

@@ -73,7 +73,7 @@ class Ablation:
         """The variants of a config; under a backbone that is trained, closed-form readouts use the initial backbone."""
         from zsl.readouts.table import READOUTS
 
-        variants = self.on_files if self.on_files and config.data.name != "scenes" else self.variants
+        variants = self.on_files if self.on_files and not config.data.drawn else self.variants
         tuned = config.backbone is not None and config.backbone.mode == "tuned"
         own = {kind: {"backbone.mode": "frozen"} for kind, readout in READOUTS.items() if tuned and readout.solved}
         kinds = (one.settings.get("decoder.kind", config.decoder.kind) for one in variants)

@@ -13,10 +13,10 @@ from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress
 from embeddings.io.reading import read_model
+from embeddings.io.settings import flat
 from embeddings.io.spelling import require
 from experiments.config.reading import run_config
 from experiments.config.run_config import RunConfig
-from experiments.config.settings import flat
 from experiments.output.files import make_folder
 from experiments.output.plots import save_history_plot
 from experiments.runs.records import BEGUN, Begun, Calibrated, Finished, read_begun, read_finished, write_record

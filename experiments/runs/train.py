@@ -9,9 +9,9 @@ from accelerate import Accelerator
 from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress
+from embeddings.io.settings import flat
 from experiments.config.advice import encoder_notes, training_notes
 from experiments.config.run_config import RunConfig
-from experiments.config.settings import flat
 from experiments.output.files import check_new
 from experiments.runs.claims import claimed
 from experiments.runs.run import begin_run, pretrain_backbone, same_config, train_run

@@ -1,10 +1,10 @@
 """Memory for the batches that a loader's worker processes make."""
 
 import math
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
-from torch.utils.data import get_worker_info
+if TYPE_CHECKING:  # a dataset's config is read without torch
+    import torch
 
 AHEAD = 2  # batches that a worker process reads before they are asked for
 GOOD_FOR = 3  # batches that may be taken while an older one is in use
@@ -18,11 +18,14 @@ class Buffers:
     """
 
     def __init__(self) -> None:
-        self.pieces: list[Tensor] = []
+        self.pieces: list[torch.Tensor] = []
         self.turn = 0
 
-    def next(self, shape: tuple[int, ...]) -> Tensor:
+    def next(self, shape: tuple[int, ...]) -> "torch.Tensor":
         """uint8 of the shape; what it holds is undefined."""
+        import torch
+        from torch.utils.data import get_worker_info
+
         if get_worker_info() is None:
             return torch.empty(shape, dtype=torch.uint8)
         size = math.prod(shape)

@@ -4,20 +4,21 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
-import torch
-from PIL import Image, ImageOps
-from torch import Tensor
 
 from embeddings.io.errors import InputError
 from zsl.data.buffers import Buffers
 from zsl.data.squares import Square
 from zsl.data.targets import Targets
 
+if TYPE_CHECKING:  # a dataset's config is read without torch and Pillow
+    import PIL.Image
+    import torch
+
 Rows = Sequence[int] | np.ndarray
-Augmentation = Callable[[Tensor], Tensor]
+Augmentation = Callable[["torch.Tensor"], "torch.Tensor"]
 
 
 @runtime_checkable
@@ -26,12 +27,12 @@ class Inputs(Protocol):
 
     def __len__(self) -> int: ...
 
-    def read(self, rows: Rows) -> Tensor: ...
+    def read(self, rows: Rows) -> "torch.Tensor": ...
 
     def name(self, row: int) -> str: ...
 
 
-def read_finite(inputs: Inputs, rows: Rows, views: np.ndarray | None = None) -> Tensor:
+def read_finite(inputs: Inputs, rows: Rows, views: np.ndarray | None = None) -> "torch.Tensor":
     """The inputs of some rows, in the views given where they have several; every number is finite.
 
     Raises:
@@ -44,8 +45,10 @@ def read_finite(inputs: Inputs, rows: Rows, views: np.ndarray | None = None) -> 
     return read
 
 
-def not_finite(values: Tensor) -> int | None:
+def not_finite(values: "torch.Tensor") -> int | None:
     """The first row that holds NaN or infinity."""
+    import torch
+
     if not values.is_floating_point() or not values.numel():
         return None
     # NaN goes through both; this costs as much as a copy, and a look at each number many times that
@@ -58,13 +61,15 @@ def not_finite(values: Tensor) -> int | None:
 class Tensors:
     """Inputs in memory: tokens, perhaps of other inputs, or drawn images."""
 
-    values: Tensor
+    values: "torch.Tensor"
     source: Inputs | None = None
 
     def __len__(self) -> int:
         return len(self.values)
 
-    def read(self, rows: Rows) -> Tensor:
+    def read(self, rows: Rows) -> "torch.Tensor":
+        import torch
+
         return self.values[torch.as_tensor(rows)]
 
     def name(self, row: int) -> str:
@@ -90,7 +95,7 @@ class ImageFiles:
     def paths(self) -> Iterator[Path]:
         return (self.folder / file for file in self.files)
 
-    def read(self, rows: Rows) -> Tensor:
+    def read(self, rows: Rows) -> "torch.Tensor":
         """(batch, 3, size, size) uint8, channels last in memory; see `Buffers` for how long it is good."""
         size = self.square.size
         batch = self._buffers.next((len(rows), size, size, 3))
@@ -103,6 +108,8 @@ class ImageFiles:
         return str(self.folder / self.files[row])
 
     def _decode(self, path: Path) -> np.ndarray:
+        from PIL import Image, ImageOps
+
         try:
             # Pillow warns above 89 million pixels, and refuses twice as many
             bombs = warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning)
@@ -119,8 +126,10 @@ class ImageFiles:
             ) from error
 
 
-def _as_rgb(image: Image.Image) -> Image.Image:
+def _as_rgb(image: "PIL.Image.Image") -> "PIL.Image.Image":
     """RGB of 8 bits a channel; 16-bit grey is scaled, where Pillow's own conversion would clip it to white."""
+    from PIL import Image
+
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
     if image.mode in ("I", "F"):

@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
-from PIL import Image
 from pydantic import Field
 
-from zsl.config import Config
+from zsl.data.dataset_config import DatasetConfig
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
@@ -28,8 +30,10 @@ class Square:
     crop: float = 1.0
     squash: bool = True
 
-    def of(self, image: Image.Image) -> Image.Image:
+    def of(self, image: "PIL.Image.Image") -> "PIL.Image.Image":
         """The square of an image. Only its pixels are computed, however long the image is."""
+        from PIL import Image
+
         scaled, short = math.floor(self.size / self.crop), min(image.size)
         box = []
         for side in image.size:
@@ -41,12 +45,13 @@ class Square:
         return image.resize((self.size, self.size), resampling, (left, top, right, bottom))
 
 
-class SquareConfig(Config):
+class SquareConfig(DatasetConfig):
     """Of every dataset of pictures: see `Square`. What is not given is the backbone's own, as timm's config has it.
 
     `image_size`, in pixels, is the square's `size`.
     """
 
+    pictures: ClassVar[bool] = True
     image_size: int | None = Field(None, ge=8)
     interpolation: Interpolation | None = None
     crop: float | None = Field(None, gt=0, le=1)

@@ -1,46 +1,29 @@
-"""Datasets by name."""
+"""The datasets that a run's `data` section can name."""
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 
-from zsl.config import Config
+from zsl.config import kinds_of
 from zsl.data.dataset import MultiLabelData
-from zsl.data.layouts.cifar100 import Cifar100Config, load_cifar100
-from zsl.data.layouts.class_folders import ClassFoldersConfig, load_class_folders
-from zsl.data.layouts.coco import CocoConfig, load_coco
-from zsl.data.layouts.corel5k import Corel5kConfig, load_corel5k
-from zsl.data.layouts.csv_layout import CsvConfig, load_csv
-from zsl.data.layouts.folder import FolderConfig, load_folder
-from zsl.data.layouts.hdf5 import Hdf5Config, load_hdf5
-from zsl.data.layouts.nus_wide import NusWideConfig, load_nus_wide
-from zsl.data.layouts.open_images import OpenImagesConfig, load_open_images
-from zsl.data.layouts.ram import RamConfig, load_ram
-from zsl.data.layouts.scenes import ScenesConfig, load_scenes
-from zsl.data.layouts.stanford_cars import StanfordCarsConfig, load_stanford_cars
-from zsl.data.layouts.tfrecords import TfRecordsConfig, load_tfrecords
-from zsl.data.layouts.voc import VocConfig, load_voc
-from zsl.data.tokens.files import TokensConfig, load_tokens
+from zsl.data.dataset_config import DatasetConfig
+from zsl.data.layouts.cifar100 import Cifar100Config
+from zsl.data.layouts.class_folders import ClassFoldersConfig
+from zsl.data.layouts.coco import CocoConfig
+from zsl.data.layouts.corel5k import Corel5kConfig
+from zsl.data.layouts.csv_layout import CsvConfig
+from zsl.data.layouts.folder import FolderConfig
+from zsl.data.layouts.hdf5 import Hdf5Config
+from zsl.data.layouts.nus_wide import NusWideConfig
+from zsl.data.layouts.open_images import OpenImagesConfig
+from zsl.data.layouts.ram import RamConfig
+from zsl.data.layouts.scenes import ScenesConfig
+from zsl.data.layouts.stanford_cars import StanfordCarsConfig
+from zsl.data.layouts.tfrecords import TfRecordsConfig
+from zsl.data.layouts.token_folder import TokensConfig
+from zsl.data.layouts.voc import VocConfig
 
-DATASETS: dict[str, tuple[type[Config], Callable[[Any], MultiLabelData]]] = {
-    "scenes": (ScenesConfig, load_scenes),
-    "folder": (FolderConfig, load_folder),
-    "csv": (CsvConfig, load_csv),
-    "class_folders": (ClassFoldersConfig, load_class_folders),
-    "nus_wide": (NusWideConfig, load_nus_wide),
-    "hdf5": (Hdf5Config, load_hdf5),
-    "tfrecords": (TfRecordsConfig, load_tfrecords),
-    "ram": (RamConfig, load_ram),
-    "open_images": (OpenImagesConfig, load_open_images),
-    "coco": (CocoConfig, load_coco),
-    "voc": (VocConfig, load_voc),
-    "cifar100": (Cifar100Config, load_cifar100),
-    "stanford_cars": (StanfordCarsConfig, load_stanford_cars),
-    "corel5k": (Corel5kConfig, load_corel5k),
-    "tokens": (TokensConfig, load_tokens),
-}
-DataConfig = Annotated[
+Known = (
     ScenesConfig
     | FolderConfig
     | CsvConfig
@@ -55,12 +38,12 @@ DataConfig = Annotated[
     | Cifar100Config
     | StanfordCarsConfig
     | Corel5kConfig
-    | TokensConfig,
-    Field(discriminator="name"),
-]
+    | TokensConfig
+)
+DATASETS: dict[str, type[DatasetConfig]] = kinds_of(Known, "name")
+DataConfig = Annotated[Known, Field(discriminator="name")]
 
 
-def load_data(config: DataConfig) -> MultiLabelData:
+def load_data(config: DatasetConfig) -> MultiLabelData:
     """The dataset that a config section names."""
-    _, load = DATASETS[config.name]
-    return load(config)
+    return config.load()

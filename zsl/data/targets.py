@@ -1,10 +1,13 @@
 """Annotations of images by labels, sparse: nine million images by twenty thousand labels are no array."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Int8, Int64
-from scipy.sparse import csr_array, hstack
+
+if TYPE_CHECKING:  # a dataset's config is read without scipy
+    import scipy.sparse
 
 Rows = Sequence[int] | np.ndarray | slice
 
@@ -15,13 +18,15 @@ class Targets:
     Where they are `partial`, 0 means that nobody looked; elsewhere it means absent, and there is no -1.
     """
 
-    def __init__(self, matrix: csr_array, partial: bool = False):
+    def __init__(self, matrix: "scipy.sparse.csr_array", partial: bool = False):
         self.matrix = matrix
         self.partial = partial
 
     @classmethod
     def of(cls, table: np.ndarray) -> "Targets":
         """Of a table (image, label) of 0 and 1."""
+        from scipy.sparse import csr_array
+
         return cls(csr_array(table.astype(np.int8)))
 
     @classmethod
@@ -38,6 +43,8 @@ class Targets:
         Raises:
             ValueError: a row or a column that is not in the table.
         """
+        from scipy.sparse import csr_array
+
         for axis, places, size in (("row", rows, shape[0]), ("column", columns, shape[1])):
             if not _within(places, size):
                 raise ValueError(f"a {axis} is not among the {size} of the table")
@@ -82,6 +89,8 @@ class Targets:
             raise ValueError(f"one of its indices is not among the {shape[1]} labels")
         if not np.isin(values, (-1, 0, 1) if partial else (0, 1)).all():
             raise ValueError(f"its values are not all {'-1, 0 or 1' if partial else '0 or 1'}")
+        from scipy.sparse import csr_array
+
         matrix = csr_array((values.astype(np.int8), indices, indptr), shape=shape).sorted_indices()
         if not matrix.has_canonical_format:
             raise ValueError("it has two values for one image and label")
@@ -105,6 +114,8 @@ class Targets:
 
     def beside(self, other: "Targets") -> "Targets":
         """The same images' annotations by these labels, then by those of `other`."""
+        from scipy.sparse import hstack
+
         return Targets(hstack([self.matrix, other.matrix], format="csr"), self.partial)
 
     def dense(self) -> Int8[np.ndarray, "image label"]:

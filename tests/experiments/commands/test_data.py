@@ -17,9 +17,10 @@ from experiments.runs.source import open_source
 from tests.experiments.command import launched, refused, zsl
 from tests.names import SEEN, UNSEEN
 from zsl.acceleration import make_accelerator
+from zsl.data.layouts.token_folder import TokensConfig
 from zsl.data.loading import Samples
 from zsl.data.table import load_data
-from zsl.data.tokens.files import TokensConfig, map_shard
+from zsl.data.tokens.files import map_shard
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from embeddings.io.errors import InputError
-from experiments.config.settings import flat
+from embeddings.io.settings import flat
 from experiments.grids.dispatch import LONGEST, LOST, PATIENCE, Patience
 from experiments.grids.engine import Engine
 from experiments.grids.executors import Inline

@@ -1,11 +1,14 @@
 """How pictures become squares: as timm's own transforms do it, and the whole of a picture."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from PIL import Image
 from timm.data import create_transform
 
-from zsl.data.squares import Square, SquareConfig
+from zsl.data.layouts.cifar100 import Cifar100Config
+from zsl.data.squares import Square
 
 
 @pytest.fixture
@@ -33,8 +36,8 @@ def test_a_square_is_that_of_timm(picture, size, interpolation, crop, squash, tu
 def test_a_whole_picture_is_pillows_resize(picture):
     expected = picture.resize((32, 32), Image.Resampling.BILINEAR)
     np.testing.assert_array_equal(Square(32).of(picture), expected)
-    assert SquareConfig().square() == Square(224, "bilinear", 1.0, True)
-    assert SquareConfig(image_size=32, crop=0.5).square() == Square(32, "bilinear", 0.5, True)
+    assert Cifar100Config(root=Path()).square() == Square(224, "bilinear", 1.0, True)
+    assert Cifar100Config(root=Path(), image_size=32, crop=0.5).square() == Square(32, "bilinear", 0.5, True)
 
 
 def test_a_very_long_picture_costs_no_more_than_its_square():

@@ -79,7 +79,7 @@ def every(request, photographs, regions, raw, token_folder, open_images):
         "corel5k": _corel5k(regions[0]).model_dump(),
         "tokens": {"root": token_folder},
     }
-    return {name: DATASETS[name][0].model_validate({"name": name, **v}) for name, v in values.items()}
+    return {name: DATASETS[name](**v) for name, v in values.items()}
 
 
 @pytest.mark.parametrize("open_images", ["v4"], indirect=True)

@@ -19,6 +19,9 @@ from zsl.data.layouts.image_paths import located
 from zsl.data.squares import SquareConfig
 from zsl.data.targets import Targets
 
+# behind the dataset's name, by `Selection.labelled`
+TITLES = {None: "", True: " (labelled test images)", False: " (all test images)"}
+
 
 class ImagesConfig(SquareConfig):
     """Of every dataset of image files.
@@ -34,7 +37,7 @@ class ImagesConfig(SquareConfig):
 
 
 @dataclass(frozen=True)
-class Annotated:
+class AnnotatedFiles:
     """Image files, by their paths below a folder, and their annotations over the seen labels, then the unseen ones.
 
     `source` is the file that lists them, on these `lines` of it if it has lines.
@@ -49,14 +52,14 @@ class Annotated:
         """Where an image is listed."""
         return f"{self.source}:{self.lines[row]}" if self.lines else str(self.source)
 
-    def located(self, folder: Path, outside: bool) -> "Annotated":
+    def located(self, folder: Path, outside: bool) -> "AnnotatedFiles":
         """With the paths that `folder` has (see `image_paths.located`)."""
         return replace(self, files=located(self.files, folder, outside, self.place))
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """What a dataset's protocol does with its images.
+class Selection:
+    """Which of a dataset's images its protocol uses.
 
     `labelled`: test images without an unseen label (of a closed set: without any) are left out; None where there is but
     one test set. `drop_leaked`: training images that show an unseen label are left out too; else that annotation alone
@@ -74,8 +77,8 @@ def assemble(
     name: str,
     folder: Path,
     labels: tuple[Sequence[str], Sequence[str]],
-    parts: tuple[Annotated, Annotated],
-    protocol: Protocol = Protocol(),
+    parts: tuple[AnnotatedFiles, AnnotatedFiles],
+    selection: Selection = Selection(),
 ) -> MultiLabelData:
     """A dataset of image files; training images without a seen label are left out.
 
@@ -83,42 +86,29 @@ def assemble(
         folder: that the files are in.
         labels: seen and unseen.
         parts: training and test.
+        selection: which images of the parts are used.
     Raises:
         InputError: no label, no image left, images that are missing, where those are not skipped, or that lie outside
             the folder, where they may not.
     """
-    seen, unseen = (tuple(names) for names in labels)
-    if not seen:
-        raise InputError(f"{name} has no seen label")
-    if len({*seen, *unseen}) < len(seen + unseen):
-        every = seen + unseen
-        twice = next(label for place, label in enumerate(every) if label in every[:place])
-        raise InputError(f"{name} has label {twice!r} twice; tell the two apart, or remove one")
-    train, test = parts = parts[0].located(folder, config.outside), parts[1].located(folder, config.outside)
+    seen, unseen = _checked_labels(name, labels)
+    train, test = (part.located(folder, config.outside) for part in parts)
     _check_apart(name, train.files, test.files)
-    shown = train.targets.columns(slice(len(seen), None)).image_counts()
-    usable = train.targets.columns(slice(0, len(seen))).image_counts() > 0
-    if protocol.drop_leaked:
-        usable &= shown == 0
-    rows = {"train": np.flatnonzero(usable), "test": np.arange(len(test.targets))}
-    if protocol.labelled:
-        start = len(seen) if unseen else 0
-        rows["test"] = np.flatnonzero(test.targets.columns(slice(start, None)).image_counts())
-    files = {part: [listed.files[row] for row in rows[part].tolist()] for part, listed in zip(rows, parts, strict=True)}
-    notes = []
-    idle = len(usable) - int(usable.sum())
-    if idle:
-        reason = "show no seen label" + (" or an unseen one" if protocol.drop_leaked else "")
-        notes.append(f"{idle:,} of {len(usable):,} training images {reason} and are left out")
+    rows, notes = _chosen((train, test), (len(seen), len(unseen)), selection)
+    leaked = int(train.targets.columns(slice(len(seen), None)).image_counts()[rows["train"]].sum())
+    files = {
+        "train": [train.files[row] for row in rows["train"].tolist()],
+        "test": [test.files[row] for row in rows["test"].tolist()],
+    }
     if config.exclude is not None:
         kept, note = _not_excluded(folder, files, config.exclude)
         rows = {part: rows[part][kept[part]] for part in rows}
         files = {part: list(compress(files[part], kept[part])) for part in rows}
         notes.append(note)
-    there = {part: present(folder, files[part], protocol.smallest) for part in rows}
+    there = {part: present(folder, files[part], selection.smallest) for part in rows}
     missing = tuple(f"{folder}/{file}" for part in rows for file in compress(files[part], ~there[part]))
     if missing:
-        size = f"or have at most {protocol.smallest:,} bytes" if protocol.smallest else "or empty"
+        size = f"or have at most {selection.smallest:,} bytes" if selection.smallest else "or empty"
         note = f"{len(missing):,} of {sum(map(len, rows.values())):,} images of {name} are missing {size}"
         if config.missing == "error":
             raise InputError(f"{note}, such as {missing[0]}; restore them, or set data.missing=skip")
@@ -130,9 +120,8 @@ def assemble(
             raise InputError(f"no {part} image of {name} {reason}")
         inputs = ImageFiles(folder, list(compress(files[part], there[part])), config.square())
         made[part] = Part(inputs, targets[rows[part][there[part]]])
-    title = {None: "", True: " (labelled test images)", False: " (all test images)"}[protocol.labelled]
     return MultiLabelData(
-        name=name + title,
+        name=name + TITLES[selection.labelled],
         seen=seen,
         unseen=unseen,
         train=made["train"],
@@ -140,10 +129,47 @@ def assemble(
         kind="images",
         fingerprint=fingerprint(seen, unseen, made["train"], made["test"]),
         notes=tuple(notes),
-        leaked=int(shown[usable].sum()),
+        leaked=leaked,
         missing=missing,
-        expected=protocol.expected,
+        expected=selection.expected,
     )
+
+
+def _checked_labels(name: str, labels: tuple[Sequence[str], Sequence[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Seen and unseen labels, each of which stands once."""
+    seen, unseen = (tuple(names) for names in labels)
+    if not seen:
+        raise InputError(f"{name} has no seen label")
+    every = seen + unseen
+    if len(set(every)) < len(every):
+        twice = next(label for place, label in enumerate(every) if label in every[:place])
+        raise InputError(f"{name} has label {twice!r} twice; tell the two apart, or remove one")
+    return seen, unseen
+
+
+def _chosen(
+    parts: tuple[AnnotatedFiles, AnnotatedFiles], counts: tuple[int, int], selection: Selection
+) -> tuple[dict[str, np.ndarray], list[str]]:
+    """The rows of each part that the protocol uses, and a line on the training images that it does not.
+
+    Args:
+        parts: training and test.
+        counts: of seen and of unseen labels.
+    """
+    train, test = parts
+    num_seen, num_unseen = counts
+    usable = train.targets.columns(slice(0, num_seen)).image_counts() > 0
+    if selection.drop_leaked:
+        usable &= train.targets.columns(slice(num_seen, None)).image_counts() == 0
+    rows = {"train": np.flatnonzero(usable), "test": np.arange(len(test.targets))}
+    if selection.labelled:
+        start = num_seen if num_unseen else 0
+        rows["test"] = np.flatnonzero(test.targets.columns(slice(start, None)).image_counts())
+    idle = len(usable) - len(rows["train"])
+    if not idle:
+        return rows, []
+    reason = "show no seen label" + (" or an unseen one" if selection.drop_leaked else "")
+    return rows, [f"{idle:,} of {len(usable):,} training images {reason} and are left out"]
 
 
 def _check_apart(name: str, train: Sequence[str], test: Sequence[str]) -> None:

@@ -2,12 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
-from PIL import Image
-from torch import Tensor
 
 from embeddings.io.errors import InputError
 from embeddings.texts import read_labels
@@ -16,6 +13,9 @@ from zsl.data.layouts.assembly import fingerprint
 from zsl.data.layouts.split import without
 from zsl.data.squares import Square, SquareConfig
 from zsl.data.targets import Targets
+
+if TYPE_CHECKING:
+    import torch
 
 SIDE = 32
 RECORD = 2 + 3 * SIDE * SIDE  # coarse label, fine label, pixels (3, row, column)
@@ -27,16 +27,50 @@ class Cifar100Config(SquareConfig):
     is read; without it the set is closed.
     """
 
-    name: Literal["cifar100"]
+    name: Literal["cifar100"] = "cifar100"
     root: Path
     unseen: Path | None = None
+
+    def load(self) -> MultiLabelData:
+        """Labels are the fine ones, in the order of their file, unseen ones in their own file's.
+
+        Raises:
+            InputError: a missing file, one of another length or with another label.
+        """
+        import torch
+
+        names = read_labels(self.root / "fine_label_names.txt")
+        seen, unseen = without(names, self.unseen)
+        missing = next((name for name in unseen if name not in names), None)
+        if missing is not None:
+            raise InputError(f"{self.unseen}: CIFAR-100 has no label {missing!r}")
+        place = {name: number for number, name in enumerate(seen + unseen)}
+        column = np.array([place[name] for name in names])
+        parts = {}
+        for part in ("train", "test"):
+            labels, pixels = _records(self.root / f"{part}.bin", len(names))
+            columns = column[labels]
+            kept = columns < len(seen) if part == "train" else np.ones(len(columns), bool)
+            width = len(seen) if part == "train" else len(column)
+            targets = Targets.of_entries(np.arange(kept.sum()), columns[kept], (int(kept.sum()), width))
+            parts[part] = Part(Pixels(torch.from_numpy(pixels[kept]), self.square(SIDE)), targets)
+        return MultiLabelData(
+            name="cifar100",
+            seen=seen,
+            unseen=unseen,
+            train=parts["train"],
+            test=parts["test"],
+            kind="images",
+            fingerprint=fingerprint(seen, unseen, parts["train"], parts["test"]),
+            expected={} if unseen else EXPECTED,
+        )
 
 
 @dataclass(frozen=True)
 class Pixels:
     """Images in memory, (image, 3, 32, 32) uint8, made squares as they are read."""
 
-    values: Tensor
+    values: "torch.Tensor"
     square: Square
 
     def __len__(self) -> int:
@@ -45,46 +79,16 @@ class Pixels:
     def name(self, row: int) -> str:
         return f"image {row}"
 
-    def read(self, rows: Rows) -> Tensor:
+    def read(self, rows: Rows) -> "torch.Tensor":
         """(batch, 3, size, size) uint8."""
+        import torch
+        from PIL import Image
+
         images = self.values[torch.as_tensor(rows)]
         if self.square.size == SIDE and self.square.crop == 1:
             return images
         squares = (self.square.of(Image.fromarray(one)) for one in images.permute(0, 2, 3, 1).numpy())
         return torch.from_numpy(np.stack([np.asarray(square) for square in squares])).permute(0, 3, 1, 2)
-
-
-def load_cifar100(config: Cifar100Config) -> MultiLabelData:
-    """Labels are the fine ones, in the order of their file, unseen ones in their own file's.
-
-    Raises:
-        InputError: a missing file, one of another length or with another label.
-    """
-    names = read_labels(config.root / "fine_label_names.txt")
-    seen, unseen = without(names, config.unseen)
-    missing = next((name for name in unseen if name not in names), None)
-    if missing is not None:
-        raise InputError(f"{config.unseen}: CIFAR-100 has no label {missing!r}")
-    place = {name: number for number, name in enumerate(seen + unseen)}
-    column = np.array([place[name] for name in names])
-    parts = {}
-    for part in ("train", "test"):
-        labels, pixels = _records(config.root / f"{part}.bin", len(names))
-        columns = column[labels]
-        kept = columns < len(seen) if part == "train" else np.ones(len(columns), bool)
-        width = len(seen) if part == "train" else len(column)
-        targets = Targets.of_entries(np.arange(kept.sum()), columns[kept], (int(kept.sum()), width))
-        parts[part] = Part(Pixels(torch.from_numpy(pixels[kept]), config.square(SIDE)), targets)
-    return MultiLabelData(
-        name="cifar100",
-        seen=seen,
-        unseen=unseen,
-        train=parts["train"],
-        test=parts["test"],
-        kind="images",
-        fingerprint=fingerprint(seen, unseen, parts["train"], parts["test"]),
-        expected={} if unseen else EXPECTED,
-    )
 
 
 def _records(path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:

@@ -5,13 +5,12 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
 
 from embeddings.io.errors import InputError
 from embeddings.io.names import composed, label_name
 from embeddings.texts import read_lines
 from zsl.data.dataset import MultiLabelData
-from zsl.data.layouts.assembly import Annotated, ImagesConfig, assemble
+from zsl.data.layouts.assembly import AnnotatedFiles, ImagesConfig, assemble
 from zsl.data.layouts.split import without
 from zsl.data.targets import Targets
 
@@ -23,43 +22,44 @@ class ClassFoldersConfig(ImagesConfig):
     names of unseen labels, one a line, of which no training image is read; without it the set is closed.
     """
 
-    name: Literal["class_folders"]
+    name: Literal["class_folders"] = "class_folders"
     root: Path
     train: Path = Path("train")
     test: Path = Path("val")
     names: Path | None = None
     unseen: Path | None = None
 
+    def load(self) -> MultiLabelData:
+        """Labels are in the folders' alphabetical order, unseen ones in their file's.
 
-def load_class_folders(config: ClassFoldersConfig) -> MultiLabelData:
-    """Labels are in the folders' alphabetical order, unseen ones in their file's.
+        Raises:
+            InputError: a missing folder or file, a test class that training lacks, missing images, an empty part.
+        """
+        folders = {part: _classes(self.root / path) for part, path in (("train", self.train), ("test", self.test))}
+        every = sorted({*folders["train"], *folders["test"]})
+        names = _own_names(self.root, every) if self.names is None else _names(self.names, every)
+        seen, unseen = without([names[folder] for folder in every], self.unseen)
+        strange = next((f for f in folders["test"] if f not in folders["train"] and names[f] not in set(unseen)), None)
+        if strange is not None:
+            place = self.root / self.test / strange
+            raise InputError(f"{place}: no training folder of this class; list it in data.unseen, or remove it")
+        column = {label: number for number, label in enumerate(seen + unseen)}
 
-    Raises:
-        InputError: a missing folder or file, a test class that training lacks, images that are missing, an empty part.
-    """
-    folders = {part: _classes(config.root / path) for part, path in (("train", config.train), ("test", config.test))}
-    every = sorted({*folders["train"], *folders["test"]})
-    names = _own_names(config.root, every) if config.names is None else _names(config.names, every)
-    seen, unseen = without([names[folder] for folder in every], config.unseen)
-    strange = next((f for f in folders["test"] if f not in folders["train"] and names[f] not in set(unseen)), None)
-    if strange is not None:
-        place = config.root / config.test / strange
-        raise InputError(f"{place}: no training folder of this class; list it in data.unseen, or remove it")
-    column = {label: number for number, label in enumerate(seen + unseen)}
+        def annotated(part: str, path: Path, labels: set[str]) -> AnnotatedFiles:
+            found = [(f"{path.as_posix()}/{f}/{i}", column[names[f]]) for f in folders[part] for i in folders[part][f]]
+            kept = [(file, number) for file, number in found if (seen + unseen)[number] in labels]
+            columns = np.array([number for _, number in kept], np.int64)
+            targets = Targets.of_entries(np.arange(len(kept)), columns, (len(kept), len(column)))
+            return AnnotatedFiles([file for file, _ in kept], targets, self.root / path)
 
-    def annotated(part: str, path: Path, labels: set[str]) -> Annotated:
-        found = [(f"{path.as_posix()}/{f}/{i}", column[names[f]]) for f in folders[part] for i in folders[part][f]]
-        kept = [(file, number) for file, number in found if (seen + unseen)[number] in labels]
-        columns = np.array([number for _, number in kept], np.int64)
-        targets = Targets.of_entries(np.arange(len(kept)), columns, (len(kept), len(column)))
-        return Annotated([file for file, _ in kept], targets, config.root / path)
-
-    parts = annotated("train", config.train, set(seen)), annotated("test", config.test, set(column))
-    return assemble(config, config.root.resolve().name, config.root, (seen, unseen), parts)
+        parts = annotated("train", self.train, set(seen)), annotated("test", self.test, set(column))
+        return assemble(self, self.root.resolve().name, self.root, (seen, unseen), parts)
 
 
 def _classes(folder: Path) -> dict[str, list[str]]:
     """Image files by class folder, both in alphabetical order; files that are no images are passed over."""
+    from PIL import Image
+
     if not folder.is_dir():
         raise InputError(f"no folder {folder}; it holds a folder of images for every class")
     suffixes = set(Image.registered_extensions())

@@ -11,7 +11,7 @@ from embeddings.io.errors import InputError
 from embeddings.io.names import brief, label_name
 from embeddings.io.reading import read_json
 from zsl.data.dataset import MultiLabelData
-from zsl.data.layouts.assembly import Annotated, ImagesConfig, Protocol, assemble
+from zsl.data.layouts.assembly import AnnotatedFiles, ImagesConfig, Selection, assemble
 from zsl.data.layouts.index_cache import Arrays, cached, packed, unpacked
 from zsl.data.targets import Targets
 
@@ -46,49 +46,48 @@ class CocoConfig(ImagesConfig):
     validation images, or those "labelled" with one of the unseen labels (of a closed set: with any).
     """
 
-    name: Literal["coco"]
+    name: Literal["coco"] = "coco"
     root: Path
     year: Literal["2014", "2017"] = "2014"
     split: Literal["closed", "48/17", "65/15"] = "closed"
     leaked: Literal["drop", "keep"] = "drop"
     test: Literal["all", "labelled"] = "all"
 
+    def load(self) -> MultiLabelData:
+        """Labels are in COCO's order, those of 48/17 in the order of their lists.
 
-def load_coco(config: CocoConfig) -> MultiLabelData:
-    """Labels are in COCO's order, those of 48/17 in the order of their lists.
+        Raises:
+            InputError: a missing or damaged file, images that are missing, where those are not skipped.
+        """
+        read = [_instances(self.root / f"annotations/instances_{part}{self.year}.json") for part in ("train", "val")]
+        every = read[0].categories
+        unseen = {"closed": [], "48/17": UNSEEN_17, "65/15": UNSEEN_15}[self.split]
+        seen = SEEN_48 if self.split == "48/17" else [name for name in every if name not in unseen]
+        lacking = next((name for name in (*seen, *unseen) if name not in every or name not in read[1].categories), None)
+        if lacking is not None:
+            raise InputError(
+                f"the annotations in {self.root} have no category {lacking!r}, which split {self.split} needs"
+            )
+        used = {read[1].categories[column] for column in set(read[1].entries[:, 1].tolist())}
+        strange = sorted(used.difference(every))
+        if strange:
+            raise InputError(
+                f"{read[1].path} annotates category {strange[0]!r}, which {read[0].path.name} lacks; list it there "
+                "too, or remove its annotations here"
+            )
 
-    Raises:
-        InputError: a missing or damaged file, images that are missing, where those are not skipped.
-    """
-    read = [_instances(config.root / f"annotations/instances_{part}{config.year}.json") for part in ("train", "val")]
-    every = read[0].categories
-    unseen = {"closed": [], "48/17": UNSEEN_17, "65/15": UNSEEN_15}[config.split]
-    seen = SEEN_48 if config.split == "48/17" else [name for name in every if name not in unseen]
-    lacking = next((name for name in (*seen, *unseen) if name not in every or name not in read[1].categories), None)
-    if lacking is not None:
-        raise InputError(
-            f"the annotations in {config.root} have no category {lacking!r}, which split {config.split} needs"
-        )
-    used = {read[1].categories[column] for column in set(read[1].entries[:, 1].tolist())}
-    strange = sorted(used.difference(every))
-    if strange:
-        raise InputError(
-            f"{read[1].path} annotates category {strange[0]!r}, which {read[0].path.name} lacks; list it there too, or "
-            "remove its annotations here"
-        )
+        def annotated(part: str, found: Instances) -> AnnotatedFiles:
+            place = {name: number for number, name in enumerate([*seen, *unseen])}
+            columns = np.array([place.get(name, -1) for name in found.categories])[found.entries[:, 1]]
+            known = columns >= 0
+            targets = Targets.of_entries(found.entries[known, 0], columns[known], (len(found.files), len(place)))
+            return AnnotatedFiles([f"{part}{self.year}/{file}" for file in found.files], targets, found.path)
 
-    def annotated(part: str, found: Instances) -> Annotated:
-        place = {name: number for number, name in enumerate([*seen, *unseen])}
-        columns = np.array([place.get(name, -1) for name in found.categories])[found.entries[:, 1]]
-        known = columns >= 0
-        targets = Targets.of_entries(found.entries[known, 0], columns[known], (len(found.files), len(place)))
-        return Annotated([f"{part}{config.year}/{file}" for file in found.files], targets, found.path)
-
-    labelled = config.test == "labelled"
-    counts = {"training images": TRAINING[config.year], "test images": TESTS[config.year][config.test]}
-    protocol = Protocol(labelled, drop_leaked=config.leaked == "drop", expected={} if unseen else counts)
-    parts = annotated("train", read[0]), annotated("val", read[1])
-    return assemble(config, f"coco{config.year} {config.split}", config.root, (seen, unseen), parts, protocol)
+        labelled = self.test == "labelled"
+        counts = {"training images": TRAINING[self.year], "test images": TESTS[self.year][self.test]}
+        selection = Selection(labelled, drop_leaked=self.leaked == "drop", expected={} if unseen else counts)
+        parts = annotated("train", read[0]), annotated("val", read[1])
+        return assemble(self, f"coco{self.year} {self.split}", self.root, (seen, unseen), parts, selection)
 
 
 @dataclass(frozen=True)

@@ -3,65 +3,68 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import torch
 
 from embeddings.io.arrays import read_arrays
 from embeddings.io.errors import InputError
 from embeddings.io.names import label_name
 from embeddings.texts import read_labels
-from zsl.config import Config
 from zsl.data.dataset import MultiLabelData, Part, Tensors
+from zsl.data.dataset_config import DatasetConfig
 from zsl.data.layouts.split import read_split
 from zsl.data.targets import Targets
+
+if TYPE_CHECKING:
+    import torch
 
 ROOM = 1 << 24  # bytes of the arrays, which are bits; the published file has half a million
 LARGEST = 1 << 27  # numbers of all tokens; the published file makes 25 million
 
 
-class Corel5kConfig(Config):
+class Corel5kConfig(DatasetConfig):
     """`file` is the .npz, `split` the split JSON; labels that neither side of it names are left out.
 
     `seen` is a text file of names, one a line: seen labels that are not among them are left out too, as those are
     that a table of word vectors lacks.
     """
 
-    name: Literal["corel5k"]
+    name: Literal["corel5k"] = "corel5k"
     file: Path
     split: Path
     seen: Path | None = None
 
+    def load(self) -> MultiLabelData:
+        """Tokens are one-hot cluster ids, which the decoder's memory projection embeds; absent regions are zeros.
 
-def load_corel5k(config: Corel5kConfig) -> MultiLabelData:
-    """Tokens are one-hot cluster ids, which the decoder's memory projection embeds; absent regions are zeros.
+        The file holds `X` and `Y` (packed bits of (image, cluster) and (image, label)), `labels` and `n_train`.
 
-    The file holds `X` and `Y` (packed bits of (image, cluster) and (image, label)), `labels` and `n_train`.
+        Raises:
+            InputError: no such file, not the layout, no label in common with the split.
+        """
+        import torch
 
-    Raises:
-        InputError: no such file, not the layout, no label in common with the split.
-    """
-    labels, present, targets, n_train = _read(config.file)
-    split_seen, split_unseen = read_split(config.split, labels)
-    kept = set(split_seen) & (set(split_seen) if config.seen is None else set(read_labels(config.seen)))
-    seen = [name for name in labels if name in kept]
-    unseen = [name for name in labels if name in set(split_unseen)]
-    if not seen or not unseen:
-        raise InputError(f"no {'unseen' if seen else 'seen'} label of {config.file} is left; see {config.split}")
-    columns = [labels.index(name) for name in seen + unseen]
-    tokens, targets = _one_hot_tokens(present), targets[:, columns]
-    usable = np.flatnonzero(targets[:n_train, : len(seen)].any(axis=1))
-    digest = hashlib.sha256(config.file.read_bytes() + json.dumps([seen, unseen]).encode()).hexdigest()
-    return MultiLabelData(
-        name="corel5k",
-        seen=tuple(seen),
-        unseen=tuple(unseen),
-        train=Part(Tensors(tokens[torch.from_numpy(usable)]), Targets.of(targets[usable, : len(seen)])),
-        test=Part(Tensors(tokens[n_train:]), Targets.of(targets[n_train:])),
-        kind="tokens",
-        fingerprint=f"sha256 {digest}",
-    )
+        labels, present, targets, n_train = _read(self.file)
+        split_seen, split_unseen = read_split(self.split, labels)
+        kept = set(split_seen) & (set(split_seen) if self.seen is None else set(read_labels(self.seen)))
+        seen = [name for name in labels if name in kept]
+        unseen = [name for name in labels if name in set(split_unseen)]
+        if not seen or not unseen:
+            raise InputError(f"no {'unseen' if seen else 'seen'} label of {self.file} is left; see {self.split}")
+        columns = [labels.index(name) for name in seen + unseen]
+        tokens, targets = _one_hot_tokens(present), targets[:, columns]
+        usable = np.flatnonzero(targets[:n_train, : len(seen)].any(axis=1))
+        digest = hashlib.sha256(self.file.read_bytes() + json.dumps([seen, unseen]).encode()).hexdigest()
+        return MultiLabelData(
+            name="corel5k",
+            seen=tuple(seen),
+            unseen=tuple(unseen),
+            train=Part(Tensors(tokens[torch.from_numpy(usable)]), Targets.of(targets[usable, : len(seen)])),
+            test=Part(Tensors(tokens[n_train:]), Targets.of(targets[n_train:])),
+            kind="tokens",
+            fingerprint=f"sha256 {digest}",
+        )
 
 
 def _read(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, int]:
@@ -87,12 +90,14 @@ def _read(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, int]:
     return labels, present, np.unpackbits(arrays["Y"], axis=1)[:, : len(labels)], n_train
 
 
-def _one_hot_tokens(present: np.ndarray) -> torch.Tensor:
+def _one_hot_tokens(present: np.ndarray) -> "torch.Tensor":
     """(image, cluster) presence to (image, token, cluster), as many tokens as the fullest image has clusters.
 
     A one stands as the square root of the number of clusters: tokens of mean square 1, for which layers are
     initialised.
     """
+    import torch
+
     rows, clusters = np.nonzero(present)
     counts = present.sum(axis=1)
     place = np.arange(len(rows)) - np.repeat(np.cumsum(counts) - counts, counts)

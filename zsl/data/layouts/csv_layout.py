@@ -13,7 +13,7 @@ from embeddings.io.names import brief, label_name
 from embeddings.io.reading import read_rows, separator_notes, separator_of
 from embeddings.io.spelling import nearest
 from zsl.data.dataset import MultiLabelData
-from zsl.data.layouts.assembly import Annotated, ImagesConfig, assemble
+from zsl.data.layouts.assembly import AnnotatedFiles, ImagesConfig, assemble
 from zsl.data.layouts.split import read_split, without
 from zsl.data.targets import Targets
 
@@ -29,7 +29,7 @@ class CsvConfig(ImagesConfig):
     are no unseen labels and no split file.
     """
 
-    name: Literal["csv"]
+    name: Literal["csv"] = "csv"
     root: Path
     csv: Path = Path("data.csv")
     split: Path = Path("split.json")
@@ -38,50 +38,49 @@ class CsvConfig(ImagesConfig):
     train: str = "train"
     test: str = "val"
 
+    def load(self) -> MultiLabelData:
+        """Reads the layout; unseen labels in training rows are ignored, training rows without a seen label left out.
 
-def load_csv(config: CsvConfig) -> MultiLabelData:
-    """Reads the layout; unseen labels in training rows are ignored, training rows without a seen label left out.
+        Raises:
+            InputError: a missing file or column, a row with an unknown label, images that are missing, an empty part.
+        """
+        if self.train == self.test:
+            raise InputError(f"data.train and data.test are both {self.train!r}: the test rows would be trained on")
+        table = self.root / self.csv
+        rows, notes = _rows(table)
+        every = sorted({label for row in rows for label in row.labels})
+        split = self.root / (self.unseen or self.split)
+        seen, unseen = tuple(every), tuple[str, ...]()
+        if self.unseen is not None and self.closed:
+            raise InputError("data.closed and data.unseen contradict each other; give one")
+        if self.unseen is not None:
+            seen, unseen = without(every, split)
+        elif not self.closed:
+            seen, unseen = read_split(split, every, whole=True)
+        column = {label: index for index, label in enumerate(seen + unseen)}
+        for row in rows:
+            if row.part not in (self.train, self.test):
+                told = f"{table}:{row.line}: split_name {brief(row.part)}"
+                raise InputError(f"{told} is neither {self.train!r} nor {self.test!r}")
+            strange = next((label for label in row.labels if label not in column), None)
+            if strange is not None:
+                near = nearest(strange, column)
+                hint = f" (nearest: {near!r})" if near else ""
+                told = f"{table}:{row.line}: unknown label {brief(strange)}{hint}"
+                raise InputError(f"{told}; add it to {split.name} or correct it")
 
-    Raises:
-        InputError: a missing file or column, a row with an unknown label, images that are missing, an empty part.
-    """
-    if config.train == config.test:
-        raise InputError(f"data.train and data.test are both {config.train!r}: the test rows would be trained on")
-    table = config.root / config.csv
-    rows, notes = _rows(table)
-    every = sorted({label for row in rows for label in row.labels})
-    split = config.root / (config.unseen or config.split)
-    seen, unseen = tuple(every), tuple[str, ...]()
-    if config.unseen is not None and config.closed:
-        raise InputError("data.closed and data.unseen contradict each other; give one")
-    if config.unseen is not None:
-        seen, unseen = without(every, split)
-    elif not config.closed:
-        seen, unseen = read_split(split, every, whole=True)
-    column = {label: index for index, label in enumerate(seen + unseen)}
-    for row in rows:
-        if row.part not in (config.train, config.test):
-            told = f"{table}:{row.line}: split_name {brief(row.part)}"
-            raise InputError(f"{told} is neither {config.train!r} nor {config.test!r}")
-        strange = next((label for label in row.labels if label not in column), None)
-        if strange is not None:
-            near = nearest(strange, column)
-            hint = f" (nearest: {near!r})" if near else ""
-            told = f"{table}:{row.line}: unknown label {brief(strange)}{hint}"
-            raise InputError(f"{told}; add it to {split.name} or correct it")
+        def annotated(part: str) -> AnnotatedFiles:
+            own = [row for row in rows if row.part == part]
+            if not own:
+                raise InputError(f"{table}: no usable row with split_name {part!r}")
+            entries = [(number, column[label]) for number, row in enumerate(own) for label in row.labels]
+            places, columns = np.array(entries, np.int64).reshape(-1, 2).T
+            targets = Targets.of_entries(places, columns, (len(own), len(column)))
+            return AnnotatedFiles([row.path for row in own], targets, table, [row.line for row in own])
 
-    def annotated(part: str) -> Annotated:
-        own = [row for row in rows if row.part == part]
-        if not own:
-            raise InputError(f"{table}: no usable row with split_name {part!r}")
-        entries = [(number, column[label]) for number, row in enumerate(own) for label in row.labels]
-        places, columns = np.array(entries, np.int64).reshape(-1, 2).T
-        targets = Targets.of_entries(places, columns, (len(own), len(column)))
-        return Annotated([row.path for row in own], targets, table, [row.line for row in own])
-
-    parts = annotated(config.train), annotated(config.test)
-    data = assemble(config, config.root.resolve().name, config.root, (seen, unseen), parts)
-    return replace(data, notes=(*data.notes, *notes))
+        parts = annotated(self.train), annotated(self.test)
+        data = assemble(self, self.root.resolve().name, self.root, (seen, unseen), parts)
+        return replace(data, notes=(*data.notes, *notes))
 
 
 @dataclass(frozen=True)

@@ -3,18 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from torch import Tensor
 
 from embeddings.io.errors import InputError
-from zsl.config import Config
 from zsl.data.dataset import Inputs, MultiLabelData, Part, Rows
+from zsl.data.dataset_config import DatasetConfig
 from zsl.data.layouts.assembly import fingerprint
 
+if TYPE_CHECKING:
+    import torch
 
-class FeaturesConfig(Config):
+
+class FeaturesConfig(DatasetConfig):
     """Of every dataset of NUS-WIDE's features: `root` holds the files, unless they are given with paths of their own.
 
     `tags` and `concepts` name the labels: seen are the tags that are not among the concepts, in order. `test`: "all"
@@ -40,7 +42,7 @@ class Chosen:
     def name(self, row: int) -> str:
         return self.inputs.name(int(self.rows[row]))
 
-    def read(self, rows: Rows) -> Tensor:
+    def read(self, rows: Rows) -> "torch.Tensor":
         return self.inputs.read(self.rows[np.asarray(rows)])
 
 

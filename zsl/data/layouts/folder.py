@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from PIL import Image
 from pydantic import Field
 
 from embeddings.io.errors import InputError
@@ -14,7 +13,7 @@ from embeddings.io.names import brief, label_name
 from embeddings.io.reading import read_rows, separator_notes, separator_of
 from embeddings.texts import read_lines
 from zsl.data.dataset import MultiLabelData
-from zsl.data.layouts.assembly import Annotated, ImagesConfig, assemble
+from zsl.data.layouts.assembly import AnnotatedFiles, ImagesConfig, assemble
 from zsl.data.layouts.image_paths import forward
 from zsl.data.layouts.split import without
 from zsl.data.targets import Targets
@@ -29,45 +28,44 @@ class FolderConfig(ImagesConfig):
     paths.
     """
 
-    name: Literal["folder"]
+    name: Literal["folder"] = "folder"
     root: Path
     labels: Path = Path("labels.csv")
     unseen: Path | None = None
     test: Path | None = None
     test_share: float = Field(0.2, gt=0, lt=1)
 
+    def load(self) -> MultiLabelData:
+        """Labels are in alphabetical order, unseen ones in their file's.
 
-def load_folder(config: FolderConfig) -> MultiLabelData:
-    """Labels are in alphabetical order, unseen ones in their file's.
+        Raises:
+            InputError: a missing or damaged file, an image twice, images that are missing, an empty part.
+        """
+        table = self.root / self.labels
+        rows, notes = read_label_file(table, self.root)
+        unseen_file = None if self.unseen is None else self.root / self.unseen
+        seen, unseen = without(sorted({label for row in rows.values() for label in row.labels}), unseen_file)
+        if self.test is None:
+            tested = {p for p, row in rows.items() if set(row.labels) & set(unseen) or _share_of(p) < self.test_share}
+        else:
+            listed = {
+                _path(line, self.root): number for number, line in read_lines(self.root / self.test, "image paths")
+            }
+            strange = next((path for path in listed if path not in rows), None)
+            if strange is not None:
+                raise InputError(f"{self.root / self.test}:{listed[strange]}: {strange} is not in {table.name}")
+            tested = set(listed)
+        column = {label: number for number, label in enumerate(seen + unseen)}
 
-    Raises:
-        InputError: a missing or damaged file, an image twice, images that are missing, an empty part.
-    """
-    table = config.root / config.labels
-    rows, notes = read_label_file(table, config.root)
-    unseen_file = None if config.unseen is None else config.root / config.unseen
-    seen, unseen = without(sorted({label for row in rows.values() for label in row.labels}), unseen_file)
-    if config.test is None:
-        tested = {p for p, row in rows.items() if set(row.labels) & set(unseen) or _share_of(p) < config.test_share}
-    else:
-        listed = {
-            _path(line, config.root): number for number, line in read_lines(config.root / config.test, "image paths")
-        }
-        strange = next((path for path in listed if path not in rows), None)
-        if strange is not None:
-            raise InputError(f"{config.root / config.test}:{listed[strange]}: {strange} is not in {table.name}")
-        tested = set(listed)
-    column = {label: number for number, label in enumerate(seen + unseen)}
+        def annotated(chosen: list[str]) -> AnnotatedFiles:
+            entries = [(row, column[label]) for row, path in enumerate(chosen) for label in rows[path].labels]
+            places, columns = np.array(entries, np.int64).reshape(-1, 2).T
+            targets = Targets.of_entries(places, columns, (len(chosen), len(column)))
+            return AnnotatedFiles(chosen, targets, table, [rows[path].line for path in chosen])
 
-    def annotated(chosen: list[str]) -> Annotated:
-        entries = [(row, column[label]) for row, path in enumerate(chosen) for label in rows[path].labels]
-        places, columns = np.array(entries, np.int64).reshape(-1, 2).T
-        targets = Targets.of_entries(places, columns, (len(chosen), len(column)))
-        return Annotated(chosen, targets, table, [rows[path].line for path in chosen])
-
-    parts = annotated([p for p in rows if p not in tested]), annotated([p for p in rows if p in tested])
-    data = assemble(config, config.root.resolve().name, config.root, (seen, unseen), parts)
-    return replace(data, notes=(*data.notes, *notes))
+        parts = annotated([p for p in rows if p not in tested]), annotated([p for p in rows if p in tested])
+        data = assemble(self, self.root.resolve().name, self.root, (seen, unseen), parts)
+        return replace(data, notes=(*data.notes, *notes))
 
 
 @dataclass(frozen=True)
@@ -108,6 +106,8 @@ def read_label_file(table: Path, root: Path) -> tuple[dict[str, Row], list[str]]
 
 
 def _begins_with_image(fields: list[str]) -> bool:
+    from PIL import Image
+
     return bool(fields) and Path(fields[0].strip()).suffix.lower() in Image.registered_extensions()
 
 

@@ -6,11 +6,9 @@ import zlib
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from embeddings.io.errors import InputError
 from embeddings.io.reading import reason_of
@@ -19,6 +17,9 @@ from zsl.data.dataset import MultiLabelData, Part, Rows
 from zsl.data.layouts.features import FeaturesConfig, features_data
 from zsl.data.layouts.index_cache import Arrays, cached, packed, unpacked
 from zsl.data.targets import Targets
+
+if TYPE_CHECKING:
+    import torch
 
 FEATURES = "-features"
 LARGE_CHUNK = 1 << 18  # bytes; deflate makes at most a thousand of one
@@ -31,10 +32,31 @@ class Hdf5Config(FeaturesConfig):
     published files.
     """
 
-    name: Literal["hdf5"]
+    name: Literal["hdf5"] = "hdf5"
     train: Path = Path("features/nus_wide_train.h5")
     features_test: Path = Path("features/nus_wide_test.h5")
     channels: Literal["first", "last"] = "first"
+
+    def load(self) -> MultiLabelData:
+        """Images are in the order of their names, which the published files keep in a pickle beside them.
+
+        Raises:
+            InputError: a missing or damaged file, features of several shapes, labels and names of different numbers.
+        """
+        tags, unseen = read_labels(self.root / self.tags), read_labels(self.root / self.concepts)
+        seen = tuple(name for name in tags if name not in set(unseen))
+        parts, shapes = {}, {}
+        for part, file in (("train", self.train), ("test", self.features_test)):
+            path = self.root / file
+            if not path.is_file():
+                raise InputError(f"no file {path}")
+            widths = [len(seen)] if part == "train" else [len(seen), len(unseen)]
+            arrays = cached("hdf5/2", [path], widths, partial(_parse, path, widths))
+            names = unpacked(arrays["names"])
+            targets = Targets.of_entries(arrays["rows"], arrays["columns"], (len(names), sum(widths)))
+            parts[part] = Part(Hdf5Features(path, names, self.channels), targets)
+            shapes[path] = tuple(arrays["shape"].tolist())
+        return features_data("hdf5", (seen, unseen), parts, shapes, self.test, "tokens")
 
 
 @dataclass(frozen=True)
@@ -55,7 +77,9 @@ class Hdf5Features:
     def name(self, row: int) -> str:
         return self.names[row]
 
-    def read(self, rows: Rows) -> Tensor:
+    def read(self, rows: Rows) -> "torch.Tensor":
+        import torch
+
         found = []
         for row in rows:
             name = self.names[row]
@@ -78,28 +102,6 @@ def _tokens(features: np.ndarray, channels: str) -> np.ndarray:
     if channels == "first":
         return features.reshape(len(features), -1).T
     return features.reshape(-1, features.shape[-1])
-
-
-def load_hdf5(config: Hdf5Config) -> MultiLabelData:
-    """Images are in the order of their names, which the published files keep in a pickle beside them.
-
-    Raises:
-        InputError: a missing or damaged file, features of several shapes, labels and names of different numbers.
-    """
-    tags, unseen = read_labels(config.root / config.tags), read_labels(config.root / config.concepts)
-    seen = tuple(name for name in tags if name not in set(unseen))
-    parts, shapes = {}, {}
-    for part, file in (("train", config.train), ("test", config.features_test)):
-        path = config.root / file
-        if not path.is_file():
-            raise InputError(f"no file {path}")
-        widths = [len(seen)] if part == "train" else [len(seen), len(unseen)]
-        arrays = cached("hdf5/2", [path], widths, partial(_parse, path, widths))
-        names = unpacked(arrays["names"])
-        targets = Targets.of_entries(arrays["rows"], arrays["columns"], (len(names), sum(widths)))
-        parts[part] = Part(Hdf5Features(path, names, config.channels), targets)
-        shapes[path] = tuple(arrays["shape"].tolist())
-    return features_data("hdf5", (seen, unseen), parts, shapes, config.test, "tokens")
 
 
 def _parse(path: Path, widths: list[int]) -> Arrays:

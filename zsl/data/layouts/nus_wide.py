@@ -10,7 +10,7 @@ import numpy as np
 from embeddings.io.errors import InputError
 from embeddings.texts import read_labels, read_lines
 from zsl.data.dataset import MultiLabelData
-from zsl.data.layouts.assembly import Annotated, ImagesConfig, Protocol, assemble
+from zsl.data.layouts.assembly import AnnotatedFiles, ImagesConfig, Selection, assemble
 from zsl.data.layouts.index_cache import Arrays, cached, packed, unpacked
 from zsl.data.targets import Targets
 
@@ -27,10 +27,42 @@ class NusWideConfig(ImagesConfig):
     (those with one of the 81 labels); their numbers do not compare. An image of 4,000 bytes at most is missing.
     """
 
-    name: Literal["nus_wide"]
+    name: Literal["nus_wide"] = "nus_wide"
     root: Path
     images: Path = Path("Flickr")
     test: Literal["all", "labelled"] = "all"
+
+    def load(self) -> MultiLabelData:
+        """Seen labels are the lines of TagList1k.txt that are not among the 81 concepts, in order; unseen the concepts.
+
+        Training images without a seen label are left out. In test targets seen columns are tags, unseen ones are
+        ground truth.
+
+        Raises:
+            InputError: a missing file, lists of unequal length, images that are missing, where those are not skipped.
+        """
+        names = read_labels(
+            _one_of(self.root, ("NUS_WID_Tags/TagList1k.txt", "TagList1k.txt", "ConceptsList/TagList1k.txt"))
+        )
+        unseen = read_labels(_one_of(self.root, ("ConceptsList/Concepts81.txt", "Concepts81.txt")))
+        seen = tuple(name for name in names if name not in set(unseen))
+        index = read_index(self.root, names, unseen)
+        place = {name: number for number, name in enumerate(seen)}
+        column = np.array([place.get(name, -1) for name in names])
+        tags = _table(index.tags, column, len(index.images), len(seen))
+        every = tags.beside(_table(index.concepts, np.arange(len(unseen)), len(index.images), len(unseen)))
+        # tags that are unseen labels too show what training leaks; they are not targets
+        named = {name: number for number, name in enumerate(unseen)}
+        leaks = _table(index.tags, np.array([named.get(name, -1) for name in names]), len(index.images), len(unseen))
+        train, test = (
+            AnnotatedFiles(
+                [index.images[row] for row in rows], targets[rows], self.root / f"ImageList/{part}Imagelist.txt"
+            )
+            for part, rows, targets in (("Train", index.train, tags.beside(leaks)), ("Test", index.test, every))
+        )
+        labelled = self.test == "labelled"
+        selection = Selection(labelled=labelled, smallest=SMALLEST, expected=LABELLED if labelled else EXPECTED)
+        return assemble(self, "nus_wide", self.root / self.images, (seen, unseen), (train, test), selection)
 
 
 @dataclass(frozen=True)
@@ -42,36 +74,6 @@ class Index:
     concepts: np.ndarray  # (entry, 2): image, concept
     train: np.ndarray  # rows
     test: np.ndarray
-
-
-def load_nus_wide(config: NusWideConfig) -> MultiLabelData:
-    """Seen labels are the lines of TagList1k.txt that are not among the 81 concepts, in order; unseen the concepts.
-
-    Training images without a seen label are left out. In test targets seen columns are tags, unseen ones ground truth.
-
-    Raises:
-        InputError: a missing file, lists of unequal length, images that are missing, where those are not skipped.
-    """
-    names = read_labels(
-        _one_of(config.root, ("NUS_WID_Tags/TagList1k.txt", "TagList1k.txt", "ConceptsList/TagList1k.txt"))
-    )
-    unseen = read_labels(_one_of(config.root, ("ConceptsList/Concepts81.txt", "Concepts81.txt")))
-    seen = tuple(name for name in names if name not in set(unseen))
-    index = read_index(config.root, names, unseen)
-    place = {name: number for number, name in enumerate(seen)}
-    column = np.array([place.get(name, -1) for name in names])
-    tags = _table(index.tags, column, len(index.images), len(seen))
-    every = tags.beside(_table(index.concepts, np.arange(len(unseen)), len(index.images), len(unseen)))
-    # tags that are unseen labels too show what training leaks; they are not targets
-    named = {name: number for number, name in enumerate(unseen)}
-    leaks = _table(index.tags, np.array([named.get(name, -1) for name in names]), len(index.images), len(unseen))
-    train, test = (
-        Annotated([index.images[row] for row in rows], targets[rows], config.root / f"ImageList/{part}Imagelist.txt")
-        for part, rows, targets in (("Train", index.train, tags.beside(leaks)), ("Test", index.test, every))
-    )
-    labelled = config.test == "labelled"
-    protocol = Protocol(labelled=labelled, smallest=SMALLEST, expected=LABELLED if labelled else EXPECTED)
-    return assemble(config, "nus_wide", config.root / config.images, (seen, unseen), (train, test), protocol)
 
 
 def _one_of(root: Path, names: Sequence[str]) -> Path:
@@ -93,7 +95,7 @@ def read_index(root: Path, tags: Sequence[str], concepts: Sequence[str]) -> Inde
     """Reads the label files, or what an earlier reading of the same files left in the cache.
 
     Raises:
-        InputError: as `load_nus_wide`.
+        InputError: as `NusWideConfig.load`.
     """
     lists = {part: _one_of(root, (f"ImageList/{part.title()}Imagelist.txt",)) for part in ("train", "test")}
     whole = root / "ImageList/Imagelist.txt"

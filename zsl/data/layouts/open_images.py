@@ -13,7 +13,7 @@ from embeddings.io.names import brief, composed, label_name
 from embeddings.io.reading import open_text
 from embeddings.texts import read_lines
 from zsl.data.dataset import MultiLabelData
-from zsl.data.layouts.assembly import Annotated, ImagesConfig, Protocol, assemble
+from zsl.data.layouts.assembly import AnnotatedFiles, ImagesConfig, Selection, assemble
 from zsl.data.layouts.index_cache import Arrays, cached, packed, unpacked
 from zsl.data.targets import Targets
 
@@ -35,7 +35,7 @@ class OpenImagesConfig(ImagesConfig):
     annotations, or those "labelled" with an unseen label.
     """
 
-    name: Literal["open_images"]
+    name: Literal["open_images"] = "open_images"
     root: Path
     version: Literal["v4", "v6"] = "v6"
     images: Path = Path()
@@ -43,39 +43,39 @@ class OpenImagesConfig(ImagesConfig):
     machine: float | None = Field(None, gt=0, le=1)
     test: Literal["all", "labelled"] = "all"
 
+    def load(self) -> MultiLabelData:
+        """Seen labels are the trainable classes, in their file's order.
 
-def load_open_images(config: OpenImagesConfig) -> MultiLabelData:
-    """Seen labels are the trainable classes, in their file's order; annotations are partial, -1 where a person said no.
+        Annotations are partial, -1 where a person said no. Labels are called by their display names; names that several
+        labels have get their identifier behind them.
 
-    Labels are called by their display names; names that several have get their identifier behind them.
-
-    Raises:
-        InputError: a missing or damaged file, an unknown label, images that are missing, where those are not skipped.
-    """
-    prefix = "oidv6-" if config.version == "v6" else ""
-    names = _display_names(_find(config.root, "", f"{prefix}class-descriptions.csv"))
-    seen = [line for _, line in read_lines(_find(config.root, "", f"{prefix}classes-trainable.txt"), "classes")]
-    ending = "annotations-human-imagelabels.csv"
-    human = {"train": f"{prefix}train-{ending}", "test": f"test-{ending}"}  # version 6 took over 5's test labels
-    sources = {part: _find(config.root, part, file) for part, file in human.items()}
-    read = {part: [_annotations(source)] for part, source in sources.items()}
-    if config.machine is not None:
-        machine = _find(config.root, "train", "train-annotations-machine-imagelabels.csv")
-        read["train"].append(_annotations(machine))
-    unseen = _unseen(config, read["test"][0], seen, names)
-    unknown = next((label for label in (*seen, *unseen) if label not in names), None)
-    if unknown is not None:
-        raise InputError(f"class {unknown!r} has no name in {prefix}class-descriptions.csv; fetch it again")
-    parts = [
-        Annotated(*_part(config.root / config.images, part, files, [*seen, *unseen], config.machine), sources[part])
-        for part, files in read.items()
-    ]
-    standard = len(unseen) == UNSEEN[config.version] and not isinstance(config.unseen, Path)
-    protocol = Protocol(config.test == "labelled", expected=EXPECTED[config.version] if standard else {})
-    labels = _unique([names[label] for label in (*seen, *unseen)], [*seen, *unseen])
-    split = labels[: len(seen)], labels[len(seen) :]
-    folder = config.root / config.images
-    return assemble(config, f"open_images_{config.version}", folder, split, (parts[0], parts[1]), protocol)
+        Raises:
+            InputError: a missing or damaged file, an unknown label, missing images that are not skipped.
+        """
+        prefix = "oidv6-" if self.version == "v6" else ""
+        names = _display_names(_find(self.root, "", f"{prefix}class-descriptions.csv"))
+        seen = [line for _, line in read_lines(_find(self.root, "", f"{prefix}classes-trainable.txt"), "classes")]
+        ending = "annotations-human-imagelabels.csv"
+        human = {"train": f"{prefix}train-{ending}", "test": f"test-{ending}"}  # version 6 took over 5's test labels
+        sources = {part: _find(self.root, part, file) for part, file in human.items()}
+        read = {part: [_annotations(source)] for part, source in sources.items()}
+        if self.machine is not None:
+            machine = _find(self.root, "train", "train-annotations-machine-imagelabels.csv")
+            read["train"].append(_annotations(machine))
+        unseen = _unseen(self, read["test"][0], seen, names)
+        unknown = next((label for label in (*seen, *unseen) if label not in names), None)
+        if unknown is not None:
+            raise InputError(f"class {unknown!r} has no name in {prefix}class-descriptions.csv; fetch it again")
+        parts = [
+            AnnotatedFiles(*_part(self.root / self.images, part, files, [*seen, *unseen], self.machine), sources[part])
+            for part, files in read.items()
+        ]
+        standard = len(unseen) == UNSEEN[self.version] and not isinstance(self.unseen, Path)
+        selection = Selection(self.test == "labelled", expected=EXPECTED[self.version] if standard else {})
+        labels = _unique([names[label] for label in (*seen, *unseen)], [*seen, *unseen])
+        split = labels[: len(seen)], labels[len(seen) :]
+        folder = self.root / self.images
+        return assemble(self, f"open_images_{self.version}", folder, split, (parts[0], parts[1]), selection)
 
 
 def _find(root: Path, part: str, file: str) -> Path:

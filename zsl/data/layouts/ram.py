@@ -9,7 +9,7 @@ from embeddings.io.errors import InputError
 from embeddings.io.names import brief, label_name
 from embeddings.io.reading import read_json
 from zsl.data.dataset import MultiLabelData
-from zsl.data.layouts.assembly import Annotated, ImagesConfig, assemble
+from zsl.data.layouts.assembly import AnnotatedFiles, ImagesConfig, assemble
 from zsl.data.targets import Targets
 
 Listed = tuple[list[tuple[str, list[str]]], list[str]]
@@ -21,36 +21,35 @@ class RamConfig(ImagesConfig):
     paths in the files, which are those of their authors' machine.
     """
 
-    name: Literal["ram"]
+    name: Literal["ram"] = "ram"
     root: Path
     train: Path
     test: Path
     prefix: str = ""
 
+    def load(self) -> MultiLabelData:
+        """Seen labels are the classes of training, sorted; unseen those of the test alone, sorted, as RAM has them.
 
-def load_ram(config: RamConfig) -> MultiLabelData:
-    """Seen labels are the classes of training, sorted; unseen those of the test alone, sorted, as RAM has them.
+        Labels that stand several times with an image count once; those that are no class are passed over.
 
-    Labels that stand several times with an image count once; those that are no class are passed over.
+        Raises:
+            InputError: a missing file, not the layout, a path without the prefix, images that are missing.
+        """
+        (train, classes), (test, tested) = _read(self.root / self.train), _read(self.root / self.test)
+        seen, unseen = sorted(set(classes)), sorted(set(tested) - set(classes))
+        column = {label: number for number, label in enumerate([*seen, *unseen])}
 
-    Raises:
-        InputError: a missing file, not the layout, a path without the prefix, images that are missing.
-    """
-    (train, classes), (test, tested) = _read(config.root / config.train), _read(config.root / config.test)
-    seen, unseen = sorted(set(classes)), sorted(set(tested) - set(classes))
-    column = {label: number for number, label in enumerate([*seen, *unseen])}
+        def annotated(rows: list[tuple[str, list[str]]], path: Path) -> AnnotatedFiles:
+            strange = next((file for file, _ in rows if not file.startswith(self.prefix)), None)
+            if strange is not None:
+                raise InputError(f"{path}: {brief(strange)} does not begin with data.prefix = {self.prefix!r}")
+            known = [(row, column[name]) for row, (_, names) in enumerate(rows) for name in names if name in column]
+            places, columns = np.array(known, np.int64).reshape(-1, 2).T
+            files = [file.removeprefix(self.prefix).lstrip("/") for file, _ in rows]
+            return AnnotatedFiles(files, Targets.of_entries(places, columns, (len(rows), len(column))), path)
 
-    def annotated(rows: list[tuple[str, list[str]]], path: Path) -> Annotated:
-        strange = next((file for file, _ in rows if not file.startswith(config.prefix)), None)
-        if strange is not None:
-            raise InputError(f"{path}: {brief(strange)} does not begin with data.prefix = {config.prefix!r}")
-        known = [(row, column[name]) for row, (_, names) in enumerate(rows) for name in names if name in column]
-        places, columns = np.array(known, np.int64).reshape(-1, 2).T
-        files = [file.removeprefix(config.prefix).lstrip("/") for file, _ in rows]
-        return Annotated(files, Targets.of_entries(places, columns, (len(rows), len(column))), path)
-
-    parts = annotated(train, config.root / config.train), annotated(test, config.root / config.test)
-    return assemble(config, config.root.resolve().name, config.root, (seen, unseen), parts)
+        parts = annotated(train, self.root / self.train), annotated(test, self.root / self.test)
+        return assemble(self, self.root.resolve().name, self.root, (seen, unseen), parts)
 
 
 def _read(path: Path) -> Listed:

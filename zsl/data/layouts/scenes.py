@@ -1,23 +1,24 @@
 """The built-in dataset: drawn pictures with seen and unseen labels, and synonyms of the unseen ones."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-import torch
 from pydantic import Field, model_validator
 
-from zsl.config import Config
 from zsl.data.dataset import MultiLabelData, Part, Tensors
+from zsl.data.dataset_config import DatasetConfig
 from zsl.data.layouts.drawing import NUM_SEEN, NUM_UNSEEN, draw_set, phrases, vocabulary
 from zsl.data.targets import Targets
 
 
-class ScenesConfig(Config):
+class ScenesConfig(DatasetConfig):
     """Pictures drawn for one run; the same seed draws the same pictures.
 
     `seen` and `unseen` labels are drawn from 1,008 phrases; without unseen ones the set is closed. A picture shows one
     to `objects` of them.
     """
 
+    pictures: ClassVar[bool] = True
+    drawn: ClassVar[bool] = True
     name: Literal["scenes"] = "scenes"
     train: int = Field(12_000, ge=1)
     test: int = Field(4_000, ge=1)
@@ -36,22 +37,23 @@ class ScenesConfig(Config):
             raise ValueError(f"data.objects is {self.objects}, but there are {self.seen} seen labels")
         return self
 
+    def load(self) -> MultiLabelData:
+        """Training pictures show seen labels only; test pictures show all, each label as often as another."""
+        import torch
 
-def load_scenes(config: ScenesConfig) -> MultiLabelData:
-    """Training pictures show seen labels only; test pictures show all, each label as often as another."""
-    seen, unseen, synonyms = vocabulary(config.seed, config.seen, config.unseen)
+        seen, unseen, synonyms = vocabulary(self.seed, self.seen, self.unseen)
 
-    def part(names: list[str], count: int, stream: int) -> Part:
-        images, targets = draw_set(names, count, 2 * config.seed + stream, config.image_size, config.objects)
-        return Part(Tensors(torch.from_numpy(images).permute(0, 3, 1, 2)), Targets.of(targets))
+        def part(names: list[str], count: int, stream: int) -> Part:
+            images, targets = draw_set(names, count, 2 * self.seed + stream, self.image_size, self.objects)
+            return Part(Tensors(torch.from_numpy(images).permute(0, 3, 1, 2)), Targets.of(targets))
 
-    return MultiLabelData(
-        name="scenes",
-        seen=tuple(seen),
-        unseen=tuple(unseen),
-        train=part(seen, config.train, 0),
-        test=part(seen + unseen, config.test, 1),
-        kind="images",
-        fingerprint=config.model_dump_json(),
-        renamed={"synonyms": tuple(synonyms)} if unseen else {},
-    )
+        return MultiLabelData(
+            name="scenes",
+            seen=tuple(seen),
+            unseen=tuple(unseen),
+            train=part(seen, self.train, 0),
+            test=part(seen + unseen, self.test, 1),
+            kind="images",
+            fingerprint=self.model_dump_json(),
+            renamed={"synonyms": tuple(synonyms)} if unseen else {},
+        )

@@ -9,7 +9,7 @@ from embeddings.io.errors import InputError
 from embeddings.io.names import label_name
 from embeddings.io.reading import reason_of
 from zsl.data.dataset import MultiLabelData
-from zsl.data.layouts.assembly import Annotated, ImagesConfig, Protocol, assemble
+from zsl.data.layouts.assembly import AnnotatedFiles, ImagesConfig, Selection, assemble
 from zsl.data.layouts.matlab import read_matlab
 from zsl.data.layouts.split import without
 from zsl.data.targets import Targets
@@ -23,42 +23,43 @@ class StanfordCarsConfig(ImagesConfig):
     `unseen`: names of unseen labels, one a line, whose training images are left out; without it the set is closed.
     """
 
-    name: Literal["stanford_cars"]
+    name: Literal["stanford_cars"] = "stanford_cars"
     root: Path
     unseen: Path | None = None
 
+    def load(self) -> MultiLabelData:
+        """Labels are in the order of cars_meta.mat, unseen ones in their file's.
 
-def load_stanford_cars(config: StanfordCarsConfig) -> MultiLabelData:
-    """Labels are in the order of cars_meta.mat, unseen ones in their file's.
+        Raises:
+            InputError: a missing or damaged file, images that are missing.
+        """
+        root = self.root
+        meta = root / "devkit/cars_meta.mat"
+        names = [label_name(str(name), str(meta)) for name in _matlab(meta, "class_names")]
+        if len(set(names)) < len(names):
+            raise InputError(f"{meta} names a class twice; fetch it again")
+        seen, unseen = without(names, self.unseen)
+        place = {name: number for number, name in enumerate(seen + unseen)}
+        tested = root / "cars_test_annos_withlabels.mat"
+        tested = tested if tested.is_file() else root / "devkit/cars_test_annos_withlabels.mat"
 
-    Raises:
-        InputError: a missing or damaged file, images that are missing.
-    """
-    root = config.root
-    meta = root / "devkit/cars_meta.mat"
-    names = [label_name(str(name), str(meta)) for name in _matlab(meta, "class_names")]
-    if len(set(names)) < len(names):
-        raise InputError(f"{meta} names a class twice; fetch it again")
-    seen, unseen = without(names, config.unseen)
-    place = {name: number for number, name in enumerate(seen + unseen)}
-    tested = root / "cars_test_annos_withlabels.mat"
-    tested = tested if tested.is_file() else root / "devkit/cars_test_annos_withlabels.mat"
+        def annotated(path: Path, folder: str) -> AnnotatedFiles:
+            annotations = _matlab(path, "annotations")
+            try:
+                classes = np.array([int(value) for value in annotations["class"]])
+                names_of_files = [str(file) for file in annotations["fname"]]
+            except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
+                raise InputError(f"{path} has no classes ({error}); it is to be the file with labels") from error
+            if not len(classes) or not ((classes >= 1) & (classes <= len(names))).all():
+                raise InputError(f"{path} holds classes that cars_meta.mat does not name; fetch it again")
+            columns = np.array([place[names[number - 1]] for number in classes])
+            targets = Targets.of_entries(np.arange(len(columns)), columns, (len(columns), len(place)))
+            return AnnotatedFiles([f"{folder}/{file}" for file in names_of_files], targets, path)
 
-    def annotated(path: Path, folder: str) -> Annotated:
-        annotations = _matlab(path, "annotations")
-        try:
-            classes = np.array([int(value) for value in annotations["class"]])
-            names_of_files = [str(file) for file in annotations["fname"]]
-        except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
-            raise InputError(f"{path} has no classes ({error}); it is to be the file with labels") from error
-        if not len(classes) or not ((classes >= 1) & (classes <= len(names))).all():
-            raise InputError(f"{path} holds classes that cars_meta.mat does not name; fetch it again")
-        columns = np.array([place[names[number - 1]] for number in classes])
-        targets = Targets.of_entries(np.arange(len(columns)), columns, (len(columns), len(place)))
-        return Annotated([f"{folder}/{file}" for file in names_of_files], targets, path)
-
-    parts = annotated(root / "devkit/cars_train_annos.mat", "cars_train"), annotated(tested, "cars_test")
-    return assemble(config, "stanford_cars", root, (seen, unseen), parts, Protocol(expected={} if unseen else EXPECTED))
+        parts = annotated(root / "devkit/cars_train_annos.mat", "cars_train"), annotated(tested, "cars_test")
+        return assemble(
+            self, "stanford_cars", root, (seen, unseen), parts, Selection(expected={} if unseen else EXPECTED)
+        )
 
 
 def _matlab(path: Path, variable: str) -> Any:

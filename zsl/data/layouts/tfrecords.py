@@ -11,12 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import IO, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import torch
 from pydantic import Field
-from torch import Tensor
 
 from embeddings.io.errors import InputError
 from embeddings.io.reading import reason_of
@@ -26,6 +24,9 @@ from zsl.data.layouts.features import FeaturesConfig, features_data
 from zsl.data.layouts.index_cache import Arrays, cached
 from zsl.data.targets import Targets
 
+if TYPE_CHECKING:
+    import torch
+
 READ = 1 << 20
 LONGEST = 1 << 26  # bytes of a record; those of the published files have 410,000
 
@@ -33,10 +34,35 @@ LONGEST = 1 << 26  # bytes of a record; those of the published files have 410,00
 class TfRecordsConfig(FeaturesConfig):
     """`channels` are those of a token."""
 
-    name: Literal["tfrecords"]
+    name: Literal["tfrecords"] = "tfrecords"
     train: Path = Path("TFRecords/NUS_WIDE_Train_full_feature_ZLIB.tfrecords")
     features_test: Path = Path("TFRecords/NUS_WIDE_Test_full_feature_ZLIB.tfrecords")
     channels: int = Field(512, ge=1)
+
+    def load(self) -> MultiLabelData:
+        """Images are in the order of the records.
+
+        Raises:
+            InputError: a missing or damaged file, features or labels of another size.
+        """
+        tags, unseen = read_labels(self.root / self.tags), read_labels(self.root / self.concepts)
+        known = set(unseen)
+        column = np.array([place for place, name in enumerate(tags) if name not in known])
+        seen = tuple(tags[place] for place in column)
+        parts, shapes = {}, {}
+        for part, file in (("train", self.train), ("test", self.features_test)):
+            path = self.root / file
+            if not path.is_file():
+                raise InputError(f"no file {path}")
+            sizes = (len(tags), len(unseen), self.channels)
+            arrays = cached("tfrecords/1", [path], sizes, partial(_parse, path, *sizes))
+            count, tokens = (int(number) for number in arrays["size"])
+            marked = _table(arrays["tags"], (count, len(tags))).columns(column)
+            if part == "test":
+                marked = marked.beside(_table(arrays["concepts"], (count, len(unseen))))
+            parts[part] = Part(Records(path, self.channels, count), marked)
+            shapes[path] = (tokens, self.channels)
+        return features_data("tfrecords", (seen, unseen), parts, shapes, self.test, "records")
 
 
 @dataclass
@@ -59,10 +85,14 @@ class Records:
     def name(self, row: int) -> str:
         return f"record {row} of {self.path}"
 
-    def read(self, rows: Rows) -> Tensor:
+    def read(self, rows: Rows) -> "torch.Tensor":
+        import torch
+
         return torch.stack([self._features(int(row)) for row in rows])
 
-    def _features(self, row: int) -> Tensor:
+    def _features(self, row: int) -> "torch.Tensor":
+        import torch
+
         # a process that was forked shares its parent's place in the file
         if self._stream is None or row < self._next or self._process != os.getpid():
             self._stream, self._next, self._process = read_examples(self.path), 0, os.getpid()
@@ -74,32 +104,6 @@ class Records:
                     break
                 return torch.from_numpy(values.view(np.float32)).view(-1, self.channels)
         raise InputError(f"{self.path} has no such record {row}; it is not the file that was opened")
-
-
-def load_tfrecords(config: TfRecordsConfig) -> MultiLabelData:
-    """Images are in the order of the records.
-
-    Raises:
-        InputError: a missing or damaged file, features or labels of another size.
-    """
-    tags, unseen = read_labels(config.root / config.tags), read_labels(config.root / config.concepts)
-    known = set(unseen)
-    column = np.array([place for place, name in enumerate(tags) if name not in known])
-    seen = tuple(tags[place] for place in column)
-    parts, shapes = {}, {}
-    for part, file in (("train", config.train), ("test", config.features_test)):
-        path = config.root / file
-        if not path.is_file():
-            raise InputError(f"no file {path}")
-        sizes = (len(tags), len(unseen), config.channels)
-        arrays = cached("tfrecords/1", [path], sizes, partial(_parse, path, *sizes))
-        count, tokens = (int(number) for number in arrays["size"])
-        marked = _table(arrays["tags"], (count, len(tags))).columns(column)
-        if part == "test":
-            marked = marked.beside(_table(arrays["concepts"], (count, len(unseen))))
-        parts[part] = Part(Records(path, config.channels, count), marked)
-        shapes[path] = (tokens, config.channels)
-    return features_data("tfrecords", (seen, unseen), parts, shapes, config.test, "records")
 
 
 def _table(entries: np.ndarray, shape: tuple[int, int]) -> Targets:

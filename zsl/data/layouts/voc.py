@@ -9,7 +9,7 @@ from embeddings.io.errors import InputError
 from embeddings.io.names import brief, label_name
 from embeddings.texts import read_lines
 from zsl.data.dataset import MultiLabelData
-from zsl.data.layouts.assembly import Annotated, ImagesConfig, Protocol, assemble
+from zsl.data.layouts.assembly import AnnotatedFiles, ImagesConfig, Selection, assemble
 from zsl.data.targets import Targets
 
 EXPECTED = {"training images": 5_011, "test images": 4_952, "seen labels": 20, "unseen labels": 0}
@@ -23,31 +23,30 @@ class VocConfig(ImagesConfig):
     AP, as VOC's evaluation does (in training it is a negative of weight `train.untagged_weight`).
     """
 
-    name: Literal["voc"]
+    name: Literal["voc"] = "voc"
     root: Path
     train: str = "trainval"
     test: str = "test"
     difficult: Literal["unknown", "negative", "positive"] = "unknown"
 
+    def load(self) -> MultiLabelData:
+        """Labels are in alphabetical order.
 
-def load_voc(config: VocConfig) -> MultiLabelData:
-    """Labels are in alphabetical order.
-
-    Raises:
-        InputError: a missing or damaged file, images that are missing.
-    """
-    lists = config.root / "ImageSets/Main"
-    files = sorted(path.name.removesuffix(f"_{config.train}.txt") for path in lists.glob(f"*_{config.train}.txt"))
-    if not files:
-        raise InputError(f"{lists} holds no files CLASS_{config.train}.txt")
-    seen = [label_name(file, f"{lists}: a file CLASS_{config.train}.txt") for file in files]
-    parts = _part(config, lists, config.train, files), _part(config, lists, config.test, files)
-    expected = EXPECTED if (config.train, config.test) == ("trainval", "test") else {}
-    name = config.root.resolve().name.lower()
-    return assemble(config, name, config.root / "JPEGImages", (seen, ()), parts, Protocol(expected=expected))
+        Raises:
+            InputError: a missing or damaged file, images that are missing.
+        """
+        lists = self.root / "ImageSets/Main"
+        files = sorted(path.name.removesuffix(f"_{self.train}.txt") for path in lists.glob(f"*_{self.train}.txt"))
+        if not files:
+            raise InputError(f"{lists} holds no files CLASS_{self.train}.txt")
+        seen = [label_name(file, f"{lists}: a file CLASS_{self.train}.txt") for file in files]
+        parts = _part(self, lists, self.train, files), _part(self, lists, self.test, files)
+        expected = EXPECTED if (self.train, self.test) == ("trainval", "test") else {}
+        name = self.root.resolve().name.lower()
+        return assemble(self, name, self.root / "JPEGImages", (seen, ()), parts, Selection(expected=expected))
 
 
-def _part(config: VocConfig, lists: Path, part: str, labels: list[str]) -> Annotated:
+def _part(config: VocConfig, lists: Path, part: str, labels: list[str]) -> AnnotatedFiles:
     whole = lists / f"{part}.txt"
     listed = {number: line for number, line in read_lines(whole, "image names")}
     images = list(listed.values())
@@ -66,7 +65,7 @@ def _part(config: VocConfig, lists: Path, part: str, labels: list[str]) -> Annot
         table[list(values), column] = [v or DIFFICULT[config.difficult] for v in values.values()]
     files = [f"{image}.jpg" for image in images]
     if config.difficult != "unknown":
-        return Annotated(files, Targets.of(table > 0), whole, list(listed))
+        return AnnotatedFiles(files, Targets.of(table > 0), whole, list(listed))
     rows, columns = np.nonzero(table)
     targets = Targets.of_entries(rows, columns, table.shape, table[rows, columns], partial=True)
-    return Annotated(files, targets, whole, list(listed))
+    return AnnotatedFiles(files, targets, whole, list(listed))

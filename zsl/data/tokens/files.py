@@ -21,7 +21,6 @@ from torch import Tensor
 from embeddings.io.errors import InputError
 from embeddings.io.names import composed
 from embeddings.io.reading import parse_model, read_model
-from zsl.config import Config
 from zsl.data.dataset import MultiLabelData, Part, Rows
 from zsl.data.targets import Targets
 
@@ -31,17 +30,6 @@ TARGETS = ("values", "indices", "indptr")  # of a sparse (image, label) table
 AGAIN = "remove it and run zsl data extract again"
 Dtype = Literal["bf16", "fp16"]
 DTYPES: dict[Dtype, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float16}
-
-
-class TokensConfig(Config):
-    """`root` is a folder of `zsl data extract`.
-
-    `verify`: "full" reads every shard once to check its hash, "size" looks at sizes alone.
-    """
-
-    name: Literal["tokens"]
-    root: Path
-    verify: Literal["full", "size"] = "full"
 
 
 @dataclass(frozen=True)
@@ -182,21 +170,24 @@ def _head(path: Path) -> tuple[int, _Tokens]:
     return 8 + size + start, head
 
 
-def load_tokens(config: TokensConfig) -> MultiLabelData:
+def load_tokens(root: Path, full: bool = True) -> MultiLabelData:
     """The dataset that a folder's tokens were extracted from; images that could not be read are left out.
 
+    Args:
+        root: the folder of the extraction.
+        full: read every shard once to check its hash; else look at sizes alone.
     Raises:
         InputError: not a finished extraction, a missing or damaged shard.
     """
-    manifest = read_manifest(config.root)
-    path = config.root / "labels.safetensors"
+    manifest = read_manifest(root)
+    path = root / "labels.safetensors"
     names, content = _labels(path, manifest.labels_sha256)
     parts, notes = {}, list(names.notes)
     for part, stored, labels in (
         ("train", manifest.parts.train, len(names.seen)),
         ("test", manifest.parts.test, len(names.seen) + len(names.unseen)),
     ):
-        files = _token_files(config, manifest, stored, part)
+        files = _token_files(root, manifest, stored, part, full)
         targets = _targets(content, part, (stored.images, labels), names.partial, path)
         parts[part] = Part(files, targets[files.rows])
         if stored.unreadable:
@@ -229,9 +220,9 @@ def _labels(path: Path, sha256: str) -> tuple[StoredNames, dict[str, Tensor]]:
     return parse_model(packed.numpy().tobytes(), StoredNames, str(path), AGAIN), content
 
 
-def _token_files(config: TokensConfig, manifest: Manifest, stored: StoredPart, part: str) -> TokenFiles:
+def _token_files(root: Path, manifest: Manifest, stored: StoredPart, part: str, full: bool) -> TokenFiles:
     """The inputs of a part, whose shards are there and fit one another."""
-    path, rows = config.root / "manifest.json", manifest.rows_per_shard
+    path, rows = root / "manifest.json", manifest.rows_per_shard
     lengths = [min(rows, stored.images - number * rows) for number in range(len(stored.shards))]
     fits = (
         [shard.shape[0] for shard in stored.shards] == lengths
@@ -242,9 +233,9 @@ def _token_files(config: TokensConfig, manifest: Manifest, stored: StoredPart, p
     if not fits:
         raise InputError(f"{path} is damaged (parts.{part} do not fit its images); run zsl data extract again")
     for shard in stored.shards:
-        check_shard(config.root / shard.file, shard, full=config.verify == "full")
+        check_shard(root / shard.file, shard, full)
     kept = np.setdiff1d(np.arange(stored.images), stored.unreadable)
-    return TokenFiles(tuple(config.root / shard.file for shard in stored.shards), rows, kept, stored.views)
+    return TokenFiles(tuple(root / shard.file for shard in stored.shards), rows, kept, stored.views)
 
 
 def _targets(content: dict[str, Tensor], part: str, shape: tuple[int, int], partial: bool, path: Path) -> Targets:

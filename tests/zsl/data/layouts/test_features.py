@@ -18,9 +18,9 @@ from zsl.acceleration import make_accelerator
 from zsl.data.layouts import hdf5
 from zsl.data.layouts.hdf5 import Hdf5Config, stored_array
 from zsl.data.layouts.tfrecords import TfRecordsConfig, masked_crc, read_examples
+from zsl.data.layouts.token_folder import TokensConfig
 from zsl.data.table import load_data
 from zsl.data.tokens.extraction import Extraction, extract
-from zsl.data.tokens.files import TokensConfig
 
 
 def _check(data, values, tags, truth):

@@ -12,7 +12,7 @@ from zsl.acceleration import make_accelerator
 from zsl.data.dataset import MultiLabelData, Part, Tensors
 from zsl.data.targets import Targets
 from zsl.data.tokens.extraction import Extraction, extract
-from zsl.data.tokens.files import TokensConfig, hash_of, load_tokens, map_shard
+from zsl.data.tokens.files import hash_of, load_tokens, map_shard
 
 IMAGES, TESTED, LABELS, SEEN = 7, 5, ("sky", "sea", "cat"), 2
 
@@ -44,7 +44,7 @@ SETTINGS = Extraction(dtype="fp16", rows=4, batch_size=2)
 
 
 def _load(root, verify="full"):
-    return load_tokens(TokensConfig(name="tokens", root=root, verify=verify))
+    return load_tokens(root, full=verify == "full")
 
 
 def test_tokens_come_back(root, data):

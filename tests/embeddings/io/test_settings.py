@@ -8,10 +8,10 @@ import pytest
 from pydantic import Field, PositiveInt, ValidationError
 
 from embeddings.io.errors import InputError
+from embeddings.io.settings import explained, fitted, kind_at
 from experiments.bench.cost_tables import COST_TABLES
 from experiments.config.bank_config import BankConfig
 from experiments.config.run_config import RunConfig
-from experiments.config.settings import explained, fitted, kind_at
 from zsl.backbones.backbone import BackboneConfig
 from zsl.config import Config
 from zsl.data.table import DATASETS
@@ -143,7 +143,7 @@ def test_what_does_not_fit_is_one_line_with_its_key(setting, message):
 
 def test_every_key_that_may_be_absent_takes_none():
     sections = [RunConfig, BankConfig, BackboneConfig, TrainConfig]
-    sections += [*(section for section, _ in DATASETS.values()), *READOUTS.values()]
+    sections += [*DATASETS.values(), *READOUTS.values()]
     kinds = [field.annotation for section in sections for field in section.model_fields.values()]
     absent = [kind for kind in kinds if NoneType in get_args(kind)]
     assert len(absent) > 15

@@ -1,0 +1,24 @@
+"""Tokens that `zsl data extract` wrote."""
+
+from pathlib import Path
+from typing import Literal
+
+from zsl.data.dataset import MultiLabelData
+from zsl.data.dataset_config import DatasetConfig
+
+
+class TokensConfig(DatasetConfig):
+    """`root` is a folder of `zsl data extract`.
+
+    `verify`: "full" reads every shard once to check its hash, "size" looks at sizes alone.
+    """
+
+    name: Literal["tokens"] = "tokens"
+    root: Path
+    verify: Literal["full", "size"] = "full"
+
+    def load(self) -> MultiLabelData:
+        """See `zsl.data.tokens.files.load_tokens`."""
+        from zsl.data.tokens.files import load_tokens
+
+        return load_tokens(self.root, full=self.verify == "full")
