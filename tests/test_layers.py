@@ -40,6 +40,7 @@ HEAVY = (
     ("module", "heavy"),
     [
         ("embeddings", ("torch", "gensim", "sentence_transformers")),
+        ("zsl.data.table", ("torch", "torchvision", "scipy", "h5py", "PIL", "safetensors.torch")),
         ("zsl.evaluation.stamp", ("torch",)),
         ("zsl.evaluation.uncertainty", ("torch", "scipy.stats")),
         ("experiments.commands.main", ("torch", "timm")),

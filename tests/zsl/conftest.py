@@ -7,7 +7,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.zsl.layouts import album, cars, cifar, classes, coco, features, open_images, voc  # noqa: F401 - fixtures
+from tests.zsl.layouts import (  # noqa: F401 - fixtures
+    album,
+    cars,
+    cifar,
+    classes,
+    coco,
+    features,
+    open_images,
+    regions,
+    voc,
+)
 
 TAGS = ("sky", "whale", "old dog", "clouds", "cat", "street")
 CONCEPTS = ("clouds", "cat", "fire")  # fire is not among the tags

@@ -242,3 +242,20 @@ def write_open_images(folder, version):
 @pytest.fixture(params=["v4", "v6"])
 def open_images(tmp_path, request):
     return write_open_images(tmp_path, request.param)
+
+
+@pytest.fixture
+def regions(tmp_path):
+    """Corel5k's file and splits, with (image, cluster) and (image, label) tables."""
+    generator = np.random.default_rng(0)
+    present = generator.random((30, 11)) < 0.3
+    present[:, 0] = True
+    targets = generator.random((30, 6)) < 0.4
+    targets[:, 0] |= ~targets.any(1)
+    labels = np.array(["sky", "sea", "cat", "dog", "rare", "sun"])
+    packed = np.packbits(present, axis=1), np.packbits(targets, axis=1)
+    # packbits pads to whole bytes: 11 clusters become 16
+    np.savez(tmp_path / "regions.npz", X=packed[0], Y=packed[1], labels=labels, n_train=np.int64(20))
+    (tmp_path / "split.json").write_text(json.dumps({"test class": ["dog", "sun", "elk"]}))
+    (tmp_path / "seen.txt").write_text("sky\nsea\ncat\nhouse\n")
+    return tmp_path, present, targets

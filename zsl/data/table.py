@@ -1,10 +1,12 @@
 """The datasets that a run's `data` section can name."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from zsl.config import kinds_of
+from embeddings.io.errors import InputError
+from embeddings.io.settings import parsed
+from zsl.config import Config, kinds_of
 from zsl.data.dataset import MultiLabelData
 from zsl.data.dataset_config import DatasetConfig
 from zsl.data.layouts.cifar100 import Cifar100Config
@@ -44,6 +46,23 @@ DATASETS: dict[str, type[DatasetConfig]] = kinds_of(Known, "name")
 DataConfig = Annotated[Known, Field(discriminator="name")]
 
 
-def load_data(config: DatasetConfig) -> MultiLabelData:
-    """The dataset that a config section names."""
+class _Section(Config):
+    """A run's section, so that messages name its keys as a run does."""
+
+    data: DataConfig
+
+
+def load_data(config: DatasetConfig | None = None, **keys: Any) -> MultiLabelData:
+    """A dataset, by its config or by the keys of one.
+
+    Args:
+        config: such as `FolderConfig(root=Path("photos"))`; or
+        keys: those of a run's `data` section: `load_data(name="folder", root="photos", unseen="unseen.txt")`.
+    Raises:
+        InputError: an unknown name or key, files that are missing or damaged, no image left.
+    """
+    if config is None:
+        config = parsed(_Section, {"data": keys}, "load_data").data
+    elif keys:
+        raise InputError("load_data takes a config or the keys of one, not both")
     return config.load()

@@ -10,7 +10,7 @@ from PIL import Image
 from embeddings.io.errors import InputError
 from zsl.data.audit import audit, look_at_images
 from zsl.data.dataset import MultiLabelData, Part, Tensors
-from zsl.data.layouts.folder import FolderConfig, load_folder
+from zsl.data.table import load_data
 from zsl.data.targets import Targets
 
 
@@ -44,9 +44,8 @@ def _findings(root, *rows, unseen=()):
     (root / "labels.csv").write_text("\n".join(lines))
     (root / "test.txt").write_text(f"{len(rows) - 1}.png")
     (root / "unseen.txt").write_text("\n".join(unseen))
-    data = load_folder(
-        FolderConfig(name="folder", root=root, test="test.txt", unseen="unseen.txt" if unseen else None, image_size=8)
-    )
+    unseen_file = "unseen.txt" if unseen else None
+    data = load_data(name="folder", root=root, test="test.txt", unseen=unseen_file, image_size=8)
     return {finding.item: (finding.verdict, finding.message) for finding in audit(data)}
 
 

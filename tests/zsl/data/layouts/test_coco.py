@@ -3,11 +3,13 @@
 import copy
 import json
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from embeddings.io.errors import InputError
-from zsl.data.layouts.coco import CocoConfig, load_coco
+from zsl.data.layouts.coco import SEEN_48, UNSEEN_15, UNSEEN_17, CocoConfig
+from zsl.data.table import load_data
 
 PLAIN = {
     "images": [{"id": 1, "file_name": "0.jpg"}],
@@ -22,7 +24,7 @@ def _load(root, train, val=PLAIN):
         Image.new("RGB", (8, 8)).save(root / f"{part}2014/0.jpg")
         (root / "annotations").mkdir(exist_ok=True)
         (root / f"annotations/instances_{part}2014.json").write_text(json.dumps(content), "utf-8-sig")
-    return load_coco(CocoConfig(name="coco", root=root))
+    return CocoConfig(root=root).load()
 
 
 def test_a_file_with_a_byte_order_mark_and_ids_of_text_is_read(tmp_path):
@@ -69,3 +71,46 @@ def test_a_category_of_validation_alone_is_an_error_where_it_has_positives(tmp_p
     val["annotations"] = [{"id": 3, "image_id": 1, "category_id": 8}]
     with pytest.raises(InputError, match="val2014.json annotates category 'elk', which instances_train2014.json lacks"):
         _load(tmp_path, PLAIN, val)
+
+
+def test_coco_has_a_closed_set_and_two_zero_shot_splits(coco):
+    root, names = coco
+    assert (len(SEEN_48), len(UNSEEN_17), len(UNSEEN_15)) == (48, 17, 15)
+    assert len({*SEEN_48, *UNSEEN_17}) == 65
+    data = load_data(name="coco", root=root, test="labelled")
+    assert (list(data.seen), data.unseen) == (names, ())
+    shown = [[names[c] for c in np.flatnonzero(row)] for row in data.train.targets.dense()]
+    assert shown == [["dog", "person"], ["car", "person"], ["train"]]
+    assert len(data.test.targets) == 2
+    assert data.expected["training images"] == 82_081
+    data = load_data(name="coco", root=root, split="48/17")
+    assert (data.seen, data.unseen) == (tuple(SEEN_48), tuple(UNSEEN_17))
+    assert [path.name[-7:] for path in data.train.inputs.paths] == ["101.jpg", "103.jpg"]  # 100 shows a dog
+    assert data.leaked == 0
+    np.testing.assert_array_equal(data.test.targets.label_counts()[48:].sum(), 1)
+    kept = load_data(name="coco", root=root, split="48/17", leaked="keep", test="labelled")
+    assert (len(kept.train.targets), len(kept.test.targets), kept.leaked) == (3, 1, 1)
+    data = load_data(name="coco", root=root, split="65/15")
+    assert len(data.train.targets) == 2  # "train" is unseen here
+    assert data.unseen == tuple(UNSEEN_15)
+    path = root / "annotations/instances_val2014.json"
+    path.write_text(path.read_text()[:-40])
+    with pytest.raises(InputError, match="val2014.json is not JSON of COCO instances"):
+        load_data(name="coco", root=root)
+
+
+def test_names_may_hold_line_breaks_and_strange_bytes(coco):
+    root, names = coco
+    path = root / "annotations/instances_train2014.json"
+    content = json.loads(path.read_text())
+    odd = "odd\nname.jpg"
+    (root / "train2014" / content["images"][0]["file_name"]).rename(root / "train2014" / odd)
+    content["images"][0]["file_name"] = odd
+    path.write_text(json.dumps(content))
+    data = load_data(name="coco", root=root)
+    assert next(data.train.inputs.paths).name == odd
+    assert [names[c] for c in np.flatnonzero(data.train.targets.dense()[1])] == ["car", "person"]
+    content["categories"][0]["name"] = content["categories"][1]["name"]
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="two categories of one name"):
+        load_data(name="coco", root=root)

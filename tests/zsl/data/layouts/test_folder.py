@@ -5,11 +5,13 @@ import json
 import unicodedata
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 from pydantic import TypeAdapter
 
 from embeddings.io.errors import InputError
+from tests.zsl.album import SEEN, UNSEEN
 from zsl.data.layouts.split import forms
 from zsl.data.table import DataConfig, load_data
 
@@ -220,3 +222,43 @@ def test_json_files_may_begin_with_a_byte_order_mark(album):
     split = album.root / "split.json"
     split.write_bytes(codecs.BOM_UTF8 + split.read_bytes())
     assert _load(**config).fingerprint == plain.fingerprint
+
+
+def test_of_a_folder_images_with_unseen_labels_are_tested_on(album):
+    config = album.as_folder() | {"test": None, "test_share": 0.3}
+    data = load_data(**config)
+    shows_unseen = {album.names[i] for i in np.flatnonzero(album.table[:, len(SEEN) :].any(1))}
+    tested = {path.name for path in data.test.inputs.paths}
+    assert shows_unseen < tested
+    trained = {path.name for path in data.train.inputs.paths}
+    assert trained | tested >= {album.names[i] for i in np.flatnonzero(album.table.any(1))}
+    assert not trained & tested
+    # a new image moves no old one
+    labels = album.root / "labels.csv"
+    (album.root / "pictures/new.jpg").write_bytes((album.root / "pictures/0.jpg").read_bytes())
+    labels.write_text(f'pictures/new.jpg,"{SEEN[1]}"\n' + labels.read_text("utf-8-sig"), encoding="utf-8")
+    more = load_data(**config)
+    assert {p.name for p in more.test.inputs.paths} - {"new.jpg"} == tested
+    closed = load_data(**config | {"unseen": None})
+    assert (closed.unseen, len(closed.seen)) == ((), len(SEEN + UNSEEN))
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("pictures/0.jpg,a\npictures/0.jpg,b\n", r"labels.csv:2: image 'pictures/0.jpg' stands above too"),
+        (",a\n", "labels.csv:1: no image path"),
+        ("", "names no image"),
+        ('pictures/0.jpg,"a\n', "labels.csv:1: unexpected end of data; close the quotes"),
+        ("pictures/99.jpg,a\npictures/0.jpg,b\npictures/1.jpg,a\n", "1 of 3 images of album are missing .*99.jpg"),
+    ],
+)
+def test_a_wrong_label_file_is_named(album, content, message):
+    (album.root / "labels.csv").write_text(content)
+    (album.root / "test.txt").write_text("pictures/1.jpg\n")
+    config = {"name": "folder", "root": album.root, "test": "test.txt"}
+    with pytest.raises(InputError, match=message):
+        load_data(**config)
+    (album.root / "labels.csv").write_bytes("pictures/0.jpg,é".encode("latin-1"))
+    with pytest.raises(InputError, match="labels.csv:1: not UTF-8 text"):
+        load_data(**config)
