@@ -6,16 +6,17 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from embeddings.banks.build import build_bank
-from zsl.acceleration import make_accelerator
+from zsl.context import Context
 from zsl.data.dataset import MultiLabelData, Part, Tensors
-from zsl.data.loading import Samples
+from zsl.data.loading import Samples, SeenSamples
 from zsl.data.targets import Targets
 from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet, protocols
 from zsl.metrics import average_precision, chance_average_precision
 from zsl.model import ZeroShotModel
 from zsl.readouts.group_decoder import GroupDecoder
-from zsl.training.loop import TrainConfig, Training
+from zsl.training.config import TrainConfig
+from zsl.training.loop import Training
 from zsl.training.losses import LOSSES
 
 
@@ -151,7 +152,7 @@ def test_a_closed_set_with_partial_annotations_is_learnt():
     model = ZeroShotModel(None, GroupDecoder(4, 8, 3, width=8, group_size=1, attention_heads=1, ffn=8, dropout=0.0))
     config = TrainConfig(epochs=40, lr=2e-2, ema=0, batch_size=16, loss="bce", untagged_weight=0.0, precision="fp32")
     part = Samples(data.train)
-    history = Training(config, model, part, part, vectors, make_accelerator("fp32")).run()
+    history = Training(config, model, SeenSamples(part, part, vectors), Context.of("fp32")).run()
     assert max(history.validation_map) > 0.95
     (name,) = protocols(data)
     assert name == "closed"
