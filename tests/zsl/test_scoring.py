@@ -12,7 +12,7 @@ from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet, protocols
 from zsl.metrics import average_precision, f1_at_k
 from zsl.model import ZeroShotModel
-from zsl.readouts.readout import MaxPooledReadout
+from zsl.readouts.max_pooled import MaxPooledReadout
 from zsl.scoring import score, vocabularies
 
 

@@ -13,7 +13,7 @@ from zsl.data.dataset import Part, Tensors
 from zsl.data.loading import Samples, SeenSamples
 from zsl.data.targets import Targets
 from zsl.model import ZeroShotModel
-from zsl.readouts.readout import MaxPooledReadout
+from zsl.readouts.max_pooled import MaxPooledReadout
 from zsl.training.checkpoint import Checkpoints
 from zsl.training.config import TrainConfig
 from zsl.training.journal import Journal
