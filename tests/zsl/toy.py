@@ -9,7 +9,7 @@ from zsl.data.dataset import MultiLabelData, Part, Tensors
 from zsl.data.loading import Samples, SeenSamples
 from zsl.data.targets import Targets
 from zsl.model import ZeroShotModel
-from zsl.readouts.group_decoder import GroupDecoder
+from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.training.config import TrainConfig
 from zsl.training.loop import Training
 
@@ -43,7 +43,7 @@ def seen_samples(data, training=120):
 def train_toy(data, seed=0, loss="asymmetric", ema=0.9, epochs=12, lr=5e-3):
     """A model, its history and its bank."""
     torch.manual_seed(seed)
-    decoder = GroupDecoder(16, 16, 8, 32, group_size=1, attention_heads=2, ffn=32)
+    decoder = MlDecoderConfig(width=32, group_size=1, attention_heads=2, ffn=32).make(16, 16, 8)
     model = ZeroShotModel(None, decoder)
     config = TrainConfig(epochs=epochs, batch_size=16, lr=lr, loss=loss, ema=ema, precision="fp32", seed=seed)
     history = Training(config, model, seen_samples(data), Context.of("fp32")).run()

@@ -14,7 +14,7 @@ from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet, protocols
 from zsl.metrics import average_precision, chance_average_precision
 from zsl.model import ZeroShotModel
-from zsl.readouts.group_decoder import GroupDecoder
+from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.training.config import TrainConfig
 from zsl.training.loop import Training
 from zsl.training.losses import LOSSES
@@ -149,7 +149,8 @@ def test_a_closed_set_with_partial_annotations_is_learnt():
     bank = build_bank(data.names, "random:8")
     vectors = torch.from_numpy(bank.select(data.seen))
     torch.manual_seed(0)
-    model = ZeroShotModel(None, GroupDecoder(4, 8, 3, width=8, group_size=1, attention_heads=1, ffn=8, dropout=0.0))
+    config = MlDecoderConfig(width=8, group_size=1, attention_heads=1, ffn=8, dropout=0.0)
+    model = ZeroShotModel(None, config.make(4, 8, 3))
     config = TrainConfig(epochs=40, lr=2e-2, ema=0, batch_size=16, loss="bce", untagged_weight=0.0, precision="fp32")
     part = Samples(data.train)
     history = Training(config, model, SeenSamples(part, part, vectors), Context.of("fp32")).run()

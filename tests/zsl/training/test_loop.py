@@ -15,11 +15,13 @@ from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet
 from zsl.metrics import average_precision
 from zsl.model import ZeroShotModel
-from zsl.readouts.group_decoder import GroupDecoder
+from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.max_pooled import MaxPooledReadout
 from zsl.scoring import score, vocabularies
 from zsl.training.config import TrainConfig
 from zsl.training.loop import Training, parameter_groups
+
+SIZES = {"width": 32, "group_size": 2, "attention_heads": 2, "ffn": 32}
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +91,7 @@ def test_a_validation_part_without_positives_is_named(data):
 
 def _steps(data, seed=0, accumulate=1, **options):
     torch.manual_seed(seed)
-    decoder = GroupDecoder(16, 16, 8, 32, group_size=2, attention_heads=2, ffn=32, dropout=0.0, query_noise=0.0)
+    decoder = MlDecoderConfig(**SIZES, dropout=0.0).make(16, 16, 8)
     model = ZeroShotModel(None, decoder)
     config = TrainConfig(epochs=2, batch_size=16, ema=0, precision="fp32", accumulate=accumulate, **options)
     samples = Samples(data.train, np.arange(121)), Samples(data.train, np.arange(121, 150))
@@ -140,7 +142,7 @@ def test_random_queries_are_negatives_of_the_size_of_word_vectors(data):
 
 def test_query_noise_is_in_training_alone():
     torch.manual_seed(0)
-    decoder = GroupDecoder(16, 16, 8, 32, group_size=2, attention_heads=2, ffn=32, dropout=0.0, query_noise=0.5)
+    decoder = MlDecoderConfig(**SIZES, dropout=0.0, query_noise=0.5).make(16, 16, 8)
     features, vectors = torch.randn(2, 3, 16), torch.randn(8, 16)
     assert not torch.equal(decoder(features, vectors), decoder(features, vectors))
     decoder.eval()
@@ -148,4 +150,4 @@ def test_query_noise_is_in_training_alone():
     with pytest.raises(
         InputError, match="query_noise = 0.5 is on word vectors, which learnable queries are not made of"
     ):
-        GroupDecoder(16, 16, 8, 32, group_size=2, query="learnable", query_noise=0.5)
+        MlDecoderConfig(**SIZES, query="learnable", query_noise=0.5).make(16, 16, 8)
