@@ -17,9 +17,9 @@ from experiments.runs.run import make_decoder
 from experiments.runs.source import load_bank, open_source
 from zsl.context import Context
 from zsl.data.loading import SeenSamples, TrainingOrder
+from zsl.losses.table import LOSSES
 from zsl.model import ZeroShotModel
 from zsl.training.loop import Training, parameter_groups
-from zsl.training.losses import LOSSES
 
 
 def bench_step(config: RunConfig, rounds: int, progress: Progress) -> Figures:
@@ -47,7 +47,7 @@ def bench_step(config: RunConfig, rounds: int, progress: Progress) -> Figures:
         train.part.inputs.read(train.rows).to(accelerator.device),
         torch.from_numpy(train.targets.dense()).to(accelerator.device, torch.float32),
     )
-    loss_of = partial(LOSSES[values.loss], **values.loss_options())
+    loss_of = LOSSES[values.loss].of(values)
 
     def bare(order: TrainingOrder) -> None:
         other.train()

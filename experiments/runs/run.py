@@ -32,6 +32,7 @@ from zsl.data.tokens.files import hash_of
 from zsl.evaluation.measures import measure
 from zsl.evaluation.per_label import per_label
 from zsl.evaluation.protocol import TestSet
+from zsl.losses.table import LOSSES
 from zsl.model import ZeroShotModel
 from zsl.readouts.readout import Readout
 from zsl.readouts.table import make_readout
@@ -321,7 +322,7 @@ def trained_model(folder: Path, source: Source, bank: Bank) -> ZeroShotModel:
     backbone = None if source.cached else copy.deepcopy(source.backbone)
     if backbone is not None:  # tuned: each run has one of its own
         load_module(folder / BACKBONE, backbone, AGAIN, record.weights(BACKBONE, folder))
-    return ZeroShotModel(backbone, readout, config.train.loss == "softmax")
+    return ZeroShotModel(backbone, readout, LOSSES[config.train.loss].exclusive)
 
 
 def calibrated_shift(folder: Path) -> float | None:

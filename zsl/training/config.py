@@ -1,10 +1,9 @@
 """How a model is trained: the keys of `[train]`."""
 
-from typing import Literal
-
 from pydantic import Field, model_validator
 
 from zsl.config import Config, Precision
+from zsl.losses.table import LossName
 
 
 class TrainConfig(Config):
@@ -26,7 +25,7 @@ class TrainConfig(Config):
     weight_decay: float = Field(1e-4, ge=0)
     warmup: float = Field(0.2, gt=0, lt=1)
     clip: float | None = Field(None, gt=0)
-    loss: Literal["asymmetric", "bce", "focal", "softmax", "ranking"] = "asymmetric"
+    loss: LossName = "asymmetric"
     gamma_neg: float = Field(4.0, ge=0)
     gamma_pos: float = Field(0.0, ge=0)
     margin: float = Field(0.05, ge=0, lt=1)
@@ -48,10 +47,3 @@ class TrainConfig(Config):
             told = f"train.accumulate = {self.accumulate} is more than train.batch_size = {self.batch_size}"
             raise ValueError(f"{told}; a piece of a batch has one image at least")
         return self
-
-    def loss_options(self) -> dict[str, float]:
-        """What the chosen loss takes."""
-        return {
-            "asymmetric": {"gamma_neg": self.gamma_neg, "gamma_pos": self.gamma_pos, "margin": self.margin},
-            "focal": {"gamma": self.focal_gamma},
-        }.get(self.loss, {})

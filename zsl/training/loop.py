@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +17,12 @@ from embeddings.io.errors import InputError, TrainingError
 from embeddings.io.progress import silent
 from zsl.context import Context
 from zsl.data.loading import Batch, SeenSamples, TrainingOrder, batches_of, mixed, opened
+from zsl.losses.table import LOSSES
 from zsl.model import ZeroShotModel
 from zsl.scoring import SPOILT, score
 from zsl.training.config import TrainConfig
 from zsl.training.history import History, chance_of, validation_map
 from zsl.training.journal import UNWATCHED, Journal
-from zsl.training.losses import LOSSES
 from zsl.training.state import TrainingState, averaged
 
 CHECK = 10  # steps between looks at the loss
@@ -74,7 +73,7 @@ class Training:
         self.partial = seen.train.part.targets.partial
         self.vectors = seen.vectors if seen.vectors is None else seen.vectors.to(context.device)
         self._check_config()
-        model.softmax = config.loss == "softmax"
+        model.softmax = LOSSES[config.loss].exclusive
         processes, process = self.accelerator.num_processes, self.accelerator.process_index
         images = len(seen.train)
         self.order = TrainingOrder(images, config.batch_size, config.seed, processes, process, config.accumulate)
@@ -90,8 +89,8 @@ class Training:
     def _check_config(self) -> None:
         if not self.seen.validation.targets.label_counts().any():
             raise InputError("the validation part holds no positive; raise train.validation")
-        if self.config.loss == "softmax" and self.partial:
-            raise InputError("train.loss = 'softmax' needs whole annotations; these are partial")
+        if LOSSES[self.config.loss].exclusive and self.partial:
+            raise InputError(f"train.loss = {self.config.loss!r} needs whole annotations; these are partial")
         if self.config.random_queries and self.vectors is None:
             raise InputError("train.random_queries are random word vectors: give decoder.query or head = 'text'")
 
@@ -191,10 +190,8 @@ class Training:
             vectors = torch.cat([vectors, noise * vectors.square().mean().sqrt()])
             targets = F.pad(targets, (0, self.config.random_queries), value=-1 if self.partial else 0)
         logits = self.prepared(inputs, vectors)
-        options: dict[str, Any] = dict(self.config.loss_options())
-        if self.partial:
-            options["weights"] = torch.where(targets == 0, self.config.untagged_weight, 1.0)
-        return LOSSES[self.config.loss](logits.float(), (targets > 0).float(), **options)
+        weights = torch.where(targets == 0, self.config.untagged_weight, 1.0) if self.partial else None
+        return LOSSES[self.config.loss].of(self.config)(logits.float(), (targets > 0).float(), weights=weights)
 
     def _end_epoch(self) -> None:
         """Validates the epoch, keeps it if it is the best, and writes a checkpoint."""

@@ -12,12 +12,12 @@ from zsl.data.loading import Samples, SeenSamples
 from zsl.data.targets import Targets
 from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet, protocols
+from zsl.losses.table import LOSSES
 from zsl.metrics import average_precision, chance_average_precision
 from zsl.model import ZeroShotModel
 from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.training.config import TrainConfig
 from zsl.training.loop import Training
-from zsl.training.losses import LOSSES
 
 
 def test_annotations_are_those_of_the_table():
@@ -122,11 +122,11 @@ def test_weights_scale_the_terms_of_a_loss(name):
     targets = (torch.rand(3, 5, generator=generator) < 0.4).float()
     weights = torch.rand(3, 5, generator=generator)
     terms = [
-        weights[i, j] * LOSSES[name](logits[i : i + 1, j : j + 1], targets[i : i + 1, j : j + 1])
+        weights[i, j] * LOSSES[name].compute(logits[i : i + 1, j : j + 1], targets[i : i + 1, j : j + 1])
         for i in range(3)
         for j in range(5)
     ]
-    torch.testing.assert_close(LOSSES[name](logits, targets, weights=weights), torch.stack(terms).sum())
+    torch.testing.assert_close(LOSSES[name].compute(logits, targets, weights=weights), torch.stack(terms).sum())
 
 
 def _partial(unseen: tuple[str, ...]) -> MultiLabelData:
@@ -168,6 +168,6 @@ def test_what_nobody_annotated_teaches_nothing_at_weight_0():
     logits = torch.randn(4, 3, requires_grad=True)
     values = torch.tensor([[1, -1, 0], [0, 1, -1], [0, 0, 1], [-1, 1, 0]])
     weights = torch.where(values == 0, 0.0, 1.0)
-    LOSSES["asymmetric"](logits, (values > 0).float(), margin=0.0, weights=weights).backward()
+    LOSSES["asymmetric"].compute(logits, (values > 0).float(), margin=0.0, weights=weights).backward()
     assert logits.grad is not None
     assert torch.equal(logits.grad == 0, values == 0)
