@@ -14,7 +14,7 @@ export COLUMNS=200 PYTHONUNBUFFERED=1
 tests() {
     # names as they come: what failed is told even if the time is too short
     python3 -m pytest -o addopts= -v -n "${WORKERS:-8}" --dist loadfile -p no:cacheprovider -p no:benchmark --tb=short \
-        --ignore=tests/experiments/test_ray.py --ignore=tests/experiments/test_report_browser.py ${TESTS:-}
+        --ignore=tests/experiments/grids/test_ray_cluster.py --ignore=tests/experiments/report/test_browser.py ${TESTS:-}
 }
 heads() { zsl bench heads --rounds 10 --batch-size 64; }
 table9() { zsl ablate table9 --set batch_size=0 --set rounds=3 --set classes=100,5000 --out "$scratch/table9" && cat "$scratch/table9/report.md"; }

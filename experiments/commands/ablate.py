@@ -10,7 +10,8 @@ import typer
 from rich.console import Console
 
 from embeddings.io.markup import shell
-from experiments.output.console import ConsoleProgress, clear_errors, console_table, make_console, tell
+from experiments.commands.options import Settings
+from experiments.output.console import ConsoleProgress, clear_errors, console_table, make_console, stoppable, tell
 
 if TYPE_CHECKING:
     from experiments.grids.dispatch import Tell
@@ -20,11 +21,7 @@ if TYPE_CHECKING:
     from experiments.grids.grid import Grid
     from experiments.grids.variants import Results
 
-STOPPED = 130  # what a shell calls a command that Ctrl-C ended
-SHOWN = 4
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A config value; may be repeated.")
-]
+SHOWN = 4  # names in a line that lists some
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,10 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder to make for the results.")] = Path("runs/demo"),
     settings: Settings = None,
 ) -> None:
-    """The main job on built-in pictures, from nothing to Table 8 of the paper: 4 to 20 minutes on two cores."""
+    """Train and compare on drawn pictures: Table 8 of the paper.
+
+    No download; 4 to 20 minutes on two cores.
+    """
     from experiments.config.reading import load_config
     from experiments.grids.grid import table_grid
     from experiments.grids.paper_tables import ABLATIONS
@@ -56,47 +56,59 @@ def demo(
 @clear_errors
 def ablate(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME_OR_GRID", help="A table, see --list; or a grid's TOML file.")
+        str | None, typer.Argument(metavar="NAME_OR_GRID", help="A table (--list prints all) or a grid's TOML file.")
     ] = None,
     config: Annotated[
-        str | None, typer.Option(help="A recipe or a TOML file, instead of the table's or grid's own.")
+        str | None,
+        typer.Option(metavar="CONFIG", help="A recipe or a TOML file, in place of the table's own."),
     ] = None,
     encoder: Annotated[
-        list[str] | None, typer.Option(help="For the table encoders: a spec to compare; repeat it. Instead of its own.")
+        list[str] | None,
+        typer.Option(
+            metavar="SPEC",
+            help="For the table encoders: compare this encoder instead of the table's; may be repeated.",
+        ),
     ] = None,
     settings: Settings = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Seeds of training, counted from train.seed [default: 1, or the grid's].")
+        int | None,
+        typer.Option(min=1, show_default="1, or the grid's", help="How many seeds, counted from train.seed."),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder to make, or to go on in [default: runs/NAME].")] = None,
-    list_: Annotated[bool, typer.Option("--list", help="Print what there is.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and what each changes.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Runs at a time, which share this machine's cores.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(show_default="runs/NAME", help="Folder to make, or one to continue in.")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="Print the tables and exit.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and what each changes; run none.")] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Runs at a time; they share this machine's cores.")] = 1,
     on: Annotated[str, typer.Option(metavar="ray[:ADDRESS]", help="Do the runs on a Ray cluster.")] = "",
-    cpus: Annotated[float, typer.Option(min=1, help="Of a run on Ray; its threads.")] = 1,
-    gpus: Annotated[float, typer.Option(min=0, help="Of a run on Ray.")] = 0,
+    cpus: Annotated[float, typer.Option(min=1, help="On Ray: the threads of a run.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, help="On Ray: the GPUs of a run.")] = 0,
     processes: Annotated[int, typer.Option(min=1, help="Processes that train a run together.")] = 1,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Try runs again that failed.")] = False,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run those again that failed before.")] = False,
 ) -> None:
-    """A table of the paper, a comparison of text encoders, or a grid of your own; one that was stopped goes on."""
+    """Train and compare variants: a table of the paper, or your grid.
+
+    A grid that was stopped continues when the same command is given again.
+    """
     from experiments.bench.cost_tables import COST_TABLES
 
-    out = out or Path("runs") / Path(str(name)).stem
     if list_:
         _list_tables()
         return
+    name = name or ""
+    out = out or Path("runs") / Path(name).stem
     if name in COST_TABLES:
         given = {"--config": config, "--encoder": encoder, "--seeds": seeds, "--on": on, "--dry-run": dry_run}
         given |= {"--workers": workers > 1, "--processes": processes > 1, "--retry-failed": retry_failed}
         _measure(name, settings or [], [option for option, value in given.items() if value], out)
         return
-    grid = _grid(name or "", config, encoder, settings or [], seeds)
+    grid = _grid(name, config, encoder, settings or [], seeds)
     for line in grid.notes:
         tell(f"note: {line}")
     if dry_run:
         _show_plan(grid, out)
-        return
-    _run(grid, out, Place(workers, processes, on, cpus, gpus), retry_failed)
+    else:
+        _run(grid, out, Place(workers, processes, on, cpus, gpus), retry_failed)
 
 
 def _list_tables() -> None:
@@ -171,6 +183,7 @@ def _executor(place: Place, folder: "GridFolder", tell: "Tell") -> "Executor | N
 
 
 def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> None:
+    """Do a grid's runs, and show what came of them."""
     from embeddings.io.errors import InputError
     from experiments.grids.engine import Engine
     from experiments.grids.folder import GridFolder
@@ -184,15 +197,10 @@ def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> N
     def tell_above(line: str) -> None:  # the bars
         console.print(line, soft_wrap=True)
 
-    try:
-        with ConsoleProgress(console) as progress:
-            engine = Engine(
-                folder, progress, tell_above, _executor(place, folder, tell_above), retry_failed, place.processes
-            )
-            ending = engine.run()
-    except KeyboardInterrupt:
-        tell(f"stopped; the same command goes on with what is in {out}", err=True)
-        raise typer.Exit(STOPPED) from None
+    with stoppable(lambda: f"the same command continues with what is in {out}"), ConsoleProgress(console) as progress:
+        executor = _executor(place, folder, tell_above)
+        engine = Engine(folder, progress, tell_above, executor, retry_failed, place.processes)
+        ending = engine.run()
     results = folder.results()
     if results is not None:
         _show(results, out, console)
@@ -263,6 +271,6 @@ def _show_plan(grid: "Grid", out: Path) -> None:
     within = len(grid.within)
     tell(f"{len(grid.runs)} runs in {out}, {within} within the budget")
     for place, run in enumerate(grid.runs):
-        changes = ", ".join(f"{key} = {value!r}" for key, value in grid.changes(run).items()) or "nothing"
+        axes = ", ".join(f"{key} = {value!r}" for key, value in grid.changed_axes(run).items())
         state = folder.state(run) if place < within else "beyond the budget"
-        tell(f"{run.folder} ({state}): changes {changes}")
+        tell(f"{run.folder} ({state}): changes {axes or 'nothing'}")

@@ -45,8 +45,9 @@ class Command(TyperCommand):
 class Commands(typer.Typer):
     """A group of commands of this form."""
 
-    def __init__(self, **options: Any):
-        super().__init__(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None, **options)
+    def __init__(self, add_completion: bool = False, **options: Any):
+        plain: dict[str, Any] = {"pretty_exceptions_enable": False, "rich_markup_mode": None}
+        super().__init__(no_args_is_help=True, add_completion=add_completion, **plain, **options)
 
     def command(self, name: str | None = None, **options: Any) -> Any:
         """Registers a command, as Typer does."""

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embeddings.io.markup import shell
+from experiments.commands.app import Commands
 from experiments.output.console import ConsoleProgress, clear_errors, console_table, make_console, tell
 
 if TYPE_CHECKING:
     from embeddings.encoders.table import TagLists
 
-app = typer.Typer(no_args_is_help=True, help="Banks of word vectors: build, extend, look at them.")
+app = Commands(help="Build word-vector banks, extend them, look at them.")
 
 BankFile = Annotated[Path, typer.Argument(metavar="BANK", help="A bank's file.")]
 Out = Annotated[Path, typer.Option(help="File to write.")]

@@ -1,19 +1,22 @@
-"""`zsl data`: auditing a dataset, and caching a frozen backbone's tokens."""
+"""`zsl data`: checking a dataset, and caching a frozen backbone's tokens of it."""
 
+import json
 from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from experiments.output.console import ConsoleProgress, clear_errors, console_table, make_console, tell
+from experiments.commands.app import Commands
+from experiments.commands.options import ConfigArgument, Settings
+from experiments.output.console import ConsoleProgress, clear_errors, console_table, make_console, stoppable, tell
 
-app = typer.Typer(no_args_is_help=True, help="Datasets: audit one, cache a frozen backbone's tokens of it.")
+if TYPE_CHECKING:
+    from zsl.data.audit import Finding, Look
+    from zsl.data.dataset import MultiLabelData
 
-ConfigArgument = Annotated[str, typer.Argument(metavar="CONFIG", help="A recipe or a TOML file.")]
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A config value; may be repeated.")
-]
+app = Commands(help="Check a dataset, cache a frozen backbone's tokens of it.")
 
 
 @app.command()
@@ -23,17 +26,18 @@ def check(
     settings: Settings = None,
     bank: Annotated[Path | None, typer.Option(help="A bank in which every label should have a vector.")] = None,
     decode: Annotated[bool, typer.Option(help="Decode every image.")] = True,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that decode.")] = 1,
-    state: Annotated[Path | None, typer.Option(help="A file that remembers images looked at, to go on later.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that decode images.")] = 1,
+    state: Annotated[
+        Path | None, typer.Option(help="A file that keeps which images were decoded, so that a later call continues.")
+    ] = None,
     bad: Annotated[Path | None, typer.Option(help="A file to list broken images in, for data.exclude.")] = None,
     out: Annotated[Path | None, typer.Option(help="A JSON file for the findings.")] = None,
 ) -> None:
-    """Audits a dataset before hours are spent on it; exit status 1 if an item is an error."""
-    import json
-    from dataclasses import asdict
+    """Check a dataset before hours are spent on it.
 
+    The exit status is 1 if a finding is an error.
+    """
     from embeddings.banks.bank import Bank
-    from embeddings.io import atomic
     from experiments.config.reading import load_config
     from experiments.output.files import check_new_file
     from zsl.data.audit import audit, look_at_images
@@ -41,51 +45,66 @@ def check(
     from zsl.data.layouts.assembly import ImagesConfig
     from zsl.data.table import load_data
 
-    for path in (bad, out):
+    for path in (bad, out, None if state is None or state.is_file() else state):
         if path is not None:
             check_new_file(path)
-    if state is not None and not state.is_file():
-        check_new_file(state)
     console = make_console()
     with ConsoleProgress(console) as progress:
         chosen = load_config(config, settings or []).data
         if isinstance(chosen, ImagesConfig):
-            chosen = chosen.model_copy(update={"missing": "skip"})  # told of with the broken ones
+            chosen = chosen.model_copy(update={"missing": "skip"})  # they are told of with the broken ones
         data = load_data(chosen)
         loaded = None if bank is None else Bank.load(bank)
         files = isinstance(data.train.inputs, ImageFiles)
         look = look_at_images(data, workers, state, progress) if decode and files else None
     findings = audit(data, loaded, look)
     rows = [[finding.item, finding.verdict, finding.message] for finding in findings]
-    console.print(console_table(f"{data.name}", ["item", "verdict", "finding"], rows, 3))
+    console.print(console_table(data.name, ["item", "verdict", "finding"], rows, 3))
+    _save_findings(data, findings, look, bad, out)
+    if any(finding.verdict == "error" for finding in findings):
+        raise typer.Exit(1)
+
+
+def _save_findings(
+    data: "MultiLabelData", findings: "list[Finding]", look: "Look | None", bad: Path | None, out: Path | None
+) -> None:
+    """Both files or none."""
+    from embeddings.io import atomic
+
     content = {"data": data.name, "fingerprint": data.fingerprint, "findings": [asdict(f) for f in findings]}
     broken = "".join(f"{path}\n" for path in [*data.missing, *(look.broken if look else ())])
-    with ExitStack() as stack:  # both files or none
+    with ExitStack() as stack:
         for path, text in ((bad, broken), (out, json.dumps(content, indent=1) + "\n")):
             if path is not None:
                 stack.enter_context(atomic.replacing(path)).write(text.encode())
-    if any(finding.verdict == "error" for finding in findings):
-        raise typer.Exit(1)
 
 
 @app.command()
 @clear_errors
 def extract(
     config: ConfigArgument,
-    out: Annotated[Path, typer.Option(help="Folder to make; one that was begun before is gone on with.")],
+    out: Annotated[Path, typer.Option(help="Folder to make, or one in which the same command was stopped.")],
     settings: Settings = None,
-    views: Annotated[int, typer.Option(min=1, help="Of every training image: itself, and augmented ones.")] = 1,
-    dtype: Annotated[Literal["bf16", "fp16"], typer.Option(help="Of the stored tokens.")] = "bf16",
+    views: Annotated[
+        int, typer.Option(min=1, help="Views of each training image: the image itself, then augmented ones.")
+    ] = 1,
+    dtype: Annotated[Literal["bf16", "fp16"], typer.Option(help="Precision of the stored tokens.")] = "bf16",
     rows: Annotated[int, typer.Option(min=1, help="Images in a shard.")] = 2048,
-    skip_unreadable: Annotated[bool, typer.Option(help="Leave out images that do not decode, and list them.")] = False,
+    skip_unreadable: Annotated[
+        bool, typer.Option("--skip-unreadable", help="Leave out images that do not decode, and list them.")
+    ] = False,
 ) -> None:
-    """Writes a frozen backbone's tokens to disk; train from them with data.name=tokens and data.root=OUT."""
+    """Write a frozen backbone's tokens of a dataset to disk.
+
+    Train from them with --set data.name=tokens --set data.root=OUT.
+    """
     from experiments.config.reading import load_config
     from experiments.runs.extraction import run_extraction
     from zsl.acceleration import is_main_process
 
     values = load_config(config, settings or [], trains=True)
-    with ConsoleProgress(make_console()) as progress:
+    continues = stoppable(lambda: f"the same command continues with what is in {out}")
+    with continues, ConsoleProgress(make_console()) as progress:
         told = run_extraction(values, out, views, dtype, rows, skip_unreadable, progress)
     if is_main_process():
         tell(told)

@@ -6,15 +6,10 @@ from typing import Annotated
 import typer
 
 from embeddings.io.markup import shell
+from experiments.commands.options import Settings
 from experiments.output.console import ConsoleProgress, clear_errors, make_console
 
-Settings = Annotated[
-    list[str] | None, typer.Option("--set", metavar="SECTION.KEY=VALUE", help="A config value; may be repeated.")
-]
-app = typer.Typer()
 
-
-@app.command()
 @clear_errors
 def evaluate(
     runs: Annotated[list[Path] | None, typer.Argument(help="Folders of zsl train.", metavar="[RUN]...")] = None,
@@ -95,7 +90,6 @@ def evaluate(
         console.print(f"{place}/: metrics.json, labels.csv, evaluation.md, evaluation.tex, plots")
 
 
-@app.command()
 @clear_errors
 def calibrate(
     run: Annotated[Path, typer.Argument(help="Folder of zsl train.")],

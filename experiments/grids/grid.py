@@ -76,6 +76,16 @@ class Grid:
         """The values of a run that are not those of the base config, by key."""
         return differences(self.config, run.config)
 
+    def changed_axes(self, run: Run) -> dict[str, Any]:
+        """Of `changes`, those of the table's own axes and of the seed, without keys that the run does not have."""
+        axes = (*run.variant.settings, "train.seed")
+        own = flat(run.config.model_dump(mode="json"))
+        return {
+            key: value
+            for key, value in self.changes(run).items()
+            if key in own and any(f"{key}.".startswith(f"{axis}.") for axis in axes)
+        }
+
 
 def seeded(config: RunConfig, seed: int) -> RunConfig:
     """The config under another seed of training."""

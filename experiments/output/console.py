@@ -24,6 +24,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 # how torch and numpy tell of memory that cannot be had
 TOO_LARGE = ("out of memory", "can't allocate memory", "array is too big", "calculation overflowed")
+STOPPED = 130  # what a shell calls a command that Ctrl-C ended
 QUIET = 30  # seconds between lines where there is no terminal to draw bars on
 
 
@@ -121,6 +122,21 @@ def _warnings_as_lines() -> Iterator[None]:
 def _lacks_memory(error: Exception) -> bool:
     """Whether memory could not be had."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in TOO_LARGE)
+
+
+@contextmanager
+def stoppable(how_to_continue: Callable[[], str]) -> Iterator[None]:
+    """Ctrl-C ends in one line that tells how to continue, and exit status 130.
+
+    Args:
+        how_to_continue: what to tell, asked for once the work has stopped; of several processes, the first one tells.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if os.environ.get("RANK", "0") == "0":
+            tell(f"stopped; {how_to_continue()}", err=True)
+        raise typer.Exit(STOPPED) from None
 
 
 class ConsoleProgress:

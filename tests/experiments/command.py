@@ -14,7 +14,12 @@ ROOT = Path(__file__).parents[2]
 
 def zsl(*arguments):
     """Runs the command in this process; an exception that is not meant for users comes through."""
-    result = CliRunner().invoke(app, [str(a) for a in arguments])
+    return run(app, *arguments)
+
+
+def run(commands, *arguments):
+    """`zsl`, of other commands."""
+    result = CliRunner().invoke(commands, [str(a) for a in arguments])
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         raise result.exception
     return result

@@ -3,14 +3,18 @@
 import os
 import tempfile
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
+import typer
 from PIL import Image
 
+from benchmarks.peak import peak_of
 from embeddings.io.arrays import read_arrays
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress
-from experiments.bench.harness import Figures, machine, peak_of
+from experiments.bench.harness import Figures, machine
+from experiments.commands.bench import Out, measured
 
 IMAGES, TEST, TAGS = 269_648, 107_859, 1_000
 TAG_DENSITY = 0.0063  # about 6 of the 1,000 tags an image
@@ -24,6 +28,15 @@ started = time.perf_counter()
 load_data(NusWideConfig(name="nus_wide", root=Path(sys.argv[1]), missing="skip"))
 print("opened", time.perf_counter() - started)
 """
+
+
+def command(
+    truth: Annotated[Path | None, typer.Option(help="The real annotation, an .npz; else generated labels.")] = None,
+    images: Annotated[int, typer.Option(min=1, help="Pictures that are there; the others are holes.")] = 4000,
+    out: Out = None,
+) -> None:
+    """Open NUS-WIDE's raw layout at full size."""
+    measured(lambda progress: bench_nus_wide(truth, images, progress), out)
 
 
 def bench_nus_wide(truth: Path | None, images: int, progress: Progress) -> Figures:

@@ -5,14 +5,19 @@ import tempfile
 from functools import partial
 from pathlib import Path
 from statistics import median
+from typing import Annotated
 
 import numpy as np
+import typer
 from PIL import Image
 from torch.utils.data import DataLoader
 
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress
 from experiments.bench.harness import Figures, interleaved, machine
+from experiments.commands.bench import Out, measured
+from experiments.commands.options import Settings
+from experiments.config.reading import load_config
 from zsl.data.dataset import ImageFiles, Part
 from zsl.data.loading import Batch, Samples, TrainingOrder, batches_of, opened
 from zsl.data.squares import Square
@@ -20,6 +25,22 @@ from zsl.data.table import DataConfig, load_data
 from zsl.data.targets import Targets
 
 SIZE = (500, 375)  # of Flickr's medium pictures, as NUS-WIDE has them
+
+
+def command(
+    config: Annotated[
+        str | None, typer.Option(metavar="CONFIG", help="A recipe or a TOML file of image files; else made pictures.")
+    ] = None,
+    settings: Settings = None,
+    images: Annotated[int, typer.Option(min=1, help="Images to read.")] = 2000,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read.")] = 2,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images of a batch of the loader.")] = 64,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each side runs, in turn.")] = 5,
+    out: Out = None,
+) -> None:
+    """Read image files, against decoding and resizing them alone."""
+    data = None if config is None else load_config(config, settings or []).data
+    measured(lambda progress: bench_loader(data, images, workers, batch_size, rounds, progress), out)
 
 
 def bench_loader(

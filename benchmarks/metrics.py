@@ -4,19 +4,38 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
+from typing import Annotated
 
 import numpy as np
 import torch
+import typer
 from sklearn.metrics import average_precision_score, f1_score
 
+from benchmarks.nus_wide import read_truth
 from embeddings.io.progress import Progress
 from experiments.bench.harness import Figures, interleaved, machine
-from experiments.bench.nus_wide import read_truth
+from experiments.commands.bench import Out, measured
 from zsl.metrics import average_precision, f1_at_k, top_k_counts
 
 POSITIVES = 6.80  # an image of NUS-WIDE's whole test set, over all 1,006 labels
 OWN = "zsl.metrics: AP, F1@3, F1@5"
 LOOP = "scikit-learn: AP, label by label"
+
+
+def command(
+    images: Annotated[int, typer.Option(min=10, help="Rows of the scores.")] = 107_859,
+    labels: Annotated[int, typer.Option(min=10, help="Columns of the scores.")] = 1006,
+    truth: Annotated[Path | None, typer.Option(help="The real annotation, an .npz; else generated.")] = None,
+    growth: Annotated[
+        list[int] | None,
+        typer.Option(min=1, show_default="10^4, 10^5, 10^6", help="Images of further sizes; may be repeated."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Times that each side runs, in turn.")] = 3,
+    out: Out = None,
+) -> None:
+    """Measure mAP and F1@K of NUS-WIDE's whole test set, against peers."""
+    sizes = growth or [10_000, 100_000, 1_000_000]
+    measured(lambda progress: bench_metrics(images, labels, truth, sizes, rounds, progress), out)
 
 
 def bench_metrics(

