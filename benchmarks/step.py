@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from statistics import median
 from typing import Annotated
@@ -19,11 +20,11 @@ from experiments.config.reading import load_config
 from experiments.config.run_config import RunConfig
 from experiments.runs.run import make_decoder
 from experiments.runs.source import load_bank, open_source
-from zsl.acceleration import make_accelerator
-from zsl.data.loading import TrainingOrder
+from zsl.context import Context
+from zsl.data.loading import SeenSamples, TrainingOrder
+from zsl.losses.table import LOSSES
 from zsl.model import ZeroShotModel
 from zsl.training.loop import Training, parameter_groups
-from zsl.training.losses import LOSSES
 
 
 def command(
@@ -50,20 +51,20 @@ def bench_step(config: RunConfig, rounds: int, progress: Progress) -> Figures:
         backbone = config.backbone.model_copy(update={"pretrain": None})  # what the tokens are does not matter
         config = config.model_copy(update={"backbone": backbone})
     values = config.train.model_copy(update={"epochs": rounds + 1})
-    accelerator = make_accelerator(values.precision)
-    source = open_source(config, accelerator, progress)
+    context = Context.of(values.precision, progress=progress)
+    accelerator, source = context.accelerator, open_source(config, context)
     bank = load_bank(config.bank, source.data)
     train, held = source.split(source.train)
     vectors = torch.from_numpy(bank.select(source.data.seen)).to(accelerator.device)
     model = ZeroShotModel(None, make_decoder(config, source.channels, bank, len(source.data.seen)))
     other = copy.deepcopy(model).to(accelerator.device)
-    training = Training(values, model, train, held, vectors, accelerator, None, silent)
+    training = Training(values, model, SeenSamples(train, held, vectors), replace(context, progress=silent))
     optimizer = torch.optim.AdamW(parameter_groups(other, values), fused=True)
     inputs, targets = (
         train.part.inputs.read(train.rows).to(accelerator.device),
         torch.from_numpy(train.targets.dense()).to(accelerator.device, torch.float32),
     )
-    loss_of = partial(LOSSES[values.loss], **values.loss_options())
+    loss_of = LOSSES[values.loss].of(values)
 
     def bare(order: TrainingOrder) -> None:
         other.train()

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from embeddings.io.errors import InputError
-from embeddings.io.progress import Progress, silent
+from embeddings.io.progress import Progress
 from experiments.bench.harness import Figures, machine
 from experiments.commands.bench import Out, measured
 from experiments.commands.options import Settings
@@ -19,7 +19,7 @@ from experiments.grids.paper_tables import GROUP_DECODERS
 from experiments.runs.extraction import run_extraction
 from experiments.runs.run import evaluate_run, train_run
 from experiments.runs.source import Source, load_bank, open_source
-from zsl.acceleration import make_accelerator
+from zsl.context import Context
 
 
 def command(
@@ -54,9 +54,9 @@ def bench_tokens(config: RunConfig, progress: Progress) -> Figures:
         values = live.model_dump(mode="json") | {"backbone": None}
         values["data"] = {"name": "tokens", "root": str(folder / "tokens")}
         cached = validated(values, "tokens")
-        accelerator = make_accelerator(config.train.precision)
-        sources = {"backbone in the loop": (live, open_source(live, accelerator, silent))}
-        sources["tokens on disk"] = (cached, open_source(cached, accelerator, silent))
+        context = Context.of(config.train.precision)
+        sources = {"backbone in the loop": (live, open_source(live, context))}
+        sources["tokens on disk"] = (cached, open_source(cached, context))
         sources["backbone in the loop"][1].pretrain()
         for variant in GROUP_DECODERS:
             seconds, metrics = {}, {}

@@ -2,26 +2,26 @@
 
 import os
 from pathlib import Path
-from typing import Literal
 
 import torch
 from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import parse_flag_from_env
 
 from embeddings.io.errors import InputError
-
-Precision = Literal["auto", "fp32", "bf16", "fp16"]
+from zsl.config import Precision
 
 
 def make_accelerator(precision: Precision, trackers: tuple[str, ...] = (), folder: Path | None = None) -> Accelerator:
-    """Device, processes and precision; "auto" is bf16 where the hardware multiplies it, else float32.
+    """Device, processes and precision; one made before in this process is not to be used again.
 
     Args:
-        trackers: names of Accelerate's trackers ("tensorboard", "wandb", ...) that training tells of its course.
+        precision: of the arithmetic; "auto" is bf16 where the hardware multiplies it, else float32.
+        trackers: names of Accelerate's trackers ("tensorboard", "wandb", ...) to which training reports.
         folder: where trackers write.
     Raises:
-        InputError: a precision or a tracker that cannot be had here.
+        InputError: a precision that this machine lacks, a tracker that is not installed.
     """
     _check_gpus()
     if precision == "auto":
@@ -33,6 +33,7 @@ def make_accelerator(precision: Precision, trackers: tuple[str, ...] = (), folde
     for tracker in trackers:
         if tracker not in there:
             raise InputError(f"train.trackers: {tracker!r} is not installed; there are {', '.join(there) or 'none'}")
+    AcceleratorState._reset_state()  # Accelerate refuses a second precision in one process
     try:
         return Accelerator(mixed_precision=mixed, log_with=list(trackers) or None, project_dir=folder)
     except (ValueError, ImportError, NotImplementedError) as error:

@@ -1,8 +1,10 @@
 """The base of every config section, and sections of several kinds."""
 
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
+
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 
 class Config(BaseModel):

@@ -8,12 +8,20 @@ from zsl.readouts.readout import Readout
 
 
 class ZeroShotModel(nn.Module):
-    """Inputs and word vectors to logits; without a backbone the inputs are tokens."""
+    """Inputs and word vectors to logits; without a backbone the inputs are tokens.
 
-    def __init__(self, backbone: Backbone | None, readout: Readout):
+    Args:
+        backbone: images to tokens.
+        readout: tokens and word vectors to logits.
+        softmax: trained with the loss "softmax", so that logits of one image do not compare with those of another;
+            `zsl.scoring.score` then gives log-probabilities.
+    """
+
+    def __init__(self, backbone: Backbone | None, readout: Readout, softmax: bool = False):
         super().__init__()
         self.backbone = backbone
         self.readout = readout
+        self.softmax = softmax
 
     def encode(self, inputs: Tensor) -> Float[Tensor, "batch token channel"]:
         """Tokens of a batch of images, or the tokens given."""

@@ -117,13 +117,13 @@ def _corel5k(folder: Path) -> dict[str, Any]:
 def _tokens(folder: Path) -> dict[str, Any]:
     from pydantic import TypeAdapter
 
-    from zsl.acceleration import make_accelerator
+    from zsl.context import Context
     from zsl.data.table import DataConfig, load_data
     from zsl.data.tokens.extraction import Extraction, extract
 
     values = _features("hdf5", layouts.write_hdf5)(_made(folder / "from"))
     data = load_data(TypeAdapter(DataConfig).validate_python(values))
-    extract(None, data, folder / "tokens", Extraction(rows=8), {}, make_accelerator("fp32"))
+    extract(None, data, folder / "tokens", Extraction(rows=8), Context.of("fp32", batch_size=64))
     return {"name": "tokens", "root": folder / "tokens", "verify": "full"}
 
 
@@ -279,14 +279,13 @@ def _read_saved_scores(folder: Path, _: Any, __: Path) -> str:
 
 
 def _run(folder: Path) -> Path:
-    from embeddings.io.progress import silent
     from experiments.runs.run import evaluate_run, train_run
     from experiments.runs.source import load_bank, open_source
-    from zsl.acceleration import make_accelerator
+    from zsl.context import Context
 
     grids.write_tokens(folder)
     config = _run_config(folder)
-    source = open_source(config, make_accelerator("fp32"), silent)
+    source = open_source(config, Context.of("fp32"))
     train_run(config, source, load_bank(config.bank, source.data), folder / "run")
     evaluate_run(folder / "run", source)
     return folder / "run"
@@ -321,14 +320,13 @@ def _stopped(folder: Path) -> Path:
 
 
 def _resume(folder: Path, run: Path, _: Path) -> str:
-    from embeddings.io.progress import silent
     from experiments.runs.run import begin_run, same_config, train_run
     from experiments.runs.source import load_bank, open_source
-    from zsl.acceleration import make_accelerator
+    from zsl.context import Context
 
     config = _run_config(folder)
     same_config(config, run)
-    source = open_source(config, make_accelerator("fp32"), silent)
+    source = open_source(config, Context.of("fp32"))
     bank = load_bank(config.bank, source.data)
     begin_run(config, source, bank, run, resume=True)
     train_run(config, source, bank, run)

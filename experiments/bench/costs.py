@@ -10,7 +10,7 @@ from experiments.bench.harness import Figures, machine
 from zsl.backbones.backbone import Backbone, BackboneConfig
 from zsl.cost import multiply_accumulates
 from zsl.readouts.gap import GapReadout
-from zsl.readouts.group_decoder import GroupDecoder
+from zsl.readouts.group_decoder import GroupDecoder, MlDecoderConfig
 from zsl.readouts.readout import Readout, Vectors
 
 # the paper's decoder; the size of GloVe's and fastText's vectors
@@ -44,14 +44,15 @@ class TorchTransformerDecoder(Readout):
 def _ml_decoder(query: str, head: str) -> Callable[[int, int], Readout]:
     def make(channels: int, classes: int) -> Readout:
         groups = min(GROUPS, classes)
-        return GroupDecoder(channels, EMBED, classes, WIDTH, groups, query=query, head=head, ffn=FFN, dropout=DROPOUT)
+        config = MlDecoderConfig(width=WIDTH, num_groups=groups, query=query, head=head, ffn=FFN, dropout=DROPOUT)
+        return config.make(channels, EMBED, classes)
 
     return make
 
 
 def _transformer_decoder(channels: int, classes: int, layers: int = 1) -> Readout:
-    return GroupDecoder(
-        *(channels, None, classes, WIDTH),
+    config = MlDecoderConfig(
+        width=WIDTH,
         group_size=1,
         query="learnable",
         head="learnable",
@@ -60,6 +61,7 @@ def _transformer_decoder(channels: int, classes: int, layers: int = 1) -> Readou
         ffn=FFN,
         dropout=DROPOUT,
     )
+    return GroupDecoder(channels, None, classes, config)
 
 
 @dataclass(frozen=True)

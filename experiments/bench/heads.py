@@ -18,7 +18,7 @@ from experiments.bench.harness import Figures, Measured, interleaved, machine
 from zsl.acceleration import make_accelerator
 from zsl.backbones.backbone import Backbone, BackboneConfig
 from zsl.config import Config
-from zsl.training.losses import asymmetric_loss
+from zsl.losses.asymmetric import asymmetric_loss
 
 WARM_UP = 2
 PAPER_FIGURES = ("training, images/s", "inference, images/s", "largest batch", "G MAC")

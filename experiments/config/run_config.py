@@ -20,7 +20,7 @@ from zsl.data.table import DataConfig
 from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.table import DecoderConfig
 from zsl.training.augmentation import AugmentConfig
-from zsl.training.loop import TrainConfig
+from zsl.training.config import TrainConfig
 
 LARGEST = 2**53  # of whole numbers; what counts in 64 bits, or in floats, counts these
 

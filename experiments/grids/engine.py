@@ -1,7 +1,7 @@
 """Running a grid: what its runs share is made, the runs are done by an executor, and what dies is done again."""
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from embeddings.banks.bank import Bank
@@ -12,8 +12,10 @@ from experiments.grids.executors import Executor, Inline
 from experiments.grids.folder import GridFolder
 from experiments.grids.grid import Grid, Run, check_protocol
 from experiments.grids.job import Job, Outcome, disk_fault, perform, perform_shared
-from experiments.grids.shared_folder import SharedFolder, bank_file, fresh_accelerator, shared_key
+from experiments.grids.shared_folder import SharedFolder, bank_file, shared_key
 from experiments.runs.source import Source, load_bank, open_source
+from zsl.acceleration import make_accelerator
+from zsl.context import Context
 from zsl.evaluation.protocol import left_out, protocols
 from zsl.readouts.table import check_readout
 
@@ -111,14 +113,14 @@ class Engine:
         sources: dict[str, Source] = {}
         for key in dict.fromkeys(shared_key(run.config) for run in todo):
             config = self._source_configs[key]
-            sources[key] = open_source(config, fresh_accelerator(config), self.progress)
+            sources[key] = open_source(config, Context.of(config.train.precision, progress=self.progress))
         check_protocol([(source.config, source.data) for source in sources.values()], str(self.folder.path))
         asked = {name: len(p.labels) for source in sources.values() for name, p in protocols(source.data).items()}
         for line in left_out(asked, self.grid.config.evaluate.k):
             self.tell(f"note: {line}")
         banks = self._check(todo, sources)
         for source in sources.values() if in_memory else ():
-            if source.frozen and source.config.backbone and source.config.backbone.pretrain is None:
+            if source.cached and source.config.backbone and source.config.backbone.pretrain is None:
                 source.read()  # an image that does not decode shows before anything is written
         self.folder.begin()
         for key, source in sources.items():
@@ -137,7 +139,7 @@ class Engine:
                 banks[place] = (
                     Bank.load(path) if path.is_file() else load_bank(run.config.bank, source.data, self.progress)
                 )
-            embed_dim, device = banks[place].embed_dim, source.accelerator.device
+            embed_dim, device = banks[place].embed_dim, source.context.device
             check_readout(run.config.decoder, 1, embed_dim, len(source.data.seen), device)
         return banks
 
@@ -146,7 +148,8 @@ class Engine:
         path = self.folder.path / "shared" / key
         patience = Patience()
         while True:
-            source.accelerator = fresh_accelerator(source.config)
+            accelerator = make_accelerator(source.config.train.precision)  # a grid may have several precisions
+            source.context = replace(source.context, accelerator=accelerator)
             try:
                 SharedFolder(path).make(source, on_disk)
                 for place, bank in banks.items():
@@ -161,4 +164,4 @@ class Engine:
                 self.tell(f"waits for the disk ({fault}); tries again in {seconds:.0f} s")
                 time.sleep(seconds)
                 # anew: training that was cut off has changed the backbone
-                source = open_source(source.config, source.accelerator, self.progress)
+                source = open_source(source.config, source.context)

@@ -109,7 +109,7 @@ def _held(job: Job, source: Source) -> Iterator[bool]:
     """Whether this run is ours: its main process holds the lock, which the system drops when that process dies."""
     with ExitStack() as stack:
         held = [True]
-        if source.accelerator.is_main_process:
+        if source.context.is_main:
             try:
                 stack.enter_context(FileLock(job.out / job.lock, timeout=0))
             except Timeout:

@@ -11,8 +11,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from accelerate import Accelerator
-from accelerate.state import AcceleratorState
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -25,8 +23,8 @@ from experiments.config.bank_config import BankConfig
 from experiments.config.run_config import RunConfig
 from experiments.runs.extraction import weights_hash
 from experiments.runs.source import Source, open_source
-from zsl.acceleration import make_accelerator
 from zsl.backbones.backbone import weights_file
+from zsl.context import Context
 from zsl.data.layouts.token_folder import TokensConfig
 from zsl.data.tokens.extraction import Extraction, extract
 from zsl.data.tokens.files import hash_of
@@ -120,10 +118,10 @@ class SharedFolder:
             load_module(self.backbone, _required(source), AGAIN)
         else:
             source.pretrain(checkpoints)
-        if source.frozen and (on_disk or (self.tokens / "manifest.json").is_file()):
+        if source.cached and (on_disk or (self.tokens / "manifest.json").is_file()):
             self._extract(source)
             self._map(source, "full")
-        elif source.frozen:
+        elif source.cached:
             source.read()
         if source.backbone is not None and not known and (pretrained or on_disk):
             baseline = source.pretrained_metrics()
@@ -134,15 +132,12 @@ class SharedFolder:
 
     def _extract(self, source: Source) -> None:
         size = source.config.evaluate.batch_size
+        precision = source.context.accelerator.mixed_precision
         settings = Extraction(
             rows=size * max(1, ROWS // size),  # whole batches, as without a disk: the same sums
-            batch_size=size,
-            workers=source.config.train.workers,
+            made_with={"weights_sha256": weights_hash(_required(source)), "precision": precision},
         )
-        made_with = {"weights_sha256": weights_hash(_required(source)), "precision": source.accelerator.mixed_precision}
-        extract(
-            source.backbone, source.data, self.tokens, settings, made_with, source.accelerator, None, source.progress
-        )
+        extract(source.backbone, source.data, self.tokens, settings, source.context)
 
     def _map(self, source: Source, verify: str) -> None:
         config = TokensConfig.model_validate({"name": "tokens", "root": self.tokens, "verify": verify})
@@ -159,11 +154,11 @@ class SharedFolder:
         if chosen is not None and self.backbone.is_file():
             untrained = chosen.model_copy(update={"weights": None, "pretrained": False})
             bare = config.model_copy(update={"backbone": untrained})
-        source = open_source(bare, fresh_accelerator(config), progress).of(config)
+        source = open_source(bare, Context.of(config.train.precision, progress=progress)).of(config)
         self._check_same(source)
         if self.backbone.is_file():
             load_module(self.backbone, _required(source), AGAIN)
-        if source.frozen:
+        if source.cached:
             self._map(source, verify)
         return source
 
@@ -172,12 +167,6 @@ class SharedFolder:
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             bank.save(path)
-
-
-def fresh_accelerator(config: RunConfig) -> Accelerator:
-    """The accelerator of a config; a process has one precision at a time, a grid may have several."""
-    AcceleratorState._reset_state()
-    return make_accelerator(config.train.precision)
 
 
 def _required(source: Source) -> Any:

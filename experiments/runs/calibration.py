@@ -69,10 +69,10 @@ def calibrate_run(folder: Path, k: int, share: float | None, progress: Progress)
     choice = choose(folds)
     shift = _shift_of_run(folder, own, k, choice.readiness) if choice.helps else None
     found = Calibration(k, shift, choice, tuple(source.data.unseen for source in sources))
-    if own.accelerator.is_main_process:
+    if own.context.is_main:
         _save(found, config, folder)
         shutil.rmtree(folder / "calibration")
-    own.accelerator.wait_for_everyone()
+    own.context.accelerator.wait_for_everyone()
     return found
 
 
@@ -100,8 +100,8 @@ def played_source(own: Source, config: RunConfig, drawn: np.ndarray) -> Source:
     """
     data = played_data(own, own.data.train, drawn)
     pretrained = config.backbone is not None and config.backbone.pretrain is not None
-    if not own.frozen or pretrained:  # the backbone has seen those labels
-        return Source(config, data, own.accelerator, own.progress)
+    if not own.cached or pretrained:  # the backbone has seen those labels
+        return Source(config, data, own.context)
     source = replace(own, config=config, data=data)
     tokens = played_data(own, own.train, drawn)
     vars(source).update(train=tokens.train, test=tokens.test, channels=own.channels)
@@ -141,7 +141,7 @@ def played_data(own: Source, part: Part, drawn: np.ndarray) -> MultiLabelData:
 
 
 def _fold(config: RunConfig, source: Source, work: Path, k: int, task: str) -> Fold:
-    bank = load_bank(config.bank, source.data, source.progress)
+    bank = load_bank(config.bank, source.data, source.context.progress)
     begin_run(config, source, bank, work, resume=True)
     pretrain_backbone(config, source, work)
     if not (work / "run.json").is_file():
@@ -156,7 +156,7 @@ def _shift_of_run(folder: Path, own: Source, k: int, readiness: float) -> float:
     bank = trained_bank(folder)
     rows = own.split(own.data.train)[1].rows
     source = replace(own, data=replace(own.data, test=_chosen(own.data.train, rows)))
-    if own.frozen:
+    if own.cached:
         vars(source)["test"] = _chosen(own.train, rows)
     scores = source.scores(trained_model(folder, source, bank), bank, "calibration, validation")["gzsl"]
     seen, unseen = len(own.data.seen), len(own.data.unseen)

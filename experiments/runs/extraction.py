@@ -11,8 +11,8 @@ from embeddings.io.progress import Progress
 from experiments.config.run_config import RunConfig
 from experiments.runs.claims import claimed
 from experiments.runs.source import open_source
-from zsl.acceleration import make_accelerator
 from zsl.backbones.backbone import Backbone
+from zsl.context import Context
 from zsl.data.layouts.hdf5 import Hdf5Config
 from zsl.data.layouts.tfrecords import TfRecordsConfig
 from zsl.data.table import DataConfig
@@ -55,30 +55,22 @@ def run_extraction(
     augment = None if features else make_augmentation(config.augment)
     if views > 1 and augment is None:
         raise InputError("several views of an image differ by augmentation alone; give [augment], or --views 1")
-    source = open_source(config, make_accelerator(config.train.precision), progress, in_order=True)
+    source = open_source(config, Context.of(config.train.precision, progress=progress), in_order=True)
     source.pretrain()
-    settings = Extraction(
-        dtype=dtype,
-        views=views,
-        rows=rows,
-        batch_size=config.evaluate.batch_size,
-        seed=config.train.seed,
-        workers=config.train.workers,
-        skip_unreadable=skip_unreadable,
-    )
     made_with = {
         "backbone": None if chosen is None else chosen.model_dump(mode="json"),
         "weights_sha256": None if source.backbone is None else weights_hash(source.backbone),
-        "precision": source.accelerator.mixed_precision,
+        "precision": source.context.accelerator.mixed_precision,
         "data": config.data.model_dump(mode="json"),
         "features": _stamps(config.data) if features else None,
         "augment": config.augment.model_dump(mode="json") if views > 1 else None,
     }
-    source.accelerator.wait_for_everyone()  # each has looked whether the folder is there
+    settings = Extraction(dtype, views, rows, config.train.seed, skip_unreadable, augment, made_with)
+    source.context.accelerator.wait_for_everyone()  # each has looked whether the folder is there
     with claimed(out, make=new):
-        extract(source.backbone, source.data, out, settings, made_with, source.accelerator, augment, progress)
+        extract(source.backbone, source.data, out, settings, source.context)
     use = shell("--set", "data.name=tokens", "--set", f"data.root={out}", "--set", "backbone=none")
-    parts = read_manifest(out).parts if source.accelerator.is_main_process else None
+    parts = read_manifest(out).parts if source.context.is_main else None
     left_out = 0 if parts is None else len(parts.train.unreadable) + len(parts.test.unreadable)
     if left_out:
         use += f"; {left_out:,} images did not decode and are left out, see {out / 'manifest.json'}"

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -23,19 +24,22 @@ from experiments.runs.records import BEGUN, Begun, Calibrated, Finished, read_be
 from experiments.runs.result import Result, save_metrics
 from experiments.runs.samples import save_samples
 from experiments.runs.source import Source, open_source
-from zsl.acceleration import make_accelerator
 from zsl.backbones.backbone import weights_file
+from zsl.context import Context
 from zsl.cost import image_cost
+from zsl.data.loading import SeenSamples
 from zsl.data.tokens.files import hash_of
 from zsl.evaluation.measures import measure
 from zsl.evaluation.per_label import per_label
 from zsl.evaluation.protocol import TestSet
+from zsl.losses.table import LOSSES
 from zsl.model import ZeroShotModel
 from zsl.readouts.readout import Readout
 from zsl.readouts.table import make_readout
 from zsl.tensor_file import load_module, read_tensors, save_module
 from zsl.training.checkpoint import Checkpoints
 from zsl.training.history import History
+from zsl.training.journal import Journal
 from zsl.training.rates import train_at_best_rate
 from zsl.training.solving import solve
 
@@ -68,7 +72,7 @@ def begin_run(config: RunConfig, source: Source, bank: Bank, folder: Path, resum
     going_on = resume and begun.is_file()
     if resume and not going_on and folder.is_dir() and any(not p.name.startswith(".") for p in folder.iterdir()):
         raise InputError(f"{folder} is not empty and holds no run to go on with; choose another --out")
-    source.accelerator.wait_for_everyone()  # each has looked whether the folder is there
+    source.context.accelerator.wait_for_everyone()  # each has looked whether the folder is there
     record = Begun.of(config, source.channels, source.data, bank)
     if going_on:
         before = read_begun(folder)
@@ -81,7 +85,7 @@ def begin_run(config: RunConfig, source: Source, bank: Bank, folder: Path, resum
                 raise InputError(
                     f"{folder} was begun with other {name} ({one}, now {two}); restore them, or choose another --out"
                 )
-    if source.accelerator.is_main_process:
+    if source.context.is_main:
         if not folder.is_dir():
             make_folder(folder)
         if not going_on:
@@ -89,7 +93,7 @@ def begin_run(config: RunConfig, source: Source, bank: Bank, folder: Path, resum
         _keep_bank(bank, folder / "bank.safetensors")
         if not (folder / "config.json").is_file():
             atomic.write_text(folder / "config.json", config.model_dump_json(indent=1) + "\n")
-    source.accelerator.wait_for_everyone()
+    source.context.accelerator.wait_for_everyone()
 
 
 def _keep_bank(bank: Bank, path: Path) -> None:
@@ -125,7 +129,7 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
     """
     if not (folder / BEGUN).is_file():
         begin_run(config, source, bank, folder)
-    tuned = source.backbone is not None and not source.frozen
+    tuned = source.backbone is not None and not source.cached
     backbone = copy.deepcopy(source.backbone) if tuned else None  # every run starts from the same one
     if backbone is not None and config.backbone is not None and config.backbone.mode == "frozen":
         backbone.freeze()
@@ -135,21 +139,17 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
     decoder = make_decoder(config, source.channels, bank, len(source.data.seen))
     model = ZeroShotModel(backbone, decoder)
     vectors = torch.from_numpy(bank.select(source.data.seen))
-    samples, held = source.split(source.train, config.train.seed)
+    seen = SeenSamples(*source.split(source.train, config.train.seed), vectors)
     checkpoints = Checkpoints(folder / "checkpoint", config.train.checkpoint_steps)
-    if source.accelerator.is_main_process:
+    if source.context.is_main:
         _save_backbone(config, source, folder)
-    accelerator, progress = source.accelerator, source.progress
-    watch = partial(_write_history, folder)
-    parts = samples, held
+    journal = Journal(task, checkpoints, partial(_write_history, folder))
     if config.decoder.solved:
-        history = solve(config.train, model, *parts, vectors, accelerator, progress, task, watch)
+        passes = replace(source.context, batch_size=config.train.batch_size)
+        history = solve(model, seen, passes, journal, config.train.seed)
     else:
-        rates = learning_rates(config)
-        history = train_at_best_rate(
-            rates, config.train, model, *parts, vectors, accelerator, checkpoints, progress, task, watch
-        )
-    if source.accelerator.is_main_process:
+        history = train_at_best_rate(learning_rates(config), config.train, model, seen, source.context, journal)
+    if source.context.is_main:
         weights = {READOUT: save_module(folder / READOUT, decoder)}
         if backbone is not None:
             weights[BACKBONE] = save_module(folder / BACKBONE, backbone)
@@ -166,7 +166,7 @@ def train_run(config: RunConfig, source: Source, bank: Bank, folder: Path, task:
         )
         write_record(folder, record)  # last: a folder with a run.json is a whole run
         checkpoints.remove()
-    source.accelerator.wait_for_everyone()
+    source.context.accelerator.wait_for_everyone()
     return history
 
 
@@ -202,14 +202,14 @@ def pretrain_backbone(config: RunConfig, source: Source, folder: Path) -> None:
     checkpoints = Checkpoints(folder / "pretraining", config.train.checkpoint_steps)
     if saved.is_file():
         load_module(saved, source.backbone, "remove it, and it is trained again")
-        if source.accelerator.is_main_process:
+        if source.context.is_main:
             checkpoints.remove()
         return
     source.pretrain(checkpoints)
-    if source.accelerator.is_main_process:
+    if source.context.is_main:
         _save_backbone(config, source, folder)
         checkpoints.remove()
-    source.accelerator.wait_for_everyone()
+    source.context.accelerator.wait_for_everyone()
 
 
 def _save_backbone(config: RunConfig, source: Source, folder: Path) -> None:
@@ -240,7 +240,7 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
         )
     elif chosen is not None and chosen.weights is not None and weights_file(chosen.weights).is_file():
         _check_weights(chosen.weights, record.backbone_weights_sha256, folder)
-    source = open_source(config, make_accelerator(config.train.precision), progress)
+    source = open_source(config, Context.of(config.train.precision, progress=progress))
     if source.backbone is not None and own_weights:
         load_module(folder / BACKBONE, source.backbone, AGAIN, record.weights(BACKBONE, folder))
     if source.data.seen != record.seen:
@@ -253,7 +253,7 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
 def evaluate_run(folder: Path, source: Source, task: str = "test") -> Result:
     """Tests a trained run and writes what was measured into its folder: `measure_run`, `save_measured`."""
     result = measure_run(folder, source, task=task)
-    if source.accelerator.is_main_process:
+    if source.context.is_main:
         save_measured(result, source, folder)
     return result
 
@@ -319,10 +319,10 @@ def trained_model(folder: Path, source: Source, bank: Bank) -> ZeroShotModel:
         raise InputError(f"{told}, but {folder} was trained on {record.channels}; restore the data")
     readout = make_decoder(config, record.channels, bank, len(record.seen))
     load_module(folder / READOUT, readout, AGAIN, record.weights(READOUT, folder))
-    backbone = None if source.frozen else copy.deepcopy(source.backbone)
+    backbone = None if source.cached else copy.deepcopy(source.backbone)
     if backbone is not None:  # tuned: each run has one of its own
         load_module(folder / BACKBONE, backbone, AGAIN, record.weights(BACKBONE, folder))
-    return ZeroShotModel(backbone, readout)
+    return ZeroShotModel(backbone, readout, LOSSES[config.train.loss].exclusive)
 
 
 def calibrated_shift(folder: Path) -> float | None:

@@ -5,7 +5,6 @@ from functools import cached_property
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from accelerate.utils import set_seed
 
 from embeddings.banks.bank import Bank
@@ -18,8 +17,9 @@ from experiments.config.bank_config import BankConfig, check_order, make_bank
 from experiments.config.run_config import RunConfig
 from zsl.backbones.backbone import Backbone
 from zsl.backbones.batch_norm import check_pieces
+from zsl.context import Context
 from zsl.data.dataset import MultiLabelData, Part, not_finite
-from zsl.data.loading import Samples
+from zsl.data.loading import Samples, SeenSamples
 from zsl.data.table import load_data
 from zsl.data.tokens.files import TokenFiles
 from zsl.evaluation.measures import Scores, measure
@@ -29,7 +29,9 @@ from zsl.readouts.max_pooled import MaxPooledReadout
 from zsl.scoring import SPOILT, extract_tokens, score, vocabularies
 from zsl.training.augmentation import make_augmentation
 from zsl.training.checkpoint import Checkpoints
-from zsl.training.loop import TrainConfig, Training
+from zsl.training.config import TrainConfig
+from zsl.training.journal import Journal
+from zsl.training.loop import Training
 
 
 def load_bank(config: BankConfig, data: MultiLabelData, progress: Progress = silent) -> Bank:
@@ -54,15 +56,14 @@ class Source:
 
     config: RunConfig
     data: MultiLabelData
-    accelerator: Accelerator
-    progress: Progress
+    context: Context
     backbone: Backbone | None = None
     pretrained_readout: MaxPooledReadout | None = None
     pretrained_bank: Bank | None = None
 
     def __post_init__(self) -> None:
-        if not self.accelerator.is_main_process:
-            self.progress = silent
+        evaluate, train = self.config.evaluate, self.config.train
+        self.context = replace(self.context, batch_size=evaluate.batch_size, workers=train.workers)
         chosen = self.config.backbone
         if (chosen is None) == (self.data.kind == "images"):
             need = "give [backbone] name" if chosen is None else "remove [backbone], or --set backbone=none"
@@ -73,8 +74,8 @@ class Source:
             self.backbone.channels(self.data.train.inputs.read([0]).shape[-1])  # an image size that it refuses
 
     @property
-    def frozen(self) -> bool:
-        """Whether runs train on tokens."""
+    def cached(self) -> bool:
+        """Whether the backbone's tokens are computed once, and models are trained on those."""
         chosen = self.config.backbone
         return chosen is not None and chosen.mode == "frozen" and chosen.cached
 
@@ -105,12 +106,10 @@ class Source:
         _ = self.train, self.test
 
     def _read(self, part: Part, title: str) -> Part:
-        if not self.frozen:
+        if not self.cached:
             return part
         assert self.backbone is not None
-        evaluate, workers = self.config.evaluate, self.config.train.workers
-        task = f"{title} tokens"
-        return extract_tokens(self.backbone, part, self.accelerator, evaluate.batch_size, workers, self.progress, task)
+        return extract_tokens(self.backbone, part, self.context, f"{title} tokens")
 
     def split(self, part: Part, seed: int | None = None) -> tuple[Samples, Samples]:
         """Training and validation rows of the seen training data, the same for every variant and seed.
@@ -136,7 +135,7 @@ class Source:
         Raises:
             InputError: one of its layers cannot; it names the key to set.
         """
-        chosen, train, processes = self.config.backbone, self.config.train, self.accelerator.num_processes
+        chosen, train, processes = self.config.backbone, self.config.train, self.context.accelerator.num_processes
         if chosen is None or self.backbone is None:
             return
         images, size = len(self.split(self.data.train)[0]), self.data.train.inputs.read([0]).shape[-1]
@@ -171,15 +170,15 @@ class Source:
             workers=self.config.train.workers,
             seed=recipe.seed,
         )
-        parts = self.split(self.data.train, recipe.seed)
-        Training(config, model, *parts, vectors, self.accelerator, checkpoints, self.progress, "backbone").run()
+        seen = SeenSamples(*self.split(self.data.train, recipe.seed), vectors)
+        Training(config, model, seen, self.context, Journal("backbone", checkpoints)).run()
         self.pretrained_readout = readout
 
     def pretrained_metrics(self) -> dict[str, float]:
         """What the backbone's own readout, without any decoder, makes of the test set; {} if it was not trained."""
         if self.pretrained_readout is None or self.pretrained_bank is None:
             return {}
-        model = ZeroShotModel(None if self.frozen else self.backbone, self.pretrained_readout)
+        model = ZeroShotModel(None if self.cached else self.backbone, self.pretrained_readout)
         scores = self.scores(model, self.pretrained_bank, "test backbone's own readout")
         return measure(scores, TestSet.of(self.data), self.config.evaluate.k).metrics
 
@@ -189,17 +188,7 @@ class Source:
         Raises:
             InputError: an image that cannot be read, or whose scores are not finite; it names the image.
         """
-        found = score(
-            model,
-            Samples(self.test),
-            vocabularies(self.data, bank),
-            self.accelerator,
-            self.config.evaluate.batch_size,
-            self.config.train.workers,
-            self.progress,
-            task,
-            self.config.train.loss == "softmax",
-        )
+        found = score(model, Samples(self.test), vocabularies(self.data, bank), self.context, task)
         for values in found.values():
             spoilt = not_finite(torch.from_numpy(values))
             if spoilt is not None:
@@ -207,10 +196,12 @@ class Source:
         return found
 
 
-def open_source(config: RunConfig, accelerator: Accelerator, progress: Progress, in_order: bool = False) -> Source:
+def open_source(config: RunConfig, context: Context, in_order: bool = False) -> Source:
     """Loads the dataset and makes its backbone, checking first what would fail later.
 
     Args:
+        config: of a run.
+        context: device, processes and progress; batches and workers are the config's.
         in_order: its inputs will be read in their order alone, so that it may hold "records".
     Raises:
         InputError: unusable data or backbone.
@@ -222,4 +213,4 @@ def open_source(config: RunConfig, accelerator: Accelerator, progress: Progress,
         )
     test = TestSet.of(data)
     check_measurable(test, protocols(test))
-    return Source(config, data, accelerator, progress)
+    return Source(config, data, context)

@@ -4,8 +4,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from accelerate import Accelerator
-
 from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress
@@ -17,6 +15,7 @@ from experiments.runs.claims import claimed
 from experiments.runs.run import begin_run, pretrain_backbone, same_config, train_run
 from experiments.runs.source import Source, load_bank, open_source
 from zsl.acceleration import make_accelerator
+from zsl.context import Context
 from zsl.evaluation.protocol import left_out, protocols
 from zsl.readouts.table import check_readout
 from zsl.training.checkpoint import Checkpoints
@@ -48,7 +47,7 @@ def train(
             Checkpoints(folder / "checkpoint").remove()
             return None
         accelerator = make_accelerator(config.train.precision, config.train.trackers, folder)
-        source, bank = _prepared(config, accelerator, progress, tell)
+        source, bank = _prepared(config, Context(accelerator, progress=progress), tell)
         accelerator.wait_for_everyone()  # each has looked whether the folder is there
         if not again:
             claims.enter_context(claimed(folder, make=True))
@@ -74,17 +73,15 @@ def _check_begun(folder: Path, resume: bool) -> None:
     check_new(folder)
 
 
-def _prepared(
-    config: RunConfig, accelerator: Accelerator, progress: Progress, tell: Callable[[str], None]
-) -> tuple[Source, Bank]:
+def _prepared(config: RunConfig, context: Context, tell: Callable[[str], None]) -> tuple[Source, Bank]:
     """Data, backbone and bank of a run, with all checked that can be before it begins."""
-    source = open_source(config, accelerator, progress)
-    if accelerator.is_main_process:
+    source = open_source(config, context)
+    if context.is_main:
         asked = {name: len(protocol.labels) for name, protocol in protocols(source.data).items()}
         for line in (*left_out(asked, config.evaluate.k), *encoder_notes(config)):
             tell(f"note: {line}")
     bank = load_bank(config.bank, source.data)
-    check_readout(config.decoder, 1, bank.embed_dim, len(source.data.seen), accelerator.device)
-    if source.frozen and config.backbone is not None and config.backbone.pretrain is None:
+    check_readout(config.decoder, 1, bank.embed_dim, len(source.data.seen), context.device)
+    if source.cached and config.backbone is not None and config.backbone.pretrain is None:
         _ = source.train  # an image that does not decode shows before anything is written
     return source, bank

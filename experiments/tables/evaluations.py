@@ -37,7 +37,7 @@ def result_of_run(run: Path, bank: Path | None, settings: list[str], keep: bool,
     with nullcontext() if bank is not None else claimed_run(run):
         source = open_run(run, settings, progress)
         result = measure_run(run, source, bank)
-        if bank is None and source.accelerator.is_main_process:
+        if bank is None and source.context.is_main:
             with filling(run) as folder:
                 if keep:
                     save_scores(folder / "scores", result.scores, result.test)

@@ -36,8 +36,9 @@ def test_equations_are_found_from_the_first_page(site):
     assert 'href="reading/"' in (site / "index.html").read_text()
     reading = (site / "reading/index.html").read_text()
     assert reading.index("Eq. 5") < reading.index("From names to vectors")
-    assert 'href="../source/zsl/readouts/group_decoder.py/"' in reading
-    assert "_group_queries" in (site / "source/zsl/readouts/group_decoder.py/index.html").read_text()
+    for number, file in ((5, "queries"), (6, "heads")):
+        assert f'href="../source/zsl/readouts/{file}.py/"' in reading
+        assert f"Eq. {number}" in (site / f"source/zsl/readouts/{file}.py/index.html").read_text()
 
 
 def test_api_shows_the_interface(site):

@@ -5,7 +5,7 @@ from torch import nn
 
 from zsl.cost import image_cost, multiply_accumulates
 from zsl.readouts.gap import GapReadout
-from zsl.readouts.group_decoder import GroupDecoder
+from zsl.readouts.group_decoder import MlDecoderConfig
 
 TOKENS, CHANNELS, EMBED, LABELS, WIDTH, FFN = 11, 13, 7, 20, 28, 17
 
@@ -18,7 +18,7 @@ def test_products_and_convolutions_count():
 
 def test_a_decoder_costs_what_its_products_do():
     groups = 5
-    decoder = GroupDecoder(CHANNELS, EMBED, LABELS, WIDTH, num_groups=groups, attention_heads=4, ffn=FFN)
+    decoder = MlDecoderConfig(width=WIDTH, num_groups=groups, attention_heads=4, ffn=FFN).make(CHANNELS, EMBED, LABELS)
     vectors, tokens = torch.randn(LABELS, EMBED), torch.randn(1, TOKENS, CHANNELS).to(torch.bfloat16)
     memory = TOKENS * CHANNELS * WIDTH + 2 * TOKENS * WIDTH**2  # keys and values; queries do not depend on the image
     attention = 2 * groups * TOKENS * WIDTH + groups * WIDTH**2

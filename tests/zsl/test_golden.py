@@ -7,9 +7,9 @@ from safetensors.torch import load_file
 
 from embeddings.io.errors import InputError
 from tests.conftest import GOLDEN
+from zsl.losses.asymmetric import asymmetric_loss
 from zsl.metrics import average_precision, f1_at_k, mean_average_precision
 from zsl.readouts import official_weights as official
-from zsl.training.losses import asymmetric_loss
 
 
 def _head(name):

@@ -6,6 +6,7 @@ and more processes or workers do what one does.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -84,6 +85,20 @@ def mixed(*numbers: int | np.ndarray) -> np.ndarray:
             state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             state = state ^ (state >> np.uint64(31))
     return state
+
+
+@dataclass(frozen=True)
+class SeenSamples:
+    """What a model is trained on, and what picks its best epoch.
+
+    Args:
+        train, validation: inputs with targets over the seen labels.
+        vectors: (label, embed) word vectors of the seen labels; None for a readout that reads none.
+    """
+
+    train: Samples
+    validation: Samples
+    vectors: Tensor | None
 
 
 class TrainingOrder(Sampler[list[int]]):

@@ -16,19 +16,19 @@ from torch import Tensor, nn
 
 from embeddings.io.errors import InputError
 from zsl.readouts.decoder_layer import DecoderLayer
-from zsl.readouts.grouping import GROUPINGS, Grouping, LabelOrder
-from zsl.readouts.readout import PRIOR_LOGIT, Features, Logits, Readout, ReadoutConfig, Vectors, exact
+from zsl.readouts.grouping import Grouping, LabelOrder
+from zsl.readouts.heads import HEADS, HeadName
+from zsl.readouts.queries import QUERIES, QueryName
+from zsl.readouts.readout import Features, Logits, Readout, ReadoutConfig, Vectors, exact
 
-QUERIES = ("text", "learnable", "random")
-HEADS = ("text", "learnable", "shared")
 GROUPS = 100  # K of the paper
 
 
 class QueryDecoderConfig(ReadoutConfig):
     """What the configs of the decoders with queries share."""
 
-    query: Literal["text", "learnable", "random"] = "text"
-    head: Literal["text", "learnable", "shared"] = "text"
+    query: QueryName = "text"
+    head: HeadName = "text"
     width: int = Field(768, ge=1)
     layers: int = Field(1, ge=1)
     attention_heads: int = Field(8, ge=1)
@@ -41,12 +41,12 @@ class QueryDecoderConfig(ReadoutConfig):
     @property
     def open_vocabulary(self) -> bool:
         """Whether no parameters belong to a group: random vectors would take those of groups of labels."""
-        return self.query == "text" and self.head != "learnable"
+        return not (QUERIES[self.query].by_group or HEADS[self.head].by_group)
 
     @property
     def reads_vectors(self) -> bool:
         """Whether queries or heads are made from word vectors."""
-        return "text" in (self.query, self.head)
+        return QUERIES[self.query].reads_vectors or HEADS[self.head].reads_vectors
 
     def count_parameters(self, channels: int, embed_dim: int, num_labels: int) -> int:
         """How many numbers the decoder learns; of many layers two are made, as the others are like the second."""
@@ -73,117 +73,82 @@ class MlDecoderConfig(QueryDecoderConfig):
             raise ValueError(f"give one of decoder.group_size and decoder.num_groups (got {both})")
         return self
 
-    def make(self, channels: int, embed_dim: int, num_labels: int) -> Readout:
-        options = self.model_dump(exclude={"kind"})
-        if self.group_size is None and self.num_groups is None:
-            options["num_groups"] = min(GROUPS, num_labels)
-        return GroupDecoder(channels, embed_dim, num_labels, **options)
+    def labels_per_group(self, num_labels: int) -> int:
+        """g, the group size of a number of labels in training.
 
+        Raises:
+            InputError: more groups, or larger ones, than there are labels.
+        """
+        groups = min(GROUPS, num_labels) if self.num_groups is None else self.num_groups
+        name, asked = ("num_groups", groups) if self.group_size is None else ("group_size", self.group_size)
+        if not 1 <= asked <= num_labels:
+            raise InputError(f"{name} = {asked} is not between 1 and the {num_labels} labels")
+        return self.group_size or -(-num_labels // groups)
 
-def _one_of(kind: str, name: str, known: tuple[str, ...]) -> str:
-    if name not in known:
-        raise InputError(f"unknown {kind} {name!r}; known: {sorted(known)}")
-    return name
+    def check_kinds(self) -> None:
+        """Checks that the kinds of queries and heads go with the other keys.
+
+        Raises:
+            InputError: they do not; it begins with the name of the other key.
+        """
+        queries, heads = QUERIES[self.query], HEADS[self.head]
+        if self.grouping != "given" and not (queries.reads_vectors and heads.reads_vectors):
+            needed = "needs query and head 'text': others belong to a group's place"
+            raise InputError(f"grouping = {self.grouping!r} {needed}")
+        if self.query_noise and not queries.reads_vectors:
+            made_from = f"which {self.query} queries are not made of"
+            raise InputError(f"query_noise = {self.query_noise} is on word vectors, {made_from}")
+
+    def make(self, channels: int, embed_dim: int, num_labels: int) -> "GroupDecoder":
+        return GroupDecoder(channels, embed_dim, num_labels, self)
 
 
 class GroupDecoder(Readout, DecoderLayer):
     """Image tokens and word vectors in, logits out: `decoder(features, vectors)`.
 
+    Parts: queries (`zsl.readouts.queries`, Eq. 5), one or more decoder layers, heads (`zsl.readouts.heads`, Eq. 6).
+    The first layer's parts are the decoder's own, the others are in `later`.
+
     Args:
         channels: size of an image token.
-        embed_dim: e, size of a word vector; may be None where neither query nor head is "text".
+        embed_dim: e, size of a word vector; may be None where neither queries nor heads are made from word vectors.
         num_labels: N of training, which fixes the group size and the number of group parameters.
-        width: d.
-        num_groups: K, or
-        group_size: g; one of the two. `group_size=1` is full decoding.
-        query: "text" (Eq. 5), "learnable", or "random" (fixed).
-        head: "text" (Eq. 6), "learnable" (one (d, g) matrix a group, as in closed-set ML-Decoder), or "shared"
-            ((d, g), one for all groups).
-        grouping: which labels share a group, see `zsl.readouts.grouping.LabelOrder`; other than "given" for text
-            queries and heads alone, which know nothing of a group but its labels.
-        layers: stacked decoder layers. The first one's parts are the decoder's own, the others are in `later`.
-        self_attention: of queries to each other, in every layer; a label's logit then depends on the labels beside it.
-        attention_heads, ffn, dropout: of a decoder layer; the paper's are 8, 2048 and 0.1.
-        query_noise: standard deviation of Gaussian noise on the word vectors that make queries, as a share of theirs;
-            in training alone (appendix J's "additive noise").
-        query_bias, query_relu: bias and ReLU of the query projection: not in Eq. 5, but in the official code.
+        config: sizes and kinds of the parts. `group_size=1` is full decoding.
+        official_queries: give the query projection a bias and a ReLU: not in Eq. 5, but in the official code.
     Raises:
-        InputError: an unknown query or head, sizes that cannot work together.
+        InputError: sizes that cannot work together.
     """
+
+    query_projection: nn.Linear
+    queries: Tensor
+    head_projection: Tensor
+    head_weight: Tensor
+    head_bias: Tensor
 
     def __init__(
         self,
         channels: int,
         embed_dim: int | None,
         num_labels: int,
-        width: int = 768,
-        num_groups: int | None = None,
-        group_size: int | None = None,
-        query: str = "text",
-        head: str = "text",
-        grouping: str = "given",
-        layers: int = 1,
-        self_attention: bool = False,
-        attention_heads: int = 8,
-        ffn: int = 2048,
-        dropout: float = 0.1,
-        query_noise: float = 0.0,
-        query_bias: bool = False,
-        query_relu: bool = False,
+        config: MlDecoderConfig,
+        official_queries: bool = False,
     ):
-        query, head = _one_of("query", query, QUERIES), _one_of("head", head, HEADS)
-        if (num_groups is None) == (group_size is None):
-            raise InputError("give one of num_groups and group_size")
-        name, requested = ("num_groups", num_groups) if group_size is None else ("group_size", group_size)
-        if requested is None or not 1 <= requested <= num_labels:
-            raise InputError(f"{name} = {requested} is not between 1 and the {num_labels} labels")
-        if _one_of("grouping", grouping, GROUPINGS) != "given" and (query, head) != ("text", "text"):
-            raise InputError(f"grouping = {grouping!r} needs query and head 'text': others belong to a group's place")
-        if query_noise and query != "text":
-            raise InputError(f"query_noise = {query_noise} is on word vectors, which {query} queries are not made of")
-        if embed_dim is None and "text" in (query, head):
+        group_size = config.labels_per_group(num_labels)
+        config.check_kinds()
+        if embed_dim is None and config.reads_vectors:
             raise InputError("a text query or head needs embed_dim, the size of a word vector")
-        if layers < 1:
-            raise InputError(f"layers = {layers} is less than 1")
-
+        width, layer = config.width, (config.attention_heads, config.ffn, config.dropout, config.self_attention)
         memory_projection = nn.Linear(channels, width)  # drawn before the layer's weights, as it was from the start
-        super().__init__(width, attention_heads, ffn, dropout, self_attention)
+        super().__init__(width, *layer)
         self.memory_projection = memory_projection
-        self.query, self.head = query, head
-        self.group_size = group_size or -(-num_labels // requested)
-        self.num_groups = -(-num_labels // self.group_size)
+        self.query, self.head = config.query, config.head
+        self.group_size, self.num_groups = group_size, -(-num_labels // group_size)
         self.num_labels, self.embed_dim, self.width = num_labels, embed_dim, width
-        self.query_relu, self.query_noise = query_relu, query_noise
-        self.order = LabelOrder(grouping, self.group_size)
-        self._make_queries(query_bias)
-        self._make_head()
-        self.later = nn.ModuleList(
-            DecoderLayer(width, attention_heads, ffn, dropout, self_attention) for _ in range(layers - 1)
-        )
-
-    def _make_queries(self, bias: bool) -> None:
-        if self.query == "text":
-            slot_width = self.width // self.group_size
-            if not slot_width or self.embed_dim is None:
-                raise InputError(f"width = {self.width} is less than the {self.group_size} labels of a group")
-            self.query_projection = nn.Linear(self.embed_dim, slot_width, bias=bias)
-        elif self.query == "learnable":
-            self.queries = nn.Parameter(torch.randn(self.num_groups, self.width))
-        else:
-            self.register_buffer("queries", torch.randn(self.num_groups, self.width))
-
-    def _make_head(self) -> None:
-        if self.head == "text":
-            assert self.embed_dim is not None
-            self.head_projection = nn.Parameter(torch.empty(self.width, self.embed_dim))
-            nn.init.xavier_normal_(self.head_projection)
-        else:
-            groups = (self.num_groups,) if self.head == "learnable" else ()
-            self.head_weight = nn.Parameter(torch.empty(*groups, self.width, self.group_size))
-            nn.init.xavier_normal_(self.head_weight)
-        # an unseen label has no bias of its own; the closed-set head has one a label
-        biases = (self.num_groups, self.group_size) if self.head == "learnable" else (1,)
-        self.head_bias = nn.Parameter(torch.full(biases, PRIOR_LOGIT))
+        self.query_noise, self.official_queries = config.query_noise, official_queries
+        self.order = LabelOrder(config.grouping, group_size)
+        QUERIES[self.query].add_to(self)
+        HEADS[self.head].add_to(self)
+        self.later = nn.ModuleList(DecoderLayer(width, *layer) for _ in range(config.layers - 1))
 
     def bind(self, vectors: Vectors | None) -> "BoundDecoder":
         """Computes all that depends on the vocabulary alone; the result maps features to the same logits.
@@ -199,7 +164,7 @@ class GroupDecoder(Readout, DecoderLayer):
     def _grouped(self, vectors: Vectors | None) -> tuple[int, Float[Tensor, "group slot embed"] | None, Tensor | None]:
         """The number of labels, their vectors by group, the last group padded with zeros, and the order of labels."""
         if vectors is None:
-            if "text" in (self.query, self.head):
+            if QUERIES[self.query].reads_vectors or HEADS[self.head].reads_vectors:
                 raise InputError(f"query {self.query!r} with head {self.head!r} needs word vectors")
             return self.num_labels, None, None
         if vectors.ndim != 2 or not len(vectors):
@@ -209,23 +174,6 @@ class GroupDecoder(Readout, DecoderLayer):
         order = self.order.of(vectors, self.training)
         padded = F.pad(vectors if order is None else vectors[order], (0, 0, 0, -len(vectors) % self.group_size))
         return len(vectors), padded.unflatten(0, (-1, self.group_size)), order
-
-    def _group_queries(self, grouped: Tensor | None, index: Tensor) -> Float[Tensor, "group width"]:
-        if self.query != "text":
-            return self.queries[index]
-        assert grouped is not None
-        if self.training and self.query_noise:
-            grouped = grouped + self.query_noise * grouped.std() * torch.randn_like(grouped)
-        slots = self.query_projection(grouped)
-        queries = F.pad(slots.flatten(1), (0, self.width - self.group_size * slots.shape[-1]))
-        return queries.relu() if self.query_relu else queries
-
-    def _group_heads(self, grouped: Tensor | None, index: Tensor) -> Float[Tensor, "group width slot"]:
-        if self.head == "text":
-            assert grouped is not None
-            # W_h M_k first: it is shared by all images of the batch, and cheaper once the batch exceeds g
-            return (grouped @ self.head_projection.T).transpose(1, 2)
-        return self.head_weight[index] if self.head == "learnable" else self.head_weight.expand(len(index), -1, -1)
 
     def _decode(self, features: Features, queries: Tensor, projected: Tensor) -> Float[Tensor, "batch group width"]:
         tokens = features.flatten(2).transpose(1, 2) if features.ndim == 4 else features
@@ -248,9 +196,10 @@ class BoundDecoder:
         num_groups = -(-self.num_labels // decoder.group_size)
         index = torch.arange(num_groups, device=decoder.head_bias.device) % decoder.num_groups
         # of no image: the first layer's self-attention too
-        self.queries, self.projected = decoder.begin(decoder._group_queries(grouped, index))
-        self.bias = decoder.head_bias[index] if decoder.head == "learnable" else decoder.head_bias
-        self.heads = decoder._group_heads(grouped, index).to(self.bias.dtype)
+        self.queries, self.projected = decoder.begin(QUERIES[decoder.query].of(decoder, grouped, index))
+        heads = HEADS[decoder.head]
+        self.bias = heads.bias_of(decoder, index)
+        self.heads = heads.of(decoder, grouped, index).to(self.bias.dtype)
 
     def __call__(self, features: Features) -> Logits:
         """Logits (batch, label) of features (batch, token, channel) or (batch, channel, height, width)."""

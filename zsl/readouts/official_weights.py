@@ -1,14 +1,14 @@
 """Weights of the reference ML-Decoder heads, as `GroupDecoder`s."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from embeddings.io.errors import InputError
-from zsl.readouts.group_decoder import GroupDecoder
+from zsl.readouts.group_decoder import GroupDecoder, MlDecoderConfig
 
+ANCHOR = "embed_standart.weight"
 LAYER = {
     "memory_projection": "embed_standart",
     "attention.out_proj": "layers.0.multihead_attn.out_proj",
@@ -35,44 +35,69 @@ def load_state_dict(state: Mapping[str, Tensor], attention_heads: int = 8) -> Gr
     Raises:
         InputError: no reference head in `state`, a part missing, a stacked decoder, shapes that do not fit.
     """
-    anchor = next((name for name in state if name.endswith("embed_standart.weight")), None)
-    if anchor is None:
-        raise InputError("no ML-Decoder head in the state dict: no name ends in 'embed_standart.weight'")
-    prefix = anchor.removesuffix("embed_standart.weight")
-    if f"{prefix}layers.1.norm1.weight" in state:
-        raise InputError("the head has more than one decoder layer; the reference's released heads have one")
-
-    def part(name: str) -> Tensor:
-        if prefix + name not in state:
-            raise InputError(f"the ML-Decoder head in the state dict lacks {prefix + name!r}")
-        return state[prefix + name].detach().float()
-
-    own = {f"{a}.{kind}": part(f"{b}.{kind}") for a, b in LAYER.items() for kind in ("weight", "bias")}
+    parts = _Parts(state)
+    own = {f"{a}.{kind}": parts.tensor(f"{b}.{kind}") for a, b in LAYER.items() for kind in ("weight", "bias")}
     for kind in ("weight", "bias"):
-        own[f"attention.in_proj_{kind}"] = part(f"layers.0.multihead_attn.in_proj_{kind}")
+        own[f"attention.in_proj_{kind}"] = parts.tensor(f"layers.0.multihead_attn.in_proj_{kind}")
     width, channels = own["memory_projection.weight"].shape
-    sizes: dict[str, Any] = {"width": width, "ffn": len(own["ffn_in.bias"]), "attention_heads": attention_heads}
-    pooling, bias = part("duplicate_pooling"), part("duplicate_pooling_bias")
-
-    outer = prefix.removesuffix("decoder.")
-    projection = next((n for n in (f"{outer}wordvec_proj", f"{prefix}wordvec_proj") if f"{n}.weight" in state), None)
+    sizes = {"width": width, "ffn": len(own["ffn_in.bias"]), "attention_heads": attention_heads}
+    projection = parts.word_projection()
     if projection is not None:
-        own["query_projection.weight"] = state[f"{projection}.weight"].detach().float()
-        own["query_projection.bias"] = state[f"{projection}.bias"].detach().float()
-        own |= {"head_weight": pooling, "head_bias": bias}
-        embed_dim = own["query_projection.weight"].shape[1]
-        decoder = GroupDecoder(
-            channels, embed_dim, 1, group_size=1, head="shared", query_bias=True, query_relu=True, **sizes
-        )
+        weight, bias = projection
+        own |= {"query_projection.weight": weight, "query_projection.bias": bias}
+        own |= {"head_weight": parts.tensor("duplicate_pooling"), "head_bias": parts.tensor("duplicate_pooling_bias")}
+        config = MlDecoderConfig(group_size=1, head="shared", **sizes)
+        decoder = GroupDecoder(channels, weight.shape[1], 1, config, official_queries=True)
     else:
-        slots = pooling.shape[2]
-        used = -(-len(bias) // slots)  # the reference makes K groups even where fewer hold all labels
-        own["queries"] = part("query_embed.weight")[:used]
-        own["head_weight"] = pooling[:used]
-        own["head_bias"] = torch.nn.functional.pad(bias, (0, used * slots - len(bias))).view(used, slots)
-        decoder = GroupDecoder(channels, None, len(bias), group_size=slots, query="random", head="learnable", **sizes)
+        groups, num_labels, slots = parts.groups()
+        own |= groups
+        config = MlDecoderConfig(group_size=slots, query="random", head="learnable", **sizes)
+        decoder = GroupDecoder(channels, None, num_labels, config)
     try:
         decoder.load_state_dict(own)
     except RuntimeError as error:
         raise InputError(f"the state dict does not fit the reference head: {error}") from error
     return decoder.eval()
+
+
+class _Parts:
+    """The tensors of a reference head, by their names below its prefix.
+
+    Raises:
+        InputError: no reference head in the state dict, or one of several layers.
+    """
+
+    def __init__(self, state: Mapping[str, Tensor]):
+        anchor = next((name for name in state if name.endswith(ANCHOR)), None)
+        if anchor is None:
+            raise InputError(f"no ML-Decoder head in the state dict: no name ends in {ANCHOR!r}")
+        self.state, self.prefix = state, anchor.removesuffix(ANCHOR)
+        if f"{self.prefix}layers.1.norm1.weight" in state:
+            raise InputError("the head has more than one decoder layer; the reference's released heads have one")
+
+    def tensor(self, name: str) -> Tensor:
+        """A tensor in float32.
+
+        Raises:
+            InputError: there is none of this name.
+        """
+        if self.prefix + name not in self.state:
+            raise InputError(f"the ML-Decoder head in the state dict lacks {self.prefix + name!r}")
+        return self.state[self.prefix + name].detach().float()
+
+    def word_projection(self) -> tuple[Tensor, Tensor] | None:
+        """Weight and bias of the zero-shot head's projection of word vectors, which stands in or beside the head."""
+        for prefix in (self.prefix.removesuffix("decoder."), self.prefix):
+            if f"{prefix}wordvec_proj.weight" in self.state:
+                weight, bias = (self.state[f"{prefix}wordvec_proj.{kind}"] for kind in ("weight", "bias"))
+                return weight.detach().float(), bias.detach().float()
+        return None
+
+    def groups(self) -> tuple[dict[str, Tensor], int, int]:
+        """Queries, weights and biases of the groups that hold labels, the number of labels and that of a group."""
+        weights, bias = self.tensor("duplicate_pooling"), self.tensor("duplicate_pooling_bias")
+        num_labels, slots = len(bias), weights.shape[2]
+        used = -(-num_labels // slots)  # the reference makes K groups even where fewer hold all labels
+        padded = torch.nn.functional.pad(bias, (0, used * slots - num_labels)).view(used, slots)
+        queries = self.tensor("query_embed.weight")[:used]
+        return {"queries": queries, "head_weight": weights[:used], "head_bias": padded}, num_labels, slots

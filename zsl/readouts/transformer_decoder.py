@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from zsl.readouts.group_decoder import GroupDecoder, QueryDecoderConfig
+from zsl.readouts.group_decoder import GroupDecoder, MlDecoderConfig, QueryDecoderConfig
 from zsl.readouts.readout import Readout
 
 
@@ -12,5 +12,5 @@ class TransformerDecoderConfig(QueryDecoderConfig):
     kind: Literal["transformer-decoder"] = "transformer-decoder"
 
     def make(self, channels: int, embed_dim: int, num_labels: int) -> Readout:
-        options = self.model_dump(exclude={"kind"})
-        return GroupDecoder(channels, embed_dim, num_labels, group_size=1, self_attention=True, **options)
+        config = MlDecoderConfig(**self.model_dump(exclude={"kind"}), group_size=1, self_attention=True)
+        return GroupDecoder(channels, embed_dim, num_labels, config)

@@ -1,33 +1,25 @@
 """Learning rates that are tried in full, of which the best on seen validation is kept."""
 
-from collections.abc import Callable, Sequence
-
-from accelerate import Accelerator
-from torch import Tensor
+from collections.abc import Sequence
+from dataclasses import replace
 
 from embeddings.io.errors import TrainingError
-from embeddings.io.progress import Progress, silent
-from zsl.data.loading import Samples
+from zsl.context import Context
+from zsl.data.loading import SeenSamples
 from zsl.model import ZeroShotModel
-from zsl.training.checkpoint import Checkpoints
+from zsl.training.config import TrainConfig
 from zsl.training.history import History
-from zsl.training.loop import TrainConfig, Training
-
-Watch = Callable[[History], None]
+from zsl.training.journal import UNWATCHED, Journal
+from zsl.training.loop import Training
 
 
 def train_at_best_rate(
     rates: Sequence[float],
     config: TrainConfig,
     model: ZeroShotModel,
-    train: Samples,
-    validation: Samples,
-    vectors: Tensor | None,
-    accelerator: Accelerator,
-    checkpoints: Checkpoints,
-    progress: Progress = silent,
-    task: str = "train",
-    watch: Watch | None = None,
+    seen: SeenSamples,
+    context: Context,
+    journal: Journal = UNWATCHED,
 ) -> History:
     """Trains the model at each rate from the same initial weights; leaves it with the weights of the best.
 
@@ -35,41 +27,52 @@ def train_at_best_rate(
     checkpoints, which stay until the caller removes them, so that a stopped run continues at the rate it had reached.
 
     Args:
-        rates: in place of `config.lr`; of one alone, nothing is compared.
-        watch: called with the history that is kept, at the end; of one rate alone, after every epoch.
-        others: as of `zsl.training.loop.Training`.
+        rates: learning rates, in place of `config.lr`; a single one is trained without a comparison.
+        config, model, seen, context: as of `zsl.training.loop.Training`.
+        journal: its `watch` is called once, with the history that is kept; with a single rate, after every epoch.
     Returns:
-        the history of the best, with the seen validation mAP of all.
+        the history of the best rate, with the seen validation mAP of all of them.
     Raises:
         TrainingError: as of `Training.run`, if no rate keeps the loss finite.
     """
-
-    def training(rate: float, kept: Checkpoints, title: str, told: Watch | None) -> Training:
-        one = config.model_copy(update={"lr": rate})
-        return Training(one, model, train, validation, vectors, accelerator, kept, progress, title, told)
-
     if len(rates) == 1:
-        return training(rates[0], checkpoints, task, watch).run()
+        return Training(config.model_copy(update={"lr": rates[0]}), model, seen, context, journal).run()
+    found, tried = _histories(rates, config, model, seen, context, journal)
+    kept = max(found, key=lambda rate: found[rate].best)
+    history = found[kept]
+    history.tried, history.chosen = tried, {"train.lr": kept, "decoder.rates": [1.0]}
+    model.load_state_dict(history.best_state)
+    told = ", ".join(f"{rate} {'not finite' if best is None else f'{100 * best:.1f}'}" for rate, best in tried.items())
+    note = f"{kept:g} is kept; seen validation mAP by rate: {told}"
+    context.progress(f"{journal.task}, learning rates", 1, 1, note)
+    if journal.watch is not None and context.is_main:
+        journal.watch(history)
+    return history
+
+
+def _histories(
+    rates: Sequence[float],
+    config: TrainConfig,
+    model: ZeroShotModel,
+    seen: SeenSamples,
+    context: Context,
+    journal: Journal,
+) -> tuple[dict[float, History], dict[str, float | None]]:
+    """The history of each rate whose loss stays finite, and the best validation mAP by rate, None of the others."""
     initial = {name: value.detach().clone() for name, value in model.state_dict().items()}
     found: dict[float, History] = {}
     tried: dict[str, float | None] = {}
     for number, rate in enumerate(sorted(rates), 1):
         model.load_state_dict(initial)
-        trial = training(rate, checkpoints.of(f"rate-{number}"), f"{task}, lr {rate:g}", None)
+        kept = journal.checkpoints and journal.checkpoints.of(f"rate-{number}")
+        own = replace(journal, task=f"{journal.task}, lr {rate:g}", checkpoints=kept, watch=None)
+        trial = Training(config.model_copy(update={"lr": rate}), model, seen, context, own)
         try:
             found[rate] = trial.run()
             tried[f"{rate:g}"] = found[rate].best
         except TrainingError:
             if number == len(rates) and not found:
                 raise
-            accelerator.free_memory()
+            context.accelerator.free_memory()
             tried[f"{rate:g}"] = None
-    kept = max(found, key=lambda rate: found[rate].best)
-    history = found[kept]
-    history.tried, history.chosen = tried, {"train.lr": kept, "decoder.rates": [1.0]}
-    model.load_state_dict(history.best_state)
-    told = ", ".join(f"{rate} {'not finite' if best is None else f'{100 * best:.1f}'}" for rate, best in tried.items())
-    progress(f"{task}, learning rates", 1, 1, f"{kept:g} is kept; seen validation mAP by rate: {told}")
-    if watch is not None and accelerator.is_main_process:
-        watch(history)
-    return history
+    return found, tried

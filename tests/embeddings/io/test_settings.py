@@ -16,7 +16,7 @@ from zsl.backbones.backbone import BackboneConfig
 from zsl.config import Config
 from zsl.data.table import DATASETS
 from zsl.readouts.table import READOUTS
-from zsl.training.loop import TrainConfig
+from zsl.training.config import TrainConfig
 
 
 class _Red(Config):

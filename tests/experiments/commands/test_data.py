@@ -11,12 +11,11 @@ import pytest
 import torch
 
 from embeddings.banks.build import build_bank
-from embeddings.io.progress import silent
 from experiments.config.run_config import EvaluateConfig, RunConfig
 from experiments.runs.source import open_source
 from tests.experiments.command import launched, refused, zsl
 from tests.names import SEEN, UNSEEN
-from zsl.acceleration import make_accelerator
+from zsl.context import Context
 from zsl.data.layouts.token_folder import TokensConfig
 from zsl.data.loading import Samples
 from zsl.data.table import load_data
@@ -104,7 +103,7 @@ def test_views_differ_and_are_drawn(options, tmp_path):
     plain = load_data(TokensConfig(name="tokens", root=tmp_path / "plain"))
     torch.testing.assert_close(data.train.inputs.read(range(40)), plain.train.inputs.read(range(40)), rtol=0, atol=1e-2)
     config = RunConfig(data=TokensConfig(name="tokens", root=out), evaluate=EvaluateConfig(k=(1,)))
-    source = open_source(config, make_accelerator("auto"), silent)
+    source = open_source(config, Context.of("auto"))
     train, held = source.split(source.train)
     assert (train.views, held.views) == (3, 1)
     assert map_shard(out / "test-00000.safetensors").shape[1] == 1

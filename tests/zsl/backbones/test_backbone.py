@@ -12,16 +12,15 @@ from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from embeddings.io.errors import InputError
-from zsl.acceleration import make_accelerator
 from zsl.backbones import pretrained
 from zsl.backbones.backbone import Backbone, BackboneConfig
+from zsl.context import Context
 from zsl.data.dataset import Part, Tensors
-from zsl.data.loading import Samples
+from zsl.data.loading import Samples, SeenSamples
 from zsl.data.targets import Targets
 from zsl.model import ZeroShotModel
 from zsl.readouts.eszsl import EszslReadout
 from zsl.scoring import extract_tokens
-from zsl.training.loop import TrainConfig
 from zsl.training.solving import solve
 
 PLAIN = {"mean": (0, 0, 0), "std": (1, 1, 1)}
@@ -232,10 +231,10 @@ def test_a_spoilt_backbone_is_told_of_with_the_image():
     backbone = Backbone(BackboneConfig(name="resnet10t"))
     with torch.no_grad():
         next(backbone.parameters()).fill_(torch.nan)
-    part, accelerator = Part(Tensors(IMAGES), Targets.of(np.eye(2))), make_accelerator("fp32")
+    part, context = Part(Tensors(IMAGES), Targets.of(np.eye(2))), Context.of("fp32", batch_size=2)
     told = "tokens of image 0 are not finite: the weights are spoilt, or train.precision"
     with pytest.raises(InputError, match=told):
-        extract_tokens(backbone, part, accelerator, 2)
+        extract_tokens(backbone, part, context)
     model, samples = ZeroShotModel(backbone, EszslReadout(512, 3)), Samples(part)
     with pytest.raises(InputError, match=told):
-        solve(TrainConfig(), model, samples, samples, torch.ones(2, 3), accelerator)
+        solve(model, SeenSamples(samples, samples, torch.ones(2, 3)), context)

@@ -6,8 +6,8 @@ import torch
 
 from embeddings.io.errors import InputError
 from tests.zsl.layouts import CHANNELS, write_hdf5, write_tfrecords
-from zsl.acceleration import make_accelerator
 from zsl.backbones.backbone import Backbone, BackboneConfig
+from zsl.context import Context
 from zsl.data.layouts.csv_layout import CsvConfig
 from zsl.data.table import DATASETS, load_data
 from zsl.data.tokens.extraction import Extraction, extract
@@ -17,9 +17,8 @@ from zsl.data.tokens.extraction import Extraction, extract
 def token_folder(photographs, tmp_path):
     """Tokens of the photographs through a small backbone."""
     data = load_data(CsvConfig(name="csv", root=photographs, image_size=32))
-    settings = Extraction(rows=16, batch_size=8)
     backbone = Backbone(BackboneConfig(name="resnet10t", level=2))
-    extract(backbone, data, tmp_path / "tokens", settings, {}, make_accelerator("fp32"))
+    extract(backbone, data, tmp_path / "tokens", Extraction(rows=16), Context.of("fp32", batch_size=8))
     return tmp_path / "tokens"
 
 

@@ -6,17 +6,18 @@ import torch
 from sklearn.metrics import average_precision_score
 
 from embeddings.banks.build import build_bank
-from zsl.acceleration import make_accelerator
+from zsl.context import Context
 from zsl.data.dataset import MultiLabelData, Part, Tensors
-from zsl.data.loading import Samples
+from zsl.data.loading import Samples, SeenSamples
 from zsl.data.targets import Targets
 from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet, protocols
+from zsl.losses.table import LOSSES
 from zsl.metrics import average_precision, chance_average_precision
 from zsl.model import ZeroShotModel
-from zsl.readouts.group_decoder import GroupDecoder
-from zsl.training.loop import TrainConfig, Training
-from zsl.training.losses import LOSSES
+from zsl.readouts.group_decoder import MlDecoderConfig
+from zsl.training.config import TrainConfig
+from zsl.training.loop import Training
 
 
 def test_annotations_are_those_of_the_table():
@@ -121,11 +122,11 @@ def test_weights_scale_the_terms_of_a_loss(name):
     targets = (torch.rand(3, 5, generator=generator) < 0.4).float()
     weights = torch.rand(3, 5, generator=generator)
     terms = [
-        weights[i, j] * LOSSES[name](logits[i : i + 1, j : j + 1], targets[i : i + 1, j : j + 1])
+        weights[i, j] * LOSSES[name].compute(logits[i : i + 1, j : j + 1], targets[i : i + 1, j : j + 1])
         for i in range(3)
         for j in range(5)
     ]
-    torch.testing.assert_close(LOSSES[name](logits, targets, weights=weights), torch.stack(terms).sum())
+    torch.testing.assert_close(LOSSES[name].compute(logits, targets, weights=weights), torch.stack(terms).sum())
 
 
 def _partial(unseen: tuple[str, ...]) -> MultiLabelData:
@@ -148,10 +149,11 @@ def test_a_closed_set_with_partial_annotations_is_learnt():
     bank = build_bank(data.names, "random:8")
     vectors = torch.from_numpy(bank.select(data.seen))
     torch.manual_seed(0)
-    model = ZeroShotModel(None, GroupDecoder(4, 8, 3, width=8, group_size=1, attention_heads=1, ffn=8, dropout=0.0))
+    config = MlDecoderConfig(width=8, group_size=1, attention_heads=1, ffn=8, dropout=0.0)
+    model = ZeroShotModel(None, config.make(4, 8, 3))
     config = TrainConfig(epochs=40, lr=2e-2, ema=0, batch_size=16, loss="bce", untagged_weight=0.0, precision="fp32")
     part = Samples(data.train)
-    history = Training(config, model, part, part, vectors, make_accelerator("fp32")).run()
+    history = Training(config, model, SeenSamples(part, part, vectors), Context.of("fp32")).run()
     assert max(history.validation_map) > 0.95
     (name,) = protocols(data)
     assert name == "closed"
@@ -166,6 +168,6 @@ def test_what_nobody_annotated_teaches_nothing_at_weight_0():
     logits = torch.randn(4, 3, requires_grad=True)
     values = torch.tensor([[1, -1, 0], [0, 1, -1], [0, 0, 1], [-1, 1, 0]])
     weights = torch.where(values == 0, 0.0, 1.0)
-    LOSSES["asymmetric"](logits, (values > 0).float(), margin=0.0, weights=weights).backward()
+    LOSSES["asymmetric"].compute(logits, (values > 0).float(), margin=0.0, weights=weights).backward()
     assert logits.grad is not None
     assert torch.equal(logits.grad == 0, values == 0)

@@ -5,16 +5,15 @@ from itertools import product
 import numpy as np
 import pytest
 import torch
-from accelerate import Accelerator
 from sklearn.metrics import average_precision_score
 
 from embeddings.io.errors import InputError
+from zsl.context import Context
 from zsl.data.dataset import Part, Tensors
-from zsl.data.loading import Samples
+from zsl.data.loading import Samples, SeenSamples
 from zsl.data.targets import Targets
 from zsl.model import ZeroShotModel
 from zsl.readouts.eszsl import FOLDS, EszslReadout, Spectrum, Statistics, choose_ridges, image_map, label_map
-from zsl.training.loop import TrainConfig
 from zsl.training.solving import solve
 
 IMAGES, TOKENS, CHANNELS, EMBED, LABELS = 61, 3, 13, 7, 11
@@ -102,15 +101,9 @@ def test_solving_finds_unseen_labels_of_a_linear_world(given):
     train, held, test = (_linear_world(n, seed, true, vectors) for n, seed in ((601, 1), (101, 2), (211, 3)))
     model = ZeroShotModel(None, EszslReadout(CHANNELS, EMBED, **given))
     told = []
-    history = solve(
-        TrainConfig(batch_size=64, precision="fp32"),
-        model,
-        _samples(train[0], train[1][:, :23]),
-        _samples(held[0], held[1][:, :23]),
-        torch.from_numpy(seen),
-        Accelerator(cpu=True),
-        lambda task, done, total, note="": told.append(note),
-    )
+    samples = (_samples(tokens, targets[:, :23]) for tokens, targets in (train, held))
+    context = Context.of("fp32", batch_size=64, progress=lambda task, done, total, note="": told.append(note))
+    history = solve(model, SeenSamples(*samples, torch.from_numpy(seen)), context)
     logits = model(test[0], torch.from_numpy(unseen).float())
     ap = [average_precision_score(test[1][:, 23 + i], logits[:, i]) for i in range(8)]
     assert np.mean(ap) > 0.97  # 0.3 by chance
@@ -138,12 +131,6 @@ def test_what_cannot_be_solved_is_named():
     assert readout(torch.ones(2, TOKENS, CHANNELS), torch.ones(5, EMBED)).isnan().all()  # not solved yet
     tokens = torch.from_numpy(np.random.default_rng(0).normal(size=(5, TOKENS, CHANNELS))).float()
     table = np.ones((5, LABELS), np.int8)
+    seen = SeenSamples(_samples(tokens, table), _samples(tokens, table * 0), torch.from_numpy(s))
     with pytest.raises(InputError, match="the validation part holds no positive"):
-        solve(
-            TrainConfig(),
-            ZeroShotModel(None, readout),
-            _samples(tokens, table),
-            _samples(tokens, table * 0),
-            torch.from_numpy(s),
-            Accelerator(cpu=True),
-        )
+        solve(ZeroShotModel(None, readout), seen, Context.of("fp32"))

@@ -8,7 +8,9 @@ import torch.nn.functional as F
 
 from embeddings.io.errors import InputError
 from zsl.readouts.decoder_layer import FEW_TOKENS, Attention
-from zsl.readouts.group_decoder import HEADS, QUERIES, GroupDecoder
+from zsl.readouts.group_decoder import GroupDecoder, MlDecoderConfig
+from zsl.readouts.heads import HEADS
+from zsl.readouts.queries import QUERIES
 
 # prime or odd sizes: g divides neither N nor d, and no two axes can be confused
 BATCH, TOKENS, CHANNELS, EMBED, LABELS, WIDTH, GROUP = 3, 11, 13, 7, 23, 28, 5
@@ -16,9 +18,8 @@ BATCH, TOKENS, CHANNELS, EMBED, LABELS, WIDTH, GROUP = 3, 11, 13, 7, 23, 28, 5
 
 def _decoder(query="text", head="text", group=GROUP, **options):
     torch.manual_seed(0)
-    decoder = GroupDecoder(
-        CHANNELS, EMBED, LABELS, WIDTH, group_size=group, query=query, head=head, attention_heads=4, ffn=17, **options
-    )
+    sizes = {"width": WIDTH, "group_size": group, "attention_heads": 4, "ffn": 17}
+    decoder = MlDecoderConfig(query=query, head=head, **sizes, **options).make(CHANNELS, EMBED, LABELS)
     for parameter in decoder.parameters():
         if parameter.ndim == 1:
             torch.nn.init.normal_(parameter)
@@ -96,14 +97,13 @@ def test_images_do_not_see_each_other():
 
 
 def test_num_groups_and_group_size_say_the_same():
-    assert GroupDecoder(CHANNELS, EMBED, 925, 768, num_groups=100).group_size == 10
-    assert GroupDecoder(CHANNELS, EMBED, 925, 768, group_size=10).num_groups == 93
+    assert MlDecoderConfig(num_groups=100).make(CHANNELS, EMBED, 925).group_size == 10
+    assert MlDecoderConfig(group_size=10).make(CHANNELS, EMBED, 925).num_groups == 93
 
 
 def test_vectors_may_be_left_out_where_nothing_reads_them():
-    decoder = GroupDecoder(
-        CHANNELS, None, LABELS, WIDTH, num_groups=4, query="learnable", head="learnable", ffn=8, attention_heads=4
-    ).eval()
+    kinds, sizes = {"query": "learnable", "head": "learnable"}, {"width": WIDTH, "ffn": 8, "attention_heads": 4}
+    decoder = GroupDecoder(CHANNELS, None, LABELS, MlDecoderConfig(num_groups=4, **kinds, **sizes)).eval()
     assert decoder(_inputs()[0], None).shape == (BATCH, LABELS)
 
 
@@ -141,20 +141,21 @@ def test_dropout_is_off_in_evaluation_only():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"query": "texts"}, "unknown query 'texts'; known: "),
-        ({"head": "mlp"}, "unknown head 'mlp'; known: "),
-        ({"num_groups": 3}, "one of num_groups and group_size"),
+        ({"query": "texts"}, "should be 'text', 'learnable' or 'random'"),
+        ({"head": "mlp"}, "should be 'text', 'learnable' or 'shared'"),
+        ({"num_groups": 3}, "one of decoder.group_size and decoder.num_groups"),
         ({"group_size": 24}, "not between 1 and the 23 labels"),
         ({"width": 4}, "width = 4 is less than the 5 labels of a group"),
         ({"attention_heads": 5}, "attention_heads = 5 does not divide"),
         ({"embed_dim": None}, "needs embed_dim"),
-        ({"layers": 0}, "layers = 0 is less than 1"),
+        ({"layers": 0}, "greater than or equal to 1"),
     ],
 )
 def test_impossible_sizes_are_named(options, message):
-    sizes = {"channels": 13, "embed_dim": 7, "num_labels": 23, "width": 28, "group_size": 5, "attention_heads": 4}
-    with pytest.raises(InputError, match=message):
-        GroupDecoder(**(sizes | options))
+    keys = {"width": 28, "group_size": 5, "attention_heads": 4} | options
+    embed_dim = keys.pop("embed_dim", 7)
+    with pytest.raises(ValueError, match=message):  # the config's, or an InputError of the decoder
+        GroupDecoder(13, embed_dim, 23, MlDecoderConfig(**keys))
 
 
 def _torch_layer(layer):

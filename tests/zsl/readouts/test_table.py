@@ -5,14 +5,16 @@ import torch
 
 from embeddings.io.errors import InputError
 from zsl.acceleration import make_accelerator
+from zsl.context import Context
 from zsl.data.dataset import Part, Tensors
-from zsl.data.loading import Samples
+from zsl.data.loading import Samples, SeenSamples
 from zsl.data.targets import Targets
 from zsl.model import ZeroShotModel
 from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.table import READOUTS, check_readout, make_readout
 from zsl.scoring import score
-from zsl.training.loop import TrainConfig, Training
+from zsl.training.config import TrainConfig
+from zsl.training.loop import Training
 from zsl.training.solving import solve
 
 IMAGES, TOKENS, EMBED, LABELS = 61, 3, 7, 5
@@ -60,10 +62,10 @@ def test_a_toy_of_plain_labels_is_learnt_whole(kind):
     vectors = torch.eye(LABELS, EMBED)
     torch.manual_seed(0)
     model = ZeroShotModel(None, _make(kind, LABELS))
-    accelerator = make_accelerator("fp32")
+    context = Context.of("fp32", batch_size=16)
     config = TrainConfig(epochs=30, batch_size=16, lr=RATES.get(kind, 0.3), ema=0, precision="fp32", loss="bce")
-    parts = config, model, samples, samples, vectors, accelerator
-    history = solve(*parts) if READOUTS[kind].solved else Training(*parts).run()
+    seen = SeenSamples(samples, samples, vectors)
+    history = solve(model, seen, context) if READOUTS[kind].solved else Training(config, model, seen, context).run()
     assert history.validation_map[history.best_epoch] == 1.0
     if not READOUTS[kind].solved:
         assert history.loss[-1] < history.loss[0] / 3
@@ -71,22 +73,16 @@ def test_a_toy_of_plain_labels_is_learnt_whole(kind):
     other = ZeroShotModel(None, _make(kind, LABELS))
     other.load_state_dict(model.state_dict())
     order = torch.tensor([3, 1, 4, 0, 2])
-    scores = score(other, samples, {"as trained": vectors, "turned": vectors[order]}, accelerator, 16)
+    scores = score(other, samples, {"as trained": vectors, "turned": vectors[order]}, context)
     if kind not in ("gap", "ml-decoder"):  # the one reads no vectors, the other groups them
         torch.testing.assert_close(scores["turned"], scores["as trained"][:, order], rtol=0, atol=1e-5)
 
 
 def test_a_solved_readout_is_not_trained():
     samples = Samples(Part(Tensors(torch.ones(4, TOKENS, 13)), Targets.of(torch.ones(4, LABELS).numpy())))
+    seen, model = SeenSamples(samples, samples, torch.ones(LABELS, EMBED)), ZeroShotModel(None, _make("eszsl"))
     with pytest.raises(InputError, match="EszslReadout has nothing to train"):
-        Training(
-            TrainConfig(),
-            ZeroShotModel(None, _make("eszsl")),
-            samples,
-            samples,
-            torch.ones(LABELS, EMBED),
-            make_accelerator("fp32"),
-        )
+        Training(TrainConfig(), model, seen, Context.of("fp32"))
 
 
 @pytest.mark.parametrize("kind", READOUTS)

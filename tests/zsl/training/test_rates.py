@@ -6,14 +6,17 @@ import torch
 
 from embeddings.banks.build import build_bank
 from embeddings.io.errors import TrainingError
-from zsl.acceleration import make_accelerator
+from embeddings.io.progress import silent
+from zsl.context import Context
 from zsl.data.dataset import Part, Tensors
-from zsl.data.loading import Samples
+from zsl.data.loading import Samples, SeenSamples
 from zsl.data.targets import Targets
 from zsl.model import ZeroShotModel
 from zsl.readouts.gap_text import GapTextReadout
 from zsl.training.checkpoint import Checkpoints
-from zsl.training.loop import TrainConfig, Training
+from zsl.training.config import TrainConfig
+from zsl.training.journal import Journal
+from zsl.training.loop import Training
 from zsl.training.rates import train_at_best_rate
 
 LABELS = tuple(f"label {number}" for number in range(5))
@@ -35,12 +38,13 @@ def _arguments(samples, rate=1.0):
     model = ZeroShotModel(None, GapTextReadout(7, 7))
     config = TrainConfig(epochs=2, batch_size=8, lr=rate, ema=0, precision="fp32")
     vectors = torch.from_numpy(build_bank(LABELS, "random:7").vectors)
-    return config, model, *samples, vectors, make_accelerator("fp32")
+    return config, model, SeenSamples(*samples, vectors)
 
 
-def _tried(samples, folder, rates, **options):
+def _tried(samples, folder, rates, progress=silent, watch=None):
     arguments = _arguments(samples)
-    history = train_at_best_rate(rates, *arguments, Checkpoints(folder), **options)
+    journal = Journal(checkpoints=Checkpoints(folder), watch=watch)
+    history = train_at_best_rate(rates, *arguments, Context.of("fp32", progress=progress), journal)
     return history, arguments[1].state_dict()
 
 
@@ -55,7 +59,7 @@ def whole(samples, tmp_path_factory):
 def test_the_best_rate_is_kept_as_if_it_had_been_alone(samples, whole):
     history, state, told, watched, folder = whole
     alone = _arguments(samples, RIGHT)
-    expected = Training(*alone).run()
+    expected = Training(*alone, Context.of("fp32")).run()
     assert history.validation_map == expected.validation_map
     assert all(torch.equal(state[name], value) for name, value in alone[1].state_dict().items())
     assert history.chosen == {"train.lr": RIGHT, "decoder.rates": [1.0]}

@@ -5,22 +5,22 @@ however many processes there are, and wherever they are stopped and started agai
 """
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import torch
-from accelerate import Accelerator
 from safetensors.torch import save as safetensors_bytes
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from embeddings.io import atomic
 from embeddings.io.errors import InputError
-from embeddings.io.progress import Progress, silent
 from embeddings.io.reading import read_model
 from zsl.backbones.backbone import Backbone
+from zsl.context import Context
 from zsl.data.dataset import Augmentation, Inputs, MultiLabelData, not_finite, read_finite
 from zsl.data.tokens.files import (
     AGAIN,
@@ -40,18 +40,25 @@ from zsl.data.tokens.files import (
 
 @dataclass(frozen=True)
 class Extraction:
-    """How tokens are stored: `views` of every training image, the image itself and augmented ones; shards of `rows`.
+    """How tokens are stored, and what they depend on.
 
-    `skip_unreadable`: images that do not decode are left out and listed, instead of an error.
+    Args:
+        dtype: of the stored numbers.
+        views: stored of every training image: the image itself, and so many less one augmented ones.
+        rows: images of a shard.
+        seed: of augmentation.
+        skip_unreadable: images that do not decode are left out and listed, instead of an error.
+        augment: of training images, where there are several views.
+        made_with: what the tokens depend on besides: the backbone's config, the hash of its weights, the transform.
     """
 
     dtype: Dtype = "bf16"
     views: int = 1
     rows: int = 2048
-    batch_size: int = 64
     seed: int = 0
-    workers: int = 0
     skip_unreadable: bool = False
+    augment: Augmentation | None = None
+    made_with: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,17 +85,9 @@ Read = tuple[_Shard, Tensor, list[int], list[str]]
 class _Batches(Dataset[Read]):
     """Batches of images of shards; each image's views are drawn from a generator of its own."""
 
-    def __init__(
-        self,
-        data: MultiLabelData,
-        shards: list[_Shard],
-        settings: Extraction,
-        augment: Augmentation | None,
-        like: Tensor,
-    ):
+    def __init__(self, data: MultiLabelData, shards: list[_Shard], settings: Extraction, size: int):
         self.parts = {"train": data.train, "test": data.test}
-        self.settings, self.augment, self.like = settings, augment, like
-        size = settings.batch_size
+        self.settings, self.like = settings, first_readable(data)
         self.batches = [(s, s.rows[start : start + size]) for s in shards for start in range(0, len(s.rows), size)]
 
     def __len__(self) -> int:
@@ -109,11 +108,12 @@ class _Batches(Dataset[Read]):
 
     def _views(self, part: str, row: int, views: int) -> Tensor:
         image = read_finite(self.parts[part].inputs, [row])[0]
-        if part == "test" or self.augment is None:
+        augment = self.settings.augment
+        if part == "test" or augment is None:
             return image.expand(views, *image.shape)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.settings.seed * 1_000_003 + row)
-            return torch.stack([image, *(self.augment(image) for _ in range(views - 1))])
+            return torch.stack([image, *(augment(image) for _ in range(views - 1))])
 
 
 def views_of(part: str, settings: Extraction) -> int:
@@ -127,41 +127,38 @@ def _whole(batch: Any) -> Any:
 
 @torch.inference_mode()
 def extract(
-    backbone: Backbone | None,
-    data: MultiLabelData,
-    folder: Path,
-    settings: Extraction,
-    made_with: dict[str, Any],
-    accelerator: Accelerator,
-    augment: Augmentation | None = None,
-    progress: Progress = silent,
+    backbone: Backbone | None, data: MultiLabelData, folder: Path, settings: Extraction, context: Context
 ) -> None:
-    """Writes the tokens of a dataset's images into a folder; one that was begun before is gone on with.
+    """Writes the tokens of a dataset's images into a folder; an extraction that was stopped there is continued.
 
     Args:
         backbone: frozen; its tokens are stored. None where the data holds tokens already.
         data: of images, or of features in another format.
         folder: made if it is not there.
-        settings: how tokens are stored.
-        made_with: what the tokens depend on besides: the backbone's config, the hash of its weights, the transform.
-        accelerator: shards are shared out among its processes.
-        augment: of training images, where there are several views.
-        progress: told of batches.
+        settings: how tokens are stored, and what they depend on.
+        context: whose processes share out the shards; its batches, workers and progress.
     Raises:
         InputError: the folder holds another extraction; an image that does not decode, unless those are skipped.
     """
-    plan = _plan(data, settings, made_with)
-    if accelerator.is_main_process:
+    accelerator, plan = context.accelerator, _plan(data, settings, context.batch_size)
+    if context.is_main:
         _begin(folder, plan)
     accelerator.wait_for_everyone()
     shards = _shards(data, settings)
     own = [s for s in shards[accelerator.process_index :: accelerator.num_processes] if not _done(folder / s.file)]
-    image = first_readable(data)
-    batches = _Batches(data, own, settings, augment, image)
-    loader = DataLoader(batches, 1, num_workers=settings.workers, collate_fn=_whole)
     if backbone is not None:
-        backbone.to(accelerator.device).eval()
-    done = 0
+        backbone.to(context.device).eval()
+    _write_shards(backbone, _Batches(data, own, settings, context.batch_size), folder, context)
+    accelerator.wait_for_everyone()
+    if context.is_main:
+        _finish(folder, data, settings, plan, shards)
+    accelerator.wait_for_everyone()
+
+
+def _write_shards(backbone: Backbone | None, batches: _Batches, folder: Path, context: Context) -> None:
+    """Reads the batches of each shard, and writes the shard when it is whole."""
+    settings, done = batches.settings, 0
+    loader = DataLoader(batches, 1, num_workers=context.workers, collate_fn=_whole)
     for shard, group in groupby(loader, key=lambda read: read[0]):
         tokens: list[Tensor] = []
         faults: dict[int, str] = {}
@@ -169,16 +166,12 @@ def extract(
             if unreadable and not settings.skip_unreadable:
                 raise InputError(f"{reasons[0]}; or give --skip-unreadable")
             faults |= dict(zip(unreadable, reasons, strict=True))
-            made = _tokens(backbone, images, accelerator, DTYPES[settings.dtype])
+            made = _tokens(backbone, images, context, DTYPES[settings.dtype])
             _check_finite(made, batches.parts[shard.part].inputs, shard.rows[sum(map(len, tokens)) :])
             tokens.append(made)
             done += 1
-            progress("extract", done, len(batches))
+            context.progress("extract", done, len(batches))
         _write(folder / shard.file, torch.cat(tokens), faults)
-    accelerator.wait_for_everyone()
-    if accelerator.is_main_process:
-        _finish(folder, data, settings, plan, shards)
-    accelerator.wait_for_everyone()
 
 
 def first_readable(data: MultiLabelData) -> Tensor:
@@ -195,11 +188,11 @@ def first_readable(data: MultiLabelData) -> Tensor:
     raise InputError(f"no training image of {data.name} decodes ({last})")
 
 
-def _tokens(backbone: Backbone | None, images: Tensor, accelerator: Accelerator, dtype: torch.dtype) -> Tensor:
+def _tokens(backbone: Backbone | None, images: Tensor, context: Context, dtype: torch.dtype) -> Tensor:
     if backbone is None:
         return images.to(dtype)
-    with accelerator.autocast():
-        tokens = backbone(images.flatten(0, 1).to(accelerator.device))
+    with context.accelerator.autocast():
+        tokens = backbone(images.flatten(0, 1).to(context.device))
     return tokens.to("cpu", dtype).unflatten(0, images.shape[:2])
 
 
@@ -220,7 +213,7 @@ def _shards(data: MultiLabelData, settings: Extraction) -> list[_Shard]:
     return shards
 
 
-def _plan(data: MultiLabelData, settings: Extraction, made_with: dict[str, Any]) -> Plan:
+def _plan(data: MultiLabelData, settings: Extraction, batch_size: int) -> Plan:
     return Plan(
         format=FORMAT,
         data=data.name,
@@ -228,10 +221,10 @@ def _plan(data: MultiLabelData, settings: Extraction, made_with: dict[str, Any])
         dtype=settings.dtype,
         views=settings.views,
         rows_per_shard=settings.rows,
-        batch_size=settings.batch_size,
+        batch_size=batch_size,
         seed=settings.seed,
         skip_unreadable=settings.skip_unreadable,
-        made_with=json.loads(json.dumps(made_with)),  # as it is read again
+        made_with=json.loads(json.dumps(dict(settings.made_with))),  # as it is read again
     )
 
 

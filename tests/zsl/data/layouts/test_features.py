@@ -14,7 +14,7 @@ import torch
 from embeddings.io.errors import InputError
 from tests.experiments.command import refused, zsl
 from tests.zsl.layouts import CHANNELS, CONCEPTS, KNOWN, TAGS, TRIED, write_hdf5, write_tfrecords
-from zsl.acceleration import make_accelerator
+from zsl.context import Context
 from zsl.data.layouts import hdf5
 from zsl.data.layouts.hdf5 import Hdf5Config, stored_array
 from zsl.data.layouts.tfrecords import TfRecordsConfig, masked_crc, read_examples
@@ -62,8 +62,8 @@ def test_tfrecords_are_rewritten_by_several_processes(features, tmp_path, worker
     root, *arrays = features
     write_tfrecords(root, *arrays)
     data = load_data(TfRecordsConfig(name="tfrecords", root=root, channels=CHANNELS))
-    settings = Extraction(dtype="fp16", rows=5, batch_size=2, workers=workers)
-    extract(None, data, tmp_path / "tokens", settings, {}, make_accelerator("fp32"))
+    settings = Extraction(dtype="fp16", rows=5)
+    extract(None, data, tmp_path / "tokens", settings, Context.of("fp32", batch_size=2, workers=workers))
     again = load_data(TokensConfig(name="tokens", root=tmp_path / "tokens"))
     expected = data.train.inputs.read(range(len(data.train.inputs)))
     found = again.train.inputs.read(range(len(expected))).float()
@@ -75,7 +75,7 @@ def test_features_too_large_for_fp16_are_refused(features, tmp_path):
     write_hdf5(root, 1e5 * values, *arrays)
     data = load_data(Hdf5Config(name="hdf5", root=root))
     with pytest.raises(InputError, match="tokens of .*jpg are not finite: too large for --dtype fp16"):
-        extract(None, data, tmp_path / "tokens", Extraction(dtype="fp16"), {}, make_accelerator("fp32"))
+        extract(None, data, tmp_path / "tokens", Extraction(dtype="fp16"), Context.of("fp32"))
 
 
 def test_features_that_are_no_numbers_are_named(features, tmp_path):
@@ -85,8 +85,8 @@ def test_features_that_are_no_numbers_are_named(features, tmp_path):
     data = load_data(Hdf5Config(name="hdf5", root=root))
     name = data.train.inputs.name(1)
     with pytest.raises(InputError, match=f"features of {name} hold NaN or infinity; .*; or give --skip-unreadable"):
-        extract(None, data, tmp_path / "tokens", Extraction(), {}, make_accelerator("fp32"))
-    extract(None, data, tmp_path / "left", Extraction(skip_unreadable=True), {}, make_accelerator("fp32"))
+        extract(None, data, tmp_path / "tokens", Extraction(), Context.of("fp32"))
+    extract(None, data, tmp_path / "left", Extraction(skip_unreadable=True), Context.of("fp32"))
     again = load_data(TokensConfig(name="tokens", root=tmp_path / "left"))
     assert len(again.train.targets) == len(data.train.targets) - 1
 

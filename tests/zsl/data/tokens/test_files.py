@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from embeddings.io.errors import InputError
-from zsl.acceleration import make_accelerator
+from zsl.context import Context
 from zsl.data.dataset import MultiLabelData, Part, Tensors
 from zsl.data.targets import Targets
 from zsl.data.tokens.extraction import Extraction, extract
@@ -30,7 +30,7 @@ def data():
 @pytest.fixture(scope="module")
 def made(data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("made") / "tokens"
-    extract(None, data, folder, SETTINGS, {"weights": None}, make_accelerator("fp32"))
+    extract(None, data, folder, SETTINGS, Context.of("fp32", batch_size=2))
     return folder
 
 
@@ -40,7 +40,7 @@ def root(made, tmp_path):
     return tmp_path / "tokens"
 
 
-SETTINGS = Extraction(dtype="fp16", rows=4, batch_size=2)
+SETTINGS = Extraction(dtype="fp16", rows=4, made_with={"weights": None})
 
 
 def _load(root, verify="full"):
@@ -140,4 +140,4 @@ def test_extractions_that_were_begun_and_damaged_are_one_line(root, data, name, 
     (root / "manifest.json").unlink()
     (root / name).write_bytes(b"[" * 10_000)
     with pytest.raises(InputError, match=rf"{name} is damaged \(nested too deeply\); {told}"):
-        extract(None, data, root, SETTINGS, {"weights": None}, make_accelerator("fp32"))
+        extract(None, data, root, SETTINGS, Context.of("fp32", batch_size=2))

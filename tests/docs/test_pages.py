@@ -1,0 +1,29 @@
+"""What pages hold: links lead to files, Python runs."""
+
+import re
+
+import pytest
+
+from tests.docs.pages import PAGES, ROOT, blocks
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_to_files(page):
+    for link in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text()):
+        target = page.parent / link
+        outside = {"changelog.md", "contributing.md"}
+        assert target.exists() or (page.parent.name == "docs" and link in outside), link
+
+
+@pytest.mark.parametrize("block", [b for b in blocks("python") if not b.title], ids=lambda block: block.page)
+def test_python_is_python(block):
+    compile(block.text, block.page, "exec", dont_inherit=True)
+
+
+RUN = ("docs/api/", "docs/evaluation.md")
+
+
+@pytest.mark.parametrize("block", [b for b in blocks("python") if b.page.startswith(RUN)], ids=lambda block: block.page)
+def test_python_runs(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    exec(compile(block.text, block.page, "exec", dont_inherit=True), {})

@@ -1,0 +1,68 @@
+"""Scores follow the rows, whatever the batches."""
+
+import numpy as np
+import pytest
+import torch
+
+from embeddings.banks.build import build_bank
+from tests.zsl.toy import SEEN, toy_data, train_toy
+from zsl.context import Context
+from zsl.data.loading import Samples
+from zsl.evaluation.measures import measure
+from zsl.evaluation.protocol import TestSet, protocols
+from zsl.metrics import average_precision, f1_at_k
+from zsl.model import ZeroShotModel
+from zsl.readouts.max_pooled import MaxPooledReadout
+from zsl.scoring import score, vocabularies
+
+
+@pytest.fixture(scope="module")
+def data():
+    return toy_data()
+
+
+def test_scores_do_not_depend_on_the_batch_and_follow_the_rows(data):
+    model, _, bank = train_toy(data, epochs=1)
+    words = vocabularies(data, bank)
+    samples = Samples(data.test, np.array([5, 2, 80]))
+    whole = score(model, Samples(data.test), words, Context.of("fp32", batch_size=90))
+    for name in protocols(data):
+        np.testing.assert_allclose(
+            score(model, Samples(data.test), words, Context.of("fp32", batch_size=7))[name], whole[name], atol=1e-5
+        )
+        np.testing.assert_allclose(
+            score(model, samples, words, Context.of("fp32", batch_size=2))[name], whole[name][[5, 2, 80]], atol=1e-5
+        )
+
+
+def test_evaluation_is_its_protocols(data):
+    generator = np.random.default_rng(0)
+    scores = {name: generator.normal(size=(90, len(p.labels))) for name, p in protocols(data).items()}
+    metrics = measure(scores, TestSet.of(data), (1, 3)).metrics
+    truth = data.test.targets.dense()
+    assert metrics["zsl/map"] == pytest.approx(np.nanmean(average_precision(scores["zsl"], truth[:, 8:])))
+    assert metrics["zsl/f1@3"] == f1_at_k(scores["zsl"], truth[:, 8:], 3).f1
+    per_label = average_precision(scores["gzsl"], truth)
+    assert metrics["gzsl/map"] == pytest.approx(np.nanmean(per_label))
+    assert metrics["gzsl/map_seen"] == pytest.approx(np.nanmean(per_label[:8]))
+    assert metrics["gzsl/map_unseen"] == pytest.approx(np.nanmean(per_label[8:]))
+    assert metrics["gzsl/precision@1"] == f1_at_k(scores["gzsl"], truth, 1).precision
+
+
+def test_softmax_scores_compare_between_images(data):
+    class Shifted(MaxPooledReadout):
+        """Adds a number of its own to all logits of an image."""
+
+        def bind(self, vectors):
+            return lambda tokens: MaxPooledReadout.bind(self, vectors)(tokens) + 50 * tokens[:, :1, 0]
+
+    torch.manual_seed(0)
+    vectors = {"seen": torch.from_numpy(build_bank(SEEN, "random:16").vectors)}
+    plain, shifted = MaxPooledReadout(16, 16), Shifted(16, 16)
+    shifted.load_state_dict(plain.state_dict())
+    found = [
+        score(ZeroShotModel(None, readout, softmax=True), Samples(data.test), vectors, Context.of("fp32"))
+        for readout in (plain, shifted)
+    ]
+    np.testing.assert_allclose(found[0]["seen"], found[1]["seen"], atol=1e-4)
+    np.testing.assert_allclose(np.exp(found[0]["seen"]).sum(1), 1, rtol=1e-5)

@@ -1,0 +1,91 @@
+"""What the decoder asks an image: one query per group of labels."""
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from embeddings.io.errors import InputError
+
+if TYPE_CHECKING:
+    from zsl.readouts.group_decoder import GroupDecoder as Decoder
+else:
+    Decoder = nn.Module  # which imports this module
+
+Grouped = Float[Tensor, "group slot embed"]
+Index = Int64[Tensor, " group"]
+GroupQueries = Float[Tensor, "group width"]
+
+
+class Queries(ABC):
+    """A kind of queries. Its parameters are the decoder's own, under the names that saved weights have."""
+
+    reads_vectors: ClassVar[bool] = False  # they are made from word vectors
+    by_group: ClassVar[bool] = False  # each trained group has parameters of its own
+
+    @abstractmethod
+    def add_to(self, decoder: Decoder) -> None:
+        """Gives a decoder the parameters of its queries.
+
+        Raises:
+            InputError: sizes that cannot work together.
+        """
+
+    @abstractmethod
+    def of(self, decoder: Decoder, grouped: Grouped | None, index: Index) -> GroupQueries:
+        """The queries of some groups.
+
+        Args:
+            decoder: whose parameters they are made from.
+            grouped: the word vectors of each group's labels; None where nothing reads them.
+            index: the trained group whose parameters each group takes.
+        """
+
+
+class TextQueries(Queries):
+    """Eq. 5: `q_k = concat(W_q n_i)` over the labels of group k."""
+
+    reads_vectors = True
+
+    def add_to(self, decoder: Decoder) -> None:
+        slot_width = decoder.width // decoder.group_size
+        if not slot_width or decoder.embed_dim is None:
+            raise InputError(f"width = {decoder.width} is less than the {decoder.group_size} labels of a group")
+        decoder.query_projection = nn.Linear(decoder.embed_dim, slot_width, bias=decoder.official_queries)
+
+    def of(self, decoder: Decoder, grouped: Grouped | None, index: Index) -> GroupQueries:
+        assert grouped is not None
+        if decoder.training and decoder.query_noise:
+            grouped = grouped + decoder.query_noise * grouped.std() * torch.randn_like(grouped)
+        slots = decoder.query_projection(grouped)
+        queries = F.pad(slots.flatten(1), (0, decoder.width - decoder.group_size * slots.shape[-1]))
+        return queries.relu() if decoder.official_queries else queries
+
+
+class LearnableQueries(Queries):
+    """One trained query per group, as in closed-set ML-Decoder."""
+
+    by_group = True
+
+    def add_to(self, decoder: Decoder) -> None:
+        decoder.queries = nn.Parameter(torch.randn(decoder.num_groups, decoder.width))
+
+    def of(self, decoder: Decoder, grouped: Grouped | None, index: Index) -> GroupQueries:
+        return decoder.queries[index]
+
+
+class RandomQueries(LearnableQueries):
+    """One fixed random query per group; it is saved with the weights and never trained."""
+
+    def add_to(self, decoder: Decoder) -> None:
+        decoder.register_buffer("queries", torch.randn(decoder.num_groups, decoder.width))
+
+
+QUERIES: dict[str, Queries] = {"text": TextQueries(), "learnable": LearnableQueries(), "random": RandomQueries()}
+if TYPE_CHECKING:
+    QueryName = str
+else:
+    QueryName = Literal[tuple(QUERIES)]
