@@ -13,11 +13,12 @@ from embeddings.banks.bank_file import REMEDY, Head, Provenance, checked
 from embeddings.banks.transforms import Transform
 from embeddings.io.errors import InputError
 from embeddings.io.mapping import blocks
+from embeddings.io.markup import visible
 from embeddings.io.names import composed
 from embeddings.io.spelling import require
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Bank:
     """Label names and their word vectors.
 
@@ -89,6 +90,11 @@ class Bank:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __repr__(self) -> str:
+        counts = f"{len(self):,} labels: {len(self.seen):,} seen, {len(self.unseen):,} unseen"
+        transforms = ", ".join(transform.name for transform in self.transforms) or "no transforms"
+        return f"Bank({counts}; width {self.embed_dim}; encoder {visible(self.provenance.encoder)}; {transforms})"
 
     def rows(self, labels: Sequence[str]) -> list[int]:
         """The rows of the given labels.

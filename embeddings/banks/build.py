@@ -1,39 +1,37 @@
-"""Banks from label names: encoded once, kept in a cache, pooled, transformed."""
+"""Banks from label names: `build_bank` makes one, `extend_bank` adds labels to one."""
 
 import json
-import tempfile
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from hashlib import sha256
-from importlib.metadata import version
 from itertools import chain, compress
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 from threadpoolctl import threadpool_limits
 
-from embeddings.banks import bank_file
 from embeddings.banks.bank import Bank
-from embeddings.banks.bank_file import Head, Provenance, checked
+from embeddings.banks.bank_file import Provenance, checked
+from embeddings.banks.encoding import encode
+from embeddings.banks.pooling import pooled, pooled_notes
 from embeddings.banks.similarity import told_apart
-from embeddings.banks.transforms import fit_transforms, transformed
+from embeddings.banks.transforms import Transform, fit_transforms, transformed
+from embeddings.encoders.encoder import Opened, Request, TagLists
+from embeddings.encoders.given import OBJECT
 from embeddings.encoders.oov import DEFAULT_POLICY, check_policy
-from embeddings.encoders.table import ENCODERS, Encoder, Request, TagLists, by_order, open_encoder, split_spec
+from embeddings.encoders.table import AnyEncoder, by_order, open_encoder, split_spec
 from embeddings.io.errors import InputError, InputWarning
-from embeddings.io.mapping import IN_MEMORY, ROWS, blocks, collected, release
+from embeddings.io.mapping import IN_MEMORY, blocks, collected
 from embeddings.io.names import label_name
 from embeddings.io.progress import Progress, silent
-from embeddings.texts import Aliases, Descriptions, Texts, texts_of
-
-LIBRARIES = ("gensim", "numpy", "sentence-transformers", "torch", "transformers")
+from embeddings.texts import Aliases, Descriptions, texts_of
 
 
 def build_bank(
     labels: Sequence[str],
-    encoder: str,
+    encoder: AnyEncoder,
     *,
     num_seen: int | None = None,
     prompts: str | Sequence[str] = "{}",
@@ -48,72 +46,119 @@ def build_bank(
 ) -> Bank:
     """Encodes label names.
 
-    A label with several texts (prompts or descriptions) gets the mean of their vectors of norm 1. Encoders joined by
-    `+` give their vectors side by side, as they are; the transform "l2" brings them to equal norms.
+    A label with several texts (prompts or descriptions) gets the mean of their vectors, each scaled to norm 1. The
+    vectors of encoders joined by `+` stand side by side as they are; the transform "l2" gives them equal norms.
 
     Args:
         labels: distinct names, the seen ones first.
-        encoder: a spec, `family[:argument]` joined by `+`; see `ENCODERS`.
-        num_seen: how many labels are seen, for the transforms; all of them unless told otherwise.
-        prompts: templates that hold `{}`, filled with each name.
-        descriptions: texts to encode in a label's stead.
-        aliases: names to use for labels'.
+        encoder: a spec, `family[:argument]`, several joined by `+` (see `ENCODERS`); or your own object with a method
+            `encode(texts)` (see `TextEncoder`), or a function from a list of texts to (text, embed).
+        num_seen: number of seen labels, on which transforms are fitted; None counts all labels as seen.
+        prompts: templates that hold `{}`, where the name goes.
+        descriptions: for each label, one or several texts that are encoded instead of its name.
+        aliases: for a label, the name that is encoded instead of its own.
         oov: the policy for names that an encoder's table of words lacks; see `embeddings.encoders.oov`.
-        transforms: of `embeddings.banks.transforms`, in order.
-        seed: for the encoders that draw numbers.
-        tag_lists: of the training set, for `corpus` without a file.
-        cache: folder where encoded texts are kept for the next request; None keeps nothing.
-        progress: told of texts encoded.
+        transforms: what to do to the vectors, in order: "l2", "center", "whiten", "pca:WIDTH".
+        seed: for encoders that draw random numbers.
+        tag_lists: for each training image, its tags; for `corpus` without a file.
+        cache: folder that keeps encoded texts (see `default_cache`); None keeps nothing.
+        progress: called with the number of texts encoded.
+    Returns:
+        the bank, with one vector a label; labels that the policy skips are left out.
     Raises:
-        InputError: an unknown family, a template without a place for the name, labels that the encoder lacks.
+        InputError: an unknown family, labels that the encoder lacks, a template without `{}`, unusable labels.
+
+    >>> bank = build_bank(["sky", "polar bear"], "lexical:64", prompts="a photo of a {}")
+    >>> bank.vectors.shape
+    (2, 64)
     """
-    labels = _names(labels)
-    num_seen = len(labels) if num_seen is None else num_seen
-    if not 0 < num_seen <= len(labels):
-        raise InputError(f"num_seen is {num_seen}, but there are {len(labels)} labels, the seen ones first")
-    oov, transforms = ((given,) if isinstance(given, str) else tuple(given) for given in (oov, transforms))
-    check_policy(oov)
-    prompts = (prompts,) if isinstance(prompts, str) else tuple(prompts)
-    texts = texts_of(labels, prompts, descriptions, aliases)
-    parts = split_spec(encoder)
-    for part in filter(by_order, parts):
-        if prompts != ("{}",) or descriptions is not None or aliases:
-            raise InputError(f"encoder {part} goes by the labels' order, so it takes no prompts, aliases, descriptions")
-    request = Request(texts.distinct, oov, seed, tag_lists)
-    encoded = [_encoded(part, request, cache, progress) for part in parts]
-    kept, vectors = _pooled(texts, encoded)
-    notes = _notes(texts, parts, encoded)
-    num_seen = int(kept[:num_seen].sum())
-    if not num_seen:
-        raise InputError("no seen label is left in the bank; the policy for names out of vocabulary skipped them all")
-    skipped = tuple(label for label, keep in zip(labels, kept, strict=True) if not keep)
-    if skipped:
-        labels, notes = (tuple(compress(names, kept)) for names in (labels, notes))
-    remarks = _remarks(parts, encoded)
-    made = Provenance(
-        encoder,
-        " + ".join(bank.provenance.revision for bank in encoded),
-        prompts,
-        _hash_of_descriptions(descriptions, skipped + labels),
-        oov,
-        seed,
-        skipped,
-        remarks,
-    )
+    names, prompts, oov, transforms = _names(labels), _tuple(prompts), _tuple(oov), _tuple(transforms)
+    wanted = _Wanted(names, num_seen, prompts, oov, transforms, descriptions, aliases, seed, tag_lists)
+    return wanted.bank(encoder, cache, progress)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is asked of a bank, besides its encoder; the fields are the arguments of `build_bank`."""
+
+    labels: tuple[str, ...]
+    num_seen: int | None
+    prompts: tuple[str, ...]
+    oov: tuple[str, ...]
+    transforms: tuple[str, ...]
+    descriptions: Descriptions | None
+    aliases: Aliases | None
+    seed: int
+    tag_lists: TagLists | None
+
+    def bank(self, encoder: AnyEncoder, cache: Path | None, progress: Progress) -> Bank:
+        """The bank of these labels under an encoder."""
+        first = self._first_unseen()
+        check_policy(self.oov)
+        texts = texts_of(self.labels, self.prompts, self.descriptions, self.aliases)
+        self._check_order(encoder)
+        request = Request(texts.distinct, self.oov, self.seed, self.tag_lists)
+        opened = open_encoder(encoder, request)
+        encoded = [encode(part, request, cache, progress) for part in opened]
+        kept, vectors = pooled(texts, encoded)
+        notes = pooled_notes(texts, [part.spec for part in opened], encoded)
+        num_seen = int(kept[:first].sum())
+        if not num_seen:
+            raise InputError(
+                "no seen label is left in the bank; the policy for names out of vocabulary skipped them all"
+            )
+        labels = tuple(compress(self.labels, kept))
+        skipped = tuple(label for label, keep in zip(self.labels, kept, strict=True) if not keep)
+        made = Provenance(
+            "+".join(part.spec for part in opened),
+            " + ".join(bank.provenance.revision for bank in encoded),
+            self.prompts,
+            _hash_of_descriptions(self.descriptions, skipped + labels),
+            self.oov,
+            self.seed,
+            skipped,
+            _remarks(opened, encoded),
+        )
+        widths = [bank.embed_dim for bank in encoded]
+        vectors, fitted = _transformed(self.transforms, labels, vectors, num_seen, widths)
+        return Bank(labels, vectors, made, tuple(compress(notes, kept)), num_seen, fitted, verified=True)
+
+    def _first_unseen(self) -> int:
+        count = len(self.labels)
+        first = count if self.num_seen is None else self.num_seen
+        if not 0 < first <= count:
+            raise InputError(f"num_seen is {first}, but there are {count} labels, the seen ones first")
+        return first
+
+    def _check_order(self, encoder: AnyEncoder) -> None:
+        """An encoder that goes by the labels' order takes the names as they are."""
+        plain = self.prompts == ("{}",) and self.descriptions is None and not self.aliases
+        for part in filter(by_order, split_spec(encoder) if isinstance(encoder, str) else ()):
+            if not plain:
+                raise InputError(
+                    f"encoder {part} goes by the labels' order, so it takes no prompts, aliases, descriptions"
+                )
+
+
+def _transformed(
+    names: Sequence[str], labels: Sequence[str], vectors: np.ndarray, num_seen: int, widths: Sequence[int]
+) -> tuple[np.ndarray, tuple[Transform, ...]]:
+    """The vectors after the transforms, in memory if they are small, and the transforms fitted on the seen labels."""
     # one thread: how many there are changes the last bits
     with threadpool_limits(1):
-        fitted = fit_transforms(transforms, vectors[:num_seen], [bank.embed_dim for bank in encoded])
+        fitted = fit_transforms(names, vectors[:num_seen], widths)
         if fitted:
-            after, remedy = f"after {', '.join(transforms)}, label", "leave it out, or choose other transforms"
+            after, remedy = f"after {', '.join(names)}, label", "leave it out, or choose other transforms"
             vectors = collected(checked(transformed(vectors, fitted), labels, after, remedy), len(vectors))
     if vectors.nbytes <= IN_MEMORY and not vectors.flags.writeable:
         vectors = np.array(vectors)
-    return Bank(labels, vectors, made, notes, num_seen, fitted, verified=True)
+    return vectors, fitted
 
 
 def extend_bank(
     bank: Bank,
     labels: Sequence[str],
+    encoder: AnyEncoder | None = None,
     *,
     descriptions: Descriptions | None = None,
     aliases: Aliases | None = None,
@@ -121,26 +166,34 @@ def extend_bank(
     cache: Path | None = None,
     progress: Progress = silent,
 ) -> Bank:
-    """The bank with new unseen labels, encoded as its own were and put through its transforms as they were fitted.
+    """The bank with new unseen labels after its own, encoded and transformed as its own were.
 
+    Args:
+        bank: the bank, whose vectors stay as they are.
+        labels: the new names; none of them is in the bank.
+        encoder: needed only where the bank was made with an object: the same object.
+        descriptions: for each new label, one or several texts; given if, and only if, the bank's labels have some.
+        aliases: for a new label, the name that is encoded instead of its own.
+        tag_lists: for each training image, its tags; for a bank of `corpus` without a file.
+        cache: folder that keeps encoded texts; None keeps nothing.
+        progress: called with the number of texts encoded.
+    Returns:
+        a new bank; the one given is not changed.
     Raises:
-        InputError: as `build_bank`; labels that are there already; an encoder that is not the one of the bank;
-            descriptions where the bank has none, or none where it has.
+        InputError: as `build_bank`; a label that is in the bank already; an encoder that is not the bank's, or whose
+            weights have changed; descriptions missing or not wanted.
+
+    >>> bank = build_bank(["sky", "dog"], "lexical:64", transforms=["center"])
+    >>> longer = extend_bank(bank, ["polar bear"])
+    >>> longer.seen, longer.unseen
+    (('sky', 'dog'), ('polar bear',))
     """
     made = bank.provenance
     labels = _names(labels)
-    known = set(bank.labels)
-    twice = [label for label in labels if label in known]
-    if twice:
-        raise InputError(f"label {twice[0]!r} is in the bank already; remove it from the new ones")
-    if any(map(by_order, split_spec(made.encoder))):
-        raise InputError(f"a bank of {made.encoder} goes by the order of its labels, so it cannot be extended")
-    if (descriptions is None) != (not made.descriptions):
-        remedy = "give some for the new labels" if made.descriptions else "leave them out"
-        raise InputError(f"the bank's labels have {'' if made.descriptions else 'no '}descriptions: {remedy}")
+    _check_new(bank, labels, encoder, descriptions)
     new = build_bank(
         labels,
-        made.encoder,
+        made.encoder if encoder is None else encoder,
         prompts=made.prompts,
         descriptions=descriptions,
         aliases=aliases,
@@ -150,20 +203,49 @@ def extend_bank(
         cache=cache,
         progress=progress,
     )
-    if new.provenance.revision != made.revision:
+    return _joined(bank, new)
+
+
+def _check_new(
+    bank: Bank, labels: Sequence[str], encoder: AnyEncoder | None, descriptions: Descriptions | None
+) -> None:
+    made = bank.provenance
+    known = set(bank.labels)
+    twice = [label for label in labels if label in known]
+    if twice:
+        raise InputError(f"label {twice[0]!r} is in the bank already; remove it from the new ones")
+    if encoder is None and made.encoder.startswith(OBJECT):
+        name = made.encoder.removeprefix(OBJECT)
+        raise InputError(f"the bank was made with an object, {name}; from Python, give extend_bank the same object")
+    if encoder is None and any(map(by_order, split_spec(made.encoder))):
+        raise InputError(f"a bank of {made.encoder} goes by the order of its labels, so it cannot be extended")
+    if (descriptions is None) != (not made.descriptions):
+        remedy = "give some for the new labels" if made.descriptions else "leave them out"
+        raise InputError(f"the bank's labels have {'' if made.descriptions else 'no '}descriptions: {remedy}")
+
+
+def _joined(bank: Bank, new: Bank) -> Bank:
+    """The bank, then the labels of another that its encoder made, under the bank's transforms."""
+    made, added = bank.provenance, new.provenance
+    if added.encoder != made.encoder:
+        raise InputError(f"the bank was made with encoder {made.encoder}, not {added.encoder}; give the bank's own")
+    if added.revision != made.revision:
         raise InputError(
-            f"encoder {made.encoder} is now {new.provenance.revision!r}, but the bank was made with {made.revision!r}; "
+            f"encoder {made.encoder} is now {added.revision!r}, but the bank was made with {made.revision!r}; "
             "restore it, or build the whole bank again"
         )
     with threadpool_limits(1):
         treated = checked(transformed(new.vectors, bank.transforms), new.labels, "label", "leave it out")
         vectors = collected(chain(blocks(bank.vectors), treated), len(bank) + len(new))
-    added = new.provenance
     hashes = sha256(f"{made.descriptions} {added.descriptions}".encode()).hexdigest() if made.descriptions else ""
     remarks = tuple(dict.fromkeys(made.remarks + added.remarks))
     provenance = replace(made, descriptions=hashes, skipped=made.skipped + added.skipped, remarks=remarks)
     labels, notes = bank.labels + new.labels, bank.notes + new.notes
     return Bank(labels, vectors, provenance, notes, bank.num_seen, bank.transforms, verified=True)
+
+
+def _tuple(given: str | Sequence[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
 
 
 def _names(labels: Sequence[str]) -> tuple[str, ...]:
@@ -184,129 +266,17 @@ def _hash_of_descriptions(descriptions: Descriptions | None, labels: Sequence[st
     return sha256(json.dumps(used, sort_keys=True).encode()).hexdigest()
 
 
-def _encoded(part: str, request: Request, cache: Path | None, progress: Progress) -> Bank:
-    """The vectors of the request's texts under one encoder, as a bank whose labels are the texts."""
-    name = part.partition(":")[0]
-    family, encoder = ENCODERS[name], open_encoder(part, request)
-    revision = encoder.revision()
-    if cache is None or not family.cached:
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "texts.safetensors"
-            _encode_to(path, part, encoder, revision, request, progress)
-            return Bank.load(path, writable=False)  # the mapping outlives the file's name
-    used = [bank_file.FORMAT, family.version, *(f"{library} {version(library)}" for library in LIBRARIES)]
-    key = sha256(json.dumps([name, revision, family.depends_on(request), used]).encode()).hexdigest()
-    path = cache / f"{key}.safetensors"
-    lock = FileLock(f"{path}.lock")
-    try:
-        cache.mkdir(parents=True, exist_ok=True)
-        lock.acquire()  # a second process waits for the first one's vectors
-    except OSError as error:
-        raise InputError(f"cache folder {cache} cannot be written ({error}); set ZSL_CACHE to another one") from error
-    try:
-        if path.is_file():
-            try:
-                return Bank.load(path, writable=False)
-            except InputError:
-                told = f"the cached vectors of {part} in {path} are damaged; they are made again"
-                warnings.warn(told, InputWarning, stacklevel=2)
-        _encode_to(path, part, encoder, revision, request, progress)
-        return Bank.load(path, writable=False)
-    finally:
-        lock.release()
-
-
-def _encode_to(path: Path, part: str, encoder: Encoder, revision: str, request: Request, progress: Progress) -> None:
-    encoding = encoder.encode(request)
-    texts, notes = request.texts, tuple(encoding.notes)
-    skipped = tuple(texts[row] for row in encoding.skipped)
-    if skipped:
-        kept = np.delete(np.arange(len(texts)), encoding.skipped)
-        texts, notes = tuple(texts[row] for row in kept), tuple(notes[row] for row in kept)
-    if not texts:
-        raise InputError(f"encoder {part} has a vector for none of the labels, and the policy skips them all")
-    family = part.partition(":")[0]
-
-    def told(parts: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
-        done = 0
-        progress(f"encode with {family}", 0, len(texts))
-        for block in parts:
-            done += len(block)
-            progress(f"encode with {family}", done, len(texts))
-            yield block
-
-    remedy = "leave it out, give an alias, or choose another encoder"
-    parts = told(checked(encoding.blocks, texts, f"encoder {part}:", remedy))
-    first = next(parts)
-    made = Provenance(family, revision, skipped=skipped, remarks=tuple(encoding.remarks))
-    head = Head(texts, made, notes, len(texts), ())
-    bank_file.write(path, head, first.shape[1], chain([first], parts))
-
-
-def _pooled(texts: Texts, encoded: Sequence[Bank]) -> tuple[np.ndarray, np.ndarray]:
-    """Which labels are kept, (label,) bool, and their vectors: the encoders' side by side, a mean over texts."""
-    present = np.ones((len(encoded), len(texts.distinct)), bool)
-    for row, bank in enumerate(encoded):
-        if bank.provenance.skipped:
-            skipped = set(bank.provenance.skipped)
-            present[row] = [text not in skipped for text in texts.distinct]
-    starts = np.cumsum(texts.counts) - texts.counts
-    kept = np.logical_and.reduceat(np.all(present, axis=0)[texts.rows], starts)
-    alone = len(encoded) == 1 and len(texts.rows) == len(texts.distinct) == len(texts.counts)
-    if alone and kept.all() and not texts.averaged:
-        return kept, encoded[0].vectors
-    places = np.cumsum(present, axis=1) - 1  # of each distinct text among an encoder's vectors
-    labels = np.flatnonzero(kept)
-    most = int(texts.counts.max())
-
-    def parts() -> Iterator[np.ndarray]:
-        step = max(1, ROWS // most)
-        for start in range(0, len(labels), step):
-            chosen = labels[start : start + step]
-            counts = texts.counts[chosen]
-            begins = np.cumsum(counts) - counts
-            flat = texts.rows[np.repeat(starts[chosen] - begins, counts) + np.arange(counts.sum())]
-            sides = [bank.vectors[place[flat]] for bank, place in zip(encoded, places, strict=True)]
-            if texts.averaged:
-                unit = [side / np.linalg.norm(side, axis=1, keepdims=True) for side in sides]
-                sides = [np.add.reduceat(side, begins) / counts[:, None] for side in unit]
-            yield np.concatenate(sides, axis=1)
-            for bank in encoded:
-                release(bank.vectors)
-
-    names = [texts.distinct[texts.rows[starts[label]]] for label in labels]
-    return kept, collected(checked(parts(), names, "the mean of the texts of", "give other texts"), len(labels))
-
-
-def _remarks(specs: Sequence[str], encoded: Sequence[Bank]) -> tuple[str, ...]:
-    """What a user should know of the encoders; each is a warning, too.
+def _remarks(opened: Sequence[Opened], encoded: Sequence[Bank]) -> tuple[str, ...]:
+    """What a user should know about the encoders; each remark is a warning, too.
 
     Raises:
-        InputError: an encoder that does not tell the texts apart.
+        InputError: an encoder gives one vector to many texts.
     """
     remarks = []
-    for spec, bank in zip(specs, encoded, strict=True):
-        advice = ENCODERS[spec.partition(":")[0]].apart
-        alike = told_apart(bank, f"encoder {spec}", advice) if advice else ""
-        remarks += [f"{spec}: {remark}" for remark in (*bank.provenance.remarks, alike) if remark]
+    for part, bank in zip(opened, encoded, strict=True):
+        advice = part.family.apart
+        alike = told_apart(bank, f"encoder {part.spec}", advice) if advice else ""
+        remarks += [f"{part.spec}: {remark}" for remark in (*bank.provenance.remarks, alike) if remark]
     for remark in remarks:
-        warnings.warn(remark, InputWarning, stacklevel=3)
+        warnings.warn(remark, InputWarning, stacklevel=4)
     return tuple(remarks)
-
-
-def _notes(texts: Texts, specs: Sequence[str], encoded: Sequence[Bank]) -> tuple[str, ...]:
-    """What was done for each label, over its texts and encoders."""
-    of_text = []
-    for spec, bank in zip(specs, encoded, strict=True):
-        prefix = f"{spec}: " if len(encoded) > 1 else ""
-        pairs = zip(bank.labels, bank.notes, strict=True)
-        of_text.append({text: f"{prefix}{note}" for text, note in pairs if note})
-    if not any(of_text) and not any(texts.notes):
-        return ("",) * len(texts.notes)
-    starts = np.cumsum(texts.counts) - texts.counts
-    notes = []
-    for note, start, count in zip(texts.notes, starts, texts.counts, strict=True):
-        own = [texts.distinct[row] for row in texts.rows[start : start + count]]
-        found = [note, *(given[text] for given in of_text for text in own if text in given)]
-        notes.append("; ".join(dict.fromkeys(filter(None, found))))
-    return tuple(notes)

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from embeddings.encoders.oov import Found, WordTable
+from embeddings.encoders.word_table import Found, WordTable
 from embeddings.io.errors import InputError
 from embeddings.io.mapping import ROWS, collected, release
 from embeddings.io.reading import reason_of

@@ -1,23 +1,19 @@
-"""gensim: its own files, models by name, and vectors trained on tag lists."""
+"""What gensim's `save` wrote (`.kv`, `.model`), read without running the code that a pickle may name."""
 
-import logging
 import mmap
 import pickle
 import re
-from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from embeddings.encoders.fasttext_models import SubwordTable, subword_table
-from embeddings.encoders.oov import RowTable, WordTable
+from embeddings.encoders.fasttext_models import SubwordTable
+from embeddings.encoders.word_table import RowTable, WordTable
 from embeddings.io.arrays import read_array
 from embeddings.io.errors import InputError
-from embeddings.io.names import label_name
 from embeddings.io.reading import reason_of
-from embeddings.texts import read_lines
 
 
 class _Inert:
@@ -188,83 +184,3 @@ def _state(saved: Any, path: Path) -> dict[str, Any]:
 
 
 _NEEDED_ARRAYS = {"vectors", "vectors_vocab", "vectors_ngrams"}
-
-
-def downloaded(name: str) -> Path:
-    """The file of a model of gensim's downloader, fetched if it is not there.
-
-    Raises:
-        InputError: no such file or model, or no network.
-    """
-    from gensim import downloader
-
-    logging.getLogger(downloader.__name__).setLevel(logging.CRITICAL)  # it logs a stack trace where there is no network
-    try:
-        return Path(downloader.load(name, return_path=True))
-    except Exception as error:  # it raises what its HTTP client, its parser and its file system do
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise InputError(
-            f"encoder gensim: {name!r} is neither a file nor a model that gensim's downloader can get ({reason[0]}); "
-            "give a path, or a name of gensim.downloader.info() where there is a network"
-        ) from error
-
-
-# buckets are of fastText's n-grams; its own 2 million are for a language, not for a few thousand tags
-TRAINING = {"width": 100, "epochs": 20, "window": 1_000, "min_count": 1, "bucket": 50_000}
-
-
-def train_vectors(
-    family: str, tag_lists: Iterable[list[str]], options: dict[str, int], seed: int, place: str
-) -> WordTable:
-    """Skip-gram vectors of the words of tag lists, by gensim's Word2Vec or FastText.
-
-    The order of tags means nothing, so the window spans the whole list. One thread: the same lists and seed give the
-    same vectors.
-
-    Args:
-        family: "word2vec" or "fasttext".
-        tag_lists: for each image, its tags; a tag of several words counts as those words.
-        options: over `TRAINING`.
-        seed: of the initial vectors and of the sampling.
-        place: of the lists, for messages.
-    Raises:
-        InputError: no two words in any list.
-    """
-    from gensim.models import FastText, Word2Vec
-
-    sentences = [[word for tag in tags for word in tag.split()] for tags in tag_lists]
-    if not any(len(sentence) > 1 for sentence in sentences):
-        raise InputError("encoder corpus: no list holds two words, so there is nothing to learn from")
-    chosen = TRAINING | options
-    buckets = {"bucket": chosen["bucket"]} if family == "fasttext" else {}
-    kept = Counter(word for sentence in sentences for word in sentence)
-    if not any(count >= chosen["min_count"] for count in kept.values()):
-        raise InputError(f"encoder corpus: no word stands {chosen['min_count']} times in the lists; lower min_count")
-    trained = {"word2vec": Word2Vec, "fasttext": FastText}[family](
-        sentences,
-        vector_size=chosen["width"],
-        epochs=chosen["epochs"],
-        window=chosen["window"],
-        min_count=chosen["min_count"],
-        sg=1,
-        sample=0,  # frequent tags are not stop words
-        workers=1,
-        seed=(seed + 1) % 2**32,
-        **buckets,
-    )
-    if family == "fasttext":
-        return subword_table(trained.wv, place)
-    return RowTable(trained.wv.key_to_index, trained.wv.vectors, place)
-
-
-def read_tag_lists(path: Path) -> list[list[str]]:
-    """Tag lists of a text file, one image a line: tags between commas or tabs, else between spaces.
-
-    Raises:
-        InputError: as `read_lines` and `label_name`.
-    """
-    lists = []
-    for number, line in read_lines(path, "tag lists"):
-        separator = next((mark for mark in ("\t", ",") if mark in line), None)
-        lists.append([label_name(tag, f"{path}:{number}") for tag in line.split(separator) if tag.strip()])
-    return lists

@@ -1,4 +1,4 @@
-"""Vectors from spelling alone: hashed words and character n-grams, no download and no training."""
+"""`lexical`: vectors from spelling alone, by hashing words and character n-grams; no download, no training."""
 
 import hashlib
 import re
@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from embeddings.encoders.encoder import Encoder, Family, Request, Rule, width_of
+from embeddings.io.errors import InputError
 from embeddings.io.names import composed, sets_apart
 
 NGRAMS = (3, 4, 5)
@@ -21,16 +23,16 @@ def _bucket(feature: str, width: int) -> tuple[int, float]:
 def lexical_vectors(texts: Sequence[str], width: int = 512) -> Float[np.ndarray, "label embed"]:
     """Signed feature hashing (Weinberger et al. 2009) of lower-case words and of their n-grams of 3 to 5 letters.
 
-    Combining marks and symbols belong to words. A text that holds one has a feature of its own besides, so that no two
-    such texts share a vector; other texts do if they differ in case, punctuation or the order of words alone.
+    Combining marks and symbols belong to words. A text that holds one also gets a feature of its own, so that no two
+    such texts share a vector. Other texts share one if they differ only in case, punctuation or the order of words.
 
     Args:
         texts: any text that is not blank.
-        width: size of a vector.
+        width: size of a vector, e.
     Returns:
         (label, embed) float32 of norm 1.
     Raises:
-        ValueError: a blank text.
+        ValueError: a blank text, or one whose features cancel out.
     """
     vectors = np.zeros((len(texts), width), np.float64)
     for row, text in enumerate(texts):
@@ -57,3 +59,18 @@ def _features(text: str) -> list[tuple[str, float]]:
     if not words or words != re.findall(r"\w+", lower):
         found.append((f"text {composed(text)}", 1.0))
     return found
+
+
+def _open(argument: str, request: Request) -> Encoder:
+    width = width_of(argument, 512, "lexical")
+
+    def function(texts: Sequence[str]) -> np.ndarray:
+        try:
+            return lexical_vectors(texts, width)
+        except ValueError as error:
+            raise InputError(f"encoder lexical: {error}") from error
+
+    return Rule("1", function)
+
+
+FAMILY = Family(_open, "hashed words and letter n-grams", "512, or lexical:WIDTH", "this project's", cached=False)

@@ -1,4 +1,4 @@
-"""A ready matrix of vectors: `.npy`, `.safetensors`, or torch's `.pth` and `.pt` read with weights_only."""
+"""`matrix`: a ready matrix of vectors, `.npy`, `.safetensors`, or torch's `.pth` and `.pt` read with weights_only."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -6,19 +6,25 @@ from typing import Any
 
 import numpy as np
 
+from embeddings.encoders.encoder import Encoder, Family, Request, hash_of_files, options_of
+from embeddings.encoders.oov import Words
+from embeddings.encoders.word_table import RowTable
 from embeddings.io.arrays import check_stored, read_array
 from embeddings.io.errors import InputError
 from embeddings.io.reading import reason_of
+from embeddings.texts import read_labels
+
+OPTIONS = ("labels", "key", "layout")
 
 
 def read_matrix(path: Path, key: str | None = None) -> np.ndarray:
     """The array of a file; leading axes of size 1 are dropped.
 
     Args:
-        path: ends in .npy, .safetensors, .pth or .pt.
-        key: which of several tensors.
+        path: a file that ends in .npy, .safetensors, .pth or .pt.
+        key: the name of the tensor, in a file of several.
     Returns:
-        of two axes.
+        an array of two axes.
     Raises:
         InputError: another suffix, damaged, a pickle of anything but tensors, several tensors and no key.
     """
@@ -90,11 +96,11 @@ def rows_by_label(matrix: np.ndarray, labels: int, layout: str | None, place: st
 
     Args:
         matrix: one row a label, or one column a label (ML-Decoder's `[..., 300, N]`).
-        labels: how many.
-        layout: "rows" or "columns" where both would fit.
-        place: for errors.
+        labels: number of labels.
+        layout: "rows" or "columns"; needed only where both would fit.
+        place: the matrix's name in messages.
     Raises:
-        InputError: neither axis has as many entries as there are labels, or both have.
+        InputError: neither axis has one entry a label, or both have.
     """
     fits = {"rows": matrix.shape[0] == labels, "columns": matrix.shape[1] == labels}
     if layout is not None and layout not in fits:
@@ -105,3 +111,26 @@ def rows_by_label(matrix: np.ndarray, labels: int, layout: str | None, place: st
     if len(chosen) == 2:
         raise InputError(f"{place} is square: say {place},layout=rows or {place},layout=columns")
     return matrix if chosen[0] == "rows" else matrix.T
+
+
+def _open(argument: str, request: Request) -> Encoder:
+    name, options = options_of(argument, OPTIONS)
+    path = Path(name)
+    table = read_matrix(path, options.get("key"))
+    labels = read_labels(Path(options["labels"])) if "labels" in options else request.texts
+    vectors = rows_by_label(table, len(labels), options.get("layout"), f"matrix:{name}")
+    files = [path, Path(options["labels"])] if "labels" in options else [path]
+    layout = "rows" if vectors is table else "columns"
+    rows = {label: row for row, label in enumerate(labels)}
+    return Words(f"{hash_of_files(files)}, {layout}", lambda: RowTable(rows, vectors, str(path)))
+
+
+FAMILY = Family(
+    _open,
+    ".npy, .safetensors or .pth, in the labels' order or with labels=FILE",
+    "the file's",
+    "the file's",
+    cached=False,
+    words=True,
+    by_order=lambda argument: "labels" not in options_of(argument, OPTIONS)[1],
+)

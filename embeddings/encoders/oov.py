@@ -1,106 +1,43 @@
 """How a name is looked up in a table of words: the policy for multiword names and names out of vocabulary.
 
-A policy lists ways that are tried in order for every name, after the name as it stands; the last may say what
-happens to a name that none of them finds.
+A policy lists steps. Every name is looked up as it stands, then by each step in turn. The last step may say what
+happens to a name that no step finds.
 
 - `phrase`: `_` for spaces ("polar_bear").
-- `lower`: lower case, with what `phrase` gives too.
+- `lower`: lower case, of the spellings so far.
 - `singular`: English singulars ("dog" for "dogs") of all the spellings so far.
-- `parts`: the mean of the words' vectors, each looked up in the ways before; all must be found.
-- `subwords`: fastText's vector from character n-grams, where the name is long enough to have any.
-- `random`: a random vector of norm 1; `skip`: the name is left out; `error`: an error lists the names, the default.
+- `parts`: the mean of the words' vectors. Each word is looked up by the steps before; all must be found.
+- `subwords`: fastText's vector from character n-grams, if the name is long enough to have any.
+- `random`: a random vector of norm 1; `skip`: leave the name out; `error`: stop and list the names (the default).
 """
 
 import re
 import unicodedata
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 
+from embeddings.encoders.encoder import Encoder, Encoding, Request
 from embeddings.encoders.seeded import random_vectors
+from embeddings.encoders.word_table import Found, WordTable
 from embeddings.io.errors import InputError
 from embeddings.io.mapping import release
 from embeddings.io.spelling import LOOKED_UP, require
 
-WAYS = ("phrase", "lower", "singular", "parts", "subwords")
+SPELLINGS = ("phrase", "lower", "singular")
+WAYS = (*SPELLINGS, "parts", "subwords")
 ENDS = ("error", "skip", "random")
 DEFAULT_POLICY = ("phrase", "lower", "error")
 BLOCK = 8_192  # vectors gathered at once
 
 
-@dataclass(frozen=True)
-class Found:
-    """Words of a table: the row of each in `vectors` (word, embed), which may be memory-mapped.
-
-    `faults` says of words that are there why their vectors are of no use; `remark` what is odd about the table.
-    """
-
-    rows: Mapping[str, int]
-    vectors: np.ndarray
-    faults: Mapping[str, str] = field(default_factory=dict)
-    remark: str = ""
-
-    def has(self, form: str) -> bool:
-        """Whether a word has a vector.
-
-        Raises:
-            InputError: it has one that is of no use.
-        """
-        if form in self.faults and form not in self.rows:
-            raise InputError(self.faults[form])
-        return form in self.rows
-
-
-class WordTable(ABC):
-    """Some words have a vector."""
-
-    has_subwords = False  # whether any text has one, made of its character n-grams
-
-    def __init__(self, place: str):
-        self.place = place
-
-    @abstractmethod
-    def find(self, wanted: Callable[[], Collection[str]]) -> Found:
-        """The words that `wanted()` names and that are there, and maybe others."""
-
-    @abstractmethod
-    def words(self) -> Collection[str]:
-        """All words, to look for near spellings."""
-
-    def subwords(self, text: str) -> list[int]:
-        """The text's character n-grams, as rows of the table's own; [] where it is too short for any."""
-        raise NotImplementedError
-
-    def from_subwords(self, text: str) -> np.ndarray:
-        """A vector made of the text's character n-grams, where `subwords` has some."""
-        raise NotImplementedError
-
-
-class RowTable(WordTable):
-    """A word table over a matrix, which is not copied."""
-
-    def __init__(self, rows: Mapping[str, int], vectors: np.ndarray, place: str):
-        super().__init__(place)
-        self.rows = rows
-        self.vectors = vectors
-
-    def find(self, wanted: Callable[[], Collection[str]]) -> Found:
-        """Every row."""
-        return Found(self.rows, self.vectors)
-
-    def words(self) -> Collection[str]:
-        """Every word."""
-        return self.rows
-
-
 def check_policy(policy: Sequence[str]) -> None:
-    """A policy is ways, then at most one end.
+    """Checks a policy: steps of `WAYS`, then at most one of `ENDS`.
 
     Raises:
-        InputError: it is not.
+        InputError: an unknown step, or an end that is not last.
     """
     for place, step in enumerate(policy):
         if step not in WAYS + ENDS:
@@ -110,7 +47,7 @@ def check_policy(policy: Sequence[str]) -> None:
 
 
 def singulars(word: str) -> tuple[str, ...]:
-    """Spellings that an English plural's singular may have; the table says which of them is a word."""
+    """Candidate singulars of an English plural; the table of words decides which of them is a word."""
     for endings, stem_letters in ((_IRREGULAR, 0), (_REGULAR, 2)):
         for ending, others in endings.items():
             if word.lower().endswith(ending) and len(word) >= len(ending) + stem_letters:
@@ -143,9 +80,10 @@ _REGULAR = {
 
 
 def spellings(text: str, policy: Sequence[str]) -> list[list[str]]:
-    """The spellings that each way of the policy adds, for the name itself and then way by way; [] for other ways.
+    """The spellings to look for: of the name itself, then what each step of the policy adds ([] for other steps).
 
-    The name itself has two where Unicode has: composed, as names are here, and decomposed, as a table may have it.
+    The name itself has two spellings where Unicode has two: composed, as names are here, and decomposed, as in some
+    tables.
     """
     known = list(dict.fromkeys([text, unicodedata.normalize("NFD", text)]))
     steps = [list(known)]
@@ -165,14 +103,22 @@ def spellings(text: str, policy: Sequence[str]) -> list[list[str]]:
 
 
 def parts_of(text: str) -> list[str]:
-    """The words of a name, if it has several."""
+    """The words of a name that has several; [] for a name of one word."""
     words = [word for word in re.split(r"[\s_\-/]+", text) if word]
     return words if len(words) > 1 else []
 
 
 @dataclass
 class Plan:
-    """What each text is made of: one of the table's `rows`, or, where that is -1, `means` of them or `made`."""
+    """How each text gets its vector.
+
+    Args:
+        rows: (text,) row of the table's matrix; -1 where the vector is in `means` or `made`, or the text is skipped.
+        notes: for each text, what was done for it.
+        means: for a text, the rows whose mean it gets.
+        made: for a text, a function that makes its vector.
+        skipped: texts that get no vector.
+    """
 
     rows: np.ndarray
     notes: list[str]
@@ -187,20 +133,15 @@ class Plan:
 
 
 def look_up(table: WordTable, texts: Sequence[str], policy: Sequence[str], seed: int) -> tuple[Plan, Found]:
-    """Finds every text in the table by the policy.
+    """Looks up every text in the table by the policy.
 
     Raises:
-        InputError: texts that are not found, with their nearest spellings, where the policy ends in an error.
+        InputError: the policy ends in an error and texts are not found; they are listed with their nearest spellings.
     """
     found = table.find(lambda: _wanted(texts, policy))
     plan = Plan(np.full(len(texts), -1, np.int64), [""] * len(texts))
-    missing = []
-    for row, text in enumerate(texts):
-        own = next((form for form in spellings(text, ())[0] if found.has(form)), None)
-        if own is not None:
-            plan.rows[row] = found.rows[own]
-        elif not _resolve(plan, row, text, found, table, policy, seed):
-            missing.append(text)
+    lookup = _LookUp(table, found, tuple(policy), seed, plan)
+    missing = [text for row, text in enumerate(texts) if not lookup.resolve(row, text)]
     if missing:
         odd = f"; the file is odd, too: {found.remark}" if found.remark else ""
         require(missing, table.words(), table.place, LOOKED_UP + odd)
@@ -219,47 +160,66 @@ def _wanted(texts: Sequence[str], policy: Sequence[str]) -> set[str]:
     return wanted
 
 
-def _resolve(plan: Plan, row: int, text: str, found: Found, table: WordTable, policy: Sequence[str], seed: int) -> bool:
-    for way, forms in zip(policy, spellings(text, policy)[1:], strict=True):
-        key = next(filter(found.has, forms), None)
+@dataclass(frozen=True)
+class _LookUp:
+    """Fills a plan, text by text."""
+
+    table: WordTable
+    found: Found
+    policy: tuple[str, ...]
+    seed: int
+    plan: Plan
+
+    def resolve(self, row: int, text: str) -> bool:
+        """Plans the vector of the text in this row; False if no step of the policy finds one."""
+        key = self._first(spellings(text, ())[0])
         if key is not None:
-            plan.rows[row] = found.rows[key]
-            plan.notes[row] = f"vector of {key!r}"
+            self.plan.rows[row] = self.found.rows[key]
             return True
-        if way == "parts":
-            keys = [_key(word, found, policy[: policy.index("parts")]) for word in parts_of(text)]
-            if keys and None not in keys:
-                plan.means[row] = [found.rows[key] for key in keys if key is not None]
-                plan.notes[row] = f"mean of {', '.join(map(repr, keys))}"
+        for way, forms in zip(self.policy, spellings(text, self.policy)[1:], strict=True):
+            key = self._first(forms)
+            if key is not None:
+                self.plan.rows[row] = self.found.rows[key]
+                self.plan.notes[row] = f"vector of {key!r}"
                 return True
-        elif way == "subwords":
-            if not table.has_subwords:
-                raise InputError(f"{table.place} has no subwords; take the policy subwords out or give a fastText file")
-            if not table.subwords(text):
-                continue
-            plan.made[row] = partial(table.from_subwords, text)
-            plan.notes[row] = "from subwords"
-            return True
+            if way not in SPELLINGS and self._made_by(way, row, text):
+                return True
+        return False
+
+    def _first(self, forms: Sequence[str]) -> str | None:
+        return next(filter(self.found.has, forms), None)
+
+    def _made_by(self, way: str, row: int, text: str) -> bool:
+        """Whether a step that does not look for a spelling settles the text."""
+        if way == "parts":
+            return self._mean_of_parts(row, text)
+        if way == "subwords":
+            if not self.table.has_subwords:
+                where = self.table.place
+                raise InputError(f"{where} has no subwords; take the policy subwords out or give a fastText file")
+            if not self.table.subwords(text):
+                return False
+            self.plan.made[row] = partial(self.table.from_subwords, text)
+            self.plan.notes[row] = "from subwords"
         elif way == "random":
-            plan.made[row] = partial(_random, text, found.vectors.shape[1], seed)
-            plan.notes[row] = "random vector"
-            return True
+            self.plan.made[row] = lambda: random_vectors([text], self.found.vectors.shape[1], self.seed)[0]
+            self.plan.notes[row] = "random vector"
         elif way == "skip":
-            plan.skipped.append(row)
-            return True
-    return False
+            self.plan.skipped.append(row)
+        return way != "error"
 
-
-def _random(text: str, width: int, seed: int) -> np.ndarray:
-    return random_vectors([text], width, seed)[0]
-
-
-def _key(word: str, found: Found, ways: Sequence[str]) -> str | None:
-    return next((form for step in spellings(word, ways) for form in step if found.has(form)), None)
+    def _mean_of_parts(self, row: int, text: str) -> bool:
+        ways = self.policy[: self.policy.index("parts")]
+        keys = [self._first([form for step in spellings(word, ways) for form in step]) for word in parts_of(text)]
+        if not keys or None in keys:
+            return False
+        self.plan.means[row] = [self.found.rows[key] for key in keys if key is not None]
+        self.plan.notes[row] = f"mean of {', '.join(map(repr, keys))}"
+        return True
 
 
 def gather(plan: Plan, found: Found) -> Iterator[np.ndarray]:
-    """The vectors of a plan, without those skipped, in blocks of rows."""
+    """The vectors of a plan, (text, embed) float32 a block, without the skipped texts."""
     kept = np.delete(np.arange(len(plan.rows)), plan.skipped)
     for start in range(0, len(kept), BLOCK):
         texts = kept[start : start + BLOCK]
@@ -272,3 +232,23 @@ def gather(plan: Plan, found: Found) -> Iterator[np.ndarray]:
             block[place] = plan.made[text]() if mean is None else found.vectors[mean].mean(axis=0, dtype=np.float64)
         yield block
         release(found.vectors)
+
+
+@dataclass(frozen=True)
+class Words(Encoder):
+    """The encoder over a table of words.
+
+    Args:
+        version: identifies the table, as `Encoder.revision` does.
+        open: opens the table; it is called when texts are first encoded.
+    """
+
+    version: str
+    open: Callable[[], WordTable]
+
+    def revision(self) -> str:
+        return self.version
+
+    def encode(self, request: Request) -> Encoding:
+        plan, found = look_up(self.open(), request.texts, request.oov, request.seed)
+        return Encoding(gather(plan, found), plan.notes, plan.skipped, tuple(filter(None, [plan.remark(found)])))

@@ -1,4 +1,4 @@
-"""Vectors that know nothing: the control of every comparison, and one way to fill a gap."""
+"""`random`: seeded normal vectors, the control of every comparison; `oov` fills gaps with them too."""
 
 import hashlib
 from collections.abc import Sequence
@@ -6,14 +6,16 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from embeddings.encoders.encoder import Encoder, Family, Request, Rule, width_of
+
 
 def random_vectors(texts: Sequence[str], width: int, seed: int = 0) -> Float[np.ndarray, "label embed"]:
-    """A normal vector scaled to norm 1 for each text, which depends on the text and the seed, not on the other texts.
+    """A normal vector of norm 1 for each text; it depends only on the text and the seed.
 
     Args:
         texts: any text.
-        width: size of a vector.
-        seed: of the numbers.
+        width: size of a vector, e.
+        seed: of the random numbers.
     Returns:
         (label, embed) float32.
     """
@@ -23,3 +25,11 @@ def random_vectors(texts: Sequence[str], width: int, seed: int = 0) -> Float[np.
         drawn = np.random.default_rng(int.from_bytes(digest, "little")).standard_normal(width)
         vectors[row] = drawn / np.linalg.norm(drawn)
     return vectors
+
+
+def _open(argument: str, request: Request) -> Encoder:
+    width = width_of(argument, 512, "random")
+    return Rule(f"seed {request.seed}", lambda texts: random_vectors(texts, width, request.seed))
+
+
+FAMILY = Family(_open, "seeded normal vectors", "512, or random:WIDTH", "this project's", cached=False, informed=False)

@@ -1,4 +1,4 @@
-"""sentence-transformers models, CLIP-type text towers among them."""
+"""`sentence-transformers`: any model of that library, CLIP-type text towers among them."""
 
 import hashlib
 import os
@@ -9,16 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from embeddings.encoders.encoder import Encoder, Encoding, Family, Request
 from embeddings.io.errors import InputError
 
 BLOCK = 16_384  # texts in one call of the model: it sorts them by length, so short ones are not padded to long ones
 
 
-class SentenceEncoder:
+class SentenceEncoder(Encoder):
     """A model by its folder, or by its name on the hub.
 
     Raises:
-        InputError: it cannot be loaded.
+        InputError: no name is given; later, the model cannot be loaded.
     """
 
     def __init__(self, name: str):
@@ -66,7 +67,7 @@ class SentenceEncoder:
         return found.parent.name if found else "unknown"  # .../snapshots/<commit>/config.json
 
     def _file(self, name: str) -> Path | None:
-        """A file of the model, where it has one."""
+        """A file of the model; None if it has no such file."""
         folder = Path(self.name)
         if folder.is_dir():
             return folder / name if (folder / name).is_file() else None
@@ -81,7 +82,7 @@ class SentenceEncoder:
         return None
 
     def remarks(self) -> tuple[str, ...]:
-        """What the library chose where the model does not say it, and what it adds to every text."""
+        """What the library chose because the model does not say it, and what it adds to every text."""
         found = []
         pooled = [module for module in self.model if type(module).__name__ == "Pooling"]
         if pooled and self._file("modules.json") is None:
@@ -92,11 +93,24 @@ class SentenceEncoder:
             found.append(f"the model's default prompt, {prompt!r}, stands before every text")
         return tuple(found)
 
-    def encode(self, texts: Sequence[str]) -> Iterator[np.ndarray]:
-        """(text, embed) float32 in blocks of texts."""
+    def encode(self, request: Request) -> Encoding:
+        return Encoding(self.vectors(request.texts), [""] * len(request.texts), remarks=self.remarks())
+
+    def vectors(self, texts: Sequence[str]) -> Iterator[np.ndarray]:
+        """(text, embed) float32, in blocks of texts."""
         for start in range(0, len(texts), BLOCK):
             block = list(texts[start : start + BLOCK])
             yield np.asarray(self.model.encode(block, convert_to_numpy=True, show_progress_bar=False), np.float32)
 
 
 _DECIDING = {".safetensors", ".bin", ".json", ".txt", ".model"}
+
+FAMILY = Family(
+    lambda argument, request: SentenceEncoder(argument),
+    "a model's folder or hub name",
+    "the model's",
+    "the model's",
+    version=2,
+    apart="check that the model's folder holds its tokenizer (tokenizer.json, or vocab.txt and the like), that the "
+    "model knows the script of the names, and that no names differ in capitals alone",
+)

@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from embeddings.encoders.oov import Found, WordTable
+from embeddings.encoders.encoder import MAX_WIDTH
+from embeddings.encoders.word_table import Found, WordTable
 from embeddings.io.errors import InputError
 
-MAX_WIDTH = 65_536
 DIGITS = 18  # of a header's numbers
 LONGEST_LINE = 1 << 22
 SNIFFED = 1 << 12

@@ -10,7 +10,7 @@ from experiments.commands.app import Commands
 from experiments.output.console import ConsoleProgress, clear_errors, console_table, make_console, tell
 
 if TYPE_CHECKING:
-    from embeddings.encoders.table import TagLists
+    from embeddings.encoders.encoder import TagLists
 
 app = Commands(help="Build word-vector banks, extend them, look at them.")
 

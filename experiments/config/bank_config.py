@@ -7,8 +7,9 @@ from pydantic import Field
 
 from embeddings.banks.bank import Bank
 from embeddings.banks.build import build_bank
+from embeddings.encoders.encoder import TagLists
 from embeddings.encoders.oov import DEFAULT_POLICY
-from embeddings.encoders.table import TagLists, by_order, split_spec
+from embeddings.encoders.table import by_order, split_spec
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress, silent
 from embeddings.texts import read_aliases, read_descriptions, read_prompts

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from embeddings.encoders.table import split_spec
+from embeddings.encoders.table import family_of, split_spec
 from experiments.grids.variants import COST, Ablation, Variant
 
 MINILM = "sentence-transformers:sentence-transformers/all-MiniLM-L6-v2"
@@ -14,8 +14,8 @@ BASELINES = tuple(Variant({"decoder.kind": kind}) for kind in ("eszsl", "conse",
 def encoder_variants(encoders: Sequence[str]) -> tuple[Variant, ...]:
     """A decoder and an ESZSL for each encoder, and last, where there are several, for those that know something about
     names joined."""
-    families = {spec: {part.partition(":")[0] for part in split_spec(spec)} for spec in encoders}
-    informed = [spec for spec in families if "random" not in families[spec]]
+    distinct = dict.fromkeys(encoders)
+    informed = [spec for spec in distinct if all(family_of(part).informed for part in split_spec(spec))]
     joined = ["+".join(informed)] if len(informed) > 1 else []
     specs = list(dict.fromkeys([*encoders, *joined]))
     decoders = [Variant({"bank.encoder": spec}) for spec in specs]

@@ -8,7 +8,7 @@ import numpy as np
 
 from embeddings.banks.bank import Bank
 from embeddings.banks.similarity import Comparison, duplicates, nearest_seen, norms, unit
-from embeddings.encoders.table import split_spec
+from embeddings.encoders.table import parts_of
 from embeddings.io.markup import drawn
 from experiments.output.plots import new_plot
 
@@ -63,7 +63,7 @@ def summary_lines(bank: Bank, told: dict[str, Any]) -> list[str]:
     prompts = told["prompts"]
     lines = [
         f"labels      {told['labels']:,}: {told['seen']:,} seen, {told['unseen']:,} unseen; width {told['width']}",
-        f"encoder     {told['encoder']} ({told['revision']})",
+        f"encoder     {told['encoder']} ({told['revision'] or 'no revision'})",
         f"text        {prompts[0]!r}" + (f" and {len(prompts) - 1} more templates, mean" if len(prompts) > 1 else ""),
         f"policy      {', '.join(told['oov'])} (for encoders that are tables of words)",
         f"transforms  {', '.join(told['transforms']) or 'none'}",
@@ -159,6 +159,6 @@ def save_nearest_seen(bank: Bank, path: Path) -> None:
 
 def _short(bank: Bank) -> str:
     """The encoder's spec without folders."""
-    parts = (part.partition(":") for part in split_spec(bank.provenance.encoder))
+    parts = (part.partition(":") for part in parts_of(bank.provenance.encoder))
     short = " + ".join(f"{family}{colon}{argument.rstrip('/').rpartition('/')[2]}" for family, colon, argument in parts)
     return drawn(short)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from gensim.models import KeyedVectors
 
-from embeddings.banks import build
+from embeddings.banks import build, pooling
 from embeddings.banks.bank import Bank
 from embeddings.banks.build import build_bank, extend_bank
 from embeddings.banks.transforms import fit_transforms, transformed
@@ -106,7 +106,7 @@ def test_aliases_may_give_two_labels_one_vector(table):
 def test_blocks_of_any_size_give_the_same(table, monkeypatch, block):
     _, spec = table
     plain = build_bank(WORDS, spec, transforms=("whiten",), prompts=("{}", "{}"))
-    for module, name in ((oov, "BLOCK"), (build, "ROWS"), (mapping, "ROWS")):
+    for module, name in ((oov, "BLOCK"), (pooling, "ROWS"), (mapping, "ROWS")):
         monkeypatch.setattr(module, name, block)
     again = build_bank(WORDS, spec, transforms=("whiten",), prompts=("{}", "{}"))
     np.testing.assert_array_equal(again.vectors, plain.vectors)
@@ -130,8 +130,8 @@ def test_unusable_labels_are_named(labels, message):
 
 def test_the_same_request_encodes_once(tmp_path, monkeypatch):
     calls = []
-    encode = SentenceEncoder.encode
-    monkeypatch.setattr(SentenceEncoder, "encode", lambda self, texts: calls.append(texts) or encode(self, texts))
+    encode = SentenceEncoder.vectors
+    monkeypatch.setattr(SentenceEncoder, "vectors", lambda self, texts: calls.append(texts) or encode(self, texts))
     first = build_bank(["dog", "sky"], MINILM, cache=tmp_path / "cache")
     again = build_bank(["dog", "sky"], MINILM, cache=tmp_path / "cache", transforms=["center"])
     assert calls == [("dog", "sky")]  # other transforms of the same texts
@@ -143,8 +143,8 @@ def test_the_same_request_encodes_once(tmp_path, monkeypatch):
 
 def test_the_cache_knows_what_a_family_depends_on(table, tmp_path, monkeypatch):
     calls = []
-    encode = SentenceEncoder.encode
-    monkeypatch.setattr(SentenceEncoder, "encode", lambda self, texts: calls.append(texts) or encode(self, texts))
+    encode = SentenceEncoder.vectors
+    monkeypatch.setattr(SentenceEncoder, "vectors", lambda self, texts: calls.append(texts) or encode(self, texts))
     for seed, policy in ((0, ("skip",)), (1, ("random",))):
         build_bank(["dog"], MINILM, cache=tmp_path / "cache", seed=seed, oov=policy)
     assert len(calls) == 1  # a model has no policy
@@ -197,13 +197,13 @@ def test_a_damaged_cache_entry_is_made_again(table, tmp_path):
 
 def _build_and_count(cache: str, counts: str, start: "multiprocessing.synchronize.Barrier") -> None:
     """One of several processes that ask for the same bank at once; leaves a file for each time that it encodes."""
-    encode = SentenceEncoder.encode
+    encode = SentenceEncoder.vectors
 
     def counted(self: SentenceEncoder, texts: tuple[str, ...]) -> object:
         Path(counts, str(os.getpid())).touch()
         return encode(self, texts)
 
-    SentenceEncoder.encode = counted
+    SentenceEncoder.vectors = counted
     start.wait()
     build_bank(["dog", "sky"], MINILM, cache=Path(cache)).save(Path(counts) / f"bank-{os.getpid()}")
 

@@ -5,8 +5,9 @@ import pytest
 from gensim.models import FastText
 
 from embeddings.encoders.fasttext_models import subword_table
-from embeddings.encoders.oov import DEFAULT_POLICY, RowTable, check_policy, gather, look_up, singulars, spellings
+from embeddings.encoders.oov import DEFAULT_POLICY, check_policy, gather, look_up, singulars, spellings
 from embeddings.encoders.seeded import random_vectors
+from embeddings.encoders.word_table import RowTable
 from embeddings.io.errors import InputError
 
 WORDS = ["dog", "polar_bear", "polar", "bear", "Paris", "city", "leaf", "tomato", "box", "woman", "glass"]
