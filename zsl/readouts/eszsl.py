@@ -3,20 +3,19 @@
 Romera-Paredes and Torr 2015, "An embarrassingly simple approach to zero-shot learning".
 """
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from typing import ClassVar, Literal
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float64
 from pydantic import PositiveFloat
-from scipy.linalg import eigh
 from torch import Tensor, nn
 
 from embeddings.io.errors import InputError
 from zsl.metrics import average_precision
+from zsl.readouts.closed_form import ClosedFormReadout, Problem, Solution
 from zsl.readouts.pooled import pool
 from zsl.readouts.readout import Features, Logits, Readout, ReadoutConfig, Vectors, checked, exact
 
@@ -37,8 +36,8 @@ class EszslConfig(ReadoutConfig):
         return EszslReadout(channels, embed_dim, self.image_ridge, self.label_ridge)
 
 
-class EszslReadout(Readout):
-    """`(u - c) W . n_i` of the unit-length mean token u; W is solved, see `zsl.training.solving`, not trained.
+class EszslReadout(ClosedFormReadout):
+    """`(u - c) W . n_i` of the unit-length mean token u; W is solved (`zsl.training.solving`), not trained.
 
     c is the mean of u in training. There is no bias: of how rare a label is, its word vector says nothing.
 
@@ -55,7 +54,7 @@ class EszslReadout(Readout):
         self, channels: int, embed_dim: int, image_ridge: float | None = None, label_ridge: float | None = None
     ):
         super().__init__()
-        self.embed_dim = embed_dim
+        self.channels, self.embed_dim = channels, embed_dim
         self.image_grid = RIDGES if image_ridge is None else (image_ridge,)
         self.label_grid = RIDGES if label_ridge is None else (label_ridge,)
         # no numbers until they are solved: scores of an unsolved readout are errors
@@ -83,45 +82,25 @@ class EszslReadout(Readout):
 
         return logits
 
+    def solve(self, problem: Problem) -> Solution:
+        """The paper's solution, under the ridges that are given, or the best on held-out labels.
 
-@dataclass
-class Statistics:
-    """All that the solution needs of training images x (channel) and targets y (label), summed up in float64.
-
-    y is 1 for a label that is there, 0, and where annotations are partial -1 for one known to be absent.
-    """
-
-    images: int
-    x: Float64[np.ndarray, " channel"]
-    y: Float64[np.ndarray, " label"]
-    xx: Float64[np.ndarray, "channel channel"]
-    xy: Float64[np.ndarray, "channel label"]
-    yy: float
-
-    @classmethod
-    def of(cls, batches: Iterable[tuple[np.ndarray, np.ndarray]], channels: int, labels: int) -> "Statistics":
-        """Of batches of x (batch, channel) and y (batch, label)."""
-        products = np.zeros((channels, channels)), np.zeros((channels, labels))
-        sums = cls(0, np.zeros(channels), np.zeros(labels), *products, 0.0)
-        for x, y in batches:
-            x, y = x.astype(np.float64), y.astype(np.float64)
-            sums.images += len(x)
-            sums.x += x.sum(0)
-            sums.y += y.sum(0)
-            sums.xx += x.T @ x
-            sums.xy += x.T @ y
-            sums.yy += float(np.square(y).sum())
-        return sums
-
-    @property
-    def gram(self) -> Float64[np.ndarray, "channel channel"]:
-        """X'X of centred images: targets of 1 and 0 then do what the paper's 1 and -1 do."""
-        return self.xx - np.outer(self.x, self.x) / self.images
-
-    @property
-    def cross(self) -> Float64[np.ndarray, "channel label"]:
-        """X'Y of centred images and targets."""
-        return self.xy - np.outer(self.x, self.y) / self.images
+        Raises:
+            InputError: images or vectors that are all the same; one label alone, of which none can be held out.
+        """
+        sums, vectors = problem.sums, problem.vectors
+        gram, grids = Spectrum(sums.gram, "the pooled tokens"), (self.image_grid, self.label_grid)
+        ridges, told, chosen = (grids[0][0], grids[1][0]), "as given", dict[str, Any]()
+        if max(map(len, grids)) > 1:
+            ridges, best = choose_ridges(problem, gram, grids)
+            told = f"pseudo-unseen validation mAP {100 * best:.1f}"
+            chosen = dict(zip(("decoder.image_ridge", "decoder.label_ridge"), ridges, strict=True))
+        weight = image_map(gram, sums.cross @ label_map(vectors, ridges[1]), ridges[0])
+        with torch.no_grad():
+            for kept, value in ((self.weight, weight), (self.center, sums.x / sums.images)):
+                kept.copy_(torch.from_numpy(value))
+            self.ridges.copy_(torch.tensor(ridges))
+        return Solution(weight, f"image ridge {ridges[0]:g}, label ridge {ridges[1]:g} ({told})", chosen)
 
 
 class Spectrum:
@@ -132,6 +111,8 @@ class Spectrum:
     """
 
     def __init__(self, matrix: Float64[np.ndarray, "n n"], what: str):
+        from scipy.linalg import eigh
+
         self.unit = float(np.trace(matrix)) / len(matrix)
         if not self.unit > 0:
             raise InputError(f"{what} are all the same, so there is nothing to solve")
@@ -159,47 +140,39 @@ def image_map(
 
 
 def choose_ridges(
-    gram: Spectrum,
-    cross: np.ndarray,
-    vectors: np.ndarray,
-    held: np.ndarray,
-    held_values: np.ndarray,
-    partial: bool,
-    grids: tuple[Sequence[float], Sequence[float]],
-    seed: int,
+    problem: Problem, gram: Spectrum, grids: tuple[Sequence[float], Sequence[float]]
 ) -> tuple[tuple[float, float], float]:
     """The two ridges with the best mAP of held-out images on held-out seen labels, each label held out once.
 
     A label counts by its positives: the AP of one or two images is chance, and most labels have no more there.
 
     Args:
-        gram, cross, vectors: X'X, X'Y (channel, label) and S (label, embed) of all seen labels.
-        held: (image, channel), images that are not in the statistics, less the mean of those that are.
-        held_values: (image, label), their targets: 1, 0, -1; at least one is 1.
+        problem: whose seed divides the labels into folds.
+        gram: the spectrum of its X'X.
         grids: the ridges to choose from; of equally good ones the first.
-        seed: of the division of labels into folds.
     Returns:
         (image ridge, label ridge), weighted mAP as a fraction.
     Raises:
         InputError: fewer than two labels.
     """
+    vectors, cross = problem.vectors, problem.sums.cross
     if len(vectors) < 2:
         raise InputError("one seen label cannot be divided; set decoder.image_ridge and decoder.label_ridge")
-    order = np.random.default_rng(seed).permutation(len(vectors))
-    projected = held @ gram.vectors
+    order = np.random.default_rng(problem.seed).permutation(len(vectors))
+    projected = problem.held @ gram.vectors
     ap = np.full((len(grids[0]), len(grids[1]), len(vectors)), np.nan)
     for fold in np.array_split(order, min(FOLDS, len(order))):
         kept = np.setdiff1d(order, fold)
         labels = Spectrum(vectors[kept].T @ vectors[kept], "the word vectors")
         inner = gram.vectors.T @ (cross[:, kept] @ vectors[kept]) @ labels.vectors
         outer = labels.vectors.T @ vectors[fold].T
-        values = held_values[:, fold]
+        values = problem.values[:, fold]
         for row, image_ridge in enumerate(grids[0]):
             images = projected @ (gram.damped(image_ridge)[:, None] * inner)
             for column, label_ridge in enumerate(grids[1]):
                 scores = images @ (labels.damped(label_ridge)[:, None] * outer)
-                ap[row, column, fold] = average_precision(scores, values > 0, values != 0 if partial else None)
-    positives = (held_values > 0).sum(0)
+                ap[row, column, fold] = average_precision(scores, values > 0, values != 0 if problem.partial else None)
+    positives = (problem.values > 0).sum(0)
     mean = np.nansum(ap * positives, axis=2) / positives.sum()
     row, column = divmod(int(mean.argmax()), mean.shape[1])
     return (grids[0][row], grids[1][column]), float(mean[row, column])

@@ -40,7 +40,7 @@ class ReadoutConfig(Config, ABC):
     A subclass has a field `kind: Literal[NAME] = NAME`, which `decoder.kind` of a run chooses.
     """
 
-    solved: ClassVar[bool] = False  # in closed form, by one pass over the images, instead of trained; see `Solved`
+    solved: ClassVar[bool] = False  # in closed form, instead of trained: it makes a `ClosedFormReadout`
     sizes: ClassVar[tuple[str, ...]] = ()  # the keys that decide how much memory it takes
     opened_by: ClassVar[str] = ""  # settings that give it an open vocabulary
 

@@ -1,7 +1,6 @@
 """What stands in for training where a readout has a closed form: one pass over the images, and an equation."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +10,7 @@ from zsl.context import Context
 from zsl.data.dataset import not_finite
 from zsl.data.loading import Samples, SeenSamples, opened
 from zsl.model import ZeroShotModel
-from zsl.readouts.eszsl import EszslReadout, Spectrum, Statistics, choose_ridges, image_map, label_map
+from zsl.readouts.closed_form import ClosedFormReadout, Problem, Statistics
 from zsl.scoring import SPOILT, gathered, scoring_batches
 from zsl.training.history import History, chance_of, validation_map
 from zsl.training.journal import UNWATCHED, Journal
@@ -20,7 +19,7 @@ from zsl.training.journal import UNWATCHED, Journal
 def solve(
     model: ZeroShotModel, seen: SeenSamples, context: Context, journal: Journal = UNWATCHED, seed: int = 0
 ) -> History:
-    """Solves the model's `EszslReadout` on the training samples; the validation samples only pick its ridges.
+    """Solves the model's `ClosedFormReadout` on the training samples; the validation samples only pick its settings.
 
     Every process ends with the same solution, which does not depend on how many there are.
 
@@ -36,38 +35,26 @@ def solve(
         InputError: a validation part without positives, images or vectors that are all the same.
     """
     readout, train, validation = model.readout, seen.train, seen.validation
-    assert isinstance(readout, EszslReadout)
+    assert isinstance(readout, ClosedFormReadout)
     assert seen.vectors is not None
     vectors, task = seen.vectors.double().cpu().numpy(), journal.task
-    sums = Statistics.of(_pairs(model, train, context, task), len(readout.weight), len(vectors))
-    center = sums.x / sums.images
-    held = np.concatenate(list(_read(model, validation, context, f"{task}, validation"))) - center
+    sums = Statistics.of(_pairs(model, train, context, task), readout.channels, len(vectors))
+    held = np.concatenate(list(_read(model, validation, context, f"{task}, validation"))) - sums.x / sums.images
     values = validation.targets.dense()
     if not (values > 0).any():
         raise InputError("the validation part holds no positive; raise train.validation")
-    gram, cross, grids = Spectrum(sums.gram, "the pooled tokens"), sums.cross, (readout.image_grid, readout.label_grid)
-    ridges, told, chosen = (grids[0][0], grids[1][0]), "as given", dict[str, Any]()
-    if max(map(len, grids)) > 1:
-        partial = train.part.targets.partial
-        ridges, best = choose_ridges(gram, cross, vectors, held, values, partial, grids, seed)
-        told = f"pseudo-unseen validation mAP {100 * best:.1f}"
-        chosen = dict(zip(("decoder.image_ridge", "decoder.label_ridge"), ridges, strict=True))
-    weight = image_map(gram, cross @ label_map(vectors, ridges[1]), ridges[0])
-    with torch.no_grad():
-        for kept, value in ((readout.weight, weight), (readout.center, center)):
-            kept.copy_(torch.from_numpy(value))
-        readout.ridges.copy_(torch.tensor(ridges))
+    solution = readout.solve(Problem(sums, vectors, held, values, train.part.targets.partial, seed))
+    weight = solution.weight
     history = History(
         loss=[_squared_error(sums, weight @ vectors.T)],
         lr=[0.0],
         validation_map=[validation_map(held @ weight @ vectors.T, validation.targets)],
         best_epoch=0,
         chance=chance_of(validation.targets),
-        chosen=chosen,
+        chosen=solution.chosen,
         best_state={name: value.detach().cpu().clone() for name, value in model.state_dict().items()},
     )
-    course = f"image ridge {ridges[0]:g}, label ridge {ridges[1]:g} ({told})"
-    context.progress(task, 1, 1, f"{course}; seen validation mAP {100 * history.validation_map[0]:.1f}")
+    context.progress(task, 1, 1, f"{solution.note}; seen validation mAP {100 * history.validation_map[0]:.1f}")
     if journal.watch is not None and context.is_main:
         journal.watch(history)
     return history
@@ -93,7 +80,7 @@ def _pairs(
 @torch.inference_mode()
 def _read(model: ZeroShotModel, samples: Samples, context: Context, task: str) -> Iterator[np.ndarray]:
     """What the readout reads of each image, in order, a batch at a time, on every process."""
-    assert isinstance(model.readout, EszslReadout)
+    assert isinstance(model.readout, ClosedFormReadout)
     model.to(context.device).eval()
     left, loader = len(samples), scoring_batches(samples, context)
     for step, batch in enumerate(loader):

@@ -13,7 +13,8 @@ from zsl.data.dataset import Part, Tensors
 from zsl.data.loading import Samples, SeenSamples
 from zsl.data.targets import Targets
 from zsl.model import ZeroShotModel
-from zsl.readouts.eszsl import FOLDS, EszslReadout, Spectrum, Statistics, choose_ridges, image_map, label_map
+from zsl.readouts.closed_form import Problem, Statistics
+from zsl.readouts.eszsl import FOLDS, EszslReadout, Spectrum, choose_ridges, image_map, label_map
 from zsl.training.solving import solve
 
 IMAGES, TOKENS, CHANNELS, EMBED, LABELS = 61, 3, 13, 7, 11
@@ -28,15 +29,6 @@ def _problem(seed=0):
 
 def _mean_eigenvalue(matrix):
     return np.linalg.eigvalsh(matrix).mean()
-
-
-def test_streamed_sums_are_those_of_the_whole():
-    x, y, _ = _problem()
-    sums = Statistics.of(((x[i : i + 17], y[i : i + 17]) for i in range(0, IMAGES, 17)), CHANNELS, LABELS)
-    np.testing.assert_allclose(sums.gram, np.cov(x.T, bias=True) * IMAGES, rtol=1e-10)
-    np.testing.assert_allclose(sums.cross, (x - x.mean(0)).T @ (y - y.mean(0)), rtol=1e-9, atol=1e-10)
-    assert sums.images == IMAGES
-    assert sums.yy == y.sum()
 
 
 def test_the_map_solves_the_system_and_is_the_objectives_minimum():
@@ -63,7 +55,7 @@ def test_ridges_are_those_of_the_best_cell_on_held_out_labels():
     sums = Statistics.of([(x, y)], CHANNELS, LABELS)
     grids = ((0.01, 1.0, 10.0), (0.1, 3.0))
     held = held_x - x.mean(0)
-    ridges, best = choose_ridges(Spectrum(sums.gram, "x"), sums.cross, s, held, held_y, False, grids, seed=3)
+    ridges, best = choose_ridges(Problem(sums, s, held, held_y, False, 3), Spectrum(sums.gram, "x"), grids)
     cells = {}
     folds = np.array_split(np.random.default_rng(3).permutation(LABELS), FOLDS)
     for gamma, lam in product(*grids):
@@ -124,9 +116,9 @@ def test_what_cannot_be_solved_is_named():
     x, y, s = _problem()
     with pytest.raises(InputError, match="the pooled tokens are all the same"):
         Spectrum(np.zeros((3, 3)), "the pooled tokens")
-    gram = Spectrum(x.T @ x, "x")
+    problem = Problem(Statistics.of([(x, y[:, :1])], CHANNELS, 1), s[:1], x, y[:, :1], False, 0)
     with pytest.raises(InputError, match="one seen label cannot be divided"):
-        choose_ridges(gram, x.T @ y[:, :1], s[:1], x, y[:, :1], False, ((1.0,), (1.0, 2.0)), 0)
+        choose_ridges(problem, Spectrum(x.T @ x, "x"), ((1.0,), (1.0, 2.0)))
     readout = EszslReadout(CHANNELS, EMBED)
     assert readout(torch.ones(2, TOKENS, CHANNELS), torch.ones(5, EMBED)).isnan().all()  # not solved yet
     tokens = torch.from_numpy(np.random.default_rng(0).normal(size=(5, TOKENS, CHANNELS))).float()

@@ -10,6 +10,7 @@ from zsl.data.dataset import Part, Tensors
 from zsl.data.loading import Samples, SeenSamples
 from zsl.data.targets import Targets
 from zsl.model import ZeroShotModel
+from zsl.readouts.closed_form import ClosedFormReadout
 from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.table import READOUTS, check_readout, make_readout
 from zsl.scoring import score
@@ -42,6 +43,7 @@ def test_shapes_and_binding(kind):
     features, vectors = torch.randn(IMAGES, TOKENS, 13), torch.randn(11, EMBED)
     readout.remember(vectors[:LABELS])
     readout.eval()
+    assert isinstance(readout, ClosedFormReadout) == READOUTS[kind].solved
     logits = readout(features, vectors)
     assert logits.shape == (IMAGES, 11)
     assert logits.dtype == torch.float32

@@ -1,0 +1,106 @@
+"""Readouts that are solved in closed form: what they read of each image, and what their solution is made from."""
+
+from abc import abstractmethod
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float64
+from torch import Tensor
+
+from zsl.readouts.readout import Features, Readout
+
+
+@dataclass
+class Statistics:
+    """All that the solution needs of training images x (channel) and targets y (label), summed up in float64.
+
+    y is 1 for a label that is there, 0, and where annotations are partial -1 for one known to be absent.
+    """
+
+    images: int
+    x: Float64[np.ndarray, " channel"]
+    y: Float64[np.ndarray, " label"]
+    xx: Float64[np.ndarray, "channel channel"]
+    xy: Float64[np.ndarray, "channel label"]
+    yy: float
+
+    @classmethod
+    def of(cls, batches: Iterable[tuple[np.ndarray, np.ndarray]], channels: int, labels: int) -> "Statistics":
+        """Of batches of x (batch, channel) and y (batch, label)."""
+        products = np.zeros((channels, channels)), np.zeros((channels, labels))
+        sums = cls(0, np.zeros(channels), np.zeros(labels), *products, 0.0)
+        for x, y in batches:
+            x, y = x.astype(np.float64), y.astype(np.float64)
+            sums.images += len(x)
+            sums.x += x.sum(0)
+            sums.y += y.sum(0)
+            sums.xx += x.T @ x
+            sums.xy += x.T @ y
+            sums.yy += float(np.square(y).sum())
+        return sums
+
+    @property
+    def gram(self) -> Float64[np.ndarray, "channel channel"]:
+        """X'X of centred images: targets of 1 and 0 then do what the paper's 1 and -1 do."""
+        return self.xx - np.outer(self.x, self.x) / self.images
+
+    @property
+    def cross(self) -> Float64[np.ndarray, "channel label"]:
+        """X'Y of centred images and targets."""
+        return self.xy - np.outer(self.x, self.y) / self.images
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a closed-form readout is solved from.
+
+    Args:
+        sums: of the training images and their targets.
+        vectors: (label, embed) of the seen labels.
+        held: (image, channel), validation images less the mean of the training images; they share in choices alone.
+        values: (image, label), their targets: 1, 0, -1; at least one is 1.
+        partial: whether 0 means that nobody looked.
+        seed: of choices that are drawn.
+    """
+
+    sums: Statistics
+    vectors: Float64[np.ndarray, "label embed"]
+    held: Float[np.ndarray, "image channel"]
+    values: np.ndarray
+    partial: bool
+    seed: int
+
+
+@dataclass(frozen=True)
+class Solution:
+    """What was found.
+
+    Args:
+        weight: W; the logits are `x W . n_i`.
+        note: one line on it, for the progress.
+        chosen: keys of the run's config, and the values that were chosen for them.
+    """
+
+    weight: Float64[np.ndarray, "channel embed"]
+    note: str
+    chosen: dict[str, Any] = field(default_factory=dict)
+
+
+class ClosedFormReadout(Readout):
+    """A readout whose weights are a linear map from images to word vectors, found in one pass over the images."""
+
+    channels: int
+
+    @abstractmethod
+    def read(self, features: Features) -> Float[Tensor, "batch channel"]:
+        """What the solution is made from: one vector per image."""
+
+    @abstractmethod
+    def solve(self, problem: Problem) -> Solution:
+        """Finds the weights, and keeps them.
+
+        Raises:
+            InputError: images or vectors that are all the same.
+        """
