@@ -17,13 +17,14 @@ from experiments.bench.harness import Figures, interleaved, machine
 from experiments.commands.bench import Out, measured
 from experiments.commands.options import Settings
 from experiments.config.reading import load_config
-from experiments.config.run_config import RunConfig
-from experiments.runs.run import make_decoder
-from experiments.runs.source import load_bank, open_source
 from zsl.context import Context
 from zsl.data.loading import SeenSamples, TrainingOrder
 from zsl.losses.table import LOSSES
 from zsl.model import ZeroShotModel
+from zsl.runs.bank_config import load_bank
+from zsl.runs.config import RunConfig
+from zsl.runs.source import open_source
+from zsl.runs.training import readout_of
 from zsl.training.loop import Training, parameter_groups
 
 
@@ -56,7 +57,7 @@ def bench_step(config: RunConfig, rounds: int, progress: Progress) -> Figures:
     bank = load_bank(config.bank, source.data)
     train, held = source.split(source.train)
     vectors = torch.from_numpy(bank.select(source.data.seen)).to(accelerator.device)
-    model = ZeroShotModel(None, make_decoder(config, source.channels, bank, len(source.data.seen)))
+    model = ZeroShotModel(None, readout_of(source, bank))
     other = copy.deepcopy(model).to(accelerator.device)
     training = Training(values, model, SeenSamples(train, held, vectors), replace(context, progress=silent))
     optimizer = torch.optim.AdamW(parameter_groups(other, values), fused=True)

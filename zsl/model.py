@@ -1,9 +1,12 @@
 """A backbone with a readout: what is trained, evaluated and saved."""
 
+import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from zsl.backbones.backbone import Backbone
+from zsl.backbones.base import BaseBackbone
+from zsl.config import Precision
+from zsl.data.squares import Square
 from zsl.readouts.readout import Readout
 
 
@@ -15,19 +18,29 @@ class ZeroShotModel(nn.Module):
         readout: tokens and word vectors to logits.
         softmax: trained with the loss "softmax", so that logits of one image do not compare with those of another;
             `zsl.scoring.score` then gives log-probabilities.
+    Attributes:
+        rounded: the readout was trained on cached tokens, which are bfloat16: tokens of images are rounded alike.
+        precision: of the arithmetic in training.
+        square: how pictures were read in training; None where that is the dataset's own way.
     """
 
-    def __init__(self, backbone: Backbone | None, readout: Readout, softmax: bool = False):
+    def __init__(self, backbone: BaseBackbone | None, readout: Readout, softmax: bool = False):
         super().__init__()
         self.backbone = backbone
         self.readout = readout
         self.softmax = softmax
+        self.rounded = False
+        self.precision: Precision = "auto"
+        self.square: Square | None = None
 
     def encode(self, inputs: Tensor) -> Float[Tensor, "batch token channel"]:
         """Tokens of a batch of images, or the tokens given."""
-        # tokens are kept in half the bits; without autocast the readout wants its own type
+        tokens = inputs if self.backbone is None else self.backbone(inputs)
+        if self.backbone is not None and not self.rounded:
+            return tokens
+        # cached tokens are kept in half the bits; without autocast the readout wants its own type
         own = next(self.readout.parameters()).dtype
-        return inputs.to(own) if self.backbone is None else self.backbone(inputs)
+        return tokens.to(torch.bfloat16).to(own) if self.rounded else tokens.to(own)
 
     def forward(self, inputs: Tensor, vectors: Tensor | None) -> Float[Tensor, "batch label"]:
         return self.readout(self.encode(inputs), vectors)

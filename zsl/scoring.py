@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader
 
 from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError
-from zsl.backbones.backbone import Backbone
+from zsl.backbones.base import BaseBackbone
 from zsl.context import Context
 from zsl.data.dataset import MultiLabelData, Part, Tensors, not_finite
 from zsl.data.loading import Batch, Samples, ScoringOrder, batches_of, opened
@@ -80,7 +80,7 @@ def gathered(values: Tensor, context: Context) -> Tensor:
 
 
 @torch.inference_mode()
-def extract_tokens(backbone: Backbone, part: Part, context: Context, task: str = "tokens") -> Part:
+def extract_tokens(backbone: BaseBackbone, part: Part, context: Context, task: str = "tokens") -> Part:
     """The part with its images replaced by the frozen backbone's tokens, bfloat16, in memory on every process.
 
     Args:

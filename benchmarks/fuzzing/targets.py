@@ -279,14 +279,16 @@ def _read_saved_scores(folder: Path, _: Any, __: Path) -> str:
 
 
 def _run(folder: Path) -> Path:
-    from experiments.runs.run import evaluate_run, train_run
-    from experiments.runs.source import load_bank, open_source
+    from experiments.runs.run import evaluate_run
     from zsl.context import Context
+    from zsl.runs.bank_config import load_bank
+    from zsl.runs.folder import train_run
+    from zsl.runs.source import open_source
 
     grids.write_tokens(folder)
     config = _run_config(folder)
     source = open_source(config, Context.of("fp32"))
-    train_run(config, source, load_bank(config.bank, source.data), folder / "run")
+    train_run(source, load_bank(config.bank, source.data), folder / "run")
     evaluate_run(folder / "run", source)
     return folder / "run"
 
@@ -320,16 +322,17 @@ def _stopped(folder: Path) -> Path:
 
 
 def _resume(folder: Path, run: Path, _: Path) -> str:
-    from experiments.runs.run import begin_run, same_config, train_run
-    from experiments.runs.source import load_bank, open_source
     from zsl.context import Context
+    from zsl.runs.bank_config import load_bank
+    from zsl.runs.folder import begin_run, check_same_config, train_run
+    from zsl.runs.source import open_source
 
     config = _run_config(folder)
-    same_config(config, run)
+    check_same_config(config, {}, run)
     source = open_source(config, Context.of("fp32"))
     bank = load_bank(config.bank, source.data)
-    begin_run(config, source, bank, run, resume=True)
-    train_run(config, source, bank, run)
+    begin_run(source, bank, run, resume=True)
+    train_run(source, bank, run)
     from safetensors.torch import load_file
 
     return digest(*(value for _, value in sorted(load_file(run / "readout.safetensors").items())))

@@ -7,7 +7,8 @@ import torch
 from torch import Tensor, nn
 
 from experiments.bench.harness import Figures, machine
-from zsl.backbones.backbone import Backbone, BackboneConfig
+from zsl.backbones.backbone import Backbone
+from zsl.backbones.config import BackboneConfig
 from zsl.cost import multiply_accumulates
 from zsl.readouts.gap import GapReadout
 from zsl.readouts.group_decoder import GroupDecoder, MlDecoderConfig

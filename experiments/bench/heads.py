@@ -16,7 +16,8 @@ from embeddings.io.progress import Progress
 from experiments.bench.costs import EMBED, HEADS, backbone_cost, head_cost
 from experiments.bench.harness import Figures, Measured, interleaved, machine
 from zsl.acceleration import make_accelerator
-from zsl.backbones.backbone import Backbone, BackboneConfig
+from zsl.backbones.backbone import Backbone
+from zsl.backbones.config import BackboneConfig
 from zsl.config import Config
 from zsl.losses.asymmetric import asymmetric_loss
 

@@ -123,8 +123,8 @@ def _list_tables() -> None:
 def _measure(name: str, settings: list[str], given: list[str], out: Path) -> None:
     """A table of costs."""
     from embeddings.io.errors import InputError
+    from embeddings.io.output_folders import check_new
     from experiments.bench.cost_tables import COST_TABLES, save_costs
-    from experiments.output.files import check_new
 
     table = COST_TABLES[name]
     if given:

@@ -68,8 +68,8 @@ def build(
     """Makes a bank of label names with any text encoder."""
     from embeddings.io.cache import default_cache
     from embeddings.io.errors import InputError
-    from experiments.config.bank_config import BankConfig, check_order, make_bank
     from experiments.output.files import check_new_file
+    from zsl.runs.bank_config import BankConfig, check_order, make_bank
 
     if prompt and prompts:
         raise InputError("give --prompt or --prompts, not both")

@@ -42,8 +42,8 @@ def evaluate(
     """Measures runs, or anyone's scores: unseen labels (ZSL), all labels (GZSL), seen ones; several side by side."""
     from embeddings.io.errors import InputError
     from embeddings.io.names import label_name
+    from embeddings.io.output_folders import check_new
     from experiments.config.advice import parts_at_chance, remedies
-    from experiments.output.files import check_new
     from experiments.tables.evaluations import result_of_run, result_of_scores, save_comparison, save_result
     from experiments.tables.result_tables import comparison_table, footnotes, tables_of
     from zsl.acceleration import is_main_process

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from experiments.config.run_config import RunConfig
 from zsl.evaluation.uncertainty import at_chance
+from zsl.runs.config import RunConfig
 from zsl.training.history import History
 
 SPELLING = (

@@ -6,15 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from embeddings.io.errors import InputError, InputWarning
-from experiments.config.run_config import RunConfig, resolved, validated
 from experiments.config.values import apply_settings, put_value, read_values
-from zsl.backbones.backbone import BackboneConfig
-from zsl.config import Config
-from zsl.data.squares import SquareConfig
-from zsl.data.table import DATASETS
-
-# how runs read pictures before there were keys for it
-WHOLE = {"interpolation": "bilinear", "crop": 1.0, "squash": True}
+from zsl.backbones.config import BackboneConfig
+from zsl.runs.config import RunConfig, resolved, validated
+from zsl.runs.folder import CONFIG, config_values
 
 
 def load_config(source: str, settings: Sequence[str], trains: bool = False) -> RunConfig:
@@ -45,12 +40,7 @@ def run_config(folder: Path, settings: Sequence[str] = ()) -> RunConfig:
     Raises:
         InputError: as `load_config`.
     """
-    path = folder / "config.json"
-    values = read_values(str(path))
-    data = values.get("data")
-    if isinstance(data, dict) and issubclass(DATASETS.get(str(data.get("name")), Config), SquareConfig):
-        values["data"] = WHOLE | data
-    return _settled(values, settings, str(path))
+    return _settled(config_values(folder), settings, str(folder / CONFIG))
 
 
 def _settled(values: dict[str, Any], settings: Sequence[str], source: str, trains: bool = False) -> RunConfig:

@@ -8,8 +8,8 @@ from embeddings.io.errors import InputError
 from embeddings.io.reading import read_json, read_toml
 from embeddings.io.settings import fitted, flat, kind_at, split_setting
 from experiments.config.recipes import RECIPES, recipes
-from experiments.config.run_config import RunConfig
 from zsl.readouts.table import READOUTS
+from zsl.runs.config import RunConfig
 
 # keys that tell which other keys their sections have, or what those are
 TAGS = ("data.name", "decoder.kind", "backbone.name")

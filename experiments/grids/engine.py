@@ -6,18 +6,19 @@ from functools import cached_property
 
 from embeddings.banks.bank import Bank
 from embeddings.io.progress import Progress
-from experiments.config.run_config import RunConfig
 from experiments.grids.dispatch import Patience, Tell, Work
 from experiments.grids.executors import Executor, Inline
 from experiments.grids.folder import GridFolder
 from experiments.grids.grid import Grid, Run, check_protocol
 from experiments.grids.job import Job, Outcome, disk_fault, perform, perform_shared
 from experiments.grids.shared_folder import SharedFolder, bank_file, shared_key
-from experiments.runs.source import Source, load_bank, open_source
 from zsl.acceleration import make_accelerator
 from zsl.context import Context
 from zsl.evaluation.protocol import left_out, protocols
 from zsl.readouts.table import check_readout
+from zsl.runs.bank_config import load_bank
+from zsl.runs.config import RunConfig
+from zsl.runs.source import Source, open_source
 
 Banks = dict[str, Bank]
 

@@ -16,15 +16,16 @@ from pydantic import FiniteFloat, StringConstraints
 from embeddings.banks.bank import Bank
 from embeddings.io import atomic
 from embeddings.io.errors import InputError
+from embeddings.io.output_folders import check_new
 from embeddings.io.reading import open_text, read_model
 from embeddings.io.settings import flat
 from experiments.grids.grid import Grid, Run
 from experiments.grids.shared_folder import BASELINE, shared_key
 from experiments.grids.variants import COST, Record, Results, random_labels
-from experiments.output.files import InnerPath, check_new, new_folder
-from experiments.runs.records import FINISHED, Finished
+from experiments.output.files import InnerPath, new_folder
 from experiments.runs.result import Measured, Metrics
-from experiments.runs.run import PRACTICAL
+from zsl.runs.folder import PRACTICAL
+from zsl.runs.records import FINISHED, Finished
 
 FORMAT: Literal["zsl-grid/2"] = "zsl-grid/2"
 AGAIN = "remove it, and give the command again"

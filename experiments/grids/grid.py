@@ -11,11 +11,11 @@ from embeddings.io.errors import InputError
 from embeddings.io.settings import flat
 from experiments.config.advice import encoder_notes
 from experiments.config.reading import changed
-from experiments.config.run_config import RunConfig
 from experiments.grids.variants import Ablation, Variant
 from zsl.config import Config
 from zsl.data.dataset import MultiLabelData
 from zsl.data.table import load_data
+from zsl.runs.config import RunConfig
 
 # of [evaluate], the keys that leave the figures themselves as they are
 NOT_PROTOCOL = ("evaluate.batch_size", "evaluate.bootstrap")

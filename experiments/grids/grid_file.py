@@ -11,11 +11,11 @@ from embeddings.io.settings import flat, parsed
 from experiments.config.advice import encoder_notes
 from experiments.config.reading import changed, with_backbone
 from experiments.config.recipes import recipes
-from experiments.config.run_config import RunConfig, validated
 from experiments.config.values import apply_settings, merge_sections, read_values
 from experiments.grids.grid import Budget, Grid, check_grid, completed
 from experiments.grids.variants import Ablation, Variant
 from zsl.config import Config
+from zsl.runs.config import RunConfig, validated
 
 SECTIONS = tuple(RunConfig.model_fields)
 

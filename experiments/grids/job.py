@@ -17,12 +17,13 @@ from filelock import FileLock, Timeout
 from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError, TrainingError
 from embeddings.io.reading import parse_model
-from experiments.config.run_config import RunConfig
 from experiments.grids.shared_folder import opened
 from experiments.processes import own_environment
-from experiments.runs.run import begin_run, evaluate_run, train_run
-from experiments.runs.source import Source
+from experiments.runs.run import evaluate_run, train_and_plot
 from zsl.config import Config
+from zsl.runs.config import RunConfig
+from zsl.runs.folder import begin_run
+from zsl.runs.source import Source
 
 # a disk that is full, read-only or away may be there again in a while
 DISK = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
@@ -122,8 +123,8 @@ def _train_and_test(job: Job, source: Source) -> None:
     folder = job.folder
     if not (folder / "run.json").is_file():
         bank = Bank.load(job.out / job.bank)
-        begin_run(job.config, source, bank, folder, resume=True)
-        train_run(job.config, source, bank, folder, job.task)
+        begin_run(source, bank, folder, resume=True)
+        train_and_plot(source, bank, folder, job.task)
     if not (folder / "metrics.json").is_file():
         evaluate_run(folder, source, task=f"test {job.task}")
 

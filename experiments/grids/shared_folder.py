@@ -19,15 +19,15 @@ from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress, silent
 from embeddings.io.reading import read_model
-from experiments.config.bank_config import BankConfig
-from experiments.config.run_config import RunConfig
 from experiments.runs.extraction import weights_hash
-from experiments.runs.source import Source, open_source
 from zsl.backbones.backbone import weights_file
 from zsl.context import Context
 from zsl.data.layouts.token_folder import TokensConfig
 from zsl.data.tokens.extraction import Extraction, extract
 from zsl.data.tokens.files import hash_of
+from zsl.runs.bank_config import BankConfig
+from zsl.runs.config import RunConfig
+from zsl.runs.source import Source, open_source
 from zsl.tensor_file import load_module, save_module
 from zsl.training.checkpoint import Checkpoints
 

@@ -14,7 +14,7 @@ from experiments.output.files import InnerPath
 
 if TYPE_CHECKING:  # without torch, so that the list of tables is shown at once
     from embeddings.banks.bank import Bank
-    from experiments.config.run_config import RunConfig
+    from zsl.runs.config import RunConfig
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from embeddings.io.errors import InputError
+from embeddings.io.output_folders import not_made
 
 
 def _inner(text: str) -> str:
@@ -21,33 +22,6 @@ def _inner(text: str) -> str:
 
 
 InnerPath = Annotated[str, AfterValidator(_inner)]  # a path in a file of ours, relative to the file's folder
-
-
-def check_new(path: Path) -> None:
-    """Checks that an output folder is not there yet and can be made.
-
-    Raises:
-        InputError: it exists, or its parent cannot hold it.
-    """
-    if path.exists():
-        raise InputError(f"output folder {path} exists; choose another --out or remove it")
-    parent = next(p for p in path.absolute().parents if p.exists())
-    if path.is_symlink() or not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
-        raise InputError(f"output folder {path} cannot be made in {parent}; choose another --out")
-
-
-def make_folder(path: Path) -> None:
-    """Makes a folder and its parents.
-
-    Raises:
-        InputError: it cannot be made, or has been made since `check_new`.
-    """
-    try:
-        path.mkdir(parents=True)
-    except FileExistsError as error:
-        raise InputError(f"output folder {path} was made by another command meanwhile; choose another --out") from error
-    except OSError as error:
-        raise _not_made(path, error) from error
 
 
 @contextmanager
@@ -66,7 +40,7 @@ def new_folder(path: Path) -> Iterator[Path]:
             target.parent.mkdir(parents=True, exist_ok=True)
             made.rename(target)
         except OSError as error:
-            raise _not_made(path, error) from error
+            raise not_made(path, error) from error
 
 
 @contextmanager
@@ -98,7 +72,7 @@ def _written_beside(path: Path, parent: Path) -> Iterator[Path]:
     try:
         made.mkdir(parents=True)
     except OSError as error:
-        raise _not_made(path, error) from error
+        raise not_made(path, error) from error
     try:
         yield made
     except OSError as error:
@@ -107,10 +81,6 @@ def _written_beside(path: Path, parent: Path) -> Iterator[Path]:
         raise OSError(error.errno, error.strerror, str(error.filename).replace(str(made), str(path))) from error
     finally:
         shutil.rmtree(holder, ignore_errors=True)
-
-
-def _not_made(path: Path, error: OSError) -> InputError:
-    return InputError(f"output folder {path} cannot be made ({error.strerror}); choose another --out")
 
 
 def check_new_file(path: Path) -> None:

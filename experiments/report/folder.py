@@ -17,9 +17,9 @@ from embeddings.io.markup import from_csv
 from embeddings.io.reading import read_model, read_rows
 from experiments.grids.folder import GridFile, first_line
 from experiments.grids.variants import Record
-from experiments.runs.records import FINISHED, Finished
 from experiments.runs.result import Measured, Metrics
 from experiments.runs.samples import Samples
+from zsl.runs.records import FINISHED, Finished
 
 T = TypeVar("T")
 AGAIN = "make it again, or remove it"

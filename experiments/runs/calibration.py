@@ -10,16 +10,18 @@ import numpy as np
 from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress
-from experiments.config.reading import changed, run_config
-from experiments.config.run_config import RunConfig
-from experiments.runs.records import read_finished
-from experiments.runs.run import begin_run, open_run, pretrain_backbone, train_run, trained_bank, trained_model
-from experiments.runs.source import Source, load_bank
+from experiments.config.reading import changed
+from experiments.runs.run import open_run, train_and_plot
 from zsl.data.dataset import MultiLabelData, Part
 from zsl.data.layouts.features import Chosen
 from zsl.evaluation.calibration import Choice, Fold, choose
 from zsl.evaluation.generalisation import trade_off
 from zsl.evaluation.stamp import hash_of_names
+from zsl.runs.bank_config import load_bank
+from zsl.runs.config import RunConfig
+from zsl.runs.folder import begin_run, pretrain_backbone, read_config, trained_bank, trained_model
+from zsl.runs.records import read_finished
+from zsl.runs.source import Source
 
 FOLDS = 2  # the fewest of which one can check what the other chooses
 FILE = "calibration.json"
@@ -56,7 +58,7 @@ def calibrate_run(folder: Path, k: int, share: float | None, progress: Progress)
     """
     chosen = read_finished(folder).chosen
     own = open_run(folder, [], progress)
-    config = changed(run_config(folder), chosen, str(folder / "run.json"))
+    config = changed(read_config(folder), chosen, str(folder / "run.json"))
     names = own.data.seen + own.data.unseen
     if not k < len(names):
         raise InputError(f"--k {k}: {own.data.name} has {len(names)} labels in all; take fewer of them an image")
@@ -142,10 +144,10 @@ def played_data(own: Source, part: Part, drawn: np.ndarray) -> MultiLabelData:
 
 def _fold(config: RunConfig, source: Source, work: Path, k: int, task: str) -> Fold:
     bank = load_bank(config.bank, source.data, source.context.progress)
-    begin_run(config, source, bank, work, resume=True)
-    pretrain_backbone(config, source, work)
+    begin_run(source, bank, work, resume=True)
+    pretrain_backbone(source, work)
     if not (work / "run.json").is_file():
-        train_run(config, source, bank, work, task)
+        train_and_plot(source, bank, work, task)
     scores = source.scores(trained_model(work, source, bank), bank, f"{task}, validation")["gzsl"]
     seen, unseen = len(source.data.seen), len(source.data.unseen)
     return Fold(trade_off(scores, source.data.test.targets.dense() > 0, seen, k), seen, unseen)

@@ -8,9 +8,9 @@ from accelerate.utils import broadcast_object_list
 from filelock import FileLock, Timeout
 
 from embeddings.io.errors import InputError
-from experiments.output.files import make_folder
-from experiments.runs.records import BEGUN, read_finished
+from embeddings.io.output_folders import make_folder
 from zsl.acceleration import is_main_process
+from zsl.runs.records import BEGUN, read_finished
 
 LOCK = ".lock"
 

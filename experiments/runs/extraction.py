@@ -8,20 +8,20 @@ import torch
 from embeddings.io.errors import InputError
 from embeddings.io.markup import shell
 from embeddings.io.progress import Progress
-from experiments.config.run_config import RunConfig
 from experiments.runs.claims import claimed
-from experiments.runs.source import open_source
-from zsl.backbones.backbone import Backbone
+from zsl.backbones.base import BaseBackbone
 from zsl.context import Context
 from zsl.data.layouts.hdf5 import Hdf5Config
 from zsl.data.layouts.tfrecords import TfRecordsConfig
 from zsl.data.table import DataConfig
 from zsl.data.tokens.extraction import Extraction, extract
 from zsl.data.tokens.files import Dtype, read_manifest
+from zsl.runs.config import RunConfig
+from zsl.runs.source import open_source
 from zsl.training.augmentation import make_augmentation
 
 
-def weights_hash(backbone: Backbone) -> str:
+def weights_hash(backbone: BaseBackbone) -> str:
     """sha256 of a backbone's weights, by name."""
     digest = hashlib.sha256()
     for name, value in sorted(backbone.state_dict().items()):

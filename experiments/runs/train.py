@@ -6,18 +6,20 @@ from pathlib import Path
 
 from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError
+from embeddings.io.output_folders import check_new
 from embeddings.io.progress import Progress
 from embeddings.io.settings import flat
 from experiments.config.advice import encoder_notes, training_notes
-from experiments.config.run_config import RunConfig
-from experiments.output.files import check_new
 from experiments.runs.claims import claimed
-from experiments.runs.run import begin_run, pretrain_backbone, same_config, train_run
-from experiments.runs.source import Source, load_bank, open_source
+from experiments.runs.run import train_and_plot
 from zsl.acceleration import make_accelerator
 from zsl.context import Context
 from zsl.evaluation.protocol import left_out, protocols
 from zsl.readouts.table import check_readout
+from zsl.runs.bank_config import load_bank
+from zsl.runs.config import RunConfig
+from zsl.runs.folder import begin_run, check_same_config, pretrain_backbone
+from zsl.runs.source import Source, open_source
 from zsl.training.checkpoint import Checkpoints
 
 
@@ -40,7 +42,7 @@ def train(
             _check_begun(folder, resume)
             claims.enter_context(claimed(folder))
             if (folder / "config.json").is_file():
-                same_config(config, folder)
+                check_same_config(config, {}, folder)
         else:
             check_new(folder)
         if (folder / "run.json").is_file():
@@ -51,11 +53,11 @@ def train(
         accelerator.wait_for_everyone()  # each has looked whether the folder is there
         if not again:
             claims.enter_context(claimed(folder, make=True))
-        begin_run(config, source, bank, folder, resume)
+        begin_run(source, bank, folder, resume)
         if config.train.trackers:
             accelerator.init_trackers("trackers", config={k: str(v) for k, v in flat(config.model_dump()).items()})
-        pretrain_backbone(config, source, folder)
-        history = train_run(config, source, bank, folder)
+        pretrain_backbone(source, folder)
+        history = train_and_plot(source, bank, folder)
         accelerator.end_training()
         if accelerator.is_main_process:
             for line in training_notes(history, config.decoder.solved):

@@ -11,7 +11,6 @@ from embeddings.io.markup import markdown
 from embeddings.io.progress import Progress
 from embeddings.texts import read_labels
 from experiments.config.reading import load_config, validated_settings
-from experiments.config.run_config import RunConfig
 from experiments.output.files import filling, new_folder
 from experiments.runs.claims import claimed_run
 from experiments.runs.result import Result, save_metrics
@@ -26,6 +25,7 @@ from zsl.evaluation.named_matrix import named, read_matrix
 from zsl.evaluation.per_label import per_label
 from zsl.evaluation.protocol import TestSet
 from zsl.evaluation.saved_scores import load_scores, save_scores
+from zsl.runs.config import RunConfig
 
 
 def result_of_run(run: Path, bank: Path | None, settings: list[str], keep: bool, progress: Progress) -> Result:

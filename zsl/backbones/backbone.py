@@ -1,95 +1,24 @@
 """Any timm model as a reader of image tokens."""
 
 from pathlib import Path
-from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, UInt8
-from pydantic import Field, PositiveFloat, field_validator
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from embeddings.io.arrays import check_stored
 from embeddings.io.errors import InputError
-from zsl.backbones.pretrained import check_weights, offline, reading_of
+from zsl.backbones.base import BaseBackbone, first_line
+from zsl.backbones.config import BackboneConfig
+from zsl.backbones.pretrained import check_weights, offline
 from zsl.backbones.token_grid import fault_of, image_tokens, level_map, prefix_tokens
-from zsl.config import Config
 
-# arguments of `timm.create_model` that have no place among `backbone.arguments`, and what has
-OWN_KEYS = {
-    "checkpoint_path": "backbone.weights",
-    "features_only": "backbone.level",
-    "in_chans": "pictures of three channels",
-    "out_indices": "backbone.level",
-    "pretrained": "backbone.pretrained",
-    "pretrained_cfg": "a tag in backbone.name, or backbone.weights",
-    "pretrained_cfg_overlay": "backbone.weights, backbone.mean and backbone.std",
-}
 IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")
 
 
-class PretrainConfig(Config):
-    """Training of the backbone on seen labels before it is frozen, with a max-pooled text readout on its tokens.
-
-    The readout takes vectors of an encoder of its own, so that ablations over encoders share one backbone.
-    """
-
-    epochs: int = Field(4, ge=1)
-    batch_size: int = Field(64, ge=1)
-    lr: float = Field(4e-3, gt=0)
-    weight_decay: float = Field(1e-2, ge=0)
-    encoder: str = "lexical"
-    seed: int = Field(0, ge=0, lt=2**31)
-
-
-class BackboneConfig(Config):
-    """A timm model.
-
-    `weights` is a local file (safetensors, or a torch file of tensors alone) or a folder with one of them, as hubs
-    keep models; without it, `pretrained` asks timm's hub. `level` is a feature level of timm's
-    `forward_intermediates`; without it the model's last features are taken. `arguments` go to `timm.create_model`;
-    `identity` names modules to replace by identity, for weights that were trained without them. `mean` and `std` apply
-    to pixels scaled to [0, 1]; those that are not given are the model's own, as timm has them. `mode`: "frozen" reads
-    every image once and trains on its tokens; "tuned" trains the backbone too. A frozen backbone that is not `cached`
-    reads every image in every epoch, so that each is augmented anew. `checkpointing` saves memory in training at the
-    cost of time, where the model knows how.
-    """
-
-    name: str
-    weights: Path | None = None
-    pretrained: bool = False
-    level: int | None = None
-    arguments: dict[str, Any] = {}
-    identity: tuple[str, ...] = ()
-    mean: tuple[float, float, float] | None = None
-    std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
-    mode: Literal["frozen", "tuned"] = "frozen"
-    cached: bool = True
-    checkpointing: bool = False
-    pretrain: PretrainConfig | None = None
-
-    @field_validator("arguments")
-    @classmethod
-    def _no_second_key(cls, arguments: dict[str, Any]) -> dict[str, Any]:
-        for name in arguments:
-            if name in OWN_KEYS:
-                raise ValueError(f"backbone.arguments takes no {name}; there is {OWN_KEYS[name]}")
-        return arguments
-
-    def resolved(self) -> "BackboneConfig":
-        """The same, with the model's own mean and std where none are given.
-
-        Raises:
-            InputError: timm has no such model.
-        """
-        if self.mean is not None and self.std is not None:
-            return self
-        own = reading_of(self.name, self.arguments)
-        return self.model_copy(update={"mean": self.mean or own.mean, "std": self.std or own.std})
-
-
-class Backbone(nn.Module):
-    """Images (batch, 3, height, width) uint8 to tokens (batch, token, channel).
+class Backbone(BaseBackbone):
+    """A timm model: images (batch, 3, height, width) uint8 to tokens (batch, token, channel).
 
     Raises:
         InputError: an unknown model, weights that cannot be had or do not fit it.
@@ -97,14 +26,13 @@ class Backbone(nn.Module):
 
     mean: Tensor
     std: Tensor
-    model: Any
+    remedy = "set backbone.level, or choose another"
 
     def __init__(self, config: BackboneConfig):
         super().__init__()
         config = config.resolved()
         self.model = _create(config)
         self.name = config.name
-        self.frozen = False
         self.level = config.level
         self.prefix_tokens = prefix_tokens(self.model)
         for name in config.identity:
@@ -126,7 +54,7 @@ class Backbone(nn.Module):
                 self.model.prune_intermediate_layers([self.level], prune_norm=True, prune_head=True)
         except Exception as error:  # timm's models raise many kinds
             lacks = "classifier to leave out" if self.level is None else f"feature level {self.level}"
-            raise InputError(f"backbone {self.name!r} has no {lacks} ({_first_line(error)})") from error
+            raise InputError(f"backbone {self.name!r} has no {lacks} ({first_line(error)})") from error
 
     def forward(self, images: UInt8[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch token channel"]:
         pixels = self._pixels(images)
@@ -137,59 +65,12 @@ class Backbone(nn.Module):
     def _pixels(self, images: Tensor) -> Tensor:
         return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
-    def leave_out_unused(self, image_size: int) -> None:
-        """Takes parameters out of training that the tokens do not depend on: several processes would wait for them."""
-        training = self.training
-        self.eval()
-        self(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=self.mean.device)).sum().backward()
-        for parameter in self.parameters():
-            parameter.requires_grad_(parameter.requires_grad and parameter.grad is not None)
-            parameter.grad = None
-        self.train(training)
-
-    def freeze(self) -> None:
-        """No gradients and no running statistics from here on."""
-        self.frozen = True
-        self.requires_grad_(False)
-        self.eval()
-
-    def train(self, mode: bool = True) -> "Backbone":
-        return super().train(mode and not self.frozen)
-
-    def channels(self, image_size: int) -> int:
-        """The size of a token; see `shape`."""
-        return self.shape(image_size)[1]
-
-    @torch.no_grad()
-    def shape(self, image_size: int) -> tuple[int, int]:
-        """How many tokens an image has, and the size of a token.
-
-        Raises:
-            InputError: the model does not take images of this size, or its tokens are not those of a grid over the
-                image.
-        """
-        training, device = self.training, self.mean.device
-        self.eval()
-        image = torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=device)
-        try:
-            fault = self._fault(self._pixels(image)) if self.level is None else None
-            tokens = self(image) if fault is None else None
-        except Exception as error:  # timm's models raise many kinds
-            raise InputError(
-                f"the backbone does not take images of {image_size} px ({_first_line(error)}); set data.image_size, or "
-                "backbone.arguments = {img_size = ...}"
-            ) from error
-        if tokens is None:
-            raise InputError(f"backbone {self.name!r} gives {fault}; set backbone.level, or choose another")
-        self.train(training)
-        return int(tokens.shape[1]), int(tokens.shape[2])
-
-    def _fault(self, pixels: Tensor) -> str | None:
+    def fault(self, images: Tensor) -> str | None:
+        """What is wrong with the model's tokens of images, where they are not those of a grid over the image."""
+        if self.level is not None:
+            return None
+        pixels = self._pixels(images)
         return fault_of(self.model, pixels, self.model.forward_features(pixels), self.prefix_tokens)
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def _create(config: BackboneConfig) -> nn.Module:
@@ -202,7 +83,7 @@ def _create(config: BackboneConfig) -> nn.Module:
         model = timm.create_model(config.name, pretrained=fetched, **config.arguments)
     except Exception as error:  # timm's models raise many kinds
         remedy = offline(config.name) if fetched else "see backbone.arguments"
-        raise InputError(f"timm cannot make {config.name!r} ({_first_line(error)}); {remedy}") from error
+        raise InputError(f"timm cannot make {config.name!r} ({first_line(error)}); {remedy}") from error
     for tensor in (*model.parameters(), *model.buffers()):
         if tensor.ndim == 4:  # those of 3D convolutions have no such layout
             tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
@@ -248,7 +129,7 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's unpickler raises many kinds on a broken file
         raise InputError(
-            f"{path} cannot be read as tensors ({_first_line(error)}); give a whole safetensors or torch file"
+            f"{path} cannot be read as tensors ({first_line(error)}); give a whole safetensors or torch file"
         ) from error
     state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):

@@ -7,11 +7,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from embeddings.io.errors import InputError
-from zsl.backbones.backbone import Backbone
+from zsl.backbones.base import BaseBackbone
 
 
 def check_pieces(
-    backbone: Backbone, image_size: int, images: int, batch_size: int, pieces: int, section: str = "train"
+    backbone: BaseBackbone, image_size: int, images: int, batch_size: int, pieces: int, section: str = "train"
 ) -> None:
     """Checks that a backbone can be trained on every piece of every batch.
 
@@ -44,7 +44,7 @@ def smallest_piece(images: int, batch_size: int, pieces: int) -> int:
 
 
 @torch.no_grad()
-def lone_layer(backbone: Backbone, image_size: int) -> str | None:
+def lone_layer(backbone: BaseBackbone, image_size: int) -> str | None:
     """The first batch normalisation that has one value a channel of a single image, by name."""
     found: list[str] = []
 

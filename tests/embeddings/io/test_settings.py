@@ -10,12 +10,12 @@ from pydantic import Field, PositiveInt, ValidationError
 from embeddings.io.errors import InputError
 from embeddings.io.settings import explained, fitted, kind_at
 from experiments.bench.cost_tables import COST_TABLES
-from experiments.config.bank_config import BankConfig
-from experiments.config.run_config import RunConfig
-from zsl.backbones.backbone import BackboneConfig
+from zsl.backbones.config import BackboneConfig
 from zsl.config import Config
 from zsl.data.table import DATASETS
 from zsl.readouts.table import READOUTS
+from zsl.runs.bank_config import BankConfig
+from zsl.runs.config import RunConfig
 from zsl.training.config import TrainConfig
 
 

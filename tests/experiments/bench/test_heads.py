@@ -8,7 +8,8 @@ import torch
 from experiments.bench.costs import FFN, GROUPS, HEADS, WIDTH, backbone_cost, head_cost
 from experiments.bench.heads import largest_batch
 from tests.experiments.command import refused, zsl
-from zsl.backbones.backbone import Backbone, BackboneConfig
+from zsl.backbones.backbone import Backbone
+from zsl.backbones.config import BackboneConfig
 
 TOKENS, CHANNELS = 49, 2048
 

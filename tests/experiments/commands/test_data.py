@@ -11,8 +11,6 @@ import pytest
 import torch
 
 from embeddings.banks.build import build_bank
-from experiments.config.run_config import EvaluateConfig, RunConfig
-from experiments.runs.source import open_source
 from tests.experiments.command import launched, refused, zsl
 from tests.names import SEEN, UNSEEN
 from zsl.context import Context
@@ -20,6 +18,8 @@ from zsl.data.layouts.token_folder import TokensConfig
 from zsl.data.loading import Samples
 from zsl.data.table import load_data
 from zsl.data.tokens.files import map_shard
+from zsl.runs.config import EvaluateConfig, RunConfig
+from zsl.runs.source import open_source
 
 
 @pytest.fixture

@@ -17,13 +17,13 @@ from experiments.config.advice import (
 )
 from experiments.config.reading import load_config
 from experiments.config.recipes import recipes
-from experiments.config.run_config import RunConfig
 from experiments.grids.grid import table_grid
 from experiments.grids.grid_file import spec_grid
 from experiments.grids.paper_tables import ABLATIONS
 from experiments.grids.variants import Ablation, Record, Results, Variant
 from experiments.tables.metric_table import chance_rows
 from tests.experiments.command import zsl
+from zsl.runs.config import RunConfig
 from zsl.training.history import History
 
 DRAWN = ("demo", "scenes", "scenes_closed", "scenes_many", "scenes_single")  # whose recipes choose lexical vectors

@@ -8,11 +8,11 @@ import pytest
 from embeddings.io.errors import InputError, InputWarning
 from experiments.config.reading import load_config, run_config
 from experiments.config.recipes import recipes
-from experiments.config.run_config import validated
-from zsl.backbones.backbone import PretrainConfig
+from zsl.backbones.config import PretrainConfig
 from zsl.data.layouts.voc import VocConfig
 from zsl.readouts.gap import GapConfig
 from zsl.readouts.transformer_decoder import TransformerDecoderConfig
+from zsl.runs.config import validated
 
 
 @pytest.mark.parametrize("recipe", recipes())

@@ -18,7 +18,6 @@ from matplotlib.text import Text
 import embeddings.io.markup
 from embeddings.io.markup import csv_text, drawn, from_csv, latex, latex_note, markdown, markdown_code, visible
 from experiments.commands.main import app
-from experiments.config.run_config import RunConfig
 from experiments.grids.variants import COST, Ablation, Record, Results, Variant
 from experiments.output.console import ConsoleProgress, PlainConsole, make_console
 from experiments.output.plots import new_plot, plain_text
@@ -28,6 +27,7 @@ from experiments.report.svg import as_svg, tip
 from experiments.tables.metric_table import Table, save_plot, save_report
 from tests.experiments.command import ROOT, refused, zsl
 from tests.experiments.report_folder import make_folder
+from zsl.runs.config import RunConfig
 
 HOSTILE = (
     *("cat [/m/01yrx]", "a [bold]", "[base]", "p/[/z].jpg", "runs/x[/y]", "[link=x]y[/link]", r"\[x]", ":dog:"),

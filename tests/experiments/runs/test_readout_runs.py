@@ -6,10 +6,10 @@ import pytest
 from safetensors.numpy import load_file
 
 from experiments.config.reading import load_config
-from experiments.config.run_config import validated
 from experiments.config.values import apply_settings
 from tests.experiments.command import refused, zsl
 from zsl.readouts.table import READOUTS
+from zsl.runs.config import validated
 
 SIZES = {
     "ml-decoder": ("width=16", "ffn=16", "layers=2"),

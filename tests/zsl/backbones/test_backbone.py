@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 
 from embeddings.io.errors import InputError
 from zsl.backbones import pretrained
-from zsl.backbones.backbone import Backbone, BackboneConfig
+from zsl.backbones.backbone import Backbone
+from zsl.backbones.config import BackboneConfig
 from zsl.context import Context
 from zsl.data.dataset import Part, Tensors
 from zsl.data.loading import Samples, SeenSamples

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from embeddings.io.errors import InputError
-from zsl.backbones.backbone import Backbone, BackboneConfig
+from zsl.backbones.backbone import Backbone
 from zsl.backbones.batch_norm import check_pieces, lone_layer, smallest_piece
+from zsl.backbones.config import BackboneConfig
 from zsl.data.loading import TrainingOrder
 
 

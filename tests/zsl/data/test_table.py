@@ -6,7 +6,8 @@ import torch
 
 from embeddings.io.errors import InputError
 from tests.zsl.layouts import CHANNELS, write_hdf5, write_tfrecords
-from zsl.backbones.backbone import Backbone, BackboneConfig
+from zsl.backbones.backbone import Backbone
+from zsl.backbones.config import BackboneConfig
 from zsl.context import Context
 from zsl.data.layouts.csv_layout import CsvConfig
 from zsl.data.table import DATASETS, load_data

@@ -7,7 +7,8 @@ import torch
 from embeddings.banks.build import build_bank
 from embeddings.io.errors import TrainingError
 from tests.zsl.toy import SEEN, seen_samples, toy_data
-from zsl.backbones.backbone import Backbone, BackboneConfig
+from zsl.backbones.backbone import Backbone
+from zsl.backbones.config import BackboneConfig
 from zsl.context import Context
 from zsl.data.dataset import Part, Tensors
 from zsl.data.loading import Samples, SeenSamples

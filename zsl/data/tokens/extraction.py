@@ -19,7 +19,7 @@ from torch.utils.data import DataLoader, Dataset
 from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.reading import read_model
-from zsl.backbones.backbone import Backbone
+from zsl.backbones.base import BaseBackbone
 from zsl.context import Context
 from zsl.data.dataset import Augmentation, Inputs, MultiLabelData, not_finite, read_finite
 from zsl.data.tokens.files import (
@@ -127,7 +127,7 @@ def _whole(batch: Any) -> Any:
 
 @torch.inference_mode()
 def extract(
-    backbone: Backbone | None, data: MultiLabelData, folder: Path, settings: Extraction, context: Context
+    backbone: BaseBackbone | None, data: MultiLabelData, folder: Path, settings: Extraction, context: Context
 ) -> None:
     """Writes the tokens of a dataset's images into a folder; an extraction that was stopped there is continued.
 
@@ -155,7 +155,7 @@ def extract(
     accelerator.wait_for_everyone()
 
 
-def _write_shards(backbone: Backbone | None, batches: _Batches, folder: Path, context: Context) -> None:
+def _write_shards(backbone: BaseBackbone | None, batches: _Batches, folder: Path, context: Context) -> None:
     """Reads the batches of each shard, and writes the shard when it is whole."""
     settings, done = batches.settings, 0
     loader = DataLoader(batches, 1, num_workers=context.workers, collate_fn=_whole)
@@ -188,7 +188,7 @@ def first_readable(data: MultiLabelData) -> Tensor:
     raise InputError(f"no training image of {data.name} decodes ({last})")
 
 
-def _tokens(backbone: Backbone | None, images: Tensor, context: Context, dtype: torch.dtype) -> Tensor:
+def _tokens(backbone: BaseBackbone | None, images: Tensor, context: Context, dtype: torch.dtype) -> Tensor:
     if backbone is None:
         return images.to(dtype)
     with context.accelerator.autocast():

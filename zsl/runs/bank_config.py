@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 
@@ -10,10 +11,15 @@ from embeddings.banks.build import build_bank
 from embeddings.encoders.encoder import TagLists
 from embeddings.encoders.oov import DEFAULT_POLICY
 from embeddings.encoders.table import by_order, split_spec
+from embeddings.io.cache import default_cache
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress, silent
+from embeddings.io.spelling import LOOKED_UP, require
 from embeddings.texts import read_aliases, read_descriptions, read_prompts
 from zsl.config import Config
+
+if TYPE_CHECKING:
+    import zsl.data.dataset
 
 
 class BankConfig(Config):
@@ -69,3 +75,19 @@ def make_bank(
         cache=cache,
         progress=progress,
     )
+
+
+def load_bank(config: BankConfig, data: "zsl.data.dataset.MultiLabelData", progress: Progress = silent) -> Bank:
+    """The bank of a run: every name of the dataset has a vector in it.
+
+    Raises:
+        InputError: names without a vector; the file is no bank.
+    """
+    if config.file is None:
+        check_order(config.encoder)
+        bank = make_bank(config, data.names, len(data.seen), data.tag_lists, default_cache(), progress)
+        require(data.names, bank.labels, f"the bank of {config.encoder}", LOOKED_UP)
+        return bank
+    bank = Bank.load(config.file)
+    require(data.names, bank.labels, str(config.file))
+    return bank

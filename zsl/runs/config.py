@@ -10,15 +10,14 @@ from embeddings.encoders.oov import check_policy
 from embeddings.encoders.table import split_spec
 from embeddings.io.errors import InputError
 from embeddings.io.settings import flat, parsed, shown
-from experiments.config.bank_config import BankConfig
-from zsl.backbones.backbone import BackboneConfig
-from zsl.backbones.pretrained import reading_of
+from zsl.backbones.config import BackboneConfig
 from zsl.config import Config
 from zsl.data.layouts.scenes import ScenesConfig
 from zsl.data.squares import SquareConfig
 from zsl.data.table import DataConfig
 from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.table import DecoderConfig
+from zsl.runs.bank_config import BankConfig
 from zsl.training.augmentation import AugmentConfig
 from zsl.training.config import TrainConfig
 
@@ -87,6 +86,8 @@ def resolved(config: RunConfig) -> RunConfig:
     update: dict[str, Config] = {"backbone": chosen.resolved()}
     missing = [key for key in SquareConfig.model_fields if getattr(data, key, "") is None]
     if missing:
+        from zsl.backbones.pretrained import reading_of  # timm takes seconds
+
         own = reading_of(chosen.name, chosen.arguments)
         values = {key: getattr(own, key) for key in missing}
         unknown = [key for key, value in values.items() if value is None]

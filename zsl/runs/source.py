@@ -1,6 +1,7 @@
 """What runs on one dataset share: the data, the word vectors, and the backbone's tokens."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -9,13 +10,9 @@ from accelerate.utils import set_seed
 
 from embeddings.banks.bank import Bank
 from embeddings.banks.build import build_bank
-from embeddings.io.cache import default_cache
 from embeddings.io.errors import InputError
-from embeddings.io.progress import Progress, silent
-from embeddings.io.spelling import LOOKED_UP, require
-from experiments.config.bank_config import BankConfig, check_order, make_bank
-from experiments.config.run_config import RunConfig
 from zsl.backbones.backbone import Backbone
+from zsl.backbones.base import BaseBackbone
 from zsl.backbones.batch_norm import check_pieces
 from zsl.context import Context
 from zsl.data.dataset import MultiLabelData, Part, not_finite
@@ -26,6 +23,8 @@ from zsl.evaluation.measures import Scores, measure
 from zsl.evaluation.protocol import TestSet, check_measurable, protocols
 from zsl.model import ZeroShotModel
 from zsl.readouts.max_pooled import MaxPooledReadout
+from zsl.readouts.readout import Readout
+from zsl.runs.config import RunConfig
 from zsl.scoring import SPOILT, extract_tokens, score, vocabularies
 from zsl.training.augmentation import make_augmentation
 from zsl.training.checkpoint import Checkpoints
@@ -34,30 +33,28 @@ from zsl.training.journal import Journal
 from zsl.training.loop import Training
 
 
-def load_bank(config: BankConfig, data: MultiLabelData, progress: Progress = silent) -> Bank:
-    """The bank of a run: every name of the dataset has a vector in it.
-
-    Raises:
-        InputError: names without a vector; the file is no bank.
-    """
-    if config.file is None:
-        check_order(config.encoder)
-        bank = make_bank(config, data.names, len(data.seen), data.tag_lists, default_cache(), progress)
-        require(data.names, bank.labels, f"the bank of {config.encoder}", LOOKED_UP)
-        return bank
-    bank = Bank.load(config.file)
-    require(data.names, bank.labels, str(config.file))
-    return bank
-
-
 @dataclass
 class Source:
-    """What runs on one dataset share: its parts, and the frozen backbone's tokens of them, each read once."""
+    """What runs on one dataset share: its parts, the backbone, and a frozen backbone's tokens, each read once.
+
+    Args:
+        config: of a run; the sections of objects of the user's own only say how those are trained.
+        data: the dataset.
+        context: device, processes and progress; batches and workers are the config's.
+        backbone: made from the config, unless it is given.
+        readout: the user's own, in place of the config's.
+        own: the kinds of the objects that were given instead of configs, by section.
+    Raises:
+        InputError: data without a backbone that need one, a backbone that the data have no use for, or that does not
+            take their images.
+    """
 
     config: RunConfig
     data: MultiLabelData
     context: Context
-    backbone: Backbone | None = None
+    backbone: BaseBackbone | None = None
+    readout: Readout | None = None
+    own: Mapping[str, str] = field(default_factory=dict)
     pretrained_readout: MaxPooledReadout | None = None
     pretrained_bank: Bank | None = None
 
@@ -71,7 +68,7 @@ class Source:
         if chosen is not None and self.backbone is None:
             set_seed(self.config.train.seed if chosen.pretrain is None else chosen.pretrain.seed)
             self.backbone = Backbone(chosen)
-            self.backbone.channels(self.data.train.inputs.read([0]).shape[-1])  # an image size that it refuses
+            self.backbone.channels(self.image_size)  # an image size that it refuses
 
     @property
     def cached(self) -> bool:
@@ -89,11 +86,16 @@ class Source:
         """Test images, or tokens."""
         return self._read(self.data.test, "test")
 
+    @property
+    def image_size(self) -> int:
+        """The side of an image, in pixels."""
+        return int(self.data.train.inputs.read([0]).shape[-1])
+
     @cached_property
     def channels(self) -> int:
         """The size of a token."""
-        sample = self.data.train.inputs.read([0])
-        return int(sample.shape[-1]) if self.backbone is None else self.backbone.channels(sample.shape[-1])
+        size = self.image_size  # of tokens, which are last in their shape, the size itself
+        return size if self.backbone is None else self.backbone.channels(size)
 
     def of(self, config: RunConfig) -> "Source":
         """The same data, backbone and tokens for a run of another config on them."""
@@ -138,7 +140,7 @@ class Source:
         chosen, train, processes = self.config.backbone, self.config.train, self.context.accelerator.num_processes
         if chosen is None or self.backbone is None:
             return
-        images, size = len(self.split(self.data.train)[0]), self.data.train.inputs.read([0]).shape[-1]
+        images, size = len(self.split(self.data.train)[0]), self.image_size
         if chosen.pretrain is not None:
             check_pieces(self.backbone, size, images, chosen.pretrain.batch_size, processes, "backbone.pretrain")
         if chosen.mode == "tuned":
@@ -154,7 +156,7 @@ class Source:
         recipe = chosen.pretrain
         self.pretrained_bank = build_bank(self.data.names, recipe.encoder, transforms=("l2",))
         vectors = torch.from_numpy(self.pretrained_bank.select(self.data.seen))
-        size = self.data.train.inputs.read([0]).shape[-1]
+        size = self.image_size
         set_seed(recipe.seed)
         readout = MaxPooledReadout(self.backbone.channels(size), vectors.shape[1])
         self.backbone.leave_out_unused(size)

@@ -14,10 +14,10 @@ from embeddings.banks.bank import Bank
 from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.reading import read_model
-from experiments.config.run_config import RunConfig
 from zsl.backbones.backbone import weights_file
 from zsl.data.dataset import MultiLabelData
 from zsl.data.tokens.files import hash_of
+from zsl.runs.config import RunConfig
 
 BEGUN, FINISHED = "begun.json", "run.json"
 PACKAGES = (

@@ -1,0 +1,38 @@
+"""Output folders, checked before the work that fills them."""
+
+import os
+from pathlib import Path
+
+from embeddings.io.errors import InputError
+
+
+def check_new(path: Path) -> None:
+    """Checks that an output folder is not there yet and can be made.
+
+    Raises:
+        InputError: it exists, or its parent cannot hold it.
+    """
+    if path.exists():
+        raise InputError(f"output folder {path} exists; choose another --out or remove it")
+    parent = next(p for p in path.absolute().parents if p.exists())
+    if path.is_symlink() or not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+        raise InputError(f"output folder {path} cannot be made in {parent}; choose another --out")
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder and its parents.
+
+    Raises:
+        InputError: it cannot be made, or has been made since `check_new`.
+    """
+    try:
+        path.mkdir(parents=True)
+    except FileExistsError as error:
+        raise InputError(f"output folder {path} was made by another command meanwhile; choose another --out") from error
+    except OSError as error:
+        raise not_made(path, error) from error
+
+
+def not_made(path: Path, error: OSError) -> InputError:
+    """What to tell of a folder that the system refused to make."""
+    return InputError(f"output folder {path} cannot be made ({error.strerror}); choose another --out")

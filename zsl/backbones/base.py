@@ -1,0 +1,95 @@
+"""What every backbone is to the rest: images to tokens, and what training asks of it."""
+
+from abc import ABC, abstractmethod
+from itertools import chain
+from typing import Any, ClassVar
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from embeddings.io.errors import InputError
+
+
+class BaseBackbone(nn.Module, ABC):
+    """Images (batch, 3, height, width) uint8 to tokens (batch, token, channel).
+
+    Attributes:
+        model: the module that does the work.
+        name: for messages.
+        frozen: no part of it is trained.
+        remedy: what to do where its tokens are not usable.
+    """
+
+    model: Any
+    name: str
+    frozen: bool = False
+    remedy: ClassVar[str]
+
+    @abstractmethod
+    def forward(self, images: UInt8[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch token channel"]: ...
+
+    def fault(self, images: Tensor) -> str | None:
+        """What is wrong with the tokens of images (batch, 3, height, width); None where they are usable."""
+        return None
+
+    @property
+    def device(self) -> torch.device:
+        """That its weights are on."""
+        tensors = chain(self.parameters(), self.buffers())
+        return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+    def leave_out_unused(self, image_size: int) -> None:
+        """Excludes from training the parameters that the tokens do not depend on: several processes would wait for
+        their gradients."""
+        training = self.training
+        self.eval()
+        self(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=self.device)).sum().backward()
+        for parameter in self.parameters():
+            parameter.requires_grad_(parameter.requires_grad and parameter.grad is not None)
+            parameter.grad = None
+        self.train(training)
+
+    def freeze(self) -> None:
+        """No gradients and no running statistics from here on."""
+        self.frozen = True
+        self.requires_grad_(False)
+        self.eval()
+
+    def train(self, mode: bool = True) -> "BaseBackbone":
+        return super().train(mode and not self.frozen)
+
+    def channels(self, image_size: int) -> int:
+        """The size of a token; see `shape`."""
+        return self.shape(image_size)[1]
+
+    @torch.no_grad()
+    def shape(self, image_size: int) -> tuple[int, int]:
+        """How many tokens an image has, and the size of a token.
+
+        Args:
+            image_size: the side of a square image, in pixels.
+        Raises:
+            InputError: the model does not take images of this size, or its tokens are not those of a grid over the
+                image.
+        """
+        training = self.training
+        self.eval()
+        image = torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=self.device)
+        try:
+            fault = self.fault(image)
+            tokens = self(image) if fault is None else None
+        except Exception as error:  # models raise many kinds
+            raise InputError(
+                f"the backbone does not take images of {image_size} px ({first_line(error)}); set data.image_size, or "
+                "backbone.arguments = {img_size = ...}"
+            ) from error
+        if tokens is None:
+            raise InputError(f"backbone {self.name!r} gives {fault}; {self.remedy}")
+        self.train(training)
+        return int(tokens.shape[1]), int(tokens.shape[2])
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or the name of its kind."""
+    return next(iter(str(error).splitlines()), type(error).__name__)

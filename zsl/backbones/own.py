@@ -1,0 +1,39 @@
+"""A module of the user's own as a backbone."""
+
+from typing import Literal
+
+from jaxtyping import Float, UInt8
+from torch import Tensor, nn
+
+from zsl.backbones.base import BaseBackbone
+
+
+class OwnBackbone(BaseBackbone):
+    """Any module from images to tokens or maps.
+
+    Args:
+        module: takes images (batch, 3, height, width), float32 in [0, 1], and gives tokens (batch, token, channel) or
+            maps (batch, channel, row, column). Put `torchvision.transforms.v2.Normalize` before it where it needs that.
+        mode: "frozen" trains a readout on the module's tokens; "tuned" trains the module too.
+        cached: a frozen module reads each image once, and its tokens are kept in memory; otherwise it reads every image
+            in every epoch.
+    """
+
+    remedy = "return tokens (batch, token, channel) or maps (batch, channel, row, column)"
+
+    def __init__(self, module: nn.Module, mode: Literal["frozen", "tuned"] = "frozen", cached: bool = True):
+        super().__init__()
+        self.model = module
+        self.mode, self.cached = mode, cached
+        self.name = f"{type(module).__module__}.{type(module).__qualname__}"
+
+    def forward(self, images: UInt8[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch token channel"]:
+        output = self.model(images.float() / 255)
+        return output.flatten(2).transpose(1, 2) if output.ndim == 4 else output
+
+    def fault(self, images: Tensor) -> str | None:
+        """The kind or the shape of an output that is neither tokens nor maps."""
+        output = self.model(images.float() / 255)
+        if not isinstance(output, Tensor):
+            return f"an object of type {type(output).__name__}"
+        return None if output.ndim in (3, 4) else f"a tensor of shape {tuple(output.shape)}"

@@ -1,0 +1,91 @@
+"""One model's training on a source, in memory."""
+
+import copy
+from dataclasses import replace
+
+import torch
+from accelerate.utils import set_seed
+
+from embeddings.banks.bank import Bank
+from zsl.backbones.base import BaseBackbone
+from zsl.cost import image_cost
+from zsl.data.loading import SeenSamples
+from zsl.model import ZeroShotModel
+from zsl.readouts.eszsl import EszslReadout
+from zsl.readouts.readout import Readout
+from zsl.readouts.table import make_readout
+from zsl.runs.source import Source
+from zsl.training.history import History
+from zsl.training.journal import UNWATCHED, Journal
+from zsl.training.rates import train_at_best_rate
+from zsl.training.solving import solve
+
+
+def train_model(source: Source, bank: Bank, journal: Journal = UNWATCHED) -> tuple[ZeroShotModel, History]:
+    """Trains, or solves, one model on the seen labels; the test part is not looked at.
+
+    Args:
+        source: config, data, and a backbone that is pretrained where the config asks for that.
+        bank: word vectors of the seen labels.
+        journal: the task's name, checkpoints, and who is told of each epoch.
+    Returns:
+        the model for the source's inputs: tokens where the backbone's are cached, else images; and its history.
+    Raises:
+        InputError: sizes that do not fit, an input that cannot be read.
+        TrainingError: the loss does not stay finite.
+    """
+    config, backbone = source.config, live_backbone(source)
+    set_seed(config.train.seed)  # after the first read, which may draw numbers: the readout does not depend on it
+    model = ZeroShotModel(backbone, readout_of(source, bank))
+    vectors = torch.from_numpy(bank.select(source.data.seen))
+    seen = SeenSamples(*source.split(source.train, config.train.seed), vectors)
+    if is_solved(source):
+        passes = replace(source.context, batch_size=config.train.batch_size)
+        return model, solve(model, seen, passes, journal, config.train.seed)
+    return model, train_at_best_rate(learning_rates(source), config.train, model, seen, source.context, journal)
+
+
+def live_backbone(source: Source) -> BaseBackbone | None:
+    """A copy of the source's backbone, for a model that reads images in every epoch; None where tokens are cached."""
+    if source.backbone is None or source.cached:
+        return None
+    backbone = copy.deepcopy(source.backbone)  # every run starts from the same one
+    if source.config.backbone is not None and source.config.backbone.mode == "frozen":
+        backbone.freeze()
+    else:
+        backbone.leave_out_unused(source.image_size)
+    return backbone
+
+
+def readout_of(source: Source, bank: Bank) -> Readout:
+    """The source's own readout, or that of its config, with initial weights.
+
+    Raises:
+        InputError: sizes that do not fit.
+    """
+    if source.readout is not None:
+        return source.readout
+    return make_readout(source.config.decoder, source.channels, bank.embed_dim, len(source.data.seen))
+
+
+def is_solved(source: Source) -> bool:
+    """Whether the readout has a closed form, and is not trained."""
+    return source.config.decoder.solved if source.readout is None else isinstance(source.readout, EszslReadout)
+
+
+def learning_rates(source: Source) -> tuple[float, ...]:
+    """The learning rates that are tried: several for some readouts, unless a backbone is trained with them."""
+    config = source.config
+    tuned = config.backbone is not None and config.backbone.mode == "tuned"
+    if tuned or source.readout is not None:
+        return (config.train.lr,)
+    return config.decoder.learning_rates(config.train.lr)
+
+
+def model_cost(model: ZeroShotModel, source: Source, bank: Bank) -> int:
+    """Multiply-accumulates of one image, backbone included, with all labels as the vocabulary."""
+    device = next(model.readout.parameters()).device
+    sample = source.data.train.inputs.read([0]).to(device)
+    vectors = torch.from_numpy(bank.select(source.data.seen + source.data.unseen)).to(device)
+    backbone = model.backbone if model.backbone is not None else source.backbone
+    return image_cost(backbone if backbone is None else backbone.to(device), model.readout, sample, vectors)
