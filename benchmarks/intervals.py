@@ -10,7 +10,7 @@ from experiments.bench.harness import Figures, machine
 from experiments.commands.bench import Out, measured
 from zsl.evaluation.bootstrap import bootstrap_average_precision
 from zsl.evaluation.uncertainty import centred, image_weights, interval
-from zsl.metrics import average_precision
+from zsl.metrics.average_precision import average_precision
 
 LABELS = 30
 

@@ -15,7 +15,8 @@ from benchmarks.nus_wide import read_truth
 from embeddings.io.progress import Progress
 from experiments.bench.harness import Figures, interleaved, machine
 from experiments.commands.bench import Out, measured
-from zsl.metrics import average_precision, f1_at_k, top_k_counts
+from zsl.metrics.average_precision import average_precision
+from zsl.metrics.f1 import f1_at_k, top_k_counts
 
 POSITIVES = 6.80  # an image of NUS-WIDE's whole test set, over all 1,006 labels
 OWN = "zsl.metrics: AP, F1@3, F1@5"

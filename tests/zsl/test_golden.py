@@ -8,7 +8,8 @@ from safetensors.torch import load_file
 from embeddings.io.errors import InputError
 from tests.conftest import GOLDEN
 from zsl.losses.asymmetric import asymmetric_loss
-from zsl.metrics import average_precision, f1_at_k, mean_average_precision
+from zsl.metrics.average_precision import average_precision, mean_average_precision
+from zsl.metrics.f1 import f1_at_k
 from zsl.readouts import official_weights as official
 
 

@@ -10,7 +10,8 @@ from zsl.context import Context
 from zsl.data.loading import Samples
 from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet, protocols
-from zsl.metrics import average_precision, f1_at_k
+from zsl.metrics.average_precision import average_precision
+from zsl.metrics.f1 import f1_at_k
 from zsl.model import ZeroShotModel
 from zsl.readouts.max_pooled import MaxPooledReadout
 from zsl.scoring import score, vocabularies

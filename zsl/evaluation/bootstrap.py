@@ -8,7 +8,7 @@ from jaxtyping import Float
 
 from zsl.evaluation.uncertainty import Weights
 from zsl.metrics.arrays import Scores, Targets, as_array, as_binary, as_known, as_scores, check_finite, row_blocks
-from zsl.metrics.counts import as_tensors, best_labels
+from zsl.metrics.f1 import as_tensors, best_labels
 
 REPLICATES = 64  # that are summed in one go: a cache line of weights
 
@@ -22,11 +22,11 @@ def bootstrap_average_precision(
         scores: (batch, label).
         targets: (batch, label), 0 or 1.
         weights: of `image_weights`.
-        annotated: (batch, label) bool, as of `zsl.metrics.average_precision`.
+        annotated: (batch, label) bool, as of `zsl.metrics.average_precision.average_precision`.
     Returns:
         float64; NaN where a replicate shows no positive of a label.
     Raises:
-        ValueError: as `zsl.metrics.average_precision`.
+        ValueError: as `zsl.metrics.average_precision.average_precision`.
     """
     values = as_scores(as_array(scores))
     truth, known = as_binary(targets, values.shape), as_known(annotated, values.shape)
@@ -72,7 +72,7 @@ def bootstrap_f1_at_k(
     """Micro F1@K in each replicate; NaN where a replicate shows no positive.
 
     Args:
-        scores, targets, k, annotated: as of `zsl.metrics.f1_at_k`.
+        scores, targets, k, annotated: as of `zsl.metrics.f1.f1_at_k`.
         weights: of `image_weights`.
     """
     values, truth, known = as_tensors(scores, targets, annotated)

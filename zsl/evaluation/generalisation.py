@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from jaxtyping import Float, Int64
 
-from zsl.metrics import F1, best_labels
 from zsl.metrics.arrays import Scores, Targets, as_array, as_binary, as_known, as_scores, check_finite, row_blocks
+from zsl.metrics.f1 import F1, best_labels
 
 
 def harmonic_mean(one: float, other: float) -> float:
@@ -101,9 +101,9 @@ def trade_off(scores: Scores, targets: Targets, num_seen: int, k: int, annotated
         targets: (batch, label), 0 or 1.
         num_seen: seen labels, at least one, and at least one label must be unseen.
         k: labels taken per image.
-        annotated: (batch, label) bool, as of `zsl.metrics.f1_at_k`.
+        annotated: (batch, label) bool, as of `zsl.metrics.f1.f1_at_k`.
     Raises:
-        ValueError: as `zsl.metrics.f1_at_k`; no seen or no unseen label.
+        ValueError: as `zsl.metrics.f1.f1_at_k`; no seen or no unseen label.
     """
     values = as_scores(as_array(scores))
     truth, known = as_binary(targets, values.shape), as_known(annotated, values.shape)

@@ -12,16 +12,10 @@ from zsl.evaluation.generalisation import TradeOff, harmonic_mean, trade_off
 from zsl.evaluation.protocol import Protocol, TestSet, check_measurable, fitting, protocols
 from zsl.evaluation.stamp import Stamp, make_stamp
 from zsl.evaluation.uncertainty import centred, image_weights, interval
-from zsl.metrics import (
-    average_precision,
-    chance_average_precision,
-    chance_f1_at_k,
-    label_ranking,
-    mean_average_precision,
-    mean_over_labels,
-    top_k_counts,
-    weighted_mean,
-)
+from zsl.metrics.average_precision import average_precision, mean_average_precision, mean_over_labels, weighted_mean
+from zsl.metrics.chance import chance_average_precision, chance_f1_at_k
+from zsl.metrics.f1 import top_k_counts
+from zsl.metrics.label_ranking import label_ranking
 
 INTERVALS = ("closed", "zsl", "gzsl")  # protocols with intervals: the bootstrap of a large vocabulary takes long
 Scores = Float[np.ndarray, "image label"]

@@ -1,18 +1,18 @@
 """What metrics take: scores and targets as numpy arrays or torch tensors, checked."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
 from torch import Tensor
 
-Scores = Any  # (batch, label), a numpy array or a torch tensor, higher is more likely
-Targets = Any  # (batch, label) of 0 and 1, or bool
+Scores = np.ndarray | Tensor  # (batch, label), higher is more likely
+Targets = np.ndarray | Tensor  # (batch, label) of 0 and 1, or bool
 ROWS = 4096  # images that are looked at in one go
 
 
-def on_device(scores: Scores) -> bool:
+def on_device(scores: Scores) -> TypeGuard[Tensor]:
     """Whether scores lie where numpy cannot see them."""
     return isinstance(scores, Tensor) and scores.device.type != "cpu"
 

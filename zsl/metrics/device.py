@@ -30,7 +30,7 @@ def checked(scores: Tensor, targets: Tensor, annotated: Tensor | None) -> tuple[
 
 
 def average_precision(scores: Tensor, targets: Tensor, annotated: Tensor | None = None) -> Tensor:
-    """`zsl.metrics.average_precision` by sorting, on the scores' device.
+    """`zsl.metrics.average_precision.average_precision` by sorting, on the scores' device.
 
     Returns:
         (label,) float64.

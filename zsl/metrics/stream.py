@@ -9,9 +9,9 @@ from accelerate import Accelerator
 from jaxtyping import Float
 
 from zsl.metrics.arrays import Scores, Targets, as_binary, as_known, as_scores, check_finite
-from zsl.metrics.counts import Counts, threshold_counts, top_k_counts
-from zsl.metrics.image_ranking import LabelRanking, mean_over_images, ranking_of_images
-from zsl.metrics.precision import precision_of
+from zsl.metrics.average_precision import precision_of
+from zsl.metrics.f1 import Counts, threshold_counts, top_k_counts
+from zsl.metrics.label_ranking import LabelRanking, mean_over_images, ranking_of_images
 
 
 class MetricStream:

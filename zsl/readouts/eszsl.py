@@ -14,7 +14,7 @@ from pydantic import PositiveFloat
 from torch import Tensor, nn
 
 from embeddings.io.errors import InputError
-from zsl.metrics import average_precision
+from zsl.metrics.average_precision import average_precision
 from zsl.readouts.closed_form import ClosedFormReadout, Problem, Solution
 from zsl.readouts.pooled import pool
 from zsl.readouts.readout import Features, Logits, Readout, ReadoutConfig, Vectors, checked, exact

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from zsl.data.targets import Targets
-from zsl.metrics import average_precision, mean_over_labels
+from zsl.metrics.average_precision import average_precision, mean_over_labels
 from zsl.metrics.chance import expected_average_precision
 
 

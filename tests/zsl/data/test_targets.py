@@ -13,7 +13,8 @@ from zsl.data.targets import Targets
 from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet, protocols
 from zsl.losses.table import LOSSES
-from zsl.metrics import average_precision, chance_average_precision
+from zsl.metrics.average_precision import average_precision
+from zsl.metrics.chance import chance_average_precision
 from zsl.model import ZeroShotModel
 from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.training.config import TrainConfig

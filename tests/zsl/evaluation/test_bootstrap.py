@@ -5,7 +5,8 @@ import pytest
 
 from zsl.evaluation.bootstrap import REPLICATES, bootstrap_average_precision, bootstrap_f1_at_k
 from zsl.evaluation.uncertainty import centred, image_weights, interval
-from zsl.metrics import average_precision, f1_at_k
+from zsl.metrics.average_precision import average_precision
+from zsl.metrics.f1 import f1_at_k
 
 
 def _random(levels=None, images=53, labels=7):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from zsl.evaluation.generalisation import harmonic_mean, trade_off
-from zsl.metrics import F1, f1_at_k
+from zsl.metrics.f1 import F1, f1_at_k
 
 
 def _random(seed, images=41, labels=13, seen=8, levels=None):

@@ -11,7 +11,10 @@ from zsl.data.targets import Targets
 from zsl.evaluation.generalisation import harmonic_mean, trade_off
 from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet, left_out
-from zsl.metrics import average_precision, chance_average_precision, f1_at_k, label_ranking, mean_average_precision
+from zsl.metrics.average_precision import average_precision, mean_average_precision
+from zsl.metrics.chance import chance_average_precision
+from zsl.metrics.f1 import f1_at_k
+from zsl.metrics.label_ranking import label_ranking
 
 
 def test_every_measure_is_that_of_its_function(test, scores):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from zsl.data.targets import Targets
-from zsl.metrics import average_precision, chance_average_precision
+from zsl.metrics.average_precision import average_precision
+from zsl.metrics.chance import chance_average_precision
 from zsl.training.history import chance_of, validation_map
 
 

@@ -13,7 +13,7 @@ from zsl.data.loading import Samples, SeenSamples
 from zsl.data.targets import Targets
 from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet
-from zsl.metrics import average_precision
+from zsl.metrics.average_precision import average_precision
 from zsl.model import ZeroShotModel
 from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.max_pooled import MaxPooledReadout

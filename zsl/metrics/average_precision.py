@@ -39,10 +39,11 @@ def average_precision(scores: Scores, targets: Targets, annotated: Targets | Non
         ValueError: shapes differ, targets are not binary, or a score is not finite.
     """
     if on_device(scores):
-        return device.average_precision(scores, targets, annotated)
+        known = None if annotated is None else torch.as_tensor(annotated)
+        return device.average_precision(scores, torch.as_tensor(targets), known)
     values = as_scores(scores)
-    truth, known = as_binary(targets, values.shape), as_known(annotated, values.shape)
-    result = precision_of([values], [truth], None if known is None else [known])
+    truth, mask = as_binary(targets, values.shape), as_known(annotated, values.shape)
+    result = precision_of([values], [truth], None if mask is None else [mask])
     return torch.from_numpy(result) if isinstance(scores, torch.Tensor) else result
 
 
@@ -185,14 +186,15 @@ def mean_average_precision(
 
 def _micro(scores: Scores, targets: Targets, absent: str, annotated: Targets | None) -> float:
     if on_device(scores):
-        known = None if annotated is None else annotated.reshape(-1, 1)
-        value = float(device.average_precision(scores.reshape(-1, 1), targets.reshape(-1, 1), known)[0])
+        known = None if annotated is None else torch.as_tensor(annotated).reshape(-1, 1)
+        truths = torch.as_tensor(targets).reshape(-1, 1)
+        value = float(device.average_precision(scores.reshape(-1, 1), truths, known)[0])
     else:
         values = as_scores(scores)
-        truth, known = as_binary(targets, values.shape), as_known(annotated, values.shape)
+        truth, mask = as_binary(targets, values.shape), as_known(annotated, values.shape)
         check_finite(values)
-        if known is not None:
-            values, truth = values[known], truth[known]
+        if mask is not None:
+            values, truth = values[mask], truth[mask]
         hits = np.sort(values[truth])
         value = float("nan")
         if len(hits):
