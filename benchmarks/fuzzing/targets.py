@@ -359,8 +359,7 @@ def _read_grid(folder: Path, path: Path, _: Path) -> str:
     found = GridFolder(folder / "out", spec_grid(path, None, [], None))
     found.check()
     found.gather()
-    results = found.results()
-    return digest(results and [[record.variant, record.metrics] for record in results.records])
+    return digest([[record.variant, record.metrics] for record in found.records()])
 
 
 def _report(folder: Path) -> None:
@@ -369,19 +368,20 @@ def _report(folder: Path) -> None:
 
 
 def _read_report(folder: Path, _: Any, __: Path) -> str:
-    from experiments.report.folder import read_table
     from experiments.report.labels import over_seeds
-    from experiments.report.summary import columns_of
+    from experiments.tables.metric_table import metric_table
+    from experiments.tables.table_folder import read_table_folder
 
-    table = read_table(folder / "table8")
-    columns_of(table)
+    table = read_table_folder(folder / "table8")
+    metric_table(table)
     return digest(repr(table), [over_seeds(table.runs)] if table.runs else [])
 
 
 def _page(folder: Path, _: Any, __: Path) -> str:
     from experiments.report.page import render
+    from experiments.tables.table_folder import read_table_folder
 
-    return digest(render([folder / "table8"]))
+    return digest(render([read_table_folder(folder / "table8")]))
 
 
 def _audit(folder: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from zsl.config import Config
 
 if TYPE_CHECKING:
     from experiments.bench.harness import Figures
-    from experiments.tables.metric_table import Table
+    from experiments.tables.text_table import TextTable
 
 Measure = Callable[[Any, Progress], "Figures"]
 
@@ -67,18 +67,18 @@ COST_TABLES: dict[str, CostTable] = {
 }
 
 
-def save_costs(caption: str, figures: "Figures", command: str, out: Path) -> "Table":
+def save_costs(caption: str, figures: "Figures", command: str, out: Path) -> "TextTable":
     """Makes the folder of a table that was measured: `results.json`, `figures.json`, the table and the report.
 
     Raises:
         InputError: the folder cannot be made.
     """
-    from experiments.report import write_report
-    from experiments.report.folder import save_about
-    from experiments.tables.metric_table import Table
+    from experiments.report.page import write_report
+    from experiments.tables.table_folder import save_about
+    from experiments.tables.text_table import TextTable
 
     rows = figures.measured
-    table = Table(figures.title, figures.header, figures.rows, left=len(rows[0].variant))
+    table = TextTable(figures.title, figures.header, figures.rows, left=len(rows[0].variant))
     with new_folder(out) as made:
         atomic.write_text(made / "figures.json", json.dumps(figures.record, indent=1) + "\n")
         records = [asdict(Record(one.variant, 0, one.metrics, "")) for one in rows]

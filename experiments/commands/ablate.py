@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from embeddings.io.markup import shell
 from experiments.commands.options import Settings
-from experiments.output.console import ConsoleProgress, clear_errors, console_table, make_console, stoppable, tell
+from experiments.output.console import ConsoleProgress, clear_errors, make_console, stoppable, tell
 
 if TYPE_CHECKING:
     from experiments.grids.dispatch import Tell
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from experiments.grids.executors import Executor
     from experiments.grids.folder import GridFolder
     from experiments.grids.grid import Grid
-    from experiments.grids.variants import Results
 
 SHOWN = 4  # names in a line that lists some
 
@@ -187,6 +185,7 @@ def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> N
     from embeddings.io.errors import InputError
     from experiments.grids.engine import Engine
     from experiments.grids.folder import GridFolder
+    from experiments.report.finished_table import finish_table
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         raise InputError("zsl ablate is one process; give --processes for trainings in several")
@@ -201,45 +200,9 @@ def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> N
         executor = _executor(place, folder, tell_above)
         engine = Engine(folder, progress, tell_above, executor, retry_failed, place.processes)
         ending = engine.run()
-    results = folder.results()
-    if results is not None:
-        _show(results, out, console)
+    if folder.records():
+        finish_table(out, grid.ablation, shell("zsl", *sys.argv[1:]), console)
     _show_ending(ending, grid, out, retry_failed)
-
-
-def _show(results: "Results", out: Path, console: Console) -> None:
-    from experiments.report import write_report
-    from experiments.report.folder import save_about
-    from experiments.tables.metric_table import (
-        APART,
-        GMAC,
-        ONE_SEED,
-        chance_rows,
-        narrowed,
-        paper_note,
-        rows_of,
-        save_plot,
-        save_report,
-    )
-
-    header, rows = rows_of(results)
-    command = shell("zsl", *sys.argv[1:])
-    save_plot(results, out / "plot.png")
-    save_report(results, command, out / "report.md")
-    save_about(out, results.ablation.caption, command, [(v.axes, v.paper) for v in results.ablation.variants])
-    write_report([out], out / "report.html")
-    shown = narrowed(header, rows, console.width)
-    console.print(console_table(results.ablation.caption, *shown, len(results.ablation.variants[0].axes)))
-    paper = paper_note(results.ablation)
-    several = len({record.seed for record in results.records}) > 1
-    spread = f"mean ± standard deviation over seeds; {APART}" if several else ONE_SEED
-    console.print(f"Percent; {spread}. {GMAC}{paper and ' '}{paper}")
-    for line in chance_rows(results):
-        console.print(line, soft_wrap=True)
-    if len(shown[0]) < len(header):
-        console.print("F1@K are in report.md: the terminal is too narrow for them.")
-    left = "report.html, report.md, results.json, table.json, table.tex, table.csv, plot.png, runs/"
-    console.print(f"{out}/: {left}")
 
 
 def _show_ending(ending: "Ending", grid: "Grid", out: Path, retried: bool) -> None:

@@ -15,7 +15,7 @@ def report(
 ) -> None:
     """One HTML page of one or several tables, which needs no other file and no network."""
     from embeddings.io.errors import InputError
-    from experiments.report import write_report
+    from experiments.report.page import write_report
 
     if out.is_dir() or not out.absolute().parent.is_dir():
         raise InputError(f"--out {out} is no file that can be written; give one in a folder that is there")

@@ -6,14 +6,13 @@ those that failed; `locks/` a lock for each run, held by the process that does i
 
 import json
 import uuid
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from filelock import FileLock
 from pydantic import FiniteFloat, StringConstraints
 
-from embeddings.banks.bank import Bank
 from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.output_folders import check_new
@@ -21,7 +20,7 @@ from embeddings.io.reading import open_text, read_model
 from embeddings.io.settings import flat
 from experiments.grids.grid import Grid, Run
 from experiments.grids.shared_folder import BASELINE, shared_key
-from experiments.grids.variants import COST, Record, Results, random_labels
+from experiments.grids.variants import COST, Record
 from experiments.output.files import InnerPath, new_folder
 from experiments.runs.result import Measured, Metrics
 from zsl.runs.folder import PRACTICAL
@@ -154,31 +153,6 @@ class GridFolder:
         if keys or not path.is_file():
             return {}
         return read_model(path, Metrics, AGAIN)
-
-    def results(self) -> Results | None:
-        """The table of the variants that are finished under all seeds; None if there is none.
-
-        Means over other seeds than the next row's do not compare, so that the rest stands in `results.json` alone.
-        """
-        records = self.records()
-        seeds = len(self.grid.seeds)
-        count = {v.title: sum(r.variant == v.axes for r in records) for v in self.grid.ablation.variants}
-        variants = tuple(v for v in self.grid.ablation.variants if count[v.title] == seeds)
-        if not variants:
-            return None
-        axes = [v.axes for v in variants]
-        kept = tuple(record for record in records if record.variant in axes)
-        filled = {
-            v.title: random_labels(Bank.load(self.path / Run(v, self.grid.seeds[0], self.grid.config).folder / BANK))
-            for v in variants
-        }
-        return Results(
-            replace(self.grid.ablation, variants=variants),
-            self.grid.config,
-            kept,
-            self.baseline(),
-            filled,
-        )
 
     def _file(self, id: str) -> GridFile:
         grid = self.grid

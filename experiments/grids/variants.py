@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from pydantic import FiniteFloat
 
 from experiments.output.files import InnerPath
@@ -34,7 +33,7 @@ class Variant:
     @property
     def shown(self) -> dict[str, str]:
         """The axes as tables show them: file names without their folders."""
-        return {axis: _shown(value) for axis, value in self.axes.items()}
+        return {axis: shown_value(value) for axis, value in self.axes.items()}
 
     @property
     def title(self) -> str:
@@ -48,10 +47,10 @@ LONGEST = 100  # letters of a title: names of files have 255 bytes
 COST = "G MAC"  # the metric of a run's cost: 10^9 multiply-accumulates an image, backbone included
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, str):
-        return re.sub(r"[^+:,=]*/(?=[^+/])", "", value)
-    return "none" if value is None else json.dumps(value)
+def shown_value(value: Any, short: bool = True) -> str:
+    """A config value as tables show it; if `short`, file names are without their folders."""
+    text = value if isinstance(value, str) else "none" if value is None else json.dumps(value)
+    return re.sub(r"[^+:,=]*/(?=[^+/])", "", text) if short else text
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,11 @@ class Ablation:
         )
 
 
+def random_labels(bank: "Bank") -> int:
+    """How many labels have a random vector because the encoder has none for them."""
+    return sum("random vector" in note for note in bank.notes)
+
+
 @dataclass(frozen=True)
 class Record:
     """An entry of `results.json`; metrics are fractions, `run` is relative to the table's folder.
@@ -93,27 +97,3 @@ class Record:
     seed: int
     metrics: Mapping[str, FiniteFloat]
     run: InnerPath
-
-
-@dataclass(frozen=True)
-class Results:
-    """A finished table.
-
-    `baseline` holds the metrics of the backbone's own readout, where it was trained here; `random` counts the labels
-    that the policy gave random vectors, by variant's title.
-    """
-
-    ablation: Ablation
-    config: "RunConfig"
-    records: tuple[Record, ...]
-    baseline: Mapping[str, float]
-    random: Mapping[str, int]
-
-    def of(self, variant: Variant, metric: str) -> np.ndarray:
-        """A metric's values over seeds."""
-        return np.array([r.metrics[metric] for r in self.records if r.variant == variant.axes])
-
-
-def random_labels(bank: "Bank") -> int:
-    """How many labels have a random vector because the encoder has none for them."""
-    return sum("random vector" in note for note in bank.notes)

@@ -1,5 +1,1 @@
-"""The HTML report of tables' folders."""
-
-from experiments.report.page import write_report
-
-__all__ = ["write_report"]
+"""The HTML report of tables' folders, and what is left of a finished table."""

@@ -12,9 +12,10 @@ from scipy.stats import spearmanr
 
 from embeddings.io.markup import drawn
 from experiments.output.plots import plain_text
-from experiments.report.folder import History, LabelRow
-from experiments.report.summary import Cell, Column
 from experiments.report.svg import INK, MAIN, MUTED, OTHER, PAGE, RULE, STYLE, as_svg, tip
+from experiments.tables.label_rows import LabelRow
+from experiments.tables.metric_table import Cell, Column
+from zsl.training.history import Epochs
 
 WIDTH = 3.7  # inches: a telephone shows it without shrinking its text
 
@@ -32,7 +33,7 @@ def bars(column: Column, titles: Sequence[str], name: str) -> str:
     scale = 100 if column.fraction else 1
     with _axes(0.5 + 0.34 * len(titles)) as (figure, axes):
         for place, (title, cell, paper) in enumerate(zip(titles, column.cells, column.paper, strict=True)):
-            _name_bar(axes, place, title, cell, scale)
+            _name_bar(axes, place, title, cell, column)
             if cell is not None:
                 values = scale * np.array(cell.values)
                 axes.barh(place, values.mean(), 0.34, color=MAIN if cell.best else OTHER)
@@ -50,11 +51,11 @@ def bars(column: Column, titles: Sequence[str], name: str) -> str:
         axes.grid(axis="x")
         axes.tick_params(length=0)
         shown = [(t, c) for t, c in zip(titles, column.cells, strict=True) if c is not None]
-        said = ", ".join(f"{title} {scale * cell.mean:.3g}" for title, cell in shown)
+        said = ", ".join(f"{title} {column.figure(cell.mean)}" for title, cell in shown)
         return as_svg(figure, name, f"Bars of {column.title}: {said}")
 
 
-def _name_bar(axes: Axes, place: int, title: str, cell: Cell | None, scale: int) -> None:
+def _name_bar(axes: Axes, place: int, title: str, cell: Cell | None, column: Column) -> None:
     """Above the bar: the variant's number and name on the left, its figure on the right."""
     style: dict[str, Any] = {
         "va": "bottom",
@@ -64,7 +65,7 @@ def _name_bar(axes: Axes, place: int, title: str, cell: Cell | None, scale: int)
     }
     where = axes.get_yaxis_transform()  # across: the chart's width
     axes.text(0.004, place - 0.2, f"{place + 1}  {drawn(title)}", transform=where, gid=tip(title), **style)
-    figure = "none" if cell is None else f"{scale * cell.mean:.1f}" if scale > 1 else f"{cell.mean:.4g}"
+    figure = "none" if cell is None else column.figure(cell.mean)
     axes.text(1, place - 0.2, figure, transform=where, ha="right", **style)
 
 
@@ -105,13 +106,13 @@ def _free_place(before: Sequence[tuple[float, float]], mean: tuple[float, float]
     return float(x), float(y)
 
 
-def curves(histories: Sequence[Sequence[History]], titles: Sequence[str], name: str) -> list[str]:
+def curves(histories: Sequence[Sequence[Epochs]], titles: Sequence[str], name: str) -> list[str]:
     """For each variant its seeds' training loss and seen validation mAP by epoch, over all others in grey."""
     with plain_text(STYLE):
         return [_curve(histories, place, titles[place], f"{name}-{place}") for place in range(len(histories))]
 
 
-def _curve(histories: Sequence[Sequence[History]], place: int, title: str, name: str) -> str:
+def _curve(histories: Sequence[Sequence[Epochs]], place: int, title: str, name: str) -> str:
     figure = Figure(figsize=(WIDTH, 1.45), layout="constrained")
     for axes, kind in zip(figure.subplots(1, 2), ("loss", "validation_map"), strict=True):
         scale = 100 if kind == "validation_map" else 1
@@ -134,7 +135,7 @@ def _curve(histories: Sequence[Sequence[History]], place: int, title: str, name:
     return as_svg(figure, name, f"Training curves of {title}, other variants in grey")
 
 
-def _seeds_mean(histories: Sequence[History], kind: str, scale: int) -> np.ndarray:
+def _seeds_mean(histories: Sequence[Epochs], kind: str, scale: int) -> np.ndarray:
     """The mean over seeds of the epochs that all have."""
     lines = [getattr(history, kind) for history in histories]
     shortest = min(len(line) for line in lines)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.report.folder import Run, Table
+from experiments.tables.table_folder import FinishedRun, TableFolder
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     return found
 
 
-def config_differences(table: Table) -> tuple[list[Difference], dict[str, str]]:
+def config_differences(table: TableFolder) -> tuple[list[Difference], dict[str, str]]:
     """The keys whose values differ among variants, seeds aside, and those that all share.
 
     Of each variant the first run with a config speaks.
@@ -50,7 +50,9 @@ def config_differences(table: Table) -> tuple[list[Difference], dict[str, str]]:
     return differences, shared
 
 
-def disagreeing(runs: Sequence[Run], values: Sequence[Mapping[str, Any] | None]) -> dict[str, dict[str, list[str]]]:
+def disagreeing(
+    runs: Sequence[FinishedRun], values: Sequence[Mapping[str, Any] | None]
+) -> dict[str, dict[str, list[str]]]:
     """For each key in which the values of runs differ: the runs' folders by value."""
     flat = {run.path: flattened(v) for run, v in zip(runs, values, strict=True) if v is not None}
     found: dict[str, dict[str, list[str]]] = {}

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from experiments.report.folder import LabelRow, Run, Table
+from experiments.tables.label_rows import LabelRow
+from experiments.tables.table_folder import FinishedRun, TableFolder
 
 COUNTS = ("train_images", "test_images")
 
 
-def over_seeds(runs: Sequence[Run]) -> list[LabelRow]:
+def over_seeds(runs: Sequence[FinishedRun]) -> list[LabelRow]:
     """The first run's labels, each with its AP averaged over the runs that have it."""
     tables = [{row.label: row for row in run.labels} for run in runs if run.labels is not None]
     if not tables:
@@ -25,7 +26,7 @@ def over_seeds(runs: Sequence[Run]) -> list[LabelRow]:
     return merged
 
 
-def label_data(table: Table, merged: Sequence[Sequence[LabelRow]], best: int) -> dict[str, Any] | None:
+def label_data(table: TableFolder, merged: Sequence[Sequence[LabelRow]], best: int) -> dict[str, Any] | None:
     """What the page's script shows of labels; None where no run has them.
 
     AP is in tenths of a percent, null without a value, by protocol, then variant, then label. Facts are given once

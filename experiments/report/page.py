@@ -16,9 +16,10 @@ from embeddings.io.markup import shell
 from embeddings.io.progress import Progress, silent
 from experiments.report import charts
 from experiments.report.differences import config_differences, disagreeing, flattened
-from experiments.report.folder import LabelRow, Run, Table, read_table, title_of
 from experiments.report.labels import label_data, over_seeds
-from experiments.report.summary import Column, columns_of
+from experiments.tables.label_rows import LabelRow
+from experiments.tables.metric_table import Column, MetricTable, metric_table
+from experiments.tables.table_folder import FinishedRun, TableFolder, read_table_folder
 
 HERE = Path(__file__).parent
 CHARTED = 6  # bar charts, at most
@@ -30,73 +31,78 @@ def write_report(folders: Sequence[Path], out: Path, progress: Progress = silent
     Raises:
         InputError: a folder that holds no table, or a damaged file.
     """
-    content = render(folders, progress)
-    atomic.write_text(out, content)
-
-
-def render(folders: Sequence[Path], progress: Progress = silent) -> str:
-    """The page as text.
-
-    Raises:
-        InputError: as `write_report`.
-    """
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise InputError("a folder is given twice; give each once")
-    tables = [read_table(folder) for folder in folders]
+    atomic.write_text(out, render([read_table_folder(folder) for folder in folders], progress))
+
+
+def render(folders: Sequence[TableFolder], progress: Progress = silent) -> str:
+    """The page as text.
+
+    Args:
+        folders: of the tables, read.
+        progress: told of each table.
+    Raises:
+        InputError: a run's bank is damaged.
+    """
     views = []
-    for number, table in enumerate(tables, 1):
-        views.append(view_of(table, f"t{number}"))
-        progress("report", number, len(tables))
+    for number, folder in enumerate(folders, 1):
+        views.append(view_of(folder, f"t{number}"))
+        progress("report", number, len(folders))
     environment = Environment(
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters |= {"number": _number, "embedded": _embedded}
+    environment.filters |= {"embedded": _embedded}
     environment.globals["raw"] = lambda name: Markup((HERE / name).read_text("utf-8"))
     title = views[0]["caption"] if len(views) == 1 else f"{len(views)} tables"
     return environment.get_template("page.html").render(title=title, tables=views) + "\n"
 
 
-def view_of(table: Table, name: str) -> dict[str, Any]:
+def view_of(folder: TableFolder, name: str) -> dict[str, Any]:
     """What the template shows of one table; `name` starts the ids of its elements."""
-    columns = columns_of(table)
-    main = [column for column in columns if column.main]
-    charted = [column for column in main if "mAP" in column.title][:CHARTED] or main[:CHARTED]
-    titles = [title_of(axes) for axes in table.variants]
-    best = next((i for i, cell in enumerate(main[0].cells) if cell is not None and cell.best), 0)
-    merged = [over_seeds(table.of(axes)) for axes in table.variants]
-    differences, shared = config_differences(table)
+    table = metric_table(folder)
+    best = next((i for i, cell in enumerate(table.main[0].cells) if cell is not None and cell.best), 0)
+    titles = [row.title for row in table.rows]
+    merged = [over_seeds(folder.of(axes)) for axes in folder.variants]
+    differences, shared = config_differences(folder)
+    cells = [cell for column in table.columns for cell in column.cells]
     return {
         "id": name,
-        "name": table.name,
-        "caption": table.caption,
-        "command": table.command,
-        "trained": any(run.path for run in table.runs),
-        "machine": table.machine,
-        "unfinished": table.unfinished,
-        "uneven": _uneven(table),
-        "axes": list(table.variants[0]),
-        "variants": table.variants,
+        "name": folder.name,
+        "caption": folder.caption,
+        "command": folder.command,
+        "trained": any(run.path for run in folder.runs),
+        "machine": folder.machine,
+        "unfinished": folder.unfinished,
+        "uneven": _uneven(folder),
+        "axes": list(table.rows[0].axes),
+        "rows": table.rows,
         "titles": titles,
-        "seeds": sorted({run.seed for run in table.runs}),
-        "columns": columns,
+        "seeds": table.seeds,
+        "columns": table.columns,
         "best": best,
-        "intervals": any(cell is not None and cell.interval for column in columns for cell in column.cells),
-        "paper": any(value is not None for column in main for value in column.paper),
-        "bars": [(column, charts.bars(column, titles, f"{name}-bars{i}")) for i, column in enumerate(charted)],
-        "scatter": _scatter(main, titles, name),
-        "curves": _curves(table, titles, name),
-        "labels": label_data(table, merged, best),
+        "intervals": any(cell is not None and cell.interval for cell in cells),
+        "paper": any(value is not None for column in table.main for value in column.paper),
+        "curves": _curves(folder, titles, name),
+        "labels": label_data(folder, merged, best),
         "ap_charts": _ap_charts(merged[best], name),
-        "pictures": _pictures(table, best),
-        "protocol": _protocol(table),
+        "pictures": _pictures(folder, best),
+        "protocol": _protocol(folder),
         "differences": differences,
         "shared": shared,
-        "runs": table.runs,
-        "provenance": _provenance(table),
-        "again": shell(f"{table.name}/{table.of(table.variants[best])[0].path}/config.json"),
-        "lacking": _lacking(table.runs),
-        "restated": _restated(table.runs),
-    }
+        "runs": folder.runs,
+        "provenance": _provenance(folder),
+        "again": shell(f"{folder.name}/{folder.of(folder.variants[best])[0].path}/config.json"),
+        "lacking": _lacking(folder.runs),
+        "restated": _restated(folder.runs),
+    } | _result_charts(table, titles, name)
+
+
+def _result_charts(table: MetricTable, titles: Sequence[str], name: str) -> dict[str, Any]:
+    """Bars of the first columns, those of mAP where there are any, and two metrics against each other."""
+    charted = [column for column in table.main if "mAP" in column.title][:CHARTED] or table.main[:CHARTED]
+    bars = [(column, charts.bars(column, titles, f"{name}-bars{i}")) for i, column in enumerate(charted)]
+    return {"bars": bars, "scatter": _scatter(table.main, titles, name)}
 
 
 def _scatter(columns: Sequence[Column], titles: Sequence[str], name: str) -> str | None:
@@ -107,7 +113,7 @@ def _scatter(columns: Sequence[Column], titles: Sequence[str], name: str) -> str
     return charts.scatter(chosen[0], chosen[1], titles, f"{name}-scatter") if len(chosen) == 2 else None
 
 
-def _curves(table: Table, titles: Sequence[str], name: str) -> list[tuple[str, str]]:
+def _curves(table: TableFolder, titles: Sequence[str], name: str) -> list[tuple[str, str]]:
     """Captions and charts of the variants that have a history."""
     histories = [[run.history for run in table.of(axes) if run.history] for axes in table.variants]
     kept = [(found, f"{i} {titles[i - 1]}") for i, found in enumerate(histories, 1) if found]
@@ -127,7 +133,7 @@ def _ap_charts(rows: Sequence[LabelRow], name: str) -> list[tuple[str, str]]:
     return [chart for chart in drawn if chart is not None]
 
 
-def _pictures(table: Table, best: int) -> dict[str, Any] | None:
+def _pictures(table: TableFolder, best: int) -> dict[str, Any] | None:
     """Each drawn picture once, with what the first seed of every variant finds in it; None where nothing was drawn."""
     cards: dict[tuple[str, str | None], dict[str, Any]] = {}
     first = None
@@ -150,7 +156,7 @@ def _pictures(table: Table, best: int) -> dict[str, Any] | None:
     }
 
 
-def _protocol(table: Table) -> dict[str, Any]:
+def _protocol(table: TableFolder) -> dict[str, Any]:
     stamps = [run.measured.protocol if run.measured else None for run in table.runs]
     first = next((stamp for stamp in stamps if stamp is not None), None)
     told = {key.replace("_", " ").replace(".", ", "): _rounded(text) for key, text in flattened(first or {}).items()}
@@ -162,7 +168,7 @@ def _rounded(text: str) -> str:
     return f"{float(text):.5g}" if re.fullmatch(r"-?\d+\.\d{5,}", text) else text
 
 
-def _provenance(table: Table) -> dict[str, Any]:
+def _provenance(table: TableFolder) -> dict[str, Any]:
     kept = [
         None if (r := run.record) is None else {"versions": r.versions, "git": r.git, "data": asdict(r.data)}
         for run in table.runs
@@ -170,7 +176,7 @@ def _provenance(table: Table) -> dict[str, Any]:
     return {"first": next((p for p in kept if p is not None), None), "differences": disagreeing(table.runs, kept)}
 
 
-def _lacking(runs: Sequence[Run]) -> dict[str, list[str]]:
+def _lacking(runs: Sequence[FinishedRun]) -> dict[str, list[str]]:
     """The folders of runs by what they lack."""
     found: dict[str, list[str]] = {}
     for run in runs:
@@ -179,24 +185,17 @@ def _lacking(runs: Sequence[Run]) -> dict[str, list[str]]:
     return found
 
 
-def _uneven(table: Table) -> dict[int, list[int]]:
+def _uneven(table: TableFolder) -> dict[int, list[int]]:
     """The seeds that variants lack, by their numbers."""
     seeds = {run.seed for run in table.runs}
     lacking = [sorted(seeds - {run.seed for run in table.of(axes)}) for axes in table.variants]
     return {number: lack for number, lack in enumerate(lacking, 1) if lack}
 
 
-def _restated(runs: Sequence[Run]) -> list[str]:
+def _restated(runs: Sequence[FinishedRun]) -> list[str]:
     """Runs that were measured again since the table was made, with another outcome."""
     measured = [(run.path, run.metrics, run.measured.metrics) for run in runs if run.measured is not None]
     return [path for path, kept, now in measured if now != {name: kept.get(name) for name in now}]
-
-
-def _number(value: float | None, column: Column) -> str:
-    """Percent with one decimal, or three significant figures."""
-    if value is None:
-        return ""
-    return f"{100 * value:.1f}" if column.fraction else f"{value:.4g}"
 
 
 def _embedded(value: Any) -> Markup:

@@ -15,9 +15,9 @@ from experiments.output.files import filling, new_folder
 from experiments.runs.claims import claimed_run
 from experiments.runs.result import Result, save_metrics
 from experiments.runs.run import measure_run, open_run, save_measured
-from experiments.tables.metric_table import Table
 from experiments.tables.result_plots import check_curves, save_plots
 from experiments.tables.result_tables import footnotes, tables_of
+from experiments.tables.text_table import TextTable
 from zsl.data.table import load_data
 from zsl.evaluation.matching import as_test_set, match
 from zsl.evaluation.measures import measure
@@ -128,7 +128,7 @@ def save_result(result: Result, folder: Path, labels: Sequence[str] = ()) -> Non
         save_pages(result, made, labels)
 
 
-def save_comparison(table: Table, folder: Path) -> None:
+def save_comparison(table: TextTable, folder: Path) -> None:
     """A comparison in Markdown, LaTeX and CSV."""
     with new_folder(folder) as made:
         for name, content in (("md", table.markdown()), ("tex", table.latex()), ("csv", table.csv())):

@@ -1,237 +1,245 @@
-"""Metrics as tables: on the console, in Markdown, LaTeX and CSV. Percent, mean and standard deviation over seeds."""
+"""The one model of a table of variants: its rows, columns and cells, made once from the table's folder.
 
-import textwrap
+The console, Markdown, LaTeX, CSV, the plot and the HTML page all show these, so that they agree in every figure and
+mark.
+"""
+
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from itertools import zip_longest
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
-from rich.table import Table as ConsoleTable
 
-from embeddings.io import atomic
-from embeddings.io.markup import csv_text, drawn, latex, latex_note, markdown, markdown_code, visible
 from experiments.config.advice import FIRST, WORDLESS
-from experiments.grids.variants import COST, Ablation, Results, Variant
-from experiments.output.console import console_table
-from experiments.output.plots import new_plot
+from experiments.tables.table_folder import FinishedRun, TableFolder, title_of
+from experiments.tables.text_table import TextTable
+from zsl.evaluation.metric_names import parsed, shown_columns
 from zsl.evaluation.uncertainty import against_best, at_chance
 
+LEVEL = 0.05  # of significance
 NOT_APART = "°"  # beside figures that seeds do not tell apart from the best
-APART = f"{NOT_APART} not told apart from the column's best (paired t-test over seeds, Holm's correction, p >= 0.05)"
-ONE_SEED = "one seed: differences may be luck, and are not tested"
-GMAC = "G MAC: 10^9 multiply-accumulates an image, backbone included."
-PROTOCOLS = (
-    '"unseen" ranks the unseen labels alone (ZSL), GZSL all labels; "seen mAP" is over the seen labels\nin GZSL. '
-)
 
 
 @dataclass(frozen=True)
-class Table:
-    """Text cells; the first `left` columns are names, the others figures."""
+class Cell:
+    """A variant's value of a metric, as the metric has it: fractions are not in percent.
 
+    Args:
+        values: one for each seed.
+        interval: 95 % bootstrap interval over test images, its ends averaged over seeds; None where a run has none.
+        best: whether the mean is the column's best.
+        p: adjusted p-value of the paired test against the best; None for the best itself, and where nothing is tested.
+    """
+
+    values: tuple[float, ...]
+    interval: tuple[float, float] | None
+    best: bool = False
+    p: float | None = None
+
+    @property
+    def mean(self) -> float:
+        """Over seeds."""
+        return float(np.mean(self.values))
+
+    @property
+    def spread(self) -> float | None:
+        """Sample standard deviation over seeds; None under one seed."""
+        return float(np.std(self.values, ddof=1)) if len(self.values) > 1 else None
+
+    @property
+    def tied(self) -> bool:
+        """Whether seeds do not tell it apart from the best."""
+        return self.p is not None and self.p >= LEVEL
+
+
+@dataclass(frozen=True)
+class Column:
+    """A metric of all variants.
+
+    Args:
+        metric: its name.
+        title: in the header.
+        main: whether it is shown unless others are asked for. In main columns of metrics the best is marked, and the
+            others are compared with it.
+        measured: whether it is measured on test images, and so varies with the seed; costs do not.
+        fraction: whether it lies in [0, 1] and is shown in percent.
+        cells: one for each row; None where no run has the metric.
+        chance: what a random ranking has, if that is known.
+        baseline: what the backbone's own readout has, if it was trained here.
+        paper: the published figure of each row, None where there is none.
+    """
+
+    metric: str
     title: str
-    header: Sequence[str]
-    rows: Sequence[Sequence[str]]
-    left: int = 1
+    main: bool
+    measured: bool
+    fraction: bool
+    cells: tuple[Cell | None, ...]
+    chance: float | None
+    baseline: float | None
+    paper: tuple[float | None, ...]
 
-    def console(self) -> ConsoleTable:
-        """For a terminal."""
-        return console_table(self.title, list(self.header), [list(row) for row in self.rows], self.left)
+    def figure(self, value: float | None) -> str:
+        """A value as every table shows it: percent, and what is 100 or more, with one decimal; else three digits."""
+        if value is None:
+            return ""
+        shown = 100 * value if self.fraction else value
+        return f"{shown:.1f}" if self.fraction or shown >= 100 else f"{shown:.3g}"
 
-    def markdown(self) -> str:
-        """A pipe table."""
-        return markdown_table(list(self.header), [list(row) for row in self.rows])
+    def published(self, value: float | None) -> str:
+        """A published figure with the decimals that it has, of percent one at least; "" without one."""
+        if value is None:
+            return ""
+        text = f"{100 * value if self.fraction else value:.4g}"
+        return f"{text}.0" if self.fraction and "." not in text else text
 
-    def latex(self) -> str:
-        """A table for booktabs."""
-        lines = [" & ".join(map(latex, row)) + r" \\" for row in [self.header, *self.rows]]
-        columns = "l" * self.left + "r" * (len(self.header) - self.left)
-        note = latex_note("".join(lines))
-        return (
-            f"% {visible(self.title)}\n{note}\\begin{{tabular}}{{{columns}}}\n\\toprule\n{lines[0]}\n\\midrule\n"
-            + "\n".join(lines[1:])
-            + "\n\\bottomrule\n\\end{tabular}\n"
-        )
+    def spread(self, cell: Cell) -> str:
+        """The spread over seeds; "" under one seed, and of costs, which no seed changes."""
+        return self.figure(cell.spread) if self.measured else ""
 
-    def csv(self) -> str:
-        """Comma-separated values."""
-        return csv_text([self.header, *self.rows])
-
-
-def metric_columns(metrics: Mapping[str, float]) -> dict[str, str]:
-    """Title by metric, of those that a table shows; other names of the unseen labels ("synonyms") come second."""
-    if "closed/map" in metrics:
-        shown = [n for n in metrics if n.startswith(("closed/map", "closed/f1@")) and not n.endswith("_chance")]
-        return {"closed/map": "mAP"} | {n: n[len("closed/") :].upper() for n in shown if "f1@" in n}
-    alone = not any(name.startswith(("zsl", "gzsl")) for name in metrics)  # scores of the seen labels and no others
-    columns = {"zsl/map": "unseen mAP"} if "zsl/map" in metrics else {}
-    for name in metrics:
-        protocol, _, metric = name.partition("/")
-        if not metric:
-            continue  # a cost
-        if protocol == "seen" and not alone:
-            continue
-        base, _, other = protocol.partition("-")
-        if other:
-            if (base, metric) == ("zsl", "map"):
-                columns[name] = f"unseen mAP, {other}"
-        elif metric == "map_seen":
-            columns[name] = "seen mAP"
-        elif metric == "map" or (metric.startswith("f1@") and not metric.endswith("_chance")):
-            title = "seen alone" if alone else base.upper()
-            columns.setdefault(name, f"{title} {metric.replace('map', 'mAP').replace('f1', 'F1')}")
-    order = sorted(columns, key=lambda name: not columns[name].startswith("unseen"))
-    return {name: columns[name] for name in order}
+    def text(self, cell: Cell | None) -> str:
+        """A cell in one line: mean, spread, and the mark of those not told apart from the best."""
+        if cell is None:
+            return ""
+        spread = f" ± {self.spread(cell)}" if self.spread(cell) else ""
+        return self.figure(cell.mean) + spread + (f" {NOT_APART}" if cell.tied else "")
 
 
-def chance_of(metrics: Mapping[str, float], name: str) -> float:
-    """What a random ranking gives for a metric."""
-    return metrics[f"{name}_chance"]
+@dataclass(frozen=True)
+class Row:
+    """A variant.
+
+    Args:
+        axes: its values as text, by axis.
+        note: what a reader should know of it; "" for nothing.
+        whole: whether all seeds of the table are finished. Means over other seeds do not compare, so a row that is not
+            whole is neither the best nor tested.
+    """
+
+    axes: Mapping[str, str]
+    note: str
+    whole: bool
+
+    @property
+    def title(self) -> str:
+        """The variant in one line."""
+        return title_of(self.axes)
+
+    @property
+    def names(self) -> list[str]:
+        """The cells of the axes, with the note in the last one."""
+        *names, last = self.axes.values()
+        return [*names, f"{last} ({self.note})" if self.note else last]
 
 
-def percent(values: np.ndarray) -> str:
-    """Mean and, over several seeds, sample standard deviation."""
-    if len(values) == 1:
-        return f"{100 * values[0]:.1f}"
-    return f"{100 * values.mean():.1f} ± {100 * values.std(ddof=1):.1f}"
+@dataclass(frozen=True)
+class MetricTable:
+    """A table: rows, columns, and the seeds that its runs have."""
+
+    caption: str
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+    seeds: tuple[int, ...]
+
+    @property
+    def main(self) -> list[Column]:
+        """The columns that are shown unless others are asked for."""
+        return [column for column in self.columns if column.main]
+
+    def whole(self) -> "MetricTable":
+        """The table of the rows that are whole."""
+        kept = [place for place, row in enumerate(self.rows) if row.whole]
+        columns = [
+            replace(column, cells=tuple(column.cells[i] for i in kept), paper=tuple(column.paper[i] for i in kept))
+            for column in self.columns
+        ]
+        return replace(self, rows=tuple(self.rows[i] for i in kept), columns=tuple(columns))
+
+    def text(self) -> TextTable:
+        """Rows and main columns as text, then the backbone's own readout, chance, and the paper's figures beside."""
+        main, axes = self.main, list(self.rows[0].axes)
+        papers = [column for column in main if any(value is not None for value in column.paper)]
+        header = [*axes, *(column.title for column in main), *(f"paper: {column.title}" for column in papers)]
+        rows = [
+            [
+                *row.names,
+                *(column.text(column.cells[place]) for column in main),
+                *(column.published(column.paper[place]) for column in papers),
+            ]
+            for place, row in enumerate(self.rows)
+        ]
+        blank, beside = [""] * (len(axes) - 1), [""] * len(papers)
+        if any(column.baseline is not None for column in main):
+            own = (column.figure(column.baseline) for column in main)
+            rows.append(["backbone's own readout", *blank, *own, *beside])
+        rows.append(["chance", *blank, *(column.figure(column.chance) for column in main), *beside])
+        return TextTable(self.caption, header, rows, left=len(axes))
+
+    def at_chance(self) -> tuple[str, ...]:
+        """A line that names the variants whose first metric, by its mean over seeds, is at chance; none without one."""
+        column = self.columns[0]
+        cells = zip(self.rows, column.cells, strict=True)
+        chance = column.chance
+        low = [row for row, cell in cells if cell and chance is not None and at_chance(cell.mean, chance)]
+        names = ", ".join("/".join(row.axes.values()) for row in low)
+        unseen = f"{WORDLESS}; for others try more train.epochs, or another bank.encoder"
+        remedy = unseen if column.metric == "zsl/map" else f"{FIRST}, then more train.epochs"
+        return (f"At chance by {column.title}: {names}; {remedy}.",) if low else ()
 
 
-def rows_of(results: Results) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a table, as text."""
-    first = results.records[0].metrics
-    columns = metric_columns(first)
-    axes = list(results.ablation.variants[0].axes)
-    header = [*axes, *columns.values(), COST]
-    alike = {}
-    for column in columns:
-        _, p = against_best([results.of(v, column) for v in results.ablation.variants])
-        alike[column] = {v.title for v, one in zip(results.ablation.variants, p, strict=True) if one >= 0.05}
-    rows = []
-    for variant in results.ablation.variants:
-        filled = results.random[variant.title]
-        *names, last = variant.shown.values()
-        last += f" ({filled} labels have random vectors)" if filled else ""
-        marks = {c: f" {NOT_APART}" if variant.title in alike[c] else "" for c in columns}
-        figures = [percent(results.of(variant, c)) + marks[c] for c in columns]
-        rows.append([*names, last, *figures, f"{results.of(variant, COST).mean():.3g}"])
-    blank = [""] * (len(axes) - 1)
-    if results.baseline:
-        own = (percent(np.array([results.baseline[c]])) for c in columns)
-        rows.append(["backbone's own readout", *blank, *own, ""])
-    rows.append(["chance", *blank, *(percent(np.array([chance_of(first, c)])) for c in columns), ""])
-    for name, title in {**columns, COST: COST}.items():
-        papers = [v.paper.get(name) for v in results.ablation.variants]
-        if any(paper is not None for paper in papers):
-            header.append(f"paper: {title}")
-            scale = 1 if name == COST else 100
-            shown = ["" if paper is None else f"{scale * paper:.4g}" for paper in papers]
-            rows = [[*row, paper] for row, paper in zip_longest(rows, shown, fillvalue="")]
-    return header, rows
+def metric_table(folder: TableFolder) -> MetricTable:
+    """The rows and columns of a table's folder: every metric that a run has, those that tables show first."""
+    seeds = sorted({run.seed for run in folder.runs})
+    runs = [folder.of(axes) for axes in folder.variants]
+    rows = tuple(Row(own[0].axes, folder.note(own[0].axes), [run.seed for run in own] == seeds) for own in runs)
+    metrics: dict[str, float] = {}
+    for run in folder.runs:
+        metrics |= {name: value for name, value in run.metrics.items() if name not in metrics}
+    titles = shown_columns(metrics)
+    titles |= {name: name for name in metrics if parsed(name) is None}  # costs
+    rest = [name for name in metrics if name not in titles and not name.endswith("_chance")]
+    columns = [_column(folder, rows, runs, name, titles.get(name)) for name in [*titles, *rest]]
+    return MetricTable(folder.caption, rows, tuple(columns), tuple(seeds))
 
 
-def chance_rows(results: Results) -> tuple[str, ...]:
-    """A line that names the variants at chance, by their mean over seeds of what the table is about; none without."""
-    first = results.records[0].metrics
-    main, title = next(iter(metric_columns(first).items()))
-    chance = chance_of(first, main)
-    low = [v for v in results.ablation.variants if at_chance(float(results.of(v, main).mean()), chance)]
-    names = ", ".join("/".join(v.shown.values()) for v in low)
-    unseen = f"{WORDLESS}; for others try more train.epochs, or another bank.encoder"
-    remedy = unseen if main == "zsl/map" else f"{FIRST}, then more train.epochs"
-    return (f"At chance by {title}: {names}; {remedy}.",) if low else ()
-
-
-def narrowed(header: list[str], rows: list[list[str]], width: int) -> tuple[list[str], list[list[str]]]:
-    """Without F1@K where a terminal of so many letters has no room for all columns."""
-    columns = [[name, *cells] for name, cells in zip(header, zip(*rows, strict=True), strict=True)]
-    fits = sum(3 + max(map(len, column)) for column in columns) < width
-    kept = [column for column in columns if fits or "F1@" not in column[0]]
-    return [name for name, *_ in kept], [list(row) for row in zip(*(cells for _, *cells in kept), strict=True)]
-
-
-def paper_note(ablation: Ablation) -> str:
-    """Whose figures the paper's columns have; "" without one."""
-    told = any(variant.paper for variant in ablation.variants)
-    return f"The paper's columns are its figures on {ablation.published}, not on this data." if told else ""
-
-
-def markdown_table(header: list[str], rows: list[list[str]]) -> str:
-    """A pipe table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(map(markdown, line)) + " |" for line in lines) + "\n"
-
-
-def save_plot(results: Results, path: Path) -> None:
-    """Bars of unseen mAP (of a closed set: mAP) by variant, with the seeds' spread, chance and the paper's figures."""
-    first = results.records[0].metrics
-    shown = metric_columns(first)
-    main, kind = next(iter(shown.items()))
-    columns = {n: t for n, t in shown.items() if t.startswith(kind)}
-    variants = results.ablation.variants
-    with new_plot(path, (7.5, 4)) as (figure, axes):
-        places = np.arange(len(variants))
-        width = 0.8 / len(columns)
-        for index, (name, title) in enumerate(columns.items()):
-            values = [100 * results.of(v, name) for v in variants]
-            spread = [v.std(ddof=1) for v in values] if len(values[0]) > 1 else None
-            offset = places + (index - (len(columns) - 1) / 2) * width
-            bars = axes.bar(offset, [v.mean() for v in values], width, yerr=spread, capsize=3, label=drawn(title))
-            axes.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
-        chance = 100 * chance_of(first, main)
-        axes.axhline(chance, color="black", linestyle=":", linewidth=1, label=f"chance ({chance:.1f})")
-        paper = [100 * v.paper.get(main, np.nan) for v in variants]
-        if not np.isnan(paper).all():
-            label = f"paper ({results.ablation.published}, {kind})"
-            axes.plot(places, paper, "kD", markersize=5, fillstyle="none", label=label)
-        axes.set_xticks(places, [_axis_title(v) for v in variants], fontsize=8)
-        axes.set_ylabel(f"{kind} [%]")
-        axes.set_title(drawn(results.ablation.caption, 100), fontsize=10, loc="left")
-        axes.margins(y=0.12)
-        figure.legend(fontsize=8, loc="outside lower center", ncols=4, frameon=False)
-
-
-def _axis_title(variant: Variant) -> str:
-    if len(variant.shown) == 1:
-        (value,) = variant.shown.values()
-        return "\n".join(textwrap.wrap(drawn(value, 100).replace("+", " + ").replace(":", ": "), 22))
-    return "\n".join(f"{axis}: {drawn(value)}" for axis, value in variant.shown.items())
-
-
-def save_report(results: Results, command: str, path: Path) -> None:
-    """The table in Markdown, with what it rests on and how to repeat it; beside it as LaTeX and CSV."""
-    table = Table(results.ablation.caption, *rows_of(results), left=len(results.ablation.variants[0].axes))
-    atomic.write_text(path.with_name("table.tex"), table.latex())
-    atomic.write_text(path.with_name("table.csv"), table.csv())
-    config, seeds = results.config, {record.seed for record in results.records}
-    backbone = "none: the dataset holds tokens"
-    if config.backbone is not None:
-        trained = "trained on seen labels" if config.backbone.pretrain else "given weights"
-        backbone = f"{config.backbone.name}, {trained}, {config.backbone.mode}"
-    spread = f"mean ± standard deviation over seeds; {APART}" if len(seeds) > 1 else ONE_SEED
-    paper = f"\n{paper_note(results.ablation)}" if paper_note(results.ablation) else ""
-    low = "".join(f"\n{markdown(line)}" for line in chance_rows(results))
-    closed = "closed/map" in results.records[0].metrics
-    protocols = "" if closed else PROTOCOLS
-    vectors = (
-        "by variant" if "encoder" in results.ablation.variants[0].axes else config.bank.file or config.bank.encoder
+def _column(
+    folder: TableFolder, rows: Sequence[Row], runs: Sequence[Sequence[FinishedRun]], metric: str, title: str | None
+) -> Column:
+    cells = [_cell([run for run in own if metric in run.metrics], metric) for own in runs]
+    name = parsed(metric)
+    if title is not None and name is not None:
+        cells = _compared(cells, [row.whole for row in rows], name.facts.lower)
+    chance = (run.metrics.get(f"{metric}_chance") for run in folder.runs)
+    return Column(
+        metric=metric,
+        title=title or metric,
+        main=title is not None,
+        measured=name is not None,
+        fraction=name is not None and name.facts.fraction,
+        cells=tuple(cells),
+        chance=next((value for value in chance if value is not None), None),
+        baseline=folder.baseline.get(metric),
+        paper=tuple(folder.paper.get(row.title, {}).get(metric) for row in rows),
     )
-    sizes = [f"{k} {v}" for k, v in config.decoder.model_dump(exclude={"kind"}).items() if v is not None]
-    readout = ", ".join([config.decoder.kind, *sizes])
-    content = f"""# {markdown(results.ablation.caption)}
 
-{table.markdown()}
-Percent; {spread}. {protocols}F1@K is micro. Labels without a positive test image are left out of mAP. The epoch was
-chosen on a validation part of the seen training data; the test set was scored once. {GMAC}{paper}{low}
 
-![{"mAP" if closed else "unseen mAP"} by variant](plot.png)
+def _cell(runs: Sequence[FinishedRun], metric: str) -> Cell | None:
+    if not runs:
+        return None
+    intervals = [run.measured.intervals.get(metric) for run in runs if run.measured is not None]
+    there = [interval for interval in intervals if interval is not None]
+    ends = np.mean(there, axis=0).tolist() if len(there) == len(runs) else None
+    return Cell(tuple(run.metrics[metric] for run in runs), None if ends is None else (ends[0], ends[1]))
 
-- data: {markdown(config.data.name)}
-- word vectors: {markdown(str(vectors))}
-- backbone: {markdown(backbone)}
-- readout: {markdown(readout)}
-- seeds: {", ".join(map(str, sorted(seeds)))}
 
-Repeat with {markdown_code(command)}; every run's config, weights and metrics are in `runs/`.
-"""
-    atomic.write_text(path, content)
+def _compared(cells: Sequence[Cell | None], whole: Sequence[bool], lower: bool) -> list[Cell | None]:
+    """The cells with the best of the whole rows marked, and the other whole rows tested against it."""
+    there = [(place, cell) for place, cell in enumerate(cells) if cell is not None and whole[place]]
+    seeds = max((len(cell.values) for _, cell in there), default=0)
+    there = [(place, cell) for place, cell in there if len(cell.values) == seeds]
+    if len(there) < 2:
+        return list(cells)
+    best, p_values = against_best([cell.values for _, cell in there], lower)
+    compared = list(cells)
+    for index, ((place, cell), p) in enumerate(zip(there, p_values.tolist(), strict=True)):
+        compared[place] = replace(cell, best=index == best, p=None if np.isnan(p) else p)
+    return compared

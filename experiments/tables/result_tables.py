@@ -6,16 +6,17 @@ import numpy as np
 
 from experiments.config.advice import chance_notes, parts_at_chance
 from experiments.runs.result import Result
-from experiments.tables.metric_table import Table, metric_columns
+from experiments.tables.text_table import TextTable
 from zsl.evaluation.measures import Evaluation, interval_of
+from zsl.evaluation.metric_names import shown_columns
 from zsl.evaluation.protocol import left_out
 from zsl.evaluation.stamp import check_comparable
 
 
-def metrics_table(result: Result) -> Table:
+def metrics_table(result: Result) -> TextTable:
     """The headline figures with their intervals and what chance gives."""
     found = result.evaluation
-    columns = metric_columns(found.metrics)
+    columns = shown_columns(found.metrics)
     rows = [
         ["this run", *(f"{100 * found.metrics[c]:.1f}" for c in columns)],
         ["chance", *(_percent(found.metrics.get(f"{c}_chance")) for c in columns)],
@@ -23,7 +24,7 @@ def metrics_table(result: Result) -> Table:
     intervals = found.intervals
     if intervals:
         rows.insert(1, ["95 % interval", *(_range(intervals.get(c)) for c in columns)])
-    return Table(f"{result.name} on {result.test.name}", ["", *columns.values()], rows)
+    return TextTable(f"{result.name} on {result.test.name}", ["", *columns.values()], rows)
 
 
 def _percent(value: float | None) -> str:
@@ -34,7 +35,7 @@ def _range(ends: tuple[float, float] | None) -> str:
     return "" if ends is None else f"{100 * ends[0]:.1f}–{100 * ends[1]:.1f}"
 
 
-def bias_table(result: Result) -> Table | None:
+def bias_table(result: Result) -> TextTable | None:
     """Seen against unseen labels among the K best of all labels; None for a closed set."""
     found = result.evaluation
     if not found.trade_offs:
@@ -51,26 +52,26 @@ def bias_table(result: Result) -> Table | None:
             more = [_percent(alone), _percent(lost), _percent(metrics[f"gzsl/ausuc@{k}"])] if not prefix else [""] * 3
             rows.append([f"@{k} {title}", *map(_percent, parts), _percent(f1), *more])
     header = ["recall", "seen", "unseen", "harmonic mean", "F1", "unseen alone", "lost to seen", "area under curve"]
-    return Table("Seen and unseen labels among the K best of all (GZSL)", header, rows)
+    return TextTable("Seen and unseen labels among the K best of all (GZSL)", header, rows)
 
 
-def generalisation_table(result: Result) -> Table | None:
+def generalisation_table(result: Result) -> TextTable | None:
     """Mean AP of unseen labels by what is known of them; None where nothing is."""
     protocol = "zsl" if "zsl" in result.labels.ap else None
     rows = result.labels.explanations(protocol) if protocol else []
     if not rows:
         return None
     cells = [[title, which, f"{100 * mean:.1f}", str(count)] for title, which, mean, count in rows]
-    return Table("Where unseen labels are found (ZSL)", ["by", "", "mean AP", "labels"], cells, left=2)
+    return TextTable("Where unseen labels are found (ZSL)", ["by", "", "mean AP", "labels"], cells, left=2)
 
 
-def tables_of(result: Result) -> list[Table]:
+def tables_of(result: Result) -> list[TextTable]:
     """All tables of one evaluation."""
     made = (metrics_table(result), bias_table(result), generalisation_table(result))
     return [table for table in made if table is not None]
 
 
-def comparison_table(results: Sequence[Result], mixed: bool = False) -> Table:
+def comparison_table(results: Sequence[Result], mixed: bool = False) -> TextTable:
     """Results side by side; differences from the first, with paired intervals, where the test images are the same.
 
     A cell is empty where a result lacks what the column measures.
@@ -85,7 +86,7 @@ def comparison_table(results: Sequence[Result], mixed: bool = False) -> Table:
         check_comparable({result.name: result.evaluation.stamp for result in results})
     columns: dict[str, str] = {}
     for result in results:
-        columns |= metric_columns(result.evaluation.metrics)
+        columns |= shown_columns(result.evaluation.metrics)
     first = results[0].evaluation
     rows = []
     for result in results:
@@ -95,7 +96,7 @@ def comparison_table(results: Sequence[Result], mixed: bool = False) -> Table:
         test = [f"{found.stamp.test_set}, {found.stamp.images:,} images"] if mixed else []
         rows.append([result.name, *test, *cells])
     header = ["", *(["test set"] if mixed else []), *columns.values()]
-    return Table("Side by side", header, rows, left=1 + mixed)
+    return TextTable("Side by side", header, rows, left=1 + mixed)
 
 
 def _cell(found: Evaluation, first: Evaluation | None, column: str) -> str:

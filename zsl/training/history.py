@@ -12,11 +12,12 @@ from zsl.metrics.chance import expected_average_precision
 
 
 @dataclass
-class History:
-    """Epoch by epoch: mean loss per image, learning rate, seen validation mAP; and the weights of the best.
+class Epochs:
+    """`history.json`: mean loss per image, learning rate and seen validation mAP, epoch by epoch.
 
-    `chance` is the validation mAP of a random ranking. `chosen` are the values that validation chose for config keys,
-    `tried` the best validation mAP by learning rate where several were tried, None of one that came to no end.
+    `best_epoch` counts from 0. `chance` is the validation mAP of a random ranking. `chosen` are the values that
+    validation chose for config keys, `tried` the best validation mAP by learning rate where several were tried, None
+    for one whose training failed.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -26,6 +27,12 @@ class History:
     chance: float = 0.0
     chosen: dict[str, Any] = field(default_factory=dict)
     tried: dict[str, float | None] = field(default_factory=dict)
+
+
+@dataclass
+class History(Epochs):
+    """The epochs of a training, and the weights of the best one."""
+
     best_state: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
     def as_json(self) -> dict[str, Any]:

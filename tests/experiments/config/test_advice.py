@@ -20,10 +20,7 @@ from experiments.config.recipes import recipes
 from experiments.grids.grid import table_grid
 from experiments.grids.grid_file import spec_grid
 from experiments.grids.paper_tables import ABLATIONS
-from experiments.grids.variants import Ablation, Record, Results, Variant
-from experiments.tables.metric_table import chance_rows
 from tests.experiments.command import zsl
-from zsl.runs.config import RunConfig
 from zsl.training.history import History
 
 DRAWN = ("demo", "scenes", "scenes_closed", "scenes_many", "scenes_single")  # whose recipes choose lexical vectors
@@ -103,20 +100,3 @@ def test_what_to_try_follows_from_what_is_at_chance():
     assert parts_at_chance({"zsl/map": 0.6, "gzsl/map_seen": 0.05} | chance, {}) == ()
     assert parts_at_chance({"closed/map": 0.3} | chance, {}) == ("labels",)
     assert chance_notes(()) == remedies(()) == ()
-
-
-def test_a_table_names_its_rows_at_chance():
-    variants = tuple(
-        Variant({"decoder.query": "text", "decoder.head": head}) for head in ("text", "shared", "learnable")
-    )
-    values = {"text": (0.3, 0.4), "shared": (0.1, 0.3), "learnable": (0.04, 0.06)}
-    records = tuple(
-        Record(variant.axes, seed, {"zsl/map": values[variant.axes["head"]][seed], "zsl/map_chance": 0.05}, "runs/x")
-        for variant in variants
-        for seed in (0, 1)
-    )
-    results = Results(Ablation("t", variants, recipe="demo"), RunConfig(), records, {}, {})
-    (line,) = chance_rows(results)
-    assert line.startswith("At chance by unseen mAP: text/learnable; ")
-    few = Results(Ablation("t", variants[:2], recipe="demo"), RunConfig(), records[:4], {}, {})
-    assert chance_rows(few) == ()

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import sys
+from dataclasses import asdict, replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -18,13 +19,16 @@ from matplotlib.text import Text
 import embeddings.io.markup
 from embeddings.io.markup import csv_text, drawn, from_csv, latex, latex_note, markdown, markdown_code, visible
 from experiments.commands.main import app
-from experiments.grids.variants import COST, Ablation, Record, Results, Variant
+from experiments.grids.folder import FORMAT, GridFile
+from experiments.grids.variants import COST, Ablation, Record, Variant
 from experiments.output.console import ConsoleProgress, PlainConsole, make_console
 from experiments.output.plots import new_plot, plain_text
-from experiments.report.folder import read_table
 from experiments.report.page import render
 from experiments.report.svg import as_svg, tip
-from experiments.tables.metric_table import Table, save_plot, save_report
+from experiments.tables.metric_table import metric_table
+from experiments.tables.table_folder import read_table_folder
+from experiments.tables.table_page import save_table
+from experiments.tables.text_table import TextTable
 from tests.experiments.command import ROOT, refused, zsl
 from tests.experiments.report_folder import make_folder
 from zsl.runs.config import RunConfig
@@ -46,7 +50,7 @@ def test_the_terminal_shows_names():
         console = PlainConsole(2000)
         console.file, console._force_terminal = io.StringIO(), terminal
         for text in HOSTILE:
-            console.print(Table(text, ["", text], [[text, text]]).console())
+            console.print(TextTable(text, ["", text], [[text, text]]).console())
             console.print(text)
             shown = console.file.getvalue()
             assert shown.count(visible(text)) >= 5, text
@@ -144,7 +148,7 @@ def test_the_page_of_a_report_holds_names(tmp_path):
     make_folder(folder, [{"query": value}], seeds=1, labels=kept)
     about = json.loads((folder / "table.json").read_text()) | {"caption": value, "command": value}
     (folder / "table.json").write_text(json.dumps(about))
-    seen = Page(render([folder]))
+    seen = Page(render([read_table_folder(folder)]))
     assert seen.tags["script"] == 2
     assert value in seen.texts["th"]
     assert seen.texts["h1"] == seen.texts["title"][:1] == [value]
@@ -152,14 +156,14 @@ def test_the_page_of_a_report_holds_names(tmp_path):
     assert "zsl train 'x [`$(ls)`]/runs/0-seed0/config.json'" in " ".join(seen.texts["code"])
     data = json.loads(next(text for text in seen.texts["script"] if text.startswith("{")))
     assert data["labels"] == kept
-    assert [row.label for row in read_table(folder).runs[0].labels] == kept
+    assert [row.label for row in read_table_folder(folder).runs[0].labels] == kept
 
 
 def test_markdown_shows_names():
     reader = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     for text in HOSTILE:
         line = visible(text).strip()
-        table = Page(reader.render(Table("", [text, "b"], [[text, text], ["c", "d"]]).markdown()))
+        table = Page(reader.render(TextTable("", [text, "b"], [[text, text], ["c", "d"]]).markdown()))
         assert table.texts["th"] == [line, "b"]
         assert table.texts["td"] == [line, line, "c", "d"]
         assert table.tags.keys() == {"table", "thead", "tbody", "tr", "th", "td"}
@@ -189,11 +193,11 @@ def test_latex_prints_names():
             found += LETTERS.get(name or mathematics, "") or escaped or braced or broken or dash
             place = sign.end()
         assert found == visible(text)
-        first, *lines = Table(text, [text, "b"], [[text, "1"], [text, "2"]]).latex().splitlines()
+        first, *lines = TextTable(text, [text, "b"], [[text, "1"], [text, "2"]]).latex().splitlines()
         assert first == f"% {visible(text)}"
         assert sum(line.endswith(r"\\") for line in lines) == 3
     assert latex_note(latex("été –")) == ""
-    assert "LuaLaTeX" in Table("", ["猫"], []).latex()
+    assert "LuaLaTeX" in TextTable("", ["猫"], []).latex()
 
 
 def test_cells_of_csv_are_no_formulas_and_come_back():
@@ -209,15 +213,17 @@ def test_cells_of_csv_are_no_formulas_and_come_back():
 def test_a_table_of_hostile_values_is_drawn_and_reported(tmp_path):
     variants = tuple(Variant({"bank.file": text, "bank.encoder": text}) for text in HOSTILE[::7])
     metrics = {"zsl/map": 0.5, "zsl/map_chance": 0.1, COST: 1.0}
-    records = tuple(Record(variant.axes, 0, metrics, "runs/x") for variant in variants)
-    table = Ablation("a\nb $_$ <b>", variants, "scenes", published="$_$")
-    results = Results(table, RunConfig(), records, {}, {variant.title: 0 for variant in variants})
-    save_plot(results, tmp_path / "plot.png")
-    save_report(results, "zsl ablate `x`\n", tmp_path / "report.md")
+    records = [asdict(Record(variant.axes, 0, metrics, f"runs/{place}")) for place, variant in enumerate(variants)]
+    plan = GridFile(FORMAT, "0" * 32, "a\nb $_$ <b>", RunConfig().model_dump(mode="json"), (0,), ())
+    (tmp_path / "results.json").write_text(json.dumps(records))
+    (tmp_path / "grid.json").write_text(json.dumps(asdict(plan)))
+    folder = replace(read_table_folder(tmp_path), command="zsl ablate `x`\n")
+    save_table(folder, metric_table(folder), Ablation(plan.caption, variants, "scenes", published="$_$"))
     page = (tmp_path / "report.md").read_text()
     assert page.startswith(r"# a\\nb \$\_\$ \<b\>" + "\n")
     assert r"Repeat with `` zsl ablate `x`\n ``;" in page
     assert (tmp_path / "table.tex").read_text().startswith("% a\\nb $_$ <b>\n")
+    assert (tmp_path / "plot.png").is_file()
 
 
 SCORES = """image,dog,cat [/m/01yrx],Ba$$in,a [bold],=SUM(1),_sun

@@ -5,16 +5,13 @@ import json
 import re
 import shutil
 
-import numpy as np
 import pytest
-from scipy.stats import ttest_rel
 
 from embeddings.io.errors import InputError
 from experiments.report.differences import config_differences, disagreeing
-from experiments.report.folder import read_table
 from experiments.report.labels import label_data, over_seeds
 from experiments.report.page import render, write_report
-from experiments.report.summary import columns_of
+from experiments.tables.table_folder import read_table_folder
 from tests.experiments.command import refused, zsl
 from tests.experiments.report_folder import make_folder
 
@@ -29,6 +26,11 @@ def folder(tmp_path):
     return made
 
 
+def page_of(folder):
+    """The page of one table."""
+    return render([read_table_folder(folder)])
+
+
 def change(path, edit):
     """Rewrites a JSON file with an edited value."""
     value = json.loads(path.read_text())
@@ -36,50 +38,9 @@ def change(path, edit):
     path.write_text(json.dumps(value))
 
 
-def test_cells_are_means_with_spread_interval_and_mark(folder):
-    records = json.loads((folder / "results.json").read_text())
-    main = [column for column in columns_of(read_table(folder)) if column.main]
-    assert [column.metric for column in main] == ["zsl/map", "zsl/f1@3", "gzsl/map", "gzsl/map_seen"]
-    for column in main:
-        values = [[r["metrics"][column.metric] for r in records if r["variant"] == v] for v in VARIANTS]
-        best = int(np.argmax([np.mean(v) for v in values]))
-        raw = [None if i == best else ttest_rel(v, values[best]).pvalue for i, v in enumerate(values)]
-        first, second = sorted((p, i) for i, p in enumerate(raw) if p is not None)
-        # Holm: the smaller of two p-values counts twice, the larger once and no less than that
-        adjusted = {first[1]: min(1, 2 * first[0]), second[1]: max(min(1, 2 * first[0]), second[0])}
-        for place, cell in enumerate(column.cells):
-            assert cell.values == tuple(values[place])
-            np.testing.assert_allclose(cell.mean, sum(values[place]) / 3, rtol=1e-12)
-            np.testing.assert_allclose(cell.spread, np.std(values[place], ddof=1), rtol=1e-12)
-            np.testing.assert_allclose(cell.interval, [0.9 * cell.mean, 1.1 * cell.mean], rtol=1e-12)
-            assert cell.best == (place == best)
-            assert cell.p is None if cell.best else cell.p == pytest.approx(adjusted[place], rel=1e-9)
-
-
-def test_further_columns_are_not_compared(folder):
-    (column,) = [column for column in columns_of(read_table(folder)) if not column.main]
-    assert (column.metric, column.fraction) == ("gzsl/coverage", False)
-    assert [(cell.mean, cell.best, cell.p) for cell in column.cells] == [
-        (12.5, False, None),
-        (13.5, False, None),
-        (14.5, False, None),
-    ]
-
-
-def test_columns_carry_chance_baseline_and_paper(folder):
-    columns = {column.metric: column for column in columns_of(read_table(folder))}
-    assert next(iter(columns)) == "zsl/map"
-    assert (columns["zsl/map"].chance, columns["zsl/map"].baseline) == (0.01, 0.05)
-    assert columns["zsl/map"].paper == (0.024, None, None)
-    assert columns["zsl/f1@3"].chance is columns["zsl/f1@3"].baseline is None
-    assert not any(name.endswith("_chance") for name in columns)
-
-
-def test_one_seed_is_not_tested(tmp_path):
+def test_one_seed_is_said_to_be_one(tmp_path):
     make_folder(tmp_path / "one", VARIANTS, seeds=1)
-    cells = columns_of(read_table(tmp_path / "one"))[0].cells
-    assert [(cell.spread, cell.p) for cell in cells] == [(None, None)] * 3
-    assert "One seed: differences may be luck" in render([tmp_path / "one"])
+    assert "One seed: differences may be luck" in page_of(tmp_path / "one")
 
 
 def test_the_page_holds_everything_and_needs_nothing(folder, tmp_path):
@@ -107,7 +68,7 @@ def test_names_cannot_break_out_of_the_page(folder):
         path.write_text(path.read_text().replace("unseen 3", evil))
     for path in folder.glob("runs/*/samples.json"):
         path.write_text(path.read_text().replace("unseen 0", evil).replace("seen 1", "<b>"))
-    page = render([folder])
+    page = page_of(folder)
     assert evil not in page
     assert page.count("</script>") == 2
     assert "&lt;b&gt;" in page
@@ -126,7 +87,7 @@ PARTS = {
 def test_what_some_runs_lack_is_said_to_be_missing(folder):
     for place, name in enumerate(PARTS):
         (folder / f"runs/{place % 3}-seed{place % 2}" / name).unlink()
-    page = re.sub(r"\s+", " ", render([folder]))
+    page = re.sub(r"\s+", " ", page_of(folder))
     for name, phrase in PARTS.items():
         assert f"<b>Missing:</b> {phrase} of 1 of 9 runs, which lack <code>{name}</code>" in page
 
@@ -134,7 +95,7 @@ def test_what_some_runs_lack_is_said_to_be_missing(folder):
 def test_a_folder_of_results_alone_is_a_report(folder, tmp_path):
     (tmp_path / "alone").mkdir()
     shutil.copy(folder / "results.json", tmp_path / "alone")
-    page = re.sub(r"\s+", " ", render([tmp_path / "alone"]))
+    page = re.sub(r"\s+", " ", page_of(tmp_path / "alone"))
     assert page.count("<b>Missing:</b>") == 7  # and the command
     for name, phrase in PARTS.items():
         assert f"<b>Missing:</b> {phrase} of 9 of 9 runs, which lack <code>{name}</code>" in page
@@ -192,10 +153,10 @@ def test_runs_outside_the_folder_are_not_embedded(folder, tmp_path, run):
 def test_runs_that_do_not_belong_together_are_refused(folder):
     change(folder / "results.json", lambda records: records.append(records[0]))
     with pytest.raises(InputError, match="1 runs twice"):
-        render([folder])
+        page_of(folder)
     change(folder / "results.json", lambda records: records[-1].update(variant={"loss": "bce"}))
     with pytest.raises(InputError, match=r"has the axes \['loss'\]"):
-        render([folder])
+        page_of(folder)
 
 
 def test_several_tables_join_in_one_file(folder, tmp_path):
@@ -220,7 +181,7 @@ def test_unfinished_failed_and_lacking_runs_are_told(folder):
     change(folder / "results.json", lambda records: records.pop(4))
     (folder / "failed").mkdir()
     (folder / "failed" / "1-seed1.log").write_text("the loss is not finite\nTraceback\n")
-    page = re.sub(r"\s+", " ", render([folder]))
+    page = re.sub(r"\s+", " ", page_of(folder))
     assert "2 of 10 runs are not finished" in page
     assert "<code>runs/1-seed1</code>: the loss is not finite" in page
     assert "2 lacks 1" in page
@@ -230,7 +191,7 @@ def test_runs_that_disagree_are_told(folder):
     change(folder / "runs/0-seed0/metrics.json", lambda value: value["protocol"].update(images=61))
     change(folder / "runs/1-seed0/run.json", lambda value: value["versions"].update(torch="3"))
     change(folder / "runs/2-seed0/metrics.json", lambda value: value["metrics"].update({"zsl/map": 0.5}))
-    page = re.sub(r"\s+", " ", render([folder]))
+    page = re.sub(r"\s+", " ", page_of(folder))
     assert "<b>The runs differ in protocol; their figures do not compare.</b>" in page
     assert "<code>images</code>: <code>61</code> in 1 (runs/0-seed0); <code>59</code> in 8" in page
     assert "<code>versions.torch</code>" in page
@@ -239,18 +200,18 @@ def test_runs_that_disagree_are_told(folder):
 
 def test_config_differences_leave_out_seeds_and_mark_what_is_no_axis(folder):
     change(folder / "runs/0-seed0/config.json", lambda value: value["train"].update(lr=0.2))
-    differences, shared = config_differences(read_table(folder))
+    differences, shared = config_differences(read_table_folder(folder))
     assert [(d.key, d.values, d.axis) for d in differences] == [
         ("decoder.query", ("text", "none", "text"), True),
         ("decoder.head", ("text", "text", "shared"), True),
         ("train.lr", ("0.2", "0.1", "0.1"), False),
     ]
     assert shared == {"decoder.width": "8"}
-    assert disagreeing(read_table(folder).runs[:2], [{"a": 1}, None]) == {}
+    assert disagreeing(read_table_folder(folder).runs[:2], [{"a": 1}, None]) == {}
 
 
 def test_labels_are_means_over_seeds_and_shared_facts_stand_once(folder):
-    table = read_table(folder)
+    table = read_table_folder(folder)
     merged = [over_seeds(table.of(axes)) for axes in table.variants]
     data = label_data(table, merged, 2)
     assert (len(data["labels"]), data["parts"].count("unseen")) == (30, 7)
@@ -265,9 +226,9 @@ def test_labels_are_means_over_seeds_and_shared_facts_stand_once(folder):
 
 def test_variants_of_files_with_one_name_stay_apart(tmp_path):
     make_folder(tmp_path / "t", [{"encoder": "matrix:a/v.npz"}, {"encoder": "matrix:b/v.npz"}], seeds=2)
-    assert [v["encoder"] for v in read_table(tmp_path / "t").variants] == ["matrix:a/v.npz", "matrix:b/v.npz"]
+    assert [v["encoder"] for v in read_table_folder(tmp_path / "t").variants] == ["matrix:a/v.npz", "matrix:b/v.npz"]
     make_folder(tmp_path / "u", [{"encoder": "matrix:a/v.npz"}, {"encoder": "matrix:b/w.npz"}], seeds=2)
-    assert [v["encoder"] for v in read_table(tmp_path / "u").variants] == ["matrix:v.npz", "matrix:w.npz"]
+    assert [v["encoder"] for v in read_table_folder(tmp_path / "u").variants] == ["matrix:v.npz", "matrix:w.npz"]
 
 
 def test_closed_sets_speeds_and_tokens(tmp_path):
@@ -281,7 +242,7 @@ def test_closed_sets_speeds_and_tokens(tmp_path):
     change(folder / "results.json", speeds)
     for path in folder.glob("runs/*/samples.json"):
         change(path, lambda value: [image.update(picture=None) for image in value["images"]])
-    page = render([folder])
+    page = page_of(folder)
     assert "706.2" in page
     assert "No pictures:" in page
     assert "<img " not in page

@@ -1,91 +1,150 @@
-"""Every table of `zsl ablate` from beginning to end, at small size."""
+"""A table's cells against plain arithmetic, and the same figures and marks in every form of it."""
 
+import html
 import json
+import re
 
+import numpy as np
 import pytest
+from scipy.stats import ttest_rel
 
-from experiments.bench.cost_tables import COST_TABLES
-from experiments.config.reading import load_config
-from experiments.grids.grid import table_grid
-from experiments.grids.paper_tables import ABLATIONS
-from experiments.tables.metric_table import narrowed
-from tests.experiments.command import refused, zsl
+from embeddings.banks.build import build_bank
+from experiments.report.page import render
+from experiments.tables.metric_table import Cell, Column, metric_table
+from experiments.tables.table_folder import read_table_folder
+from tests.experiments.report_folder import make_folder
 
-ELSEWHERE = {"table8", "encoders"}  # in test_cli
-TINY = ("backbone=resnet10t", "image_size=32", "classes=[3, 205]", "rounds=2")
-MEASURED = {
-    "table9": TINY,
-    "table11": ("classes=[5, 103]", "batch_size=1", "tokens=7", "rounds=1"),
-    "table12": (*TINY, 'heads=["ML-Decoder"]'),
-}
+VARIANTS = [{"query": query, "head": head} for query, head in (("text", "text"), ("none", "text"), ("text", "shared"))]
 
 
-@pytest.mark.parametrize("name", sorted(ABLATIONS.keys() - ELSEWHERE))
-def test_a_table_is_trained_tested_and_reported(name, small, tmp_path):
-    out, table = tmp_path / name, ABLATIONS[name]
-    result = zsl("ablate", name, "--out", out, *small)
-    assert result.exit_code == 0, result.stderr
-    records = json.loads((out / "results.json").read_text())
-    assert len(records) == len(table.variants)
-    main = "closed/map" if "closed/map" in records[0]["metrics"] else "zsl/map"
-    for record, variant in zip(records, table.variants, strict=True):
-        assert variant.axes.items() <= record["variant"].items()
-        assert 0 < record["metrics"][main] <= 1
-        assert record["metrics"]["G MAC"] > 0
-        assert variant.paper.keys() <= record["metrics"].keys()  # beside a figure of ours
-    weights = {(out / record["run"] / "readout.safetensors").read_bytes() for record in records}
-    assert len(weights) == len(records)  # no two variants are one
-    page, text = (out / "report.html").read_text(), (out / "report.md").read_text()
-    assert ("paper: " in text) == any(variant.paper for variant in table.variants)
-    assert all(record["variant"].get("kind", "") in page for record in records)
-    assert table.caption in page
+@pytest.fixture
+def folder(tmp_path):
+    """Three variants, three seeds, 23 seen and 7 unseen labels."""
+    made = tmp_path / "table8"
+    make_folder(made, VARIANTS)
+    return made
 
 
-@pytest.mark.parametrize("name", COST_TABLES)
-def test_a_table_of_costs_is_measured_and_reported(name, tmp_path):
-    out = tmp_path / name
-    settings = [argument for setting in MEASURED[name] for argument in ("--set", setting)]
-    result = zsl("ablate", name, "--out", out, *settings)
-    assert result.exit_code == 0, result.stderr
-    records = json.loads((out / "results.json").read_text())
-    assert len(records) == {"table9": 6, "table11": 6, "table12": 2}[name]
-    assert all(value > 0 for r in records for key, value in r["metrics"].items() if "growth" not in key)
-    page = (out / "report.html").read_text()
-    assert "Measured on" in page
-    assert "Training</h3>" not in page
-    assert "Repeat with `" in (out / "report.md").read_text()
-    refused(zsl("ablate", name, "--out", out, *settings), "exists")
+def table_of(folder):
+    return metric_table(read_table_folder(folder))
 
 
-def test_tables_of_costs_refuse_what_is_for_trainings(tmp_path):
-    out = tmp_path / "out"
-    refused(zsl("ablate", "table9", "--seeds", 3, "--out", out), "--seeds: table9 is measured, not trained")
-    refused(zsl("ablate", "table9", "--set", "train.lr=1", "--out", out), "known: backbone, image_size, classes")
-    refused(zsl("ablate", "table9", "--set", "rounds=0", "--out", out), "rounds: Input should be greater than 0")
-    refused(zsl("ablate", "table9", "--set", 'heads=["MLP"]', "--out", out), "unknown head 'MLP'")
-    assert not out.exists()
+def change(folder, edit):
+    """Rewrites the records of a table."""
+    records = json.loads((folder / "results.json").read_text())
+    edit(records)
+    (folder / "results.json").write_text(json.dumps(records))
 
 
-def test_a_narrow_terminal_is_spared_f1():
-    header, rows = ["kind", "mAP", "F1@3", "paper: F1@3"], [["gap", "1.0", "2.0", "3.0"]]
-    assert narrowed(header, rows, 100) == (header, rows)
-    assert narrowed(header, rows, 30) == (["kind", "mAP"], [["gap", "1.0"]])
+def test_cells_are_means_with_spread_interval_and_mark(folder):
+    records = json.loads((folder / "results.json").read_text())
+    main = table_of(folder).main
+    assert [column.metric for column in main] == ["zsl/map", "zsl/f1@3", "gzsl/map", "gzsl/map_seen"]
+    for column in main:
+        values = [[r["metrics"][column.metric] for r in records if r["variant"] == v] for v in VARIANTS]
+        best = int(np.argmax([np.mean(v) for v in values]))
+        raw = [None if i == best else ttest_rel(v, values[best]).pvalue for i, v in enumerate(values)]
+        first, second = sorted((p, i) for i, p in enumerate(raw) if p is not None)
+        # Holm: the smaller of two p-values counts twice, the larger once and no less than that
+        adjusted = {first[1]: min(1, 2 * first[0]), second[1]: max(min(1, 2 * first[0]), second[0])}
+        for place, cell in enumerate(column.cells):
+            assert cell.values == tuple(values[place])
+            np.testing.assert_allclose(cell.mean, sum(values[place]) / 3, rtol=1e-12)
+            np.testing.assert_allclose(cell.spread, np.std(values[place], ddof=1), rtol=1e-12)
+            np.testing.assert_allclose(cell.interval, [0.9 * cell.mean, 1.1 * cell.mean], rtol=1e-12)
+            assert cell.best == (place == best)
+            assert cell.p is None if cell.best else cell.p == pytest.approx(adjusted[place], rel=1e-9)
 
 
-def test_on_photographs_the_resolutions_are_the_papers():
-    config = load_config("coco", [])
-    grid = table_grid(ABLATIONS["table13"], config, 1)
-    assert [one.data.image_size for one in grid.configs] == [224, 448, 640]
-    assert [v.paper["closed/map"] for v in grid.ablation.variants] == pytest.approx([0.855, 0.9, 0.911])
+def test_further_columns_are_not_compared(folder):
+    (column,) = [column for column in table_of(folder).columns if not column.main]
+    assert (column.metric, column.fraction) == ("gzsl/coverage", False)
+    assert [(cell.mean, cell.best, cell.p) for cell in column.cells] == [
+        (12.5, False, None),
+        (13.5, False, None),
+        (14.5, False, None),
+    ]
 
 
-@pytest.mark.parametrize("name", ABLATIONS)
-def test_real_data_take_every_table_by_one_option(name):
-    closed = name in ("table7", "table10", "table13", "table15")
-    recipe = "imagenet_softmax" if name == "table16" else "coco" if closed else "nus_wide"
-    grid = table_grid(ABLATIONS[name], load_config(recipe, list(ABLATIONS[name].settings)), 2)
-    assert len(grid.runs) == 2 * len(grid.ablation.variants)
-    # what trains nothing has the backbone as it is at first; under one that is trained all have one rate
-    solved = [config for config in grid.configs if config.decoder.kind == "eszsl"]
-    assert all(config.backbone.mode == "frozen" for config in solved)
-    assert {config.train.lr for config in grid.configs} == {grid.config.train.lr}
+def test_columns_carry_chance_baseline_and_paper(folder):
+    columns = {column.metric: column for column in table_of(folder).columns}
+    assert next(iter(columns)) == "zsl/map"
+    assert (columns["zsl/map"].chance, columns["zsl/map"].baseline) == (0.01, 0.05)
+    assert columns["zsl/map"].paper == (0.024, None, None)
+    assert columns["zsl/f1@3"].chance is columns["zsl/f1@3"].baseline is None
+    assert not any(name.endswith("_chance") for name in columns)
+
+
+def test_one_seed_is_not_tested(tmp_path):
+    make_folder(tmp_path / "one", VARIANTS, seeds=1)
+    cells = table_of(tmp_path / "one").columns[0].cells
+    assert [(cell.spread, cell.p) for cell in cells] == [(None, None)] * 3
+
+
+def test_a_variant_without_all_seeds_is_not_compared(folder):
+    change(folder, lambda records: records.pop())  # of the last variant, which has the best unseen mAP
+    table = table_of(folder)
+    assert [row.whole for row in table.rows] == [True, True, False]
+    cells = table.main[0].cells
+    assert cells[2].mean > max(cells[0].mean, cells[1].mean)
+    assert [cell.best for cell in cells] == [False, True, False]
+    # one test is left, of the first variant, so Holm changes nothing
+    assert cells[0].p == pytest.approx(ttest_rel(cells[0].values, cells[1].values).pvalue)
+    assert cells[2].p is None
+    whole = table.whole()
+    assert [row.title for row in whole.rows] == ["text / text", "none / text"]
+    assert whole.main[0].cells == cells[:2]
+    assert whole.main[0].paper == (0.024, None)
+
+
+def test_every_form_shows_the_same_figures_and_marks(folder):
+    change(folder, lambda records: [record["metrics"].update({"G MAC": 0.06149}) for record in records])
+    table = table_of(folder)
+    text = table.text()
+    assert text.header[:3] == ["query", "head", "unseen mAP"]
+    assert text.header[-2:] == ["G MAC", "paper: unseen mAP"]
+    assert text.rows[0][-2:] == ["0.0615", "2.4"]
+    assert [row[0] for row in text.rows[-2:]] == ["backbone's own readout", "chance"]
+    page = render([read_table_folder(folder)])
+    lines = page[page.index("<tbody>") : page.index("</tbody>")].split("</tr>")
+    for row, line in zip(text.rows[:3], lines, strict=False):
+        cells = re.findall(r'<td class="num" data-column.*?</td>', line, re.DOTALL)[: len(table.main)]
+        plain = [re.sub(r'<span class="interval">.*?</span>|<[^>]+>', "", cell) for cell in cells]
+        assert [html.unescape(cell).strip().replace("°", " °") for cell in plain] == row[2:-1]
+
+
+def test_figures_as_text():
+    percent = Column("zsl/map", "unseen mAP", True, True, True, (), None, None, ())
+    cost = Column("images/s", "images/s", True, False, False, (), None, None, ())
+    several = Cell((0.5, 0.75), None, p=0.2)
+    assert percent.text(several) == "62.5 ± 17.7 °"
+    assert cost.text(several) == "0.625 °"
+    assert percent.text(None) == percent.figure(None) == percent.published(None) == ""
+    assert [cost.figure(value) for value in (0.06149, 12.34, 706.25, 12345.6)] == ["0.0615", "12.3", "706.2", "12345.6"]
+    assert [percent.published(value) for value in (0.9, 0.311, 0.3112)] == ["90.0", "31.1", "31.12"]
+    assert [cost.published(value) for value in (36.2, 120)] == ["36.2", "120"]
+
+
+def test_rows_at_chance_are_named(folder):
+    values = {"text / text": (0.3, 0.4, 0.4), "none / text": (0.1, 0.3, 0.2), "text / shared": (0.04, 0.06, 0.05)}
+
+    def lower(records):
+        for record in records:
+            own = values[" / ".join(record["variant"].values())]
+            record["metrics"] |= {"zsl/map": own[record["seed"]], "zsl/map_chance": 0.05}
+
+    change(folder, lower)
+    (line,) = table_of(folder).at_chance()
+    assert line.startswith("At chance by unseen mAP: text/shared; ")
+    change(folder, lambda records: records.__delitem__(slice(6, None)))
+    assert table_of(folder).at_chance() == ()
+
+
+def test_random_vectors_are_noted(folder):
+    run = json.loads((folder / "results.json").read_text())[0]["run"]
+    build_bank(["dog", "qqq"], "lexical").save(folder / run / "bank.safetensors")
+    assert table_of(folder).rows[0].note == ""
+    noted = build_bank(["dog", "qqq"], "lexical")
+    object.__setattr__(noted, "notes", ("", "random vector of seed 0"))
+    noted.save(folder / run / "bank.safetensors")
+    assert table_of(folder).rows[0].names == ["text", "text (1 labels have random vectors)"]

@@ -1,0 +1,84 @@
+"""Every table of `zsl ablate` from beginning to end, at small size."""
+
+import json
+
+import pytest
+
+from experiments.bench.cost_tables import COST_TABLES
+from experiments.config.reading import load_config
+from experiments.grids.grid import table_grid
+from experiments.grids.paper_tables import ABLATIONS
+from tests.experiments.command import refused, zsl
+
+ELSEWHERE = {"table8", "encoders"}  # in test_cli
+TINY = ("backbone=resnet10t", "image_size=32", "classes=[3, 205]", "rounds=2")
+MEASURED = {
+    "table9": TINY,
+    "table11": ("classes=[5, 103]", "batch_size=1", "tokens=7", "rounds=1"),
+    "table12": (*TINY, 'heads=["ML-Decoder"]'),
+}
+
+
+@pytest.mark.parametrize("name", sorted(ABLATIONS.keys() - ELSEWHERE))
+def test_a_table_is_trained_tested_and_reported(name, small, tmp_path):
+    out, table = tmp_path / name, ABLATIONS[name]
+    result = zsl("ablate", name, "--out", out, *small)
+    assert result.exit_code == 0, result.stderr
+    records = json.loads((out / "results.json").read_text())
+    assert len(records) == len(table.variants)
+    main = "closed/map" if "closed/map" in records[0]["metrics"] else "zsl/map"
+    for record, variant in zip(records, table.variants, strict=True):
+        assert variant.axes.items() <= record["variant"].items()
+        assert 0 < record["metrics"][main] <= 1
+        assert record["metrics"]["G MAC"] > 0
+        assert variant.paper.keys() <= record["metrics"].keys()  # beside a figure of ours
+    weights = {(out / record["run"] / "readout.safetensors").read_bytes() for record in records}
+    assert len(weights) == len(records)  # no two variants are one
+    page, text = (out / "report.html").read_text(), (out / "report.md").read_text()
+    assert ("paper: " in text) == any(variant.paper for variant in table.variants)
+    assert all(record["variant"].get("kind", "") in page for record in records)
+    assert table.caption in page
+
+
+@pytest.mark.parametrize("name", COST_TABLES)
+def test_a_table_of_costs_is_measured_and_reported(name, tmp_path):
+    out = tmp_path / name
+    settings = [argument for setting in MEASURED[name] for argument in ("--set", setting)]
+    result = zsl("ablate", name, "--out", out, *settings)
+    assert result.exit_code == 0, result.stderr
+    records = json.loads((out / "results.json").read_text())
+    assert len(records) == {"table9": 6, "table11": 6, "table12": 2}[name]
+    assert all(value > 0 for r in records for key, value in r["metrics"].items() if "growth" not in key)
+    page = (out / "report.html").read_text()
+    assert "Measured on" in page
+    assert "Training</h3>" not in page
+    assert "Repeat with `" in (out / "report.md").read_text()
+    refused(zsl("ablate", name, "--out", out, *settings), "exists")
+
+
+def test_tables_of_costs_refuse_what_is_for_trainings(tmp_path):
+    out = tmp_path / "out"
+    refused(zsl("ablate", "table9", "--seeds", 3, "--out", out), "--seeds: table9 is measured, not trained")
+    refused(zsl("ablate", "table9", "--set", "train.lr=1", "--out", out), "known: backbone, image_size, classes")
+    refused(zsl("ablate", "table9", "--set", "rounds=0", "--out", out), "rounds: Input should be greater than 0")
+    refused(zsl("ablate", "table9", "--set", 'heads=["MLP"]', "--out", out), "unknown head 'MLP'")
+    assert not out.exists()
+
+
+def test_on_photographs_the_resolutions_are_the_papers():
+    config = load_config("coco", [])
+    grid = table_grid(ABLATIONS["table13"], config, 1)
+    assert [one.data.image_size for one in grid.configs] == [224, 448, 640]
+    assert [v.paper["closed/map"] for v in grid.ablation.variants] == pytest.approx([0.855, 0.9, 0.911])
+
+
+@pytest.mark.parametrize("name", ABLATIONS)
+def test_real_data_take_every_table_by_one_option(name):
+    closed = name in ("table7", "table10", "table13", "table15")
+    recipe = "imagenet_softmax" if name == "table16" else "coco" if closed else "nus_wide"
+    grid = table_grid(ABLATIONS[name], load_config(recipe, list(ABLATIONS[name].settings)), 2)
+    assert len(grid.runs) == 2 * len(grid.ablation.variants)
+    # what trains nothing has the backbone as it is at first; under one that is trained all have one rate
+    solved = [config for config in grid.configs if config.decoder.kind == "eszsl"]
+    assert all(config.backbone.mode == "frozen" for config in solved)
+    assert {config.train.lr for config in grid.configs} == {grid.config.train.lr}
