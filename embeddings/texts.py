@@ -1,4 +1,4 @@
-"""Names to texts: files of names, prompt templates, descriptions and aliases."""
+"""From label names to the texts that are encoded; reads files of names, prompts, descriptions and aliases."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +16,13 @@ Aliases = Mapping[str, str]
 
 
 def read_lines(path: Path, what: str) -> list[tuple[int, str]]:
-    """The lines of a text file that are not blank, stripped, with their numbers.
+    """The lines of a text file that are not blank, stripped, each with its number from 1.
 
+    Args:
+        path: the file.
+        what: what it should hold, for messages.
     Raises:
-        InputError: as `open_text`; a zero byte, no line at all.
+        InputError: as `open_text`; a zero byte; no such line.
     """
     with open_text(path, what) as file:
         numbered = enumerate(map(str.strip, without_zeros(file, path)), 1)
@@ -32,8 +35,12 @@ def read_lines(path: Path, what: str) -> list[tuple[int, str]]:
 def read_labels(path: Path) -> tuple[str, ...]:
     """The label names of a text file, one a line.
 
+    Args:
+        path: the file; blank lines are skipped.
+    Returns:
+        the names in order, composed (NFC).
     Raises:
-        InputError: as `read_lines` and `label_name`; a name twice.
+        InputError: as `read_lines` and `label_name`; a name stands twice.
     """
     if path.suffix == ".json":
         raise InputError(f"{path} is JSON; give label names as a text file, one a line")
@@ -47,10 +54,12 @@ def read_labels(path: Path) -> tuple[str, ...]:
 
 
 def read_prompts(path: Path) -> tuple[str, ...]:
-    """Templates, one a line, each with `{}` where the name goes.
+    """The prompt templates of a text file, one a line, each with `{}` where the name goes.
 
+    Args:
+        path: the file.
     Raises:
-        InputError: as `read_lines`; a template without a place for the name.
+        InputError: as `read_lines`; a template without `{}`.
     """
     lines = read_lines(path, "prompt templates")
     for number, prompt in lines:
@@ -59,20 +68,24 @@ def read_prompts(path: Path) -> tuple[str, ...]:
 
 
 def check_prompt(prompt: str, place: str = "") -> None:
-    """A template has a place for the name.
+    """Checks that a template has `{}`, where the name goes.
 
     Raises:
-        InputError: it has not.
+        InputError: it has none.
     """
     if "{}" not in prompt:
         raise InputError(f"{place}prompt template {prompt!r} must hold {{}}, where the name goes")
 
 
 def read_descriptions(path: Path) -> dict[str, tuple[str, ...]]:
-    """Texts by label: lines "label<TAB>text", several a label if need be, or JSON {"label": ["text", ...]}.
+    """The descriptions of labels.
 
+    Args:
+        path: lines "label<TAB>text", any number a label, or JSON {"label": ["text", ...]}.
+    Returns:
+        each label's texts, in order.
     Raises:
-        InputError: as `read_lines` and `read_json`; not the layout.
+        InputError: as `read_lines` and `read_json`; another layout; an empty text.
     """
     found: dict[str, list[str]] = {}
     for place, label, text in _pairs(path, "descriptions"):
@@ -83,10 +96,12 @@ def read_descriptions(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def read_aliases(path: Path) -> dict[str, str]:
-    """The name to use for a label's: lines "label<TAB>alias", or JSON {"label": "alias"}.
+    """The aliases of labels: names that are encoded instead of their own.
 
+    Args:
+        path: lines "label<TAB>alias", or JSON {"label": "alias"}.
     Raises:
-        InputError: as `read_lines` and `read_json`; not the layout; two aliases for one label.
+        InputError: as `read_lines` and `read_json`; another layout; an empty alias, or two for one label.
     """
     found: dict[str, str] = {}
     for place, label, alias in _pairs(path, "aliases"):
@@ -97,7 +112,7 @@ def read_aliases(path: Path) -> dict[str, str]:
 
 
 def _pairs(path: Path, what: str) -> list[tuple[str, str, str]]:
-    """Places, label names and texts."""
+    """For each entry: its place in the file, the label and the text."""
     if path.suffix == ".json":
         return _pairs_of_json(path, what)
     pairs = []
@@ -126,9 +141,14 @@ def _pairs_of_json(path: Path, what: str) -> list[tuple[str, str, str]]:
 
 @dataclass(frozen=True)
 class Texts:
-    """What is encoded for labels: `distinct` texts, and for each label `counts` rows of them, one after another.
+    """The texts of labels.
 
-    `averaged`: vectors are scaled to norm 1 and averaged over a label's texts, also where a label has one.
+    Args:
+        distinct: every text once.
+        rows: the rows in `distinct` of the first label's texts, then the second one's, and so on.
+        counts: (label,) number of texts.
+        notes: for each label, its alias and descriptions; "" if it has none.
+        averaged: whether a label's vector is the mean of its texts' vectors, each scaled to norm 1, also for one text.
     """
 
     distinct: tuple[str, ...]
@@ -141,10 +161,16 @@ class Texts:
 def texts_of(
     labels: Sequence[str], prompts: Sequence[str], descriptions: Descriptions | None, aliases: Aliases | None
 ) -> Texts:
-    """Each label's texts: its descriptions if there are any given, else its name or alias in every template.
+    """Each label's texts: its descriptions if any are given, else its name or alias in every template.
 
+    Args:
+        labels: the names.
+        prompts: templates, each with `{}`.
+        descriptions: for each label, one or several texts; None encodes the names.
+        aliases: for a label, the name that is encoded instead of its own.
     Raises:
-        InputError: a label without a description where descriptions are given, prompts besides them, text that is none.
+        InputError: a template without `{}`; prompts and descriptions together; a label without a description; text
+            that UTF-8 cannot hold.
     """
     for prompt in prompts:
         check_prompt(prompt)

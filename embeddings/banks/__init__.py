@@ -1,1 +1,1 @@
-"""Banks: label names with their vectors."""
+"""Banks: label names with their vectors; how they are built, saved, transformed and compared."""

@@ -23,14 +23,21 @@ class Bank:
     """Label names and their word vectors.
 
     Args:
-        labels: distinct names, the seen ones first; they are composed (NFC).
-        vectors: (label, embed) float32, finite, no row of zeros.
+        labels: distinct names, the seen ones first; they are stored composed (NFC).
+        vectors: (label, embed), stored as float32; finite, no row of zeros.
         provenance: how the vectors were made.
-        notes: one text a label, "" where nothing out of the ordinary was done for it.
-        num_seen: how many of the labels are seen; all of them unless told otherwise.
+        notes: for each label, what was done to find its vector; "" where it was encoded as it stands.
+        num_seen: number of seen labels; None counts all labels as seen.
         transforms: what was done to the vectors after encoding, in order.
+        verified: the vectors are known to be finite and not zero, so they are not checked again.
     Raises:
-        InputError: the parts do not fit together.
+        InputError: the parts do not fit together; a vector is not finite or all zeros.
+
+    >>> bank = Bank(("sky", "dog"), np.eye(2), num_seen=1)
+    >>> bank
+    Bank(2 labels: 1 seen, 1 unseen; width 2; encoder given; no transforms)
+    >>> bank.unseen
+    ('dog',)
     """
 
     labels: tuple[str, ...]
@@ -69,7 +76,7 @@ class Bank:
 
     @property
     def head(self) -> Head:
-        """All but the vectors."""
+        """All of the bank but its vectors."""
         assert self.num_seen is not None
         return Head(self.labels, self.provenance, self.notes, self.num_seen, self.transforms)
 
@@ -97,8 +104,12 @@ class Bank:
         return f"Bank({counts}; width {self.embed_dim}; encoder {visible(self.provenance.encoder)}; {transforms})"
 
     def rows(self, labels: Sequence[str]) -> list[int]:
-        """The rows of the given labels.
+        """The rows of these labels in `vectors`.
 
+        Args:
+            labels: names, in any order.
+        Returns:
+            one row a name.
         Raises:
             InputError: labels that are not in the bank, with their nearest spellings.
         """
@@ -107,20 +118,31 @@ class Bank:
         return [self._rows[label] for label in wanted]
 
     def select(self, labels: Sequence[str]) -> Float[np.ndarray, "label embed"]:
-        """The vectors of the given labels, in their order.
+        """The vectors of these labels, in the order given.
 
+        Args:
+            labels: names of the bank.
+        Returns:
+            (label, embed) float32, a copy.
         Raises:
             InputError: as `rows`.
+
+        >>> Bank(("sky", "dog"), np.eye(2)).select(["dog"])
+        array([[0., 1.]], dtype=float32)
         """
         return self.vectors[self.rows(labels)]
 
     @cached_property
     def sha256(self) -> str:
-        """Hash of everything in the bank."""
+        """The hash of everything in the bank, 64 hexadecimal digits."""
         return bank_file.digest(self.head, self.embed_dim, blocks(self.vectors))
 
     def save(self, path: str | Path) -> None:
-        """Writes one safetensors file, atomically; the same bank gives the same bytes."""
+        """Writes one safetensors file, atomically; the same bank gives the same bytes.
+
+        Args:
+            path: the file to write.
+        """
         self.__dict__["sha256"] = bank_file.write(Path(path), self.head, self.embed_dim, blocks(self.vectors))
 
     @classmethod
@@ -128,11 +150,19 @@ class Bank:
         """Reads a file that `save` wrote; the vectors are memory-mapped.
 
         Args:
-            path: of the file.
-            writable: changes to the vectors are allowed and stay in memory (torch warns about arrays that are not).
+            path: the file.
+            writable: whether the vectors may be changed; changes stay in memory. torch warns about read-only arrays.
+        Returns:
+            the bank.
         Raises:
-            InputError: no such file, not a bank, its content does not have the hash that it was saved with, or a vector
-                is not finite or all zeros.
+            InputError: no such file; not a bank; a file that changed after it was saved; a vector that is not finite or
+                all zeros.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     Bank(("sky", "dog"), np.eye(2)).save(f"{folder}/my.bank")
+        ...     Bank.load(f"{folder}/my.bank").labels
+        ('sky', 'dog')
         """
         head, vectors, sha256 = bank_file.read(Path(path), "c" if writable else "r")
         try:

@@ -1,7 +1,7 @@
-"""The bank's file: one safetensors file, written a block of rows at a time, read memory-mapped.
+"""The file of a bank: one safetensors file, written a block of rows at a time and read memory-mapped.
 
-Tensors `vectors` (label, embed) float32, `labels` and `notes` (JSON in UTF-8), and the arrays of the transforms. The
-metadata hold the provenance and the file's hash (see `hashed_file`).
+It holds the tensors `vectors` (label, embed) float32, `labels` and `notes` (JSON in UTF-8), and the arrays of the
+transforms. The metadata hold the provenance and the file's hash (see `hashed_file`).
 """
 
 import hashlib
@@ -29,13 +29,18 @@ REMEDY = "build it again"
 
 @dataclass(frozen=True)
 class Provenance:
-    """How vectors were made: enough to make them again, and to give new labels the same treatment.
+    """How vectors were made: enough to make them again, and to treat new labels in the same way.
 
-    `encoder` is the spec and `revision` identifies its weights (hashes); `prompts` are the templates that turned names
-    into text, `descriptions` the hash of the texts that stood in for them, "" where none did; `oov` the policy for
-    names out of vocabulary, `seed` that of encoders that draw numbers. `skipped` lists labels that were asked for and
-    left out. `remarks` say what a user should know of the encoders: rows of a file that could not be read, a pooling
-    that was guessed, a prompt that a model puts before every text.
+    Args:
+        encoder: the spec; "object:" and a name for an object given from Python; "given" for vectors without encoder.
+        revision: identifies the encoder's weights, mostly by a hash; "" if an object gave none.
+        prompts: the templates that turned names into texts.
+        descriptions: the hash of the texts that were encoded instead of names; "" if there were none.
+        oov: the policy for names out of vocabulary.
+        seed: for encoders that draw random numbers.
+        skipped: labels that were asked for and left out.
+        remarks: what a user should know about the encoders: rows of a file that could not be read, a pooling that was
+            guessed, a prompt that a model puts before every text.
     """
 
     encoder: str = "given"
@@ -60,7 +65,7 @@ class Head:
 
 
 def _parts(head: Head, width: int) -> tuple[bytes, list[bytes]]:
-    """The file's beginning, with no hash yet, and what follows the vectors."""
+    """The bytes before the vectors, with zeros for the hash, and the parts after them."""
     noted = {row: note for row, note in enumerate(head.notes) if note}
     sized = {"F32": 4, "F64": 8, "I64": 8, "U8": 1}
     entries: list[tuple[str, str, tuple[int, ...]]] = [("vectors", "F32", (len(head.labels), width))]
@@ -105,7 +110,13 @@ def _content(head: Head, width: int, blocks: Iterable[np.ndarray]) -> Iterator[b
 
 
 def digest(head: Head, width: int, blocks: Iterable[np.ndarray]) -> str:
-    """The hash that the file would have."""
+    """The hash that the file would have.
+
+    Args:
+        head: all of the bank but its vectors.
+        width: of a vector.
+        blocks: the vectors in order, (rows, width) each.
+    """
     found = hashlib.sha256()
     for part in _content(head, width, blocks):
         found.update(part)
@@ -113,7 +124,14 @@ def digest(head: Head, width: int, blocks: Iterable[np.ndarray]) -> str:
 
 
 def write(path: Path, head: Head, width: int, blocks: Iterable[np.ndarray]) -> str:
-    """Writes the file atomically and returns its hash; `blocks` are the vectors in order, (rows, width) each."""
+    """Writes the file atomically and returns its hash.
+
+    Args:
+        path: the file to write.
+        head: all of the bank but its vectors.
+        width: of a vector.
+        blocks: the vectors in order, (rows, width) each.
+    """
     found = hashlib.sha256()
     place = 0
     with atomic.replacing(path) as file:
@@ -133,7 +151,7 @@ class _Version:
 
 @dataclass(frozen=True)
 class _Made:
-    """What the metadata hold of a bank."""
+    """The part of a bank that is in the metadata."""
 
     provenance: Provenance
     num_seen: int
@@ -150,11 +168,13 @@ class _Entry:
 
 
 def read(path: Path, mode: Literal["r", "c"]) -> tuple[Head, np.ndarray, str]:
-    """Head, memory-mapped vectors and hash of a file, which is read to check the hash and the vectors.
+    """Reads a file; its hash and its vectors are checked.
 
     Args:
-        path: of the file.
-        mode: of the mapping; vectors are read-only under "r" and copied when they are changed under "c".
+        path: the file.
+        mode: "r" maps the vectors read-only; "c" allows changes, which stay in memory.
+    Returns:
+        all of the bank but its vectors; the vectors, memory-mapped; the hash.
     Raises:
         InputError: no such file, not a bank, damaged, a vector that is not finite or all zeros.
     """
@@ -197,10 +217,15 @@ def _mapped(path: Path, offset: int, entry: _Entry, mode: Literal["r", "c"]) -> 
 
 
 def checked(parts: Iterable[np.ndarray], names: Sequence[str], place: str, remedy: str) -> Iterator[np.ndarray]:
-    """Passes blocks of rows on; every row is finite and not all zeros.
+    """Yields blocks of rows after checking that every row is finite and not all zeros.
 
+    Args:
+        parts: (row, width) each.
+        names: of all rows.
+        place: what stands before the name, for the message.
+        remedy: what to do, for the message.
     Raises:
-        InputError: a row that is not, with its name.
+        InputError: a row that is not finite or all zeros, with its name.
     """
     done = 0
     for part in parts:

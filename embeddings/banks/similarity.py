@@ -10,20 +10,28 @@ from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError
 from embeddings.io.mapping import ROWS, blocks, release
 
-MOST_RANKED = 2_000  # labels whose similarities are ranked against each other; more are drawn from
+MOST_RANKED = 2_000  # labels whose similarities are ranked against each other; of more, so many are drawn
 NEIGHBOURS = 10
-ROUNDING = 1e-5  # between directions that are the same
-FEW = 3  # texts may have the vector of another: "Sky" and "sky" in a model without capitals
-SQUARE = 4_096  # labels of either side whose similarities are in memory at once
+ROUNDING = 1e-5  # directions that are nearer than this are the same
+FEW = 3  # so many texts may share the vector of another: "Sky" and "sky" in a model without capitals
+SQUARE = 4_096  # labels of either side whose similarities are in memory at the same time
 
 
 def unit(vectors: Float[np.ndarray, "label embed"]) -> Float[np.ndarray, "label embed"]:
-    """The vectors scaled to norm 1."""
+    """The vectors scaled to norm 1; their products are cosine similarities.
+
+    >>> unit(np.array([[3.0, 4.0]]))
+    array([[0.6, 0.8]])
+    """
     return vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
 
 
 def duplicates(bank: Bank) -> list[tuple[str, ...]]:
-    """Groups of labels that have one vector, which no model can tell apart."""
+    """Groups of labels that share one vector, so that no model can tell them apart.
+
+    >>> duplicates(Bank(("sky", "dog", "heaven"), np.array([[1, 2], [3, 4], [1, 2]])))
+    [('sky', 'heaven')]
+    """
     factors = np.random.default_rng(0).integers(1, 2**63, bank.embed_dim, np.uint64)
     # a sum of products modulo 2^64 finds the few rows that may be equal
     sums = [(block.view(np.uint32) * factors).sum(axis=1, dtype=np.uint64) for block in blocks(bank.vectors)]
@@ -40,8 +48,12 @@ def duplicates(bank: Bank) -> list[tuple[str, ...]]:
 
 
 def told_apart(bank: Bank, place: str, advice: str) -> str:
-    """A remark on labels that have the vector of another, up to rounding; "" where there is none.
+    """A remark about labels that have the same vector as another, up to rounding; "" if there are none.
 
+    Args:
+        bank: labels and vectors.
+        place: the encoder, for the message.
+        advice: what to check, for the message.
     Raises:
         InputError: they are half of all labels, or more than three and more than one in a hundred.
     """
@@ -82,12 +94,18 @@ def neighbors(bank: Bank, label: str, k: int, among: Sequence[str] | None = None
     """The k labels nearest to a label, with their cosine similarities, nearest first.
 
     Args:
-        bank: where they are looked for.
-        label: of the bank.
-        k: how many.
-        among: the labels to look among; all of the bank's unless told otherwise.
+        bank: labels and vectors.
+        label: a label of the bank.
+        k: number of neighbours.
+        among: the labels that may be neighbours; None allows all of the bank.
+    Returns:
+        at most k pairs of a label and its similarity, in [-1, 1].
     Raises:
         InputError: a label that is not in the bank.
+
+    >>> bank = Bank(("sky", "dog", "wolf"), np.array([[1, 0], [0, 1], [0.6, 0.8]]))
+    >>> [(name, round(similarity, 3)) for name, similarity in neighbors(bank, "dog", k=2)]
+    [('wolf', 0.8), ('sky', 0.0)]
     """
     (row,) = bank.rows([label])
     rows = np.arange(len(bank)) if among is None else np.array(bank.rows(among), np.int64)
@@ -100,7 +118,18 @@ def neighbors(bank: Bank, label: str, k: int, among: Sequence[str] | None = None
 
 
 def nearest_seen(bank: Bank) -> tuple[Int[np.ndarray, " unseen"], Float[np.ndarray, " unseen"]]:
-    """For each unseen label, the row of its nearest seen label and their cosine similarity."""
+    """For each unseen label, the seen label nearest to it.
+
+    Args:
+        bank: labels and vectors.
+    Returns:
+        (unseen,) the row of the nearest seen label, and (unseen,) their cosine similarity.
+
+    >>> bank = Bank(("sky", "dog", "wolf"), np.array([[1, 0], [0, 1], [0.6, 0.8]]), num_seen=2)
+    >>> rows, similarities = nearest_seen(bank)
+    >>> bank.labels[rows[0]], round(float(similarities[0]), 3)
+    ('dog', 0.8)
+    """
     first = len(bank.seen)
     rows, similarities = np.zeros(len(bank) - first, np.int64), np.full(len(bank) - first, -np.inf)
     for begin in range(0, len(rows), SQUARE):
@@ -117,16 +146,17 @@ def nearest_seen(bank: Bank) -> tuple[Int[np.ndarray, " unseen"], Float[np.ndarr
 
 @dataclass(frozen=True)
 class Comparison:
-    """How two banks see the labels that both have.
+    """How far two banks agree about the labels that both have.
 
     Args:
-        labels: how many both have, `ranked` how many of them took part in the rankings.
+        labels: number of labels that both have.
+        ranked: number of them that took part in the rankings.
         rank_agreement: mean over labels of Spearman's correlation of the label's similarities to the others.
-        neighbours: how many of a label's nearest are compared: 10, or fewer in a small bank.
-        neighbour_overlap: mean share of them that both banks name.
+        neighbours: number of a label's neighbours that are compared: 10, or fewer in a small bank.
+        neighbour_overlap: mean share of a label's neighbours that both banks have.
         cka: linear centred kernel alignment (Kornblith et al. 2019) of the ranked labels, by the unbiased estimator of
             Song et al. (2012): 0 on average for unrelated banks, however few the labels.
-        nearest_seen: each bank's mean similarity of unseen labels to their nearest seen one; None without unseen ones.
+        nearest_seen: each bank's mean similarity of unseen labels to the nearest seen one; None without unseen ones.
         same_nearest: share of unseen labels whose nearest seen label is the same in both.
     """
 
@@ -141,10 +171,19 @@ class Comparison:
 
 
 def compare(a: Bank, b: Bank) -> Comparison:
-    """Compares two banks over the labels that both have; seen and unseen are the first one's.
+    """Compares two banks over the labels that both have.
 
+    Args:
+        a: a bank; it says which labels are seen.
+        b: another bank, of any width.
+    Returns:
+        measures of agreement.
     Raises:
         InputError: fewer than four labels in common.
+
+    >>> bank = Bank(tuple("abcde"), np.random.default_rng(0).normal(size=(5, 7)))
+    >>> compare(bank, bank).rank_agreement
+    1.0
     """
     known = set(b.labels)
     common = [label for label in a.labels if label in known]

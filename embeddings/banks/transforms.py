@@ -1,4 +1,4 @@
-"""What is done to vectors after encoding: fitted on seen labels alone, and stored, so that new labels get the same."""
+"""Transforms of vectors after encoding: fitted on the seen labels only, and stored, so that new labels get the same."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,20 +9,25 @@ from jaxtyping import Float
 from embeddings.io.errors import InputError
 from embeddings.io.mapping import blocks
 
-SMALLEST_VARIANCE = 1e-6  # of the largest; directions below it are rounding, which whitening would blow up
+SMALLEST_VARIANCE = 1e-6  # of the largest; directions below it are rounding errors, which whitening would magnify
 
 Vectors = Float[np.ndarray, "label embed"]
 
 
 @dataclass(frozen=True, eq=False)
 class Transform:
-    """A fitted transform: its name ("l2", "center", "whiten", "pca:64") and the numbers that it needs."""
+    """A fitted transform.
+
+    Args:
+        name: "l2", "center", "whiten" or "pca:WIDTH".
+        arrays: the numbers that were fitted: "widths" of the parts, or "mean" and perhaps "matrix" (embed, width).
+    """
 
     name: str
     arrays: Mapping[str, np.ndarray]
 
     def __call__(self, vectors: Vectors) -> Float[np.ndarray, "label width"]:
-        """The vectors transformed, float64."""
+        """The transformed vectors, (label, width) float64."""
         values = np.asarray(vectors, np.float64)
         if "widths" in self.arrays:
             return _unit(values, self.arrays["widths"])
@@ -62,7 +67,7 @@ def _moments(parts: Iterator[np.ndarray]) -> _Moments:
 
 
 def _components(moments: _Moments) -> tuple[np.ndarray, np.ndarray]:
-    """Variances, largest first, and their directions (embed, component); the largest entry of each is positive."""
+    """Variances, largest first, and their directions (embed, component), each with its largest entry positive."""
     variances, directions = np.linalg.eigh(moments.covariance)
     variances, directions = variances[::-1], directions[:, ::-1]
     kept = variances > SMALLEST_VARIANCE * max(variances[0], np.finfo(float).tiny)
@@ -72,17 +77,17 @@ def _components(moments: _Moments) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _l2(argument: str, seen: Iterator[np.ndarray], widths: Sequence[int]) -> dict[str, np.ndarray]:
-    """Every vector to norm 1; the parts of a concatenation to equal norms, so that none outweighs another."""
+    """Scales vectors to norm 1; the parts of joined encoders get equal norms, so that none outweighs another."""
     return {"widths": np.array(widths, np.int64)}
 
 
 def _center(argument: str, seen: Iterator[np.ndarray], widths: Sequence[int]) -> dict[str, np.ndarray]:
-    """The mean of the seen labels becomes the origin."""
+    """Subtracts the mean of the seen labels."""
     return {"mean": _moments(seen).mean}
 
 
 def _whiten(argument: str, seen: Iterator[np.ndarray], widths: Sequence[int]) -> dict[str, np.ndarray]:
-    """PCA whitening: uncorrelated dimensions of variance 1 over the seen labels, as many as those span."""
+    """PCA whitening: uncorrelated dimensions of variance 1 over the seen labels, as many as these span."""
     moments = _moments(seen)
     variances, directions = _components(moments)
     if not len(variances):
@@ -91,7 +96,7 @@ def _whiten(argument: str, seen: Iterator[np.ndarray], widths: Sequence[int]) ->
 
 
 def _pca(argument: str, seen: Iterator[np.ndarray], widths: Sequence[int]) -> dict[str, np.ndarray]:
-    """The directions in which the seen labels vary most."""
+    """Keeps the directions in which the seen labels vary most."""
     if not (argument.isdecimal() and len(argument) <= 10 and int(argument) > 0):
         raise InputError(f"transform pca:{argument[:40]} - write pca:WIDTH")
     moments = _moments(seen)
@@ -106,10 +111,10 @@ TRANSFORMS: dict[str, Fit] = {"l2": _l2, "center": _center, "whiten": _whiten, "
 
 
 def check_transforms(names: Sequence[str]) -> None:
-    """The names are of `TRANSFORMS`, "pca" with its width.
+    """Checks that names are of `TRANSFORMS`, "pca" with its width.
 
     Raises:
-        InputError: one is not.
+        InputError: an unknown name.
     """
     for name in names:
         kind, _, argument = name.partition(":")
@@ -118,12 +123,14 @@ def check_transforms(names: Sequence[str]) -> None:
 
 
 def fit_transforms(names: Sequence[str], seen: Vectors, widths: Sequence[int]) -> tuple[Transform, ...]:
-    """Fits each transform on the seen labels' vectors as the ones before it leave them.
+    """Fits each transform on the seen labels' vectors after the transforms before it.
 
     Args:
         names: of `TRANSFORMS`, "pca" with its width: "pca:64".
-        seen: (label, embed).
-        widths: sizes of the parts of a concatenation; one where there is no concatenation.
+        seen: (label, embed), the seen labels' vectors.
+        widths: the width of each encoder's part of a vector; one for a single encoder.
+    Returns:
+        the fitted transforms, in order.
     Raises:
         InputError: an unknown name, a width that the vectors do not span.
     """
@@ -139,7 +146,7 @@ def fit_transforms(names: Sequence[str], seen: Vectors, widths: Sequence[int]) -
 
 
 def transformed(vectors: Vectors, transforms: Sequence[Transform]) -> Iterator[np.ndarray]:
-    """Blocks of rows after all the transforms."""
+    """The vectors after all transforms, in blocks of rows."""
     for block in blocks(vectors):
         for transform in transforms:
             block = transform(block)

@@ -15,7 +15,7 @@ from embeddings.io.errors import InputError
 from embeddings.io.names import label_name
 from embeddings.texts import read_lines
 
-# buckets are of fastText's n-grams; its own 2 million are for a language, not for a few thousand tags
+# `bucket` is the number of rows for fastText's n-grams; its default of 2 million suits a language, not some tags
 TRAINING = {"width": 100, "epochs": 20, "window": 1_000, "min_count": 1, "bucket": 50_000}
 
 
@@ -30,11 +30,13 @@ def train_vectors(
     Args:
         family: "word2vec" or "fasttext".
         tag_lists: for each image, its tags; a tag of several words counts as those words.
-        options: over `TRAINING`.
+        options: values that replace those of `TRAINING`.
         seed: of the initial vectors and of the sampling.
-        place: of the lists, for messages.
+        place: the lists' name, for messages.
+    Returns:
+        the words' vectors.
     Raises:
-        InputError: no two words in any list.
+        InputError: no list has two words; no word stands `min_count` times.
     """
     from gensim.models import FastText, Word2Vec
 
@@ -64,8 +66,12 @@ def train_vectors(
 
 
 def read_tag_lists(path: Path) -> list[list[str]]:
-    """Tag lists of a text file, one image a line: tags between commas or tabs, else between spaces.
+    """The tag lists of a text file.
 
+    Args:
+        path: one image a line, its tags separated by tabs or commas, else by spaces.
+    Returns:
+        for each image, its tags.
     Raises:
         InputError: as `read_lines` and `label_name`.
     """

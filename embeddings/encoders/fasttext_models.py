@@ -1,7 +1,7 @@
-"""fastText: vectors of words with those of their letter n-grams, and its native `.bin` files.
+"""fastText: a word's vector is the mean of its own and its letter n-grams'; reads fastText's native `.bin` files.
 
-gensim's loader takes the whole file into memory and reads strings until a zero byte, however far that is: at the end
-of a file, for ever. Its n-grams and its sums are used; results are tested against its own.
+gensim's loader takes the whole file into memory, and never ends on a file that is cut within a word. Only its function
+for n-grams is used here; results are tested against its own.
 """
 
 import mmap
@@ -24,17 +24,17 @@ MATRIX = struct.Struct("<?2q")  # quantised, rows, columns
 
 
 class SubwordTable(WordTable):
-    """A word's vector is the mean of its own row and those of its n-grams.
+    """A table in which a word's vector is the mean of its own row and the rows of its n-grams.
 
     Args:
-        rows: of each word in `own`.
+        rows: the row of each word in `own`.
         own: (word, embed), the words' own vectors.
-        ngrams: (bucket, embed), those of n-grams, by their hashes; no bucket where there are none.
-        letters: the least and the most of an n-gram.
-        place: for messages.
-        remark: what is odd about the table.
+        ngrams: (bucket, embed), the n-grams' vectors by their hashes; no rows for a model without n-grams.
+        letters: the least and the greatest length of an n-gram.
+        place: the table's name in messages.
+        remark: what is odd about the table; "" if nothing is.
     Raises:
-        ValueError: parts that do not fit together.
+        ValueError: the parts do not fit together.
     """
 
     def __init__(
@@ -56,13 +56,13 @@ class SubwordTable(WordTable):
         self.has_subwords = len(ngrams) > 0 and letters[1] > 0
 
     def find(self, wanted: Callable[[], Collection[str]]) -> Found:
-        """The wanted words."""
+        """The wanted words that the table has."""
         words = [word for word in wanted() if word in self.rows]
         vectors = collected(self._blocks(words), len(words)) if words else np.empty((0, self.own.shape[1]), np.float32)
         return Found({word: row for row, word in enumerate(words)}, vectors, remark=self.remark)
 
     def words(self) -> Collection[str]:
-        """Every word."""
+        """All words."""
         return self.rows
 
     def subwords(self, text: str) -> list[int]:
@@ -95,7 +95,7 @@ class SubwordTable(WordTable):
 
 
 def subword_table(keyed: Any, place: str) -> SubwordTable:
-    """A table over gensim's FastTextKeyedVectors."""
+    """A table over gensim's `FastTextKeyedVectors`; `place` is its name in messages."""
     return SubwordTable(
         keyed.key_to_index, keyed.vectors_vocab, keyed.vectors_ngrams, (keyed.min_n, keyed.max_n), place
     )
@@ -105,7 +105,7 @@ def load_fasttext(path: Path) -> SubwordTable:
     """Reads fastText's native `.bin`, with its subwords; the vectors are memory-mapped.
 
     Raises:
-        InputError: truncated or damaged, quantised (`.ftz`), a classifier's.
+        InputError: a file that is truncated, damaged, quantised (`.ftz`), or a classifier.
     """
     try:
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
@@ -144,7 +144,7 @@ def _table(path: Path, content: mmap.mmap) -> SubwordTable:
 
 
 def _dictionary(content: mmap.mmap, entries: int) -> tuple[dict[str, int], int, int]:
-    """The row of each word, how many words are no text, and where the dictionary ends."""
+    """The row of each word, the number of words that are not text, and the place where the dictionary ends."""
     rows: dict[str, int] = {}
     strange, place = 0, BEGIN.size
     for row in range(entries):

@@ -17,7 +17,7 @@ from embeddings.io.reading import reason_of
 
 
 class _Inert:
-    """Stands for every class and function of a pickle: it is made with any arguments and keeps its state."""
+    """Stands for every class and function that a pickle names: takes any arguments and keeps its state."""
 
     def __init__(self, *arguments: Any, **_: object):
         self.arguments = arguments
@@ -31,7 +31,7 @@ class _Inert:
 
 
 class _Type(_Inert):
-    """A pickled dtype: its code is the first argument, and the first letter of its state's second the byte order."""
+    """A pickled dtype: the first argument is its code, the second entry of its state the byte order."""
 
     order = "="
 
@@ -41,7 +41,7 @@ class _Type(_Inert):
             raise ValueError("an array of compound type")
 
     def numbers(self) -> np.dtype:
-        """The type of plain numbers that it stands for."""
+        """The type of plain numbers that was pickled."""
         code = self.arguments[0]
         if not isinstance(code, str) or not re.fullmatch("[fiu][1248]", code) or self.order not in ("<", ">", "=", "|"):
             raise ValueError(f"an array of type {code!r}")
@@ -75,7 +75,7 @@ _STANDS_FOR = {
 }
 
 
-# codes that gensim's files do not have: their values would be hashed, looked up, or given memory before they are read
+# codes that gensim's files do not have; reading them would hash values, look up names, or take memory first
 _REFUSED = {
     code[0]
     for code in (
@@ -93,9 +93,9 @@ _REFUSED = {
 
 
 class _NumbersOnly(pickle._Unpickler):
-    """Reads numbers, text, lists, dicts and arrays of numbers; nothing that a pickle names is looked up or called.
+    """Reads numbers, text, lists, dicts and arrays of numbers; looks up and calls nothing that a pickle names.
 
-    Python's own unpickler: the one in C takes the memory that a damaged length asks for before it reads.
+    It is based on the unpickler in Python: the one in C takes the memory that a damaged length asks for before reading.
     """
 
     stack: list[Any]
@@ -109,8 +109,8 @@ class _NumbersOnly(pickle._Unpickler):
         return _STANDS_FOR.get(f"{module}.{name}", _Inert)
 
     def load_frozenset(self) -> None:
-        """What gensim left out of the file, which nobody asks for."""
-        items = self.pop_mark()  # which changes the stack that `append` adds to
+        """Names of attributes that gensim left out of the file; they are not used."""
+        items = self.pop_mark()  # first: it changes the stack that `append` adds to
         self.append(tuple(items))
 
     def load_setitem(self) -> None:
@@ -121,7 +121,7 @@ class _NumbersOnly(pickle._Unpickler):
         self._set(self.pop_mark())
 
     def _set(self, items: list[Any]) -> None:
-        """Puts pairs into the dict on the stack; a key of nested tuples would take for ever to hash."""
+        """Puts pairs into the dict on the stack; a key of nested tuples could take hours to hash, so it is refused."""
         if not all(type(key) in (str, int) for key in items[::2]):
             raise ValueError("a key that is neither text nor a number")
         self.stack[-1].update(zip(items[::2], items[1::2], strict=True))
@@ -134,11 +134,11 @@ class _NumbersOnly(pickle._Unpickler):
 def load_saved(path: Path) -> WordTable:
     """Reads what gensim's `save` wrote: KeyedVectors, FastTextKeyedVectors, Word2Vec or FastText.
 
-    gensim's own loader unpickles, which runs whatever code a file names. This one builds arrays and plain values
-    alone. Arrays that `save` put into files of their own are memory-mapped.
+    gensim's own loader unpickles, which runs whatever code a file names. This one builds only arrays and plain values.
+    Arrays that `save` put into files of their own are memory-mapped.
 
     Raises:
-        InputError: another file, a missing or damaged array file.
+        InputError: a file of another kind; a damaged file; a missing or damaged array file.
     """
     try:
         # a mapped file gives no more than it has, however much a damaged length asks for
@@ -169,7 +169,7 @@ def load_saved(path: Path) -> WordTable:
 
 
 def _state(saved: Any, path: Path) -> dict[str, Any]:
-    """The attributes of the KeyedVectors in a saved object, with those that lie in files of their own."""
+    """The attributes of the KeyedVectors in a saved object, including those in files of their own."""
     state = dict(vars(saved))
     if isinstance(state.get("wv"), _Inert):
         return _state(state["wv"], Path(f"{path}.wv"))

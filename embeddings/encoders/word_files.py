@@ -1,8 +1,8 @@
-"""Vector files of words: word2vec's text and binary formats, and GloVe's text without a header; plain or gzip.
+"""Files of word vectors: word2vec's text and binary formats, and GloVe's text without a header; plain or gzip.
 
 One pass keeps the rows that are asked for, so that a thousand names from a file of millions of words need little
-memory. Published files have headers that count wrong, words with spaces and words that are no text. These harm no
-other row, so they are counted; a name that is not found is told with them.
+memory. Published files have headers with a wrong count, words with spaces and words that are not text. These harm no
+other row, so they are only counted; the message about a name that is not found reports them.
 """
 
 import codecs
@@ -24,16 +24,16 @@ from embeddings.io.errors import InputError
 DIGITS = 18  # of a header's numbers
 LONGEST_LINE = 1 << 22
 SNIFFED = 1 << 12
-CONTROL = set(range(9)) | set(range(14, 32))  # bytes that no text holds, and that vectors in binary are full of
+CONTROL = set(range(9)) | set(range(14, 32))  # bytes that text never has, and binary vectors often
 READ = 1 << 20
-LOST = 1_000  # rows may be left out, or as many as are kept; beyond that the file is something else
-RATIO, ROOM = 100, 1 << 26  # a gzip file may unpack to so many times its size, and so many bytes more
+LOST = 1_000  # so many rows, or as many as are kept, may be left out; of more, the file is something else
+RATIO, ROOM = 100, 1 << 26  # a gzip file may unpack to RATIO times its size and ROOM bytes
 
-Row = tuple[int, bytes, bytes]  # its line, or its place among the words of a binary file; word; numbers
+Row = tuple[int, bytes, bytes]  # number of the line (text) or of the word (binary); word; numbers
 
 
 class _Bytes:
-    """A file, unpacked where it is gzip."""
+    """A file that is unpacked while it is read, if it is gzip."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -67,7 +67,14 @@ class _Bytes:
 
 @dataclass(frozen=True)
 class Layout:
-    """How a file's rows are written; `count` is what the header says, None where there is no header."""
+    """How a file's rows are written.
+
+    Args:
+        path: the file.
+        count: the number of words by the header; None without a header.
+        width: numbers a word.
+        binary: whether numbers are binary float32, not text.
+    """
 
     path: Path
     count: int | None
@@ -75,7 +82,7 @@ class Layout:
     binary: bool
 
     def place(self, number: int) -> str:
-        """Where a row stands, for messages."""
+        """The place of a row, for messages."""
         return f"{self.path}: word {number}" if self.binary else f"{self.path}:{number}"
 
 
@@ -110,7 +117,7 @@ def read_layout(path: Path) -> Layout:
 
 
 class Scan:
-    """One pass over a file's rows. What is odd about them is counted: how often, and where first."""
+    """One pass over a file's rows; each kind of oddity is counted, with its first place."""
 
     def __init__(self, layout: Layout):
         self.layout = layout
@@ -119,10 +126,10 @@ class Scan:
         self.end = ""
 
     def rows(self) -> Iterator[tuple[int, str, bytes]]:
-        """Number, word and numbers of each row that is fit for use.
+        """Number, word and numbers of each usable row.
 
         Raises:
-            InputError: a damaged file, or one of which hardly a row is fit.
+            InputError: a damaged file, or one with hardly a usable row.
         """
         with _Bytes(self.layout.path) as file:
             for number, word, numbers in self._binary(file) if self.layout.binary else self._lines(file):
@@ -137,7 +144,7 @@ class Scan:
             raise self._other_format()
 
     def remark(self) -> str:
-        """What was odd, "" where nothing was."""
+        """What was odd about the rows; "" if nothing was."""
         kinds = [f"{kind}: {count:,} (first: {first})" for kind, (count, first) in self.kinds.items()]
         said, follow = self.layout.count, self.found + self.lost
         wrong = f"the header says {said:,} words, but {follow:,} follow" if said not in (None, follow) else ""
@@ -183,7 +190,7 @@ class Scan:
                 self._check_share(self.blank)
 
     def _uneven(self, line: bytes, number: int) -> Iterator[Row]:
-        """A row whose word holds spaces, or that has other spaces between its numbers, or too few numbers."""
+        """A row with spaces in its word, several spaces between its numbers, or too few numbers."""
         width = self.layout.width
         word, *numbers = line.rsplit(None, width)
         if len(numbers) < width:
@@ -213,10 +220,10 @@ class Scan:
 
 
 class WordFile(WordTable):
-    """A word table over a file.
+    """A table of words over a file.
 
     Raises:
-        InputError: not such a file.
+        InputError: the file is in none of these formats.
     """
 
     def __init__(self, path: Path):
@@ -224,7 +231,7 @@ class WordFile(WordTable):
         self.layout = read_layout(path)
 
     def find(self, wanted: Callable[[], Collection[str]]) -> Found:
-        """The rows of the wanted words, in a temporary file; a word that stands twice has its first vector.
+        """The rows of the wanted words, in a temporary file; of a word that stands twice, the first.
 
         Raises:
             InputError: as `Scan.rows`.
@@ -249,14 +256,14 @@ class WordFile(WordTable):
         return Found(rows, vectors, faults, scan.remark())
 
     def words(self) -> list[str]:
-        """Every word, in order."""
+        """All words, in order."""
         return [word for _, word, _ in Scan(self.layout).rows()]
 
     def _vector(self, numbers: bytes) -> np.ndarray:
         if self.layout.binary:
             vector = np.frombuffer(numbers, "<f4")
         else:
-            with np.errstate(over="ignore"):  # it is told as any other that is not finite
+            with np.errstate(over="ignore"):  # reported below, as any number that is not finite
                 vector = np.array(_floats(numbers.split()), np.float32)
         if len(vector) != self.layout.width:
             raise ValueError(f"{len(vector)} numbers instead of {self.layout.width}")
@@ -275,7 +282,7 @@ def _floats(fields: list[bytes]) -> list[float]:
 
 
 def _numbers_at_end(fields: list[bytes]) -> int:
-    """How many fields at the end of a line are numbers."""
+    """The number of fields at the end of a line that are numbers."""
     count = 0
     for field in reversed(fields):
         try:

@@ -28,10 +28,10 @@ def open_table(path: Path) -> WordTable:
 
 
 def downloaded(name: str) -> Path:
-    """The file of a model of gensim's downloader, fetched if it is not there.
+    """The file of a model of gensim's downloader, which fetches it if needed.
 
     Raises:
-        InputError: no such file or model, or no network.
+        InputError: no such model, or no network.
     """
     from gensim import downloader
 

@@ -1,1 +1,1 @@
-"""Reading what users wrote, writing for them, and errors that are theirs to mend."""
+"""What goes in and out: files, label names and messages, the same for all three packages; no torch here."""

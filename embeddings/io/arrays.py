@@ -1,6 +1,6 @@
-"""Array files, `.npy` and `.npz`: what they declare is checked against their real size before memory is taken.
+"""Reads array files, `.npy` and `.npz`, and checks the size that they declare before it takes memory.
 
-All such files enter here; nothing else opens them. Nothing is unpickled.
+Nothing else in the packages opens such files. Nothing is unpickled.
 """
 
 import math
@@ -20,20 +20,22 @@ from numpy.lib import format as npy
 from embeddings.io.errors import InputError
 from embeddings.io.reading import reason_of
 
-KINDS = "biufcSU"  # numbers and text; others are pointers, or types of several fields
+KINDS = "biufcSU"  # numbers and text; other kinds are pointers or have several fields
 ENCRYPTED = 1  # the bit of a zip member's flags
-ROOM = 1 << 27  # bytes that a compressed archive may always take: 128 MB
+ROOM = 1 << 27  # a compressed archive may always unpack to this many bytes: 128 MB
 BLOCK = 1 << 24
-RATIO = 4  # times its own size that a larger one may take; matrices of scores shrink by less
+RATIO = 4  # a larger archive may unpack to this many times its size; matrices of scores shrink by less
 
 
 def read_array(path: Path, what: str, mode: Literal["r", "c"] = "r") -> np.ndarray:
     """The array of a `.npy` file, mapped into memory.
 
     Args:
-        path: of the file.
-        what: it should hold, for the message.
-        mode: "r" for reading alone; "c" allows writes, which stay in memory.
+        path: the file.
+        what: what it should hold, for messages.
+        mode: "r" maps it read-only; "c" allows changes, which stay in memory.
+    Returns:
+        the array, of any shape.
     Raises:
         InputError: no such file, a damaged header, objects, another size than the header declares.
     """
@@ -51,12 +53,14 @@ def read_arrays(path: Path, what: str, room: int = ROOM) -> dict[str, np.ndarray
     """The arrays of a `.npz` file by name, in memory.
 
     Args:
-        path: of the file.
-        what: it should hold, for the message.
-        room: bytes that the arrays may take together, where that is more than `RATIO` times the file's size.
+        path: the file.
+        what: what it should hold, for messages.
+        room: bytes that the arrays may take together, if that is more than `RATIO` times the file's size.
+    Returns:
+        each array under its name, without the suffix.
     Raises:
-        InputError: no such file, no zip archive, a member that is encrypted, damaged, no array or there twice, arrays
-            that take more memory than is allowed.
+        InputError: no such file, no zip archive, arrays that take more memory than is allowed; or a member that is
+            encrypted, damaged, not an array, or in the archive twice.
     """
     with _faults(path, what), ZipFile(path) as archive:
         members = archive.infolist()
@@ -72,11 +76,11 @@ def read_arrays(path: Path, what: str, room: int = ROOM) -> dict[str, np.ndarray
 
 
 def check_stored(path: Path) -> None:
-    """Checks that a zip archive, which a file of torch may be, holds its members as they are: torch compresses none.
+    """Checks that a file of torch, if it is a zip archive, is not compressed; torch never compresses.
 
     Raises:
-        ValueError: its members unpack to more than the file has.
-        zipfile.BadZipFile: it begins like an archive, but is none.
+        ValueError: the members unpack to more bytes than the file has.
+        zipfile.BadZipFile: it begins like an archive, but is not one.
     """
     if is_zipfile(path):
         with ZipFile(path) as archive:
@@ -112,10 +116,10 @@ def _read_member(archive: ZipFile, member: ZipInfo) -> np.ndarray:
 
 
 def _of_letters(array: np.ndarray) -> np.ndarray:
-    """The array, whose texts Python can hold: on a number that is no letter its own functions fail, later and oddly.
+    """The array, after a check of its texts: numpy and Python fail late and oddly on a code that is no letter.
 
     Raises:
-        ValueError: a text holds such a number.
+        ValueError: a text holds such a code.
     """
     if array.dtype.kind == "U":
         codes = np.ascontiguousarray(array).reshape(-1).view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
@@ -125,7 +129,7 @@ def _of_letters(array: np.ndarray) -> np.ndarray:
 
 
 def _head(file: IO[bytes] | BufferedIOBase) -> tuple[tuple[int, ...], bool, np.dtype]:
-    """Shape, whether columns are together, and type."""
+    """An array's shape, whether it is stored column by column, and its type."""
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     version = npy.read_magic(file)
     if version not in readers:  # 3.0 is for fields' names alone

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all."""
+"""Writes files so that they are there whole or not at all, even after a crash."""
 
 import os
 import secrets
@@ -11,10 +11,17 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file beside `path`, flushed to the disk and renamed over it at the end of the `with` block.
+    """A temporary file beside `path`; the end of the `with` block flushes it to the disk and renames it to `path`.
 
-    A crash or an exception leaves the old file, or none. As with an ordinary write, a file that is there keeps its
+    A crash or an exception leaves the old file, or none. As with an ordinary write, an existing file keeps its
     permissions, a new one gets those of the umask, and a symbolic link stays: the file that it points to is replaced.
+
+    Args:
+        path: the file to write.
+    Yields:
+        the temporary file, open for reading and writing bytes.
+    Raises:
+        OSError: it cannot be written; the error names `path`.
     """
     target = Path(os.path.realpath(path))
     start = os.fsencode(target.name)[:100].decode(errors="ignore")  # a name may have 255 bytes
@@ -39,11 +46,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """The file with this content."""
+    """Writes a file of these bytes, as `replacing` does."""
     with replacing(path) as file:
         file.write(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """`write_bytes` of UTF-8 text."""
+    """Writes a file of this text in UTF-8, as `replacing` does."""
     write_bytes(path, content.encode())

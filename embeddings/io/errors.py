@@ -1,13 +1,13 @@
-"""The errors that are the user's to mend, and what the user should know of."""
+"""The errors and warnings that a user can act on; commands print each as one line."""
 
 
 class InputError(ValueError):
-    """Bad input; the message is one line that names the thing, the place and the remedy."""
+    """Bad input: the message is one line that names the thing, the place and the remedy."""
 
 
 class TrainingError(RuntimeError):
-    """A run that cannot go on; the message is one line."""
+    """Training that cannot continue: the message is one line."""
 
 
 class InputWarning(UserWarning):
-    """Something odd in the input that was dealt with; the message is one line that says how."""
+    """Odd input that was dealt with: the message is one line that says how."""

@@ -1,7 +1,7 @@
-"""safetensors files that hold the hash of their own content, which is checked before anything else reads them.
+"""safetensors files that hold a hash of their own content, which is checked before anything else reads them.
 
-`sha256` in the metadata is the hash of the whole file with zeros in the hash's own place: a flipped bit anywhere, in
-the header too, is noticed.
+`sha256` in the metadata is the hash of the whole file with zeros in place of the hash itself, so that a flipped bit is
+noticed anywhere, in the header too.
 """
 
 import hashlib
@@ -18,7 +18,14 @@ BLOCK = 1 << 22  # bytes of a file read at once
 
 
 def dump(file: BinaryIO, content: bytes) -> str:
-    """Writes a safetensors file's bytes, whose metadata are `UNHASHED`, with their hash, and returns the hash."""
+    """Writes a serialised safetensors file with its hash.
+
+    Args:
+        file: open for writing.
+        content: the file's bytes, with `UNHASHED` as its metadata.
+    Returns:
+        the hash, 64 hexadecimal digits.
+    """
     place = content.index(b'"' + NO_HASH.encode() + b'"') + 1
     sha256 = hashlib.sha256(content).hexdigest()
     file.writelines([memoryview(content)[:place], sha256.encode(), memoryview(content)[place + len(NO_HASH) :]])
@@ -26,11 +33,13 @@ def dump(file: BinaryIO, content: bytes) -> str:
 
 
 def check(path: Path) -> tuple[int, dict[str, Any]]:
-    """The length of an intact file's beginning, up to the tensors, and its header; the file is read once, in blocks.
+    """Checks a file's hash; the file is read once, in blocks.
 
+    Returns:
+        the number of bytes before the tensors, and the header.
     Raises:
         FileNotFoundError: no such file.
-        ValueError: no safetensors file, one without a hash, or with other content than it was written with.
+        ValueError: it is not a safetensors file, has no hash, or has changed since it was written.
     """
     with path.open("rb") as file:
         begin, header = _header(file, path.stat().st_size)

@@ -1,4 +1,4 @@
-"""Arrays that may be memory-mapped: rows pass through in blocks, and need not stay in memory."""
+"""Memory-mapped arrays: their rows are read and written in blocks, so that they need not fit in memory."""
 
 import mmap
 import tempfile
@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-ROWS = 16_384  # of a block
+ROWS = 16_384  # rows of a block
 IN_MEMORY = 1 << 26  # bytes; larger results go to a temporary file
 
 
 def blocks(array: np.ndarray) -> Iterator[np.ndarray]:
-    """Blocks of rows; a read-only mapped array lets go of each when the next is asked for."""
+    """Blocks of at most `ROWS` rows; a read-only mapped array releases each block's pages before yielding the next."""
     for start in range(0, len(array), ROWS):
         yield array[start : start + ROWS]
         release(array)
 
 
 def release(array: np.ndarray) -> None:
-    """Lets the pages of an array that is mapped read-only go; changes to others must not be lost."""
+    """Frees the memory of an array that is mapped read-only; other arrays may hold changes, so they are left alone."""
     base: Any = array
     while isinstance(base, np.ndarray) and not isinstance(base.base, mmap.mmap):
         base = base.base
@@ -30,7 +30,14 @@ def release(array: np.ndarray) -> None:
 
 
 def collected(parts: Iterator[np.ndarray], rows: int) -> np.ndarray:
-    """The blocks as one float32 array: in memory, or, if that would be large, mapped from a temporary file."""
+    """Joins blocks of rows into one array.
+
+    Args:
+        parts: (row, width) each, at least one.
+        rows: the number of rows of all blocks.
+    Returns:
+        (rows, width) float32: in memory, or, if it takes more than `IN_MEMORY` bytes, mapped from a temporary file.
+    """
     first = next(parts)
     shape = (rows, first.shape[1])
     if rows * first.shape[1] * 4 > IN_MEMORY:

@@ -1,16 +1,16 @@
-"""A user's text in every medium that has a markup of its own: shown as it is, never read as markup.
+"""Escapes a user's text for the terminal, Markdown, LaTeX, CSV, figures and the shell, so that it is shown as it is.
 
 Labels, paths, captions and names of files and datasets go through the function of the medium that they are written to.
-Web pages are not here: their templates escape by themselves.
+Web pages need none: their templates escape by themselves.
 """
 
 import re
 import shlex
 from collections.abc import Iterable, Sequence
 
-# letters that steer a terminal, end a line or turn the direction of writing, and halves of surrogate pairs
+# letters that control a terminal, end a line or change the direction of writing, and halves of surrogate pairs
 STEERING = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-MOST_DRAWN = 50  # letters of a name in a figure: longer ones leave no room for the figure itself
+MOST_DRAWN = 50  # letters of a name in a figure; longer names leave no room for the figure
 # an underscore inside a word and a hash inside a line are plain text to Markdown
 MARKDOWN = re.compile(r"[\\`*\[\]<>&|~$]|(?<!\w)_|_(?!\w)|(?<!\S)#|(?<=:)/(?=/)|(?<=www)\.")
 LATEX = {
@@ -41,7 +41,7 @@ NUMBER = re.compile(r"[+-]?\d+(\.\d*)?([eE][+-]?\d+)?")
 def visible(text: str) -> str:
     r"""One line for a terminal, a log or a heading.
 
-    What would steer the terminal is written as in Python: a line's end as `\n`, an escape as `\x1b`.
+    Letters that control the terminal are written as in Python: the end of a line as `\n`, an escape as `\x1b`.
 
     >>> print(visible("a\nb [/c]"))
     a\nb [/c]
@@ -50,7 +50,7 @@ def visible(text: str) -> str:
 
 
 def drawn(text: str, most: int = MOST_DRAWN) -> str:
-    """`visible` text for a figure (see `experiments.output.plots.plain_text`), its end as "…" where it is too long."""
+    """`visible` text for a figure (see `experiments.output.plots.plain_text`), cut at `most` letters with "…"."""
     line = visible(text)
     return line if len(line) <= most else line[: most - 1] + "…"
 
@@ -65,7 +65,7 @@ def markdown(text: str) -> str:
 
 
 def markdown_code(text: str) -> str:
-    """A Markdown code span, between runs of backticks of a length that the text does not have.
+    """A Markdown code span, between runs of backticks of a length that the text does not contain.
 
     >>> print(markdown_code("zsl train `x`.toml"))
     `` zsl train `x`.toml ``
@@ -87,16 +87,16 @@ def latex(text: str) -> str:
 
 
 def latex_note(text: str) -> str:
-    """A comment for text that pdfLaTeX does not print; "" for other text."""
+    """A LaTeX comment if the text has letters that pdfLaTeX does not print, else ""."""
     return (
         "% letters beyond Latin: use LuaLaTeX or XeLaTeX, and a font that has them\n" if NOT_LATIN.search(text) else ""
     )
 
 
 def csv_text(rows: Iterable[Sequence[object]]) -> str:
-    """Rows as CSV in which no cell is a formula to a spreadsheet: such a cell begins with an apostrophe.
+    """Rows as CSV; a cell that a spreadsheet would take for a formula gets an apostrophe in front.
 
-    `from_csv` takes the apostrophe off again.
+    `from_csv` removes the apostrophe.
     """
     return "".join(",".join(_cell(str(value)) for value in row) + "\n" for row in rows)
 
@@ -117,7 +117,7 @@ def from_csv(cell: str) -> str:
 
 
 def shell(*words: object) -> str:
-    """A command that a shell takes apart into these words.
+    """A command line that a shell splits into these words.
 
     >>> shell("zsl", "evaluate", "runs/a b")
     "zsl evaluate 'runs/a b'"

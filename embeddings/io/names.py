@@ -1,10 +1,10 @@
-"""Label names: the one way in, and which of their letters set two of them apart."""
+"""Label names: how every reader cleans and checks them, and which letters tell two names apart."""
 
 import unicodedata
 
 from embeddings.io.errors import InputError
 
-LONGEST = 1_000  # letters; more are a list or a text that lost its separators
+LONGEST = 1_000  # letters; a longer "name" is a list or a text that lost its separators
 SHOWN = 80
 SIGNS = frozenset("#%&*@§¶†‡‰")  # Unicode calls them punctuation, as it does commas and dashes
 
@@ -18,11 +18,13 @@ def label_name(value: object, place: str) -> str:
     """A label's name, composed (NFC) and without blanks around it; every reader of names calls this.
 
     Args:
-        value: text, or a whole number that serves as a name.
-        place: file and line, for the message.
+        value: text, or a whole number that is used as a name.
+        place: file and line, for messages.
+    Returns:
+        the name.
     Raises:
-        InputError: no text, nothing but blanks, several lines, a zero byte, a lone surrogate (half a letter, or the
-            name of a file in another encoding), or more than 1,000 letters.
+        InputError: not text, only blanks, several lines, a zero byte, a lone surrogate (half a letter, or the name of a
+            file in another encoding), or more than 1,000 letters.
     """
     if type(value) is int:
         value = str(value)
@@ -43,7 +45,7 @@ def label_name(value: object, place: str) -> str:
 
 
 def is_text(text: str) -> bool:
-    """Whether UTF-8 can hold it: it has no lone surrogate, which JSON's escapes and strange file names may bring."""
+    """Whether UTF-8 can hold the text: it has no lone surrogate, as JSON's escapes and strange file names may have."""
     if text.isascii():
         return True
     try:
@@ -54,7 +56,7 @@ def is_text(text: str) -> bool:
 
 
 def brief(value: object) -> str:
-    """A value as messages show it: quoted, on one line, with its length where it is long."""
+    """A value for a message: quoted, on one line, cut and with its length if it is long."""
     if isinstance(value, str) and len(value) > SHOWN:
         return f"{value[:SHOWN]!r}... ({len(value):,} letters)"
     shown = repr(value)
@@ -64,7 +66,7 @@ def brief(value: object) -> str:
 def sets_apart(letter: str) -> bool:
     """Whether a letter tells two names apart: letters, digits, combining marks, symbols, and signs as in "C#".
 
-    Blanks, punctuation between words, and what has no shape of its own (joiners, variation selectors) do not.
+    Blanks, punctuation between words, and letters without a shape of their own (joiners, variation selectors) do not.
     """
     return letter.isalnum() or letter in SIGNS or (unicodedata.category(letter)[0] in "MS" and not _selects(letter))
 

@@ -1,6 +1,6 @@
-"""Text files that others wrote, or that were damaged: every fault is one line with the file, the place and the remedy.
+"""Reads text, JSON, TOML and CSV; every fault is one line with the file, the place and the remedy.
 
-All text, JSON, TOML and CSV enters here; nothing else opens such a file.
+Nothing else in the packages opens such files.
 """
 
 import codecs
@@ -21,7 +21,7 @@ from embeddings.io.errors import InputError
 
 T = TypeVar("T")
 _adapter: Callable[[Any], TypeAdapter[Any]] = cache(TypeAdapter)
-DEEPEST = 64  # levels of a file of our own
+DEEPEST = 64  # levels of nesting in a file that this toolkit wrote
 SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -32,11 +32,13 @@ def open_text(path: Path, what: str, remedy: str = "save it as UTF-8") -> Iterat
     """A text file in UTF-8, with or without a byte order mark, or in UTF-16 with one; line ends are kept.
 
     Args:
-        path: of the file.
-        what: it should hold, for the message.
-        remedy: what to do if it is no text.
+        path: the file.
+        what: what it should hold, for messages.
+        remedy: what to do if it is not text, for messages.
+    Yields:
+        the open file.
     Raises:
-        InputError: there is no such file, or bytes that are no text in the encoding; it names the line.
+        InputError: no such file; bytes that are not text in the encoding, with their line.
     """
     try:
         with path.open("rb") as file:
@@ -52,10 +54,10 @@ def open_text(path: Path, what: str, remedy: str = "save it as UTF-8") -> Iterat
 
 
 def without_zeros(lines: TextIO, path: Path) -> Iterator[str]:
-    """Passes the lines of a text file on.
+    """Yields the lines of a text file.
 
     Raises:
-        InputError: a zero byte, which no text holds; it names the line.
+        InputError: a zero byte, which no text holds, with its line.
     """
     for number, line in enumerate(lines, 1):
         if "\0" in line:
@@ -80,6 +82,10 @@ def read_text(path: Path, what: str) -> str:
 def read_json(path: Path, what: str, object_hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
     """The value of a JSON file.
 
+    Args:
+        path: the file.
+        what: what it should hold, for messages.
+        object_hook: as in `json.loads`: what becomes of each JSON object.
     Raises:
         InputError: as `read_text`; not JSON, nested too deeply, a number of thousands of digits, half a letter.
     """
@@ -112,9 +118,9 @@ def read_rows(path: Path, what: str, **dialect: Any) -> Iterator[tuple[int, list
     """The rows of a CSV file that are not empty, each with the number of its last line.
 
     Args:
-        path: of the file.
-        what: it should hold, for the message.
-        dialect: of `csv.reader`.
+        path: the file.
+        what: what it should hold, for messages.
+        dialect: options of `csv.reader`.
     Raises:
         InputError: as `open_text`; a zero byte, an open quote, a field of more than `csv.field_size_limit` letters.
     """
@@ -133,13 +139,15 @@ def read_rows(path: Path, what: str, **dialect: Any) -> Iterator[tuple[int, list
 
 
 def separator_of(path: Path, what: str, fits: Callable[[list[str]], bool], **dialect: Any) -> str:
-    """The separator under which the first row of a CSV file fits: a comma if it does or if none does.
+    """The separator of a CSV file: the first under which its first row fits, a comma if none does.
 
     Args:
-        path: of the file.
-        what: it should hold, for the message.
+        path: the file.
+        what: what it should hold, for messages.
         fits: whether a row is what the file should begin with.
-        dialect: of `csv.reader`.
+        dialect: options of `csv.reader`.
+    Returns:
+        one of `SEPARATORS`.
     """
     for separator in SEPARATORS:
         try:
@@ -152,19 +160,21 @@ def separator_of(path: Path, what: str, fits: Callable[[list[str]], bool], **dia
 
 
 def separator_notes(path: Path, separator: str) -> list[str]:
-    """A line that tells of a separator other than the comma."""
+    """A note about a separator other than the comma; no note for a comma."""
     return [] if separator == "," else [f"{path.name} separates its fields by {SEPARATORS[separator]}"]
 
 
 def read_model(path: Path, kind: type[T] | GenericAlias, remedy: str) -> T:
-    """A JSON file of our own, as the type that it was written from.
+    """A JSON file that this toolkit wrote, as the type that it was written from.
 
     Args:
-        path: of the file.
+        path: the file.
         kind: a pydantic model, a dataclass, or any type that pydantic knows.
-        remedy: what to do if it is damaged ("train again").
+        remedy: what to do if it is damaged ("train again"), for messages.
+    Returns:
+        a value of the type.
     Raises:
-        InputError: no such file, or one that does not hold the type; it names the first key that is wrong.
+        InputError: no such file; content that is not of the type, with the first key that is wrong.
     """
     try:
         content = path.read_bytes()
@@ -174,10 +184,10 @@ def read_model(path: Path, kind: type[T] | GenericAlias, remedy: str) -> T:
 
 
 def parse_model(content: bytes | str, kind: type[T] | GenericAlias, place: str, remedy: str) -> T:
-    """As `read_model`, of JSON that lies inside another file, which `place` names.
+    """As `read_model`, for JSON that is part of another file, which `place` names.
 
     Raises:
-        InputError: it does not hold the type.
+        InputError: the content is not of the type.
     """
     try:
         # Python's parser: pydantic's own refuses names of files that are no UTF-8, which Python's writes
@@ -195,7 +205,7 @@ def parse_model(content: bytes | str, kind: type[T] | GenericAlias, place: str, 
 
 
 def _check_depth(value: Any) -> None:
-    """What is nested by hundreds ends Python's recursion somewhere further on."""
+    """Refuses deep nesting, which would end Python's recursion later on."""
     level = [value]
     for _ in range(DEEPEST):
         level = [inner for one in level if isinstance(one, dict | list) for inner in _inside(one)]
@@ -209,7 +219,7 @@ def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
 
 
 def _line_of(path: Path, error: UnicodeError) -> str:
-    """Where UTF-8 ends; errors of a decoder that reads in blocks count from the block's start."""
+    """The line where UTF-8 ends; the decoder reads in blocks, and its errors count from the block's start."""
     if not isinstance(error, UnicodeDecodeError) or error.encoding.lower().replace("_", "-") not in (
         "utf-8",
         "utf-8-sig",
@@ -225,7 +235,7 @@ def _line_of(path: Path, error: UnicodeError) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """What an error of a parser says, in one line."""
+    """The message of a parser's error, on one line."""
     if isinstance(error, RecursionError):
         return "nested too deeply"
     if isinstance(error, UnicodeDecodeError):

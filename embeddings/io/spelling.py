@@ -1,4 +1,4 @@
-"""Names that are not where they were looked for, with what they may have meant."""
+"""Unknown names: error messages that list them, each with the known name that is spelled most like it."""
 
 import difflib
 from collections.abc import Collection, Iterable, Sequence
@@ -7,12 +7,12 @@ from embeddings.io.errors import InputError
 from embeddings.io.names import LONGEST, brief
 
 SHOWN = 10
-MANY = 20_000  # words to compare a name with; beyond it, those of its first letter and about its length
+MANY = 20_000  # of more words than this, a name is compared only with those of its first letter and about its length
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:
-    """The known name that is spelled most like `name`, if one is at all."""
-    if len(name) > LONGEST:  # no name; to compare it would take long
+    """The known name that is spelled most like `name`; None if none is like it."""
+    if len(name) > LONGEST:  # not a name, and slow to compare
         return None
     words: Iterable[str] = known
     if len(known) > MANY:
@@ -32,10 +32,16 @@ LOOKED_UP = (
 def require(
     names: Iterable[str], known: Collection[str], place: str, remedy: str = NAMES, thing: str = "vector"
 ) -> None:
-    """All names are known: `place` has a `thing` for each.
+    """Checks that all names are known.
 
+    Args:
+        names: the names.
+        known: all known names.
+        place: where the known names stand, for the message.
+        remedy: what to do, for the message.
+        thing: what `place` has for each known name, for the message.
     Raises:
-        InputError: names that are not, each with its nearest spelling in `place`.
+        InputError: unknown names, each with the nearest spelling in `known`.
     """
     present = known if isinstance(known, dict | set | frozenset) else set(known)
     missing = [name for name in names if name not in present]
@@ -44,7 +50,7 @@ def require(
 
 
 def shown(missing: Sequence[str], known: Collection[str] = ()) -> str:
-    """How many labels, and the first of them, each with its nearest spelling among the known ones."""
+    """The number of names and the first of them, each with its nearest spelling among the known names."""
     told = []
     for name in missing[:SHOWN]:
         near = nearest(name, known)
