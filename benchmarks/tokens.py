@@ -16,10 +16,11 @@ from experiments.config.reading import load_config
 from experiments.grids.grid import variant_config
 from experiments.grids.paper_tables import GROUP_DECODERS
 from experiments.runs.extraction import run_extraction
-from experiments.runs.run import evaluate_run, train_and_plot
+from experiments.runs.run import evaluate_run
 from zsl.context import Context
 from zsl.runs.bank_config import load_bank
 from zsl.runs.config import RunConfig, validated
+from zsl.runs.folder import train_run
 from zsl.runs.source import Source, open_source
 
 
@@ -82,6 +83,6 @@ def _run(config: RunConfig, source: Source, run: Path) -> tuple[float, dict[str,
     """Seconds of training, with validation after each epoch, and the test's metrics."""
     bank = load_bank(config.bank, source.data)
     started = time.perf_counter()
-    train_and_plot(source.of(config), bank, run)
+    train_run(source.of(config), bank, run)
     seconds = time.perf_counter() - started
     return seconds, evaluate_run(run, source).evaluation.metrics

@@ -1,0 +1,196 @@
+"""Zero-shot multi-label classification from Python: data, a bank of word vectors, `fit`, `evaluate`.
+
+Names are imported when they are first used, so that `import zsl` alone is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from embeddings.io.errors import InputError, TrainingError
+    from zsl.backbones.backbone import Backbone
+    from zsl.backbones.base import BaseBackbone
+    from zsl.backbones.config import BackboneConfig, PretrainConfig
+    from zsl.backbones.own import OwnBackbone
+    from zsl.context import Context
+    from zsl.data.dataset import MultiLabelData, Part, Tensors
+    from zsl.data.layouts.cifar100 import Cifar100Config
+    from zsl.data.layouts.class_folders import ClassFoldersConfig
+    from zsl.data.layouts.coco import CocoConfig
+    from zsl.data.layouts.corel5k import Corel5kConfig
+    from zsl.data.layouts.csv_layout import CsvConfig
+    from zsl.data.layouts.folder import FolderConfig
+    from zsl.data.layouts.hdf5 import Hdf5Config
+    from zsl.data.layouts.nus_wide import NusWideConfig
+    from zsl.data.layouts.open_images import OpenImagesConfig
+    from zsl.data.layouts.ram import RamConfig
+    from zsl.data.layouts.scenes import ScenesConfig
+    from zsl.data.layouts.stanford_cars import StanfordCarsConfig
+    from zsl.data.layouts.tfrecords import TfRecordsConfig
+    from zsl.data.layouts.token_folder import TokensConfig
+    from zsl.data.layouts.voc import VocConfig
+    from zsl.data.loading import Samples, SeenSamples
+    from zsl.data.table import DATASETS, load_data
+    from zsl.data.targets import Targets
+    from zsl.evaluation.measures import Evaluation, measure
+    from zsl.evaluation.protocol import TestSet
+    from zsl.library import evaluate, fit
+    from zsl.metrics.chance import chance_average_precision, chance_f1_at_k
+    from zsl.metrics.counts import f1_at_k, f1_at_threshold
+    from zsl.metrics.image_ranking import label_ranking
+    from zsl.metrics.precision import average_precision, mean_average_precision
+    from zsl.metrics.stream import MetricStream
+    from zsl.model import ZeroShotModel
+    from zsl.readouts.conse import ConseConfig
+    from zsl.readouts.eszsl import EszslConfig
+    from zsl.readouts.gap import GapConfig
+    from zsl.readouts.gap_text import GapTextConfig
+    from zsl.readouts.group_decoder import GroupDecoder, MlDecoderConfig
+    from zsl.readouts.label_attention import LabelAttentionConfig
+    from zsl.readouts.readout import Readout, ReadoutConfig
+    from zsl.readouts.table import READOUTS
+    from zsl.readouts.transformer_decoder import TransformerDecoderConfig
+    from zsl.runs.bank_config import BankConfig
+    from zsl.runs.config import EvaluateConfig, RunConfig
+    from zsl.scoring import extract_tokens, score, vocabularies
+    from zsl.training.augmentation import AugmentConfig
+    from zsl.training.config import TrainConfig
+
+    __version__: str
+
+__all__ = [
+    "DATASETS",
+    "READOUTS",
+    "AugmentConfig",
+    "Backbone",
+    "BackboneConfig",
+    "BankConfig",
+    "BaseBackbone",
+    "Cifar100Config",
+    "ClassFoldersConfig",
+    "CocoConfig",
+    "ConseConfig",
+    "Context",
+    "Corel5kConfig",
+    "CsvConfig",
+    "EszslConfig",
+    "EvaluateConfig",
+    "Evaluation",
+    "FolderConfig",
+    "GapConfig",
+    "GapTextConfig",
+    "GroupDecoder",
+    "Hdf5Config",
+    "InputError",
+    "LabelAttentionConfig",
+    "MetricStream",
+    "MlDecoderConfig",
+    "MultiLabelData",
+    "NusWideConfig",
+    "OpenImagesConfig",
+    "OwnBackbone",
+    "Part",
+    "PretrainConfig",
+    "RamConfig",
+    "Readout",
+    "ReadoutConfig",
+    "RunConfig",
+    "Samples",
+    "ScenesConfig",
+    "SeenSamples",
+    "StanfordCarsConfig",
+    "Targets",
+    "Tensors",
+    "TestSet",
+    "TfRecordsConfig",
+    "TokensConfig",
+    "TrainConfig",
+    "TrainingError",
+    "TransformerDecoderConfig",
+    "VocConfig",
+    "ZeroShotModel",
+    "__version__",
+    "average_precision",
+    "chance_average_precision",
+    "chance_f1_at_k",
+    "evaluate",
+    "extract_tokens",
+    "f1_at_k",
+    "f1_at_threshold",
+    "fit",
+    "label_ranking",
+    "load_data",
+    "mean_average_precision",
+    "measure",
+    "score",
+    "vocabularies",
+]
+
+# the module of each public name
+_MODULES = {
+    "embeddings.io.errors": ("InputError", "TrainingError"),
+    "zsl.backbones.backbone": ("Backbone",),
+    "zsl.backbones.base": ("BaseBackbone",),
+    "zsl.backbones.config": ("BackboneConfig", "PretrainConfig"),
+    "zsl.backbones.own": ("OwnBackbone",),
+    "zsl.context": ("Context",),
+    "zsl.data.dataset": ("MultiLabelData", "Part", "Tensors"),
+    "zsl.data.layouts.cifar100": ("Cifar100Config",),
+    "zsl.data.layouts.class_folders": ("ClassFoldersConfig",),
+    "zsl.data.layouts.coco": ("CocoConfig",),
+    "zsl.data.layouts.corel5k": ("Corel5kConfig",),
+    "zsl.data.layouts.csv_layout": ("CsvConfig",),
+    "zsl.data.layouts.folder": ("FolderConfig",),
+    "zsl.data.layouts.hdf5": ("Hdf5Config",),
+    "zsl.data.layouts.nus_wide": ("NusWideConfig",),
+    "zsl.data.layouts.open_images": ("OpenImagesConfig",),
+    "zsl.data.layouts.ram": ("RamConfig",),
+    "zsl.data.layouts.scenes": ("ScenesConfig",),
+    "zsl.data.layouts.stanford_cars": ("StanfordCarsConfig",),
+    "zsl.data.layouts.tfrecords": ("TfRecordsConfig",),
+    "zsl.data.layouts.token_folder": ("TokensConfig",),
+    "zsl.data.layouts.voc": ("VocConfig",),
+    "zsl.data.loading": ("Samples", "SeenSamples"),
+    "zsl.data.table": ("DATASETS", "load_data"),
+    "zsl.data.targets": ("Targets",),
+    "zsl.evaluation.measures": ("Evaluation", "measure"),
+    "zsl.evaluation.protocol": ("TestSet",),
+    "zsl.library": ("evaluate", "fit"),
+    "zsl.metrics.chance": ("chance_average_precision", "chance_f1_at_k"),
+    "zsl.metrics.counts": ("f1_at_k", "f1_at_threshold"),
+    "zsl.metrics.image_ranking": ("label_ranking",),
+    "zsl.metrics.precision": ("average_precision", "mean_average_precision"),
+    "zsl.metrics.stream": ("MetricStream",),
+    "zsl.model": ("ZeroShotModel",),
+    "zsl.readouts.conse": ("ConseConfig",),
+    "zsl.readouts.eszsl": ("EszslConfig",),
+    "zsl.readouts.gap": ("GapConfig",),
+    "zsl.readouts.gap_text": ("GapTextConfig",),
+    "zsl.readouts.group_decoder": ("GroupDecoder", "MlDecoderConfig"),
+    "zsl.readouts.label_attention": ("LabelAttentionConfig",),
+    "zsl.readouts.readout": ("Readout", "ReadoutConfig"),
+    "zsl.readouts.table": ("READOUTS",),
+    "zsl.readouts.transformer_decoder": ("TransformerDecoderConfig",),
+    "zsl.runs.bank_config": ("BankConfig",),
+    "zsl.runs.config": ("EvaluateConfig", "RunConfig"),
+    "zsl.scoring": ("extract_tokens", "score", "vocabularies"),
+    "zsl.training.augmentation": ("AugmentConfig",),
+    "zsl.training.config": ("TrainConfig",),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version  # takes a tenth of a second
+
+        return version("zero-shot-toolkit")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

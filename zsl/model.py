@@ -21,6 +21,7 @@ class ZeroShotModel(nn.Module):
     Attributes:
         rounded: the readout was trained on cached tokens, which are bfloat16: tokens of images are rounded alike.
         precision: of the arithmetic in training.
+        seen: the labels that it was trained on; empty where that is not known.
         square: how pictures were read in training; None where that is the dataset's own way.
     """
 
@@ -31,6 +32,7 @@ class ZeroShotModel(nn.Module):
         self.softmax = softmax
         self.rounded = False
         self.precision: Precision = "auto"
+        self.seen: tuple[str, ...] = ()
         self.square: Square | None = None
 
     def encode(self, inputs: Tensor) -> Float[Tensor, "batch token channel"]:

@@ -61,6 +61,30 @@ def score(
     return {name: np.concatenate(chunks)[: len(samples)] for name, chunks in parts.items()}
 
 
+def score_test(
+    model: ZeroShotModel, data: MultiLabelData, bank: Bank, context: Context, task: str = "test"
+) -> dict[str, Scores]:
+    """A model's scores of a dataset's test part, by protocol.
+
+    Args:
+        model: for the inputs that the dataset has.
+        data: the dataset.
+        bank: the word vectors of its labels.
+        context: device, batch size, workers and progress.
+        task: what progress calls this.
+    Returns:
+        (image, label) by protocol.
+    Raises:
+        InputError: an image that cannot be read, or whose scores are not finite; it names the image.
+    """
+    found = score(model, Samples(data.test), vocabularies(data, bank), context, task)
+    for values in found.values():
+        spoilt = not_finite(torch.from_numpy(values))
+        if spoilt is not None:
+            raise InputError(f"scores of {data.test.inputs.name(spoilt)} are not finite: {SPOILT}")
+    return found
+
+
 def scoring_batches(samples: Samples, context: Context) -> DataLoader[Batch]:
     """A loader of all samples in order, dealt to the context's processes; pass each batch through `opened`."""
     accelerator = context.accelerator

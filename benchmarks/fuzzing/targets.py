@@ -328,7 +328,7 @@ def _resume(folder: Path, run: Path, _: Path) -> str:
     from zsl.runs.source import open_source
 
     config = _run_config(folder)
-    check_same_config(config, {}, run)
+    check_same_config(config, run)
     source = open_source(config, Context.of("fp32"))
     bank = load_bank(config.bank, source.data)
     begin_run(source, bank, run, resume=True)

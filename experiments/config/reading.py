@@ -9,7 +9,7 @@ from embeddings.io.errors import InputError, InputWarning
 from experiments.config.values import apply_settings, put_value, read_values
 from zsl.backbones.config import BackboneConfig
 from zsl.runs.config import RunConfig, resolved, validated
-from zsl.runs.folder import CONFIG, config_values
+from zsl.runs.saved import CONFIG, config_values
 
 
 def load_config(source: str, settings: Sequence[str], trains: bool = False) -> RunConfig:

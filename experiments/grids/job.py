@@ -19,10 +19,10 @@ from embeddings.io.errors import InputError, TrainingError
 from embeddings.io.reading import parse_model
 from experiments.grids.shared_folder import opened
 from experiments.processes import own_environment
-from experiments.runs.run import evaluate_run, train_and_plot
+from experiments.runs.run import evaluate_run, plotter
 from zsl.config import Config
 from zsl.runs.config import RunConfig
-from zsl.runs.folder import begin_run
+from zsl.runs.folder import begin_run, train_run
 from zsl.runs.source import Source
 
 # a disk that is full, read-only or away may be there again in a while
@@ -124,7 +124,7 @@ def _train_and_test(job: Job, source: Source) -> None:
     if not (folder / "run.json").is_file():
         bank = Bank.load(job.out / job.bank)
         begin_run(source, bank, folder, resume=True)
-        train_and_plot(source, bank, folder, job.task)
+        train_run(source, bank, folder, job.task, plotter(folder))
     if not (folder / "metrics.json").is_file():
         evaluate_run(folder, source, task=f"test {job.task}")
 

@@ -11,7 +11,7 @@ from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress
 from experiments.config.reading import changed
-from experiments.runs.run import open_run, train_and_plot
+from experiments.runs.run import open_run, plotter
 from zsl.data.dataset import MultiLabelData, Part
 from zsl.data.layouts.features import Chosen
 from zsl.evaluation.calibration import Choice, Fold, choose
@@ -19,8 +19,9 @@ from zsl.evaluation.generalisation import trade_off
 from zsl.evaluation.stamp import hash_of_names
 from zsl.runs.bank_config import load_bank
 from zsl.runs.config import RunConfig
-from zsl.runs.folder import begin_run, pretrain_backbone, read_config, trained_bank, trained_model
+from zsl.runs.folder import begin_run, pretrain_backbone, train_run
 from zsl.runs.records import read_finished
+from zsl.runs.saved import read_config, trained_bank, trained_model
 from zsl.runs.source import Source
 
 FOLDS = 2  # the fewest of which one can check what the other chooses
@@ -147,7 +148,7 @@ def _fold(config: RunConfig, source: Source, work: Path, k: int, task: str) -> F
     begin_run(source, bank, work, resume=True)
     pretrain_backbone(source, work)
     if not (work / "run.json").is_file():
-        train_and_plot(source, bank, work, task)
+        train_run(source, bank, work, task, plotter(work))
     scores = source.scores(trained_model(work, source, bank), bank, f"{task}, validation")["gzsl"]
     seen, unseen = len(source.data.seen), len(source.data.unseen)
     return Fold(trade_off(scores, source.data.test.targets.dense() > 0, seen, k), seen, unseen)

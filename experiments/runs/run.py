@@ -17,16 +17,16 @@ from zsl.data.tokens.files import hash_of
 from zsl.evaluation.measures import measure
 from zsl.evaluation.per_label import per_label
 from zsl.evaluation.protocol import TestSet
-from zsl.runs.folder import AGAIN, BACKBONE, calibrated_shift, train_run, trained_bank, trained_model
 from zsl.runs.records import read_finished
+from zsl.runs.saved import AGAIN, BACKBONE, calibrated_shift, trained_bank, trained_model
 from zsl.runs.source import Source, open_source
 from zsl.tensor_file import load_module
-from zsl.training.history import History
+from zsl.training.journal import Watch
 
 
-def train_and_plot(source: Source, bank: Bank, folder: Path, task: str = "train") -> History:
-    """`zsl.runs.folder.train_run`, with a plot of its history in `history.png`."""
-    return train_run(source, bank, folder, task, partial(save_history_plot, path=folder / "history.png"))[1]
+def plotter(folder: Path) -> Watch:
+    """Draws the history of a run after every epoch, in `history.png`."""
+    return partial(save_history_plot, path=folder / "history.png")
 
 
 def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:

@@ -8,17 +8,17 @@ from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError
 from embeddings.io.output_folders import check_new
 from embeddings.io.progress import Progress
-from embeddings.io.settings import flat
 from experiments.config.advice import encoder_notes, training_notes
 from experiments.runs.claims import claimed
-from experiments.runs.run import train_and_plot
+from experiments.runs.run import plotter
 from zsl.acceleration import make_accelerator
 from zsl.context import Context
 from zsl.evaluation.protocol import left_out, protocols
 from zsl.readouts.table import check_readout
 from zsl.runs.bank_config import load_bank
 from zsl.runs.config import RunConfig
-from zsl.runs.folder import begin_run, check_same_config, pretrain_backbone
+from zsl.runs.folder import carry_out, check_same_config
+from zsl.runs.saved import CONFIG, OWN
 from zsl.runs.source import Source, open_source
 from zsl.training.checkpoint import Checkpoints
 
@@ -41,8 +41,8 @@ def train(
         if again:
             _check_begun(folder, resume)
             claims.enter_context(claimed(folder))
-            if (folder / "config.json").is_file():
-                check_same_config(config, {}, folder)
+            if any((folder / name).is_file() for name in (CONFIG, OWN)):
+                check_same_config(config, folder)
         else:
             check_new(folder)
         if (folder / "run.json").is_file():
@@ -53,12 +53,7 @@ def train(
         accelerator.wait_for_everyone()  # each has looked whether the folder is there
         if not again:
             claims.enter_context(claimed(folder, make=True))
-        begin_run(source, bank, folder, resume)
-        if config.train.trackers:
-            accelerator.init_trackers("trackers", config={k: str(v) for k, v in flat(config.model_dump()).items()})
-        pretrain_backbone(source, folder)
-        history = train_and_plot(source, bank, folder)
-        accelerator.end_training()
+        _, history = carry_out(source, bank, folder, resume, plotter(folder))
         if accelerator.is_main_process:
             for line in training_notes(history, config.decoder.solved):
                 tell(f"note: {line}")

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from itertools import chain
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, UInt8
@@ -17,12 +17,16 @@ class BaseBackbone(nn.Module, ABC):
     Attributes:
         model: the module that does the work.
         name: for messages.
+        mode: "frozen", or "tuned" where `zsl.fit` trains it too; a backbone made from a config goes by the config.
+        cached: a frozen backbone reads each image once, and its tokens are kept.
         frozen: no part of it is trained.
         remedy: what to do where its tokens are not usable.
     """
 
     model: Any
     name: str
+    mode: Literal["frozen", "tuned"] = "frozen"
+    cached: bool = True
     frozen: bool = False
     remedy: ClassVar[str]
 

@@ -2,13 +2,14 @@
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from embeddings.io.errors import InputError
+from zsl.config import Config
 from zsl.data.buffers import Buffers
 from zsl.data.squares import Square
 from zsl.data.targets import Targets
@@ -160,6 +161,7 @@ class MultiLabelData:
         notes: what a user should know of the reading, such as images left out.
         leaked: training annotations that name unseen labels; they are not in the targets.
         missing: paths of image files that the data names and that are not there.
+        config: that it was loaded from; None of data made in Python.
         expected: the protocol's known figures: "training images", "test images", "seen labels", "unseen labels".
     """
 
@@ -175,6 +177,11 @@ class MultiLabelData:
     leaked: int = 0
     missing: tuple[str, ...] = ()
     expected: Mapping[str, int] = field(default_factory=dict)
+    config: Config | None = None
+
+    def read_as(self, square: Square) -> "MultiLabelData":
+        """The same data, with pictures made squares in another way; data without pictures stay as they are."""
+        return replace(self, train=_read_as(self.train, square), test=_read_as(self.test, square))
 
     def tag_lists(self) -> Iterator[list[str]]:
         """The seen labels of each training image."""
@@ -188,3 +195,8 @@ class MultiLabelData:
         """Every name that needs a vector, once."""
         every = self.seen + self.unseen + tuple(n for names in self.renamed.values() for n in names)
         return tuple(dict.fromkeys(every))
+
+
+def _read_as(part: Part, square: Square) -> Part:
+    inputs: Any = part.inputs
+    return replace(part, inputs=replace(inputs, square=square)) if hasattr(inputs, "square") else part

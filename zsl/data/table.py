@@ -1,5 +1,6 @@
 """The datasets that a run's `data` section can name."""
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -65,4 +66,4 @@ def load_data(config: DatasetConfig | None = None, **keys: Any) -> MultiLabelDat
         config = parsed(_Section, {"data": keys}, "load_data").data
     elif keys:
         raise InputError("load_data takes a config or the keys of one, not both")
-    return config.load()
+    return replace(config.load(), config=config)

@@ -1,12 +1,11 @@
-"""A run's folder: how it is begun, filled and read.
+"""A run's folder: how it is begun and filled; `zsl.runs.saved` reads it.
 
 In order: `begun.json`, `bank.safetensors`, `config.json`, `backbone.safetensors` of a backbone that is no file of the
 user's, `history.json` after every epoch, `readout.safetensors`, and `run.json`, with which the run is finished.
 """
 
-import copy
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +13,12 @@ from embeddings.banks.bank import Bank
 from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.output_folders import make_folder
-from embeddings.io.reading import read_json, read_model
+from embeddings.io.reading import read_model
 from embeddings.io.settings import flat
-from zsl.data.squares import SquareConfig
-from zsl.data.table import DATASETS
-from zsl.losses.table import LOSSES
 from zsl.model import ZeroShotModel
-from zsl.readouts.table import make_readout
-from zsl.runs.config import RunConfig, resolved, validated
-from zsl.runs.records import BEGUN, Begun, Calibrated, Finished, read_begun, read_finished, write_record
+from zsl.runs.config import RunConfig
+from zsl.runs.records import BEGUN, Begun, Finished, read_begun, write_record
+from zsl.runs.saved import AGAIN, BACKBONE, BANK, CONFIG, OWN, READOUT, OwnObjects, read_config
 from zsl.runs.source import Source
 from zsl.runs.training import model_cost, train_model
 from zsl.tensor_file import load_module, read_tensors, save_module
@@ -30,55 +26,9 @@ from zsl.training.checkpoint import Checkpoints
 from zsl.training.history import History
 from zsl.training.journal import Journal, Watch
 
-BANK, READOUT, BACKBONE = "bank.safetensors", "readout.safetensors", "backbone.safetensors"
-CONFIG, OWN = "config.json", "own_objects.json"
-AGAIN = "train again"
 # keys that change how a run goes, not what comes out
 PRACTICAL = ("train.workers", "train.trackers", "train.checkpoint_steps")
-# how runs read pictures before there were keys for it
-WHOLE = {"interpolation": "bilinear", "crop": 1.0, "squash": True}
-
-
-@dataclass(frozen=True)
-class OwnObjects:
-    """`own_objects.json`, in place of `config.json`: the kinds of the user's own objects by section, and the rest."""
-
-    objects: dict[str, str]
-    config: dict[str, Any]
-
-
-def config_values(folder: Path) -> dict[str, Any]:
-    """The sections of a run's config, as its folder has them.
-
-    Raises:
-        InputError: the run has none, as objects of the user's own were given for it; the file is missing or damaged.
-    """
-    path = folder / CONFIG
-    if not path.is_file() and (folder / OWN).is_file():
-        own = read_model(folder / OWN, OwnObjects, AGAIN).objects
-        named = ", ".join(f"{section} {kind}" for section, kind in own.items())
-        raise InputError(
-            f"{folder} was trained by zsl.fit with objects of your own ({named}), which a command cannot make again; "
-            "measure the model in Python: zsl.evaluate(model, data, bank)"
-        )
-    if not path.is_file():
-        raise InputError(f"no config file {path}; {AGAIN}")
-    values = read_json(path, "a config")
-    if not isinstance(values, dict):
-        raise InputError(f"{path} holds no sections; write {{SECTION: {{KEY: VALUE}}}}")
-    data = values.get("data")
-    if isinstance(data, dict) and issubclass(DATASETS.get(str(data.get("name")), object), SquareConfig):
-        values["data"] = WHOLE | data
-    return values
-
-
-def read_config(folder: Path) -> RunConfig:
-    """The config that a run was trained with.
-
-    Raises:
-        InputError: as of `config_values`; an unknown key, an impossible value.
-    """
-    return resolved(validated(config_values(folder), str(folder / CONFIG)))
+Trained = tuple[ZeroShotModel, History]
 
 
 def begin_run(source: Source, bank: Bank, folder: Path, resume: bool = False) -> None:
@@ -138,27 +88,31 @@ def _keep_config(source: Source, folder: Path) -> None:
         return
     text = source.config.model_dump_json(indent=1)
     if source.own:
-        text = json.dumps({"objects": dict(source.own), "config": _described(source)}, indent=1)
+        rest = _described(source.config.model_dump(mode="json"), source.own)
+        text = json.dumps({"objects": dict(source.own), "config": rest}, indent=1)
     atomic.write_text(path, text + "\n")
 
 
-def _described(source: Source) -> dict[str, Any]:
-    """The config without the sections of the user's own objects."""
-    values = source.config.model_dump(mode="json")
-    return {section: keys for section, keys in values.items() if section not in source.own}
+def _described(values: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, Any]:
+    """The sections of a config that no own object stands for."""
+    given = {"decoder" if name == "readout" else name for name in own}
+    return {section: keys for section, keys in values.items() if section not in given}
 
 
-def check_same_config(source_config: RunConfig, own: dict[str, str], folder: Path) -> None:
+def check_same_config(config: RunConfig, folder: Path, own: Mapping[str, str] | None = None) -> None:
     """Checks that a run was begun with this config, and with own objects of these kinds.
 
+    Args:
+        config: of the run that is to be continued.
+        folder: of the run.
+        own: as of `Source`.
     Raises:
         InputError: keys differ; it names them.
     """
-    now = source_config.model_dump(mode="json")
+    now, before = config.model_dump(mode="json"), dict[str, Any]()
     if own and (folder / OWN).is_file():
         saved = read_model(folder / OWN, OwnObjects, AGAIN)
-        before = {"own": saved.objects} | saved.config
-        now = {"own": own} | {section: keys for section, keys in now.items() if section not in own}
+        before, now = {"own": saved.objects} | saved.config, {"own": dict(own)} | _described(now, own)
     else:
         before = read_config(folder).model_dump(mode="json")
     one, two = flat(before), flat(now)
@@ -166,6 +120,28 @@ def check_same_config(source_config: RunConfig, own: dict[str, str], folder: Pat
     if other:
         told = ", ".join(f"{key} was {one.get(key)!r}, now {two.get(key)!r}" for key in other)
         raise InputError(f"{folder} was begun with another config: {told}; give the same, or choose another --out")
+
+
+def carry_out(source: Source, bank: Bank, folder: Path, resume: bool, watch: Watch | None = None) -> Trained:
+    """A whole run: its folder, trackers, the backbone's pretraining, and the training.
+
+    Args:
+        source: config, data and backbone.
+        bank: word vectors of every label.
+        folder: of the run.
+        resume: continue a run that was begun there.
+        watch: called with the history after every epoch, on the main process.
+    Raises:
+        InputError: as of `begin_run` and `train_model`.
+    """
+    begin_run(source, bank, folder, resume)
+    if source.config.train.trackers:
+        keys = {key: str(value) for key, value in flat(source.config.model_dump()).items()}
+        source.context.accelerator.init_trackers("trackers", config=keys)
+    pretrain_backbone(source, folder)
+    trained = train_run(source, bank, folder, watch=watch)
+    source.context.accelerator.end_training()
+    return trained
 
 
 def pretrain_backbone(source: Source, folder: Path) -> None:
@@ -190,9 +166,7 @@ def pretrain_backbone(source: Source, folder: Path) -> None:
     source.context.accelerator.wait_for_everyone()
 
 
-def train_run(
-    source: Source, bank: Bank, folder: Path, task: str = "train", watch: Watch | None = None
-) -> tuple[ZeroShotModel, History]:
+def train_run(source: Source, bank: Bank, folder: Path, task: str = "train", watch: Watch | None = None) -> Trained:
     """Trains, or solves, one model on seen labels and writes its folder; the test part is not looked at.
 
     A run that was begun in the folder continues from its last checkpoint.
@@ -251,50 +225,3 @@ def _save_backbone(source: Source, folder: Path) -> None:
         return
     if chosen.pretrain is not None or chosen.weights is None:
         save_module(path, source.backbone)
-
-
-def trained_bank(folder: Path) -> Bank:
-    """The word vectors of a trained run.
-
-    Raises:
-        InputError: not a whole run, other vectors than those of training.
-    """
-    bank = Bank.load(folder / BANK)
-    if bank.sha256 != read_finished(folder).bank_sha256:
-        raise InputError(f"{folder / BANK} is not the bank that its run was trained with; restore it")
-    return bank
-
-
-def trained_model(folder: Path, source: Source, bank: Bank) -> ZeroShotModel:
-    """The model of a trained run, for the inputs of its source.
-
-    Args:
-        folder: of the run.
-        source: its data and backbone, and its readout where that is the user's own.
-        bank: whose width the readout has.
-    Raises:
-        InputError: not a whole run, weights that are not its own, inputs of another size.
-    """
-    record = read_finished(folder)
-    config = source.config if source.own else read_config(folder)
-    if source.channels != record.channels:
-        told = f"tokens of {source.data.name} have {source.channels} channels"
-        raise InputError(f"{told}, but {folder} was trained on {record.channels}; restore the data")
-    readout = source.readout or make_readout(config.decoder, record.channels, bank.embed_dim, len(record.seen))
-    load_module(folder / READOUT, readout, AGAIN, record.weights(READOUT, folder))
-    backbone = None if source.cached else copy.deepcopy(source.backbone)  # each run has one of its own
-    if backbone is not None:
-        load_module(folder / BACKBONE, backbone, AGAIN, record.weights(BACKBONE, folder))
-    return ZeroShotModel(backbone, readout, LOSSES[config.train.loss].exclusive)
-
-
-def calibrated_shift(folder: Path) -> float | None:
-    """The bias on seen logits that `zsl calibrate` chose for a run, if it was asked to.
-
-    Raises:
-        InputError: its file is damaged.
-    """
-    path = folder / "calibration.json"
-    if not path.is_file():
-        return None
-    return read_model(path, Calibrated, "remove it and run zsl calibrate again").shift

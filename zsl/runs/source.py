@@ -15,17 +15,17 @@ from zsl.backbones.backbone import Backbone
 from zsl.backbones.base import BaseBackbone
 from zsl.backbones.batch_norm import check_pieces
 from zsl.context import Context
-from zsl.data.dataset import MultiLabelData, Part, not_finite
+from zsl.data.dataset import MultiLabelData, Part
 from zsl.data.loading import Samples, SeenSamples
 from zsl.data.table import load_data
 from zsl.data.tokens.files import TokenFiles
-from zsl.evaluation.measures import Scores, measure
+from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet, check_measurable, protocols
 from zsl.model import ZeroShotModel
 from zsl.readouts.max_pooled import MaxPooledReadout
 from zsl.readouts.readout import Readout
 from zsl.runs.config import RunConfig
-from zsl.scoring import SPOILT, extract_tokens, score, vocabularies
+from zsl.scoring import Scores, extract_tokens, score_test
 from zsl.training.augmentation import make_augmentation
 from zsl.training.checkpoint import Checkpoints
 from zsl.training.config import TrainConfig
@@ -190,12 +190,7 @@ class Source:
         Raises:
             InputError: an image that cannot be read, or whose scores are not finite; it names the image.
         """
-        found = score(model, Samples(self.test), vocabularies(self.data, bank), self.context, task)
-        for values in found.values():
-            spoilt = not_finite(torch.from_numpy(values))
-            if spoilt is not None:
-                raise InputError(f"scores of {self.test.inputs.name(spoilt)} are not finite: {SPOILT}")
-        return found
+        return score_test(model, replace(self.data, test=self.test), bank, self.context, task)
 
 
 def open_source(config: RunConfig, context: Context, in_order: bool = False) -> Source:
@@ -209,10 +204,22 @@ def open_source(config: RunConfig, context: Context, in_order: bool = False) -> 
         InputError: unusable data or backbone.
     """
     data = load_data(config.data)
+    check_usable(data, in_order)
+    return Source(config, data, context)
+
+
+def check_usable(data: MultiLabelData, in_order: bool = False) -> None:
+    """Checks that a dataset can be trained from and measured.
+
+    Args:
+        data: the dataset.
+        in_order: its inputs will be read in their order alone, so that it may hold "records".
+    Raises:
+        InputError: it cannot.
+    """
     if data.kind == "records" and not in_order:
         raise InputError(
             f"{data.name} can be read in order alone; rewrite it with zsl data extract, and train from that"
         )
     test = TestSet.of(data)
     check_measurable(test, protocols(test))
-    return Source(config, data, context)

@@ -1,0 +1,166 @@
+"""Training and measuring from Python: ten lines, objects of one's own, and the folder that a command opens."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+import zsl
+from embeddings import build_bank
+from experiments.config.reading import load_config
+from tests.experiments.command import refused
+from tests.experiments.command import zsl as command
+from zsl.runs.records import read_finished
+
+SEEN, UNSEEN = ("red square", "green square", "blue square", "dark dot"), ("red dot", "blue dot")
+SMALL = zsl.TrainConfig(epochs=2, batch_size=8, lr=1e-2, validation=0.2)
+READOUT = zsl.LabelAttentionConfig(width=16, ffn=16, attention_heads=2)
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory):
+    """A folder of 40 JPEGs of two labels each, some of them unseen."""
+    root = tmp_path_factory.mktemp("photos")
+    generator, lines = np.random.default_rng(0), []
+    for number in range(40):
+        labels = generator.choice(SEEN if number < 28 else SEEN + UNSEEN, 2, replace=False)
+        Image.fromarray(generator.integers(0, 256, (40, 32, 3), dtype=np.uint8)).save(root / f"{number}.jpg")
+        lines.append(",".join([f"{number}.jpg", *labels]))
+    (root / "labels.csv").write_text("\n".join(lines) + "\n")
+    (root / "unseen.txt").write_text("\n".join(UNSEEN) + "\n")
+    return root
+
+
+@pytest.fixture(scope="module")
+def data(photos):
+    return zsl.load_data(name="folder", root=photos, unseen=photos / "unseen.txt", image_size=32)
+
+
+@pytest.fixture(scope="module")
+def bank(data):
+    return build_bank(data.names, "lexical:16")
+
+
+BACKBONE = zsl.BackboneConfig(name="resnet10t")
+
+
+def test_a_folder_of_pictures_in_ten_lines(data, bank, tmp_path):
+    out = tmp_path / "mine"
+    model = zsl.fit(data, bank, backbone=BACKBONE, readout=READOUT, train=SMALL, out=out)
+    found = zsl.evaluate(model, data, bank)
+    assert 0 < found.metrics["zsl/map"] <= 1
+    # the folder is a run: a command measures the same
+    assert command("evaluate", out).exit_code == 0
+    measured = json.loads((out / "metrics.json").read_text())["metrics"]
+    assert measured == pytest.approx(found.metrics, rel=0, abs=1e-12)
+    # and its config trains the same weights
+    config = load_config(str(out / "config.json"), [])
+    assert config.data.interpolation == "bicubic"  # the backbone's own way to read pictures
+    assert command("train", out / "config.json", "--out", tmp_path / "again").exit_code == 0
+    one, two = read_finished(out), read_finished(tmp_path / "again")
+    assert one.weights_sha256 == two.weights_sha256
+
+
+def test_without_out_nothing_is_written_and_the_weights_are_the_same(data, bank, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    given = {"backbone": BACKBONE, "readout": zsl.GapTextConfig(rates=(1.0,)), "train": SMALL}
+    one, two = zsl.fit(data, bank, **given), zsl.fit(data, bank, **given, out="run")
+    assert [path.name for path in tmp_path.iterdir() if path.name != "zsl-cache"] == ["run"]
+    assert all(torch.equal(value, two.state_dict()[name]) for name, value in one.state_dict().items())
+    assert zsl.evaluate(one, data, bank).metrics == zsl.evaluate(two, data, bank).metrics
+
+
+class MeanReadout(zsl.Readout):
+    """The mean token, projected to word vectors."""
+
+    def __init__(self, channels, embed_dim):
+        super().__init__()
+        self.projection = nn.Linear(channels, embed_dim)
+
+    def bind(self, vectors):
+        return lambda features: self.projection(features.mean(1)) @ vectors.T
+
+
+def _convolution():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 6, 8, stride=8), nn.ReLU())
+
+
+@pytest.mark.parametrize("mode", ["frozen", "tuned"])
+def test_objects_of_ones_own(data, bank, tmp_path, mode):
+    torch.manual_seed(0)
+    module, readout = _convolution(), MeanReadout(6, bank.embed_dim)
+    before = [value.clone() for value in module.state_dict().values()]
+    own = module if mode == "frozen" else zsl.OwnBackbone(module, mode="tuned")
+    model = zsl.fit(data, bank, backbone=own, readout=readout, train=SMALL, out=tmp_path / "own")
+    metrics = zsl.evaluate(model, data, bank).metrics
+    assert 0 < metrics["zsl/map"] <= 1
+    trained = model.backbone.model.state_dict().values()
+    assert all(torch.equal(one, two) for one, two in zip(before, trained, strict=True)) == (mode == "frozen")
+    assert model.readout is readout
+    told = json.loads((tmp_path / "own/own_objects.json").read_text())["objects"]
+    assert told == {"backbone": "torch.nn.modules.container.Sequential", "readout": f"{__name__}.MeanReadout"}
+    words = "own was trained by zsl.fit with objects of your own", "measure the model in Python: zsl.evaluate"
+    refused(command("evaluate", tmp_path / "own"), *words)
+    refused(command("train", "demo", "--out", tmp_path / "own", "--resume"), *words)
+    # a finished run is read
+    again = zsl.fit(
+        data,
+        bank,
+        backbone=_convolution() if mode == "frozen" else zsl.OwnBackbone(_convolution(), mode="tuned"),
+        readout=MeanReadout(6, bank.embed_dim),
+        train=SMALL,
+        out=tmp_path / "own",
+        resume=True,
+    )
+    assert zsl.evaluate(again, data, bank).metrics == metrics
+
+
+def test_data_made_in_python_need_no_backbone(bank):
+    generator = np.random.default_rng(0)
+    targets = generator.random((30, 6)) < 0.4
+    targets[:, [0, 5]] |= ~targets.any(1)[:, None]
+    tokens = torch.from_numpy(generator.normal(size=(30, 3, 7))).float()
+    train = zsl.Part(zsl.Tensors(tokens), zsl.Targets.of(targets[:, :4] | ~targets[:, :4].any(1)[:, None]))
+    test = zsl.Part(zsl.Tensors(tokens), zsl.Targets.of(targets))
+    data = zsl.MultiLabelData("made", SEEN, UNSEEN, train, test, "tokens", "made")
+    model = zsl.fit(data, bank, readout=zsl.EszslConfig(), train=SMALL)
+    assert 0 < zsl.evaluate(model, data, bank, zsl.EvaluateConfig(bootstrap=0)).metrics["gzsl/map"] <= 1
+    with pytest.raises(zsl.InputError, match="made holds tokens; leave the backbone out"):
+        zsl.fit(data, bank, backbone=BACKBONE)
+
+
+def test_a_stopped_run_continues_to_the_same_weights(data, bank, tmp_path):
+    given = {"backbone": BACKBONE, "readout": READOUT, "train": SMALL}
+    whole = zsl.fit(data, bank, **given, out=tmp_path / "whole")
+
+    def stop(task, done, total, note=""):
+        if task == "train" and "epoch 1/2" in note:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        zsl.fit(data, bank, **given, out=tmp_path / "cut", progress=stop)
+    with pytest.raises(zsl.InputError, match=r"cut exists; give zsl.fit another out, or resume=True"):
+        zsl.fit(data, bank, **given, out=tmp_path / "cut")
+    other = given | {"readout": READOUT.model_copy(update={"width": 8})}
+    with pytest.raises(zsl.InputError, match="begun with another config: decoder.width was 16, now 8"):
+        zsl.fit(data, bank, **other, out=tmp_path / "cut", resume=True)
+    cut = zsl.fit(data, bank, **given, out=tmp_path / "cut", resume=True)
+    assert all(torch.equal(value, cut.state_dict()[name]) for name, value in whole.state_dict().items())
+
+
+def test_what_does_not_fit_together_is_one_line(data, bank):
+    with pytest.raises(zsl.InputError, match="holds images; give a backbone"):
+        zsl.fit(data, bank)
+    with pytest.raises(zsl.InputError, match="no vector in the bank for .*'blue dot'.*; build it from data.names"):
+        zsl.fit(data, build_bank(data.names[:-1], "lexical:16"), backbone=BACKBONE)
+    flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 5))
+    with pytest.raises(zsl.InputError, match=r"Sequential' gives a tensor of shape .*; return tokens \(batch, token"):
+        zsl.fit(data, bank, backbone=zsl.OwnBackbone(flat), readout=READOUT, train=SMALL)
+    model = zsl.ZeroShotModel(None, MeanReadout(6, 16))
+    model.seen = ("another",)
+    with pytest.raises(zsl.InputError, match="are not those that the model was trained on; zsl.score takes any"):
+        zsl.evaluate(model, data, bank)

@@ -1,0 +1,192 @@
+"""The library's two long calls: `fit` trains a model, `evaluate` measures one."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from embeddings.banks.bank import Bank
+from embeddings.io.errors import InputError
+from embeddings.io.progress import Progress, silent
+from embeddings.io.spelling import require
+from zsl.acceleration import make_accelerator
+from zsl.backbones.base import BaseBackbone
+from zsl.backbones.config import BackboneConfig
+from zsl.backbones.own import OwnBackbone
+from zsl.context import Context
+from zsl.data.dataset import MultiLabelData
+from zsl.data.squares import SquareConfig
+from zsl.evaluation.measures import Evaluation, measure
+from zsl.evaluation.protocol import TestSet
+from zsl.model import ZeroShotModel
+from zsl.readouts.group_decoder import MlDecoderConfig
+from zsl.readouts.readout import Readout, ReadoutConfig
+from zsl.readouts.table import check_readout
+from zsl.runs.bank_config import BankConfig
+from zsl.runs.config import EvaluateConfig, RunConfig, resolved, validated
+from zsl.runs.folder import carry_out, check_same_config
+from zsl.runs.records import FINISHED
+from zsl.runs.saved import BANK, CONFIG, OWN, trained_model
+from zsl.runs.source import Source, check_usable
+from zsl.runs.training import train_model
+from zsl.scoring import score_test
+from zsl.training.augmentation import AugmentConfig
+from zsl.training.config import TrainConfig
+
+
+def fit(
+    data: MultiLabelData,
+    bank: Bank,
+    *,
+    backbone: BackboneConfig | nn.Module | None = None,
+    readout: ReadoutConfig | Readout = MlDecoderConfig(),  # noqa: B008 - frozen
+    train: TrainConfig = TrainConfig(),  # noqa: B008 - frozen
+    augment: AugmentConfig = AugmentConfig(),  # noqa: B008 - frozen
+    out: Path | str | None = None,
+    resume: bool = False,
+    progress: Progress = silent,
+) -> ZeroShotModel:
+    """Trains a model on the seen labels of a dataset; the test part is not looked at.
+
+    A share of the training images, `train.validation`, picks the best epoch. The model has its weights.
+
+    Args:
+        data: of `load_data`, or made in Python.
+        bank: a word vector for each of `data.names`.
+        backbone: images to tokens: a timm model's config, or a module of your own, which `OwnBackbone` describes. None
+            for data of tokens.
+        readout: tokens and word vectors to logits: a config, or a module of your own, which is trained in place.
+        train: epochs, learning rate, loss and seed.
+        augment: of training images, where the backbone's tokens are not cached.
+        out: a folder to make for the run, as `zsl train` makes it; None writes nothing.
+        resume: continue the run in `out`, which must have been begun with the same arguments; a finished one is read.
+        progress: called with (task, done, total, note) as training goes on.
+    Returns:
+        the model, from the dataset's inputs to logits, on the device it was trained on.
+    Raises:
+        InputError: arguments that do not fit together, a name without a word vector, an image that cannot be read.
+        TrainingError: the loss does not stay finite.
+    """
+    folder = None if out is None else Path(out)
+    own = _own_objects(data, backbone, readout)
+    config = _config(data, backbone, readout, {"train": train, "augment": augment}, folder)
+    check_usable(data)
+    require(data.names, bank.labels, "the bank", "build it from data.names")
+    if folder is not None and folder.exists():
+        _check_continued(config, own, folder, resume)
+    if isinstance(backbone, BackboneConfig) and isinstance(config.data, SquareConfig) and "data" not in own:
+        data = data.read_as(config.data.square())
+    context = Context(make_accelerator(train.precision, train.trackers, folder), progress=progress)
+    own_backbone = _as_backbone(backbone) if isinstance(backbone, nn.Module) else None
+    own_readout = readout if isinstance(readout, Readout) else None
+    source = Source(config, data, context, own_backbone, own_readout, own)
+    if isinstance(readout, ReadoutConfig):
+        check_readout(readout, 1, bank.embed_dim, len(data.seen), context.device)
+    if folder is None:
+        source.pretrain()
+        model, _ = train_model(source, bank)
+    elif (folder / FINISHED).is_file():
+        model = trained_model(folder, source, bank)
+    else:
+        model, _ = carry_out(source, bank, folder, resume)
+    return _whole(model, source)
+
+
+def evaluate(
+    model: ZeroShotModel,
+    data: MultiLabelData,
+    bank: Bank,
+    config: EvaluateConfig = EvaluateConfig(),  # noqa: B008 - frozen
+    context: Context | None = None,
+) -> Evaluation:
+    """Measures a model on the test part of a dataset, under every protocol that the dataset has.
+
+    Args:
+        model: of `fit`.
+        data: with the seen labels of training.
+        bank: a word vector for each of `data.names`; of the width that the model was trained with.
+        config: K of F1@K, replicates of the bootstrap, images of a batch.
+        context: device, workers and progress; by default the precision of training, and this process alone reads.
+    Returns:
+        `metrics` by name, such as "zsl/map", as fractions, with `intervals` of 95 %.
+    Raises:
+        InputError: a name without a word vector, other seen labels, an image that cannot be read.
+    """
+    if model.seen and data.seen != model.seen:
+        raise InputError(
+            f"the seen labels of {data.name} are not those that the model was trained on; zsl.score takes any labels"
+        )
+    require(data.names, bank.labels, "the bank", "build it from data.names")
+    check_usable(data)
+    if context is None:
+        context = Context.of(model.precision, config.batch_size)
+    data = data if model.square is None else data.read_as(model.square)
+    return measure(score_test(model, data, bank, context), TestSet.of(data), config.k, config.bootstrap)
+
+
+def _own_objects(
+    data: MultiLabelData, backbone: BackboneConfig | nn.Module | None, readout: ReadoutConfig | Readout
+) -> dict[str, str]:
+    """The objects that no config describes, by the name of the argument."""
+    found = {} if data.config is not None else {"data": data.name}
+    given = {"backbone": backbone, "readout": readout}
+    return found | {name: _kind(module) for name, module in given.items() if isinstance(module, nn.Module)}
+
+
+def _kind(module: nn.Module) -> str:
+    kind = type(module.model if isinstance(module, OwnBackbone) else module)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _config(
+    data: MultiLabelData,
+    backbone: BackboneConfig | nn.Module | None,
+    readout: ReadoutConfig | Readout,
+    sections: Mapping[str, Any],
+    folder: Path | None,
+) -> RunConfig:
+    """The config of the run; sections of own objects keep their defaults, but for how a backbone is trained.
+
+    Raises:
+        InputError: values that do not fit together.
+    """
+    if (backbone is None) == (data.kind == "images"):
+        need = "give a backbone" if backbone is None else "leave the backbone out"
+        raise InputError(f"{data.name} holds {data.kind}; {need}")
+    values = dict(sections)
+    if data.config is not None:
+        values["data"] = data.config
+    if folder is not None:
+        values["bank"] = BankConfig(file=folder / BANK)
+    if isinstance(readout, ReadoutConfig):
+        values["decoder"] = readout
+    if isinstance(backbone, BackboneConfig):
+        values["backbone"] = backbone
+        return resolved(validated(values, "zsl.fit"))
+    if backbone is not None:
+        part = _as_backbone(backbone)
+        plain = {"mean": (0, 0, 0), "std": (1, 1, 1)}  # not read; timm would be asked for those of the name
+        values["backbone"] = {"name": _kind(backbone), "mode": part.mode, "cached": part.cached, **plain}
+    return validated(values, "zsl.fit")
+
+
+def _as_backbone(module: nn.Module) -> BaseBackbone:
+    return module if isinstance(module, BaseBackbone) else OwnBackbone(module)
+
+
+def _check_continued(config: RunConfig, own: Mapping[str, str], folder: Path, resume: bool) -> None:
+    """Checks that a folder that is there is to be continued, by the same arguments."""
+    if not resume:
+        raise InputError(f"{folder} exists; give zsl.fit another out, or resume=True to continue the run in it")
+    if any((folder / name).is_file() for name in (CONFIG, OWN)):
+        check_same_config(config, folder, own)
+
+
+def _whole(model: ZeroShotModel, source: Source) -> ZeroShotModel:
+    """The model with what its inputs go through before: images where it was trained on cached tokens of them."""
+    whole = ZeroShotModel(source.backbone if source.cached else model.backbone, model.readout, model.softmax)
+    whole.rounded = source.cached
+    whole.precision, whole.seen = source.config.train.precision, source.data.seen
+    whole.square = getattr(source.data.train.inputs, "square", None) if source.data.config is not None else None
+    return whole.to(source.context.device).eval()
