@@ -35,10 +35,10 @@ if TYPE_CHECKING:
     from zsl.evaluation.measures import Evaluation, measure
     from zsl.evaluation.protocol import TestSet
     from zsl.library import evaluate, fit
+    from zsl.metrics.average_precision import average_precision, mean_average_precision
     from zsl.metrics.chance import chance_average_precision, chance_f1_at_k
-    from zsl.metrics.counts import f1_at_k, f1_at_threshold
-    from zsl.metrics.image_ranking import label_ranking
-    from zsl.metrics.precision import average_precision, mean_average_precision
+    from zsl.metrics.f1 import f1_at_k, f1_at_threshold
+    from zsl.metrics.label_ranking import label_ranking
     from zsl.metrics.stream import MetricStream
     from zsl.model import ZeroShotModel
     from zsl.readouts.conse import ConseConfig
@@ -157,9 +157,9 @@ _MODULES = {
     "zsl.evaluation.protocol": ("TestSet",),
     "zsl.library": ("evaluate", "fit"),
     "zsl.metrics.chance": ("chance_average_precision", "chance_f1_at_k"),
-    "zsl.metrics.counts": ("f1_at_k", "f1_at_threshold"),
-    "zsl.metrics.image_ranking": ("label_ranking",),
-    "zsl.metrics.precision": ("average_precision", "mean_average_precision"),
+    "zsl.metrics.f1": ("f1_at_k", "f1_at_threshold"),
+    "zsl.metrics.label_ranking": ("label_ranking",),
+    "zsl.metrics.average_precision": ("average_precision", "mean_average_precision"),
     "zsl.metrics.stream": ("MetricStream",),
     "zsl.model": ("ZeroShotModel",),
     "zsl.readouts.conse": ("ConseConfig",),
