@@ -250,13 +250,14 @@ def _scores(folder: Path) -> None:
 
 
 def _read_scores(folder: Path, _: Any, path: Path) -> str:
-    from experiments.tables.evaluations import result_of_scores
+    from experiments.tables.given_scores import Given, result_of_scores
 
     few = ["evaluate.k=[1]", "evaluate.bootstrap=5"]
     suffix = path.suffix if path.suffix in (".csv", ".npy") else ".npz"
     targets = folder / f"targets{'.csv' if suffix == '.csv' else '.npz'}"
     unseen = folder / "unseen.txt"
-    result = result_of_scores(folder / f"scores{suffix}", targets, None, few, None, unseen, None, None)
+    given = Given(targets=targets, unseen=unseen, settings=few)
+    result = result_of_scores(folder / f"scores{suffix}", given)
     return digest(sorted(result.evaluation.metrics.items()))
 
 

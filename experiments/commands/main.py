@@ -8,7 +8,8 @@ import typer
 from experiments.commands import bank, bench, data
 from experiments.commands.ablate import ablate, demo
 from experiments.commands.app import Commands
-from experiments.commands.evaluate import calibrate, evaluate
+from experiments.commands.calibrate import calibrate
+from experiments.commands.evaluate import evaluate
 from experiments.commands.recipe import recipe
 from experiments.commands.report import report
 from experiments.commands.train import train

@@ -1,135 +1,134 @@
-"""`zsl evaluate`: runs and files of scores, measured, written and set side by side."""
+"""`zsl evaluate`: runs and files of scores are measured, written, and shown alone or side by side."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from embeddings.banks.bank import Bank
-from embeddings.io import atomic
 from embeddings.io.errors import InputError
-from embeddings.io.markup import markdown
+from embeddings.io.names import label_name
+from embeddings.io.output_folders import check_new
 from embeddings.io.progress import Progress
-from embeddings.texts import read_labels
-from experiments.config.reading import load_config, validated_settings
-from experiments.output.files import filling, new_folder
+from experiments.config.advice import parts_at_chance, remedies
+from experiments.output.console import ConsoleProgress
+from experiments.output.files import filling
 from experiments.runs.claims import claimed_run
-from experiments.runs.result import Result, save_metrics
+from experiments.runs.result import Result
 from experiments.runs.run import measure_run, open_run, save_measured
-from experiments.tables.result_plots import check_curves, save_plots
-from experiments.tables.result_tables import footnotes, tables_of
-from experiments.tables.text_table import TextTable
-from zsl.data.table import load_data
-from zsl.evaluation.matching import as_test_set, match
-from zsl.evaluation.measures import measure
-from zsl.evaluation.named_matrix import named, read_matrix
-from zsl.evaluation.per_label import per_label
-from zsl.evaluation.protocol import TestSet
-from zsl.evaluation.saved_scores import load_scores, save_scores
-from zsl.runs.config import RunConfig
+from experiments.tables.given_scores import Given, result_of_scores
+from experiments.tables.result_files import save_comparison, save_pages, save_result
+from experiments.tables.result_tables import comparison_table, footnotes, tables_of
+from zsl.acceleration import is_main_process
+from zsl.evaluation.saved_scores import save_scores
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
-def result_of_run(run: Path, bank: Path | None, settings: list[str], keep: bool, progress: Progress) -> Result:
-    """Tests a trained run; writes its files, and its scores where they are to be kept, unless another bank is given.
+@dataclass(frozen=True)
+class Asked:
+    """What `zsl evaluate` is asked to measure, and where the results go.
 
+    Args:
+        runs: folders of trained runs.
+        scores: files or folders of scores of any system.
+        given: what those scores are measured against; its bank and settings are for runs too.
+        curves: labels whose precision is drawn against recall.
+        keep: whether the scores of a run are kept in it.
+        mixed: whether results of different protocols may stand side by side.
+        out: a folder to make, for scores and comparisons.
+    """
+
+    runs: Sequence[Path]
+    scores: Sequence[Path]
+    given: Given
+    curves: Sequence[str] = ()
+    keep: bool = True
+    mixed: bool = False
+    out: Path | None = None
+
+    def check(self) -> None:
+        """Checks what can be known before anything is read.
+
+        Raises:
+            InputError: options that do not go together; the folder exists.
+        """
+        given = self.given
+        if not self.runs and not self.scores:
+            raise InputError("nothing to evaluate; name a run's folder, or scores by --from-scores")
+        if not self.scores and any((given.targets, given.config, given.labels, given.unseen, given.shift is not None)):
+            raise InputError("--targets, --config, --labels, --unseen and --shift are for --from-scores")
+        if self.out is not None:
+            check_new(self.out)
+        elif self.curves:
+            raise InputError("--curve needs --out, a folder for the plots")
+        if self.curves and len(self.runs) + len(self.scores) > 1:
+            raise InputError("--curve draws one run, or one file of scores; leave it out to see several side by side")
+
+
+def evaluate(asked: Asked, console: "Console") -> None:
+    """Measures runs and scores, writes their files, and prints their tables.
+
+    Raises:
+        InputError: as `Asked.check`, `result_of_run` and `result_of_scores`; results of different protocols.
+    """
+    asked.check()
+    with ConsoleProgress(console) as progress:
+        results = [result_of_run(run, asked, progress) for run in asked.runs]
+        results += [result_of_scores(path, asked.given) for path in asked.scores]
+    if not is_main_process():
+        return
+    if len(results) > 1:
+        _compare(results, asked, console)
+    else:
+        _show(results[0], asked, console)
+
+
+def result_of_run(run: Path, asked: Asked, progress: Progress) -> Result:
+    """Tests a trained run and writes its files into it, unless another bank than its own is given.
+
+    Args:
+        run: its folder.
+        asked: for the bank, the settings, and whether scores are kept.
+        progress: told of the images read.
     Raises:
         InputError: as `open_run` and `measure_run`; another command writes into the run.
     """
+    bank = asked.given.bank
     with nullcontext() if bank is not None else claimed_run(run):
-        source = open_run(run, settings, progress)
+        source = open_run(run, list(asked.given.settings), progress)
         result = measure_run(run, source, bank)
         if bank is None and source.context.is_main:
             with filling(run) as folder:
-                if keep:
+                if asked.keep:
                     save_scores(folder / "scores", result.scores, result.test)
                 save_pages(result, folder)
                 save_measured(result, source, folder)
         return result
 
 
-def result_of_scores(
-    path: Path,
-    targets: Path | None,
-    config: str | None,
-    settings: list[str],
-    labels: Path | None,
-    unseen: Path | None,
-    bank: Path | None,
-    shift: float | None,
-) -> Result:
-    """Measures scores of any system.
-
-    Args:
-        path: a folder that `zsl evaluate RUN` saved, or a file (`zsl.evaluation.named_matrix.read_matrix`).
-        targets: a file of targets; or
-        config: a recipe or a TOML file of the dataset whose test annotations they are measured against.
-        settings: `evaluate.*`, and those of the config.
-        labels: a file with the names of the columns, where the files of scores and targets have none.
-        unseen: a file with the names of unseen labels, for targets from a file.
-        bank: word vectors, for the similarity to seen labels.
-        shift: a bias on seen logits that was chosen on validation data.
-    Raises:
-        InputError: files that cannot be read or do not fit together.
-    """
-    values, train_images = RunConfig(), None
-    if path.is_dir():
-        if targets or config or labels or unseen:
-            raise InputError(f"{path} holds its own targets; leave out --targets, --config, --labels and --unseen")
-        values = validated_settings(settings, ("evaluate.",))
-        scores, test = load_scores(path)
-    else:
-        if (targets is None) == (config is None):
-            raise InputError(f"to measure {path} give one of --targets FILE and --config CONFIG")
-        names = read_labels(labels) if labels else None
-        if targets is not None:
-            values = validated_settings(settings, ("evaluate.",))
-            test = as_test_set(named(read_matrix(targets, "targets"), names), read_labels(unseen) if unseen else ())
-        else:
-            if unseen is not None:
-                raise InputError("--unseen is for --targets; the unseen labels of a dataset are in its config")
-            assert config is not None
-            values = load_config(config, settings)
-            data = load_data(values.data)
-            test, train_images = TestSet.of(data), data.train.targets.label_counts()
-        scores = match(named(read_matrix(path, "scores"), names), test)
-    if shift is not None and "gzsl" not in scores:
-        raise InputError(f"--shift is a bias on seen among all labels, of which {path} has no scores; leave it out")
-    found = measure(scores, test, values.evaluate.k, values.evaluate.bootstrap, shift)
-    rows = per_label(found, test, None if bank is None else Bank.load(bank), train_images)
-    return Result(str(path), test, scores, found, rows)
+def _compare(results: Sequence[Result], asked: Asked, console: "Console") -> None:
+    table = comparison_table(results, asked.mixed)
+    if asked.out is not None:
+        save_comparison(table, asked.out)
+    console.print(table.console())
+    console.print(
+        "Percent; in brackets the 95 % interval of the difference from the first, over the same bootstrap draws of "
+        "test images; * where it leaves out 0.",
+    )
 
 
-def save_pages(result: Result, folder: Path, labels: Sequence[str] = ()) -> None:
-    """`evaluation.md`, `evaluation.tex` and the plots of a result.
-
-    Args:
-        labels: of the precision-recall curves.
-    """
-    plots = save_plots(result, folder, labels)
-    tables = tables_of(result)
-    parts = [f"## {markdown(table.title)}\n\n{table.markdown()}" for table in tables]
-    notes = "".join(f"- {markdown(line)}\n" for line in footnotes(result))
-    pictures = "\n".join(f"![{name.removesuffix('.png').replace('_', ' ')}]({name})" for name in plots)
-    stamp = "".join(f"- {markdown(f'{key}: {value}')}\n" for key, value in result.evaluation.stamp.as_json().items())
-    title = f"# {markdown(result.test.name)}"
-    content = "\n".join([title, "", *parts, notes, pictures, "", "## Protocol", "", stamp])
-    atomic.write_text(folder / "evaluation.md", content)
-    atomic.write_text(folder / "evaluation.tex", "\n".join(table.latex() for table in tables))
-
-
-def save_result(result: Result, folder: Path, labels: Sequence[str] = ()) -> None:
-    """All files of a result that belongs to no run.
-
-    Raises:
-        InputError: as `check_curves`.
-    """
-    check_curves(result, labels)
-    with new_folder(folder) as made:
-        save_metrics(result, made)
-        save_pages(result, made, labels)
-
-
-def save_comparison(table: TextTable, folder: Path) -> None:
-    """A comparison in Markdown, LaTeX and CSV."""
-    with new_folder(folder) as made:
-        for name, content in (("md", table.markdown()), ("tex", table.latex()), ("csv", table.csv())):
-            atomic.write_text(made / f"comparison.{name}", content)
+def _show(result: Result, asked: Asked, console: "Console") -> None:
+    if asked.out is not None:
+        save_result(result, asked.out, [label_name(label, "--curve") for label in asked.curves])
+    for table in tables_of(result):
+        console.print(table.console())
+    for line in footnotes(result):
+        console.print(line)
+    low = parts_at_chance(result.evaluation.metrics, result.evaluation.intervals)
+    for line in remedies(low) if asked.runs else ():
+        console.print(f"note: {line}", soft_wrap=True)
+    place = asked.out or (asked.runs[0] if asked.runs and asked.given.bank is None else None)
+    if place is not None:
+        console.print(f"{place}/: metrics.json, labels.csv, evaluation.md, evaluation.tex, plots")

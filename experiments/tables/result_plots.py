@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MOST_BARS = 90  # labels whose names can be read
 MOST_CURVES = 10
 CURVES = ("closed", "zsl", "seen", "gzsl")  # the first of these that ranks a label has its curve
+RANKED = {"zsl": "unseen labels (ZSL)", "gzsl": "seen and unseen labels (GZSL)", "seen": "seen labels alone"}
 MOST_POINTS = 2000  # of a curve; more are not seen
 
 
@@ -49,10 +50,11 @@ def save_ap_bars(result: Result, protocol: str, path: Path) -> None:
     asked = protocols(result.test)[protocol]
     ap, chance = result.evaluation.ap[protocol], result.evaluation.chance[protocol]
     order = [int(row) for row in np.argsort(-np.nan_to_num(ap, nan=-1), kind="stable") if not np.isnan(ap[row])]
-    title = f"AP of {len(order)} labels ({drawn(protocol)})"
+    ranked = RANKED.get(protocol, "labels")
+    title = f"AP of {len(order)} {ranked}"
     if len(order) > MOST_BARS:
         order = order[: MOST_BARS // 2] + order[-MOST_BARS // 2 :]
-        title = f"AP of the best and the worst {MOST_BARS // 2} labels ({drawn(protocol)})"
+        title = f"AP of the best and the worst {MOST_BARS // 2} {ranked}"
     with new_plot(path, (max(6.0, 0.17 * len(order) + 1.5), 4.5)) as (_, axes):
         places = np.arange(len(order))
         axes.bar(places, 100 * ap[order], color="C0", label="AP")
@@ -153,7 +155,8 @@ def save_precision_recall(result: Result, labels: Sequence[str], path: Path) -> 
     """Precision against recall of some labels, by scikit-learn; each among the labels of its own kind."""
     asked, found = protocols(result.test), result.evaluation.ap
     used = {name: next(p for p in CURVES if p in found and name in asked[p].labels) for name in labels}
-    shown = ", ".join(dict.fromkeys(used.values()))
+    several = len(set(used.values())) > 1
+    ranked = " and ".join(RANKED.get(protocol, "labels") for protocol in dict.fromkeys(used.values()))
     with new_plot(path, (6.0, 4.5)) as (_, axes):
         for name, protocol in used.items():
             column = asked[protocol].labels.index(name)
@@ -161,14 +164,13 @@ def save_precision_recall(result: Result, labels: Sequence[str], path: Path) -> 
             known = values != 0 if result.test.targets.partial else np.ones(len(values), bool)
             precision, recall, _ = precision_recall_curve(values[known] > 0, result.scores[protocol][known, column])
             points = _thinned(len(recall))
-            kind = "" if shown == protocol else f" ({protocol})"
-            label = (
-                f"{100 * found[protocol][column]:.1f}  {drawn(name)}{kind}"  # a legend leaves out what begins with "_"
-            )
+            kind = f" ({protocol})" if several else ""
+            # a figure first: a legend leaves out what begins with "_"
+            label = f"{100 * found[protocol][column]:.1f}  {drawn(name)}{kind}"
             axes.plot(100 * recall[points], 100 * precision[points], label=label, drawstyle="steps-pre")
         axes.set_xlabel("recall [%]")
         axes.set_ylabel("precision [%]")
-        axes.set_title(f"Precision and recall, with AP [%] ({drawn(shown)})", loc="left", fontsize=10)
+        axes.set_title(f"Precision and recall of some {ranked}, with AP [%]", loc="left", fontsize=10)
         axes.set_xlim(0, 100)
         axes.set_ylim(0, 102)
         axes.legend(frameon=False, fontsize=8)

@@ -43,3 +43,17 @@ def tuned(photographs, tmp_path):
     config = tmp_path / "tuned.toml"
     config.write_text('data = {name = "csv", root = ""}\nbackbone = {name = "resnet10t"}\ndecoder = {width = 8}\n')
     return config, options
+
+
+@pytest.fixture
+def config(photographs, tmp_path):
+    """A small run over the photographs, with a backbone of its own."""
+    path = tmp_path / "small.toml"
+    path.write_text(
+        f'[data]\nname = "csv"\nroot = "{photographs}"\nimage_size = 32\n'
+        '[backbone]\nname = "resnet10t"\nlevel = 2\nmode = "tuned"\n'
+        '[bank]\nencoder = "lexical:16"\n'
+        "[decoder]\nwidth = 16\nffn = 16\ngroup_size = 2\n"
+        "[train]\nepochs = 1\nvalidation = 0.3\n[evaluate]\nk = [1, 2]\nbootstrap = 20\n"
+    )
+    return path

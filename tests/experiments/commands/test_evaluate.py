@@ -1,4 +1,4 @@
-"""`zsl evaluate` and `zsl calibrate` as a user meets them."""
+"""`zsl evaluate` as a user meets it."""
 
 import csv
 import json
@@ -10,32 +10,11 @@ from PIL import Image
 from safetensors.torch import load_file
 
 from embeddings.banks.build import build_bank
-from experiments.runs.result import Result
-from experiments.tables.result_tables import comparison_table
 from tests.experiments.command import refused, zsl
 from tests.names import SEEN, UNSEEN
-from zsl.data.targets import Targets
-from zsl.evaluation.calibration import Choice
-from zsl.evaluation.measures import measure
-from zsl.evaluation.per_label import per_label
-from zsl.evaluation.protocol import TestSet
 from zsl.tensor_file import dump_tensors
 
 FILES = ("metrics.json", "labels.csv", "evaluation.md", "evaluation.tex", "ap.png", "precision_recall.png")
-
-
-@pytest.fixture
-def config(photographs, tmp_path):
-    """A small run over the photographs, with a backbone of its own."""
-    path = tmp_path / "small.toml"
-    path.write_text(
-        f'[data]\nname = "csv"\nroot = "{photographs}"\nimage_size = 32\n'
-        '[backbone]\nname = "resnet10t"\nlevel = 2\nmode = "tuned"\n'
-        '[bank]\nencoder = "lexical:16"\n'
-        "[decoder]\nwidth = 16\nffn = 16\ngroup_size = 2\n"
-        "[train]\nepochs = 1\nvalidation = 0.3\n[evaluate]\nk = [1, 2]\nbootstrap = 20\n"
-    )
-    return path
 
 
 def test_a_run_is_measured_saved_and_measured_again(config, tmp_path, monkeypatch):
@@ -43,7 +22,7 @@ def test_a_run_is_measured_saved_and_measured_again(config, tmp_path, monkeypatc
     assert zsl("train", config, "--out", run).exit_code == 0
     trained = sorted(path.name for path in run.iterdir())
     with monkeypatch.context() as patch:
-        patch.setattr("experiments.tables.evaluations.save_plots", lambda *_: 1 / 0)
+        patch.setattr("experiments.tables.result_files.save_plots", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             zsl("evaluate", run)
     assert sorted(path.name for path in run.iterdir()) == trained  # nothing of it
@@ -107,60 +86,6 @@ def _changed_files_are_refused(run):
     del record["weights_sha256"]
     (run / "run.json").write_text(json.dumps(record))
     refused(zsl("evaluate", run), "run.json is of an earlier version", "train again")
-
-
-@pytest.fixture
-def always(monkeypatch):
-    """A bias is taken to help or not, whatever small noisy models make of it."""
-    return lambda helps: monkeypatch.setattr(Choice, "helps", helps)
-
-
-def test_calibration_looks_at_validation_images_alone(config, photographs, tmp_path, always):
-    run = tmp_path / "run"
-    assert zsl("train", config, "--out", run).exit_code == 0
-    assert zsl("evaluate", run).exit_code == 0
-    before = json.loads((run / "metrics.json").read_text())
-    # test pictures are gone: they are not read
-    for number in range(40, 60):
-        (photographs / "images" / f"{number}.jpg").write_bytes(b"no picture")
-    always(True)
-    result = zsl("calibrate", run, "--k", 1, "--share", 0.4)
-    assert result.exit_code == 0, result.output
-    assert "against" in result.stdout
-    assert f"now: zsl evaluate {run}" in result.stdout
-    content = json.loads((run / "calibration.json").read_text())
-    assert [len(names) for names in content["played_unseen"]] == [2, 2]
-    assert len(set(SEEN).intersection(*content["played_unseen"])) == 0
-    assert len(content["recall_harmonic"]) == len(content["recall_harmonic_without_shift"]) == 2
-    assert not (run / "calibration").exists()
-    generator = np.random.default_rng(0)
-    for number in range(40, 60):
-        pixels = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
-        Image.fromarray(pixels).save(photographs / "images" / f"{number}.jpg")
-    result = zsl("evaluate", run)
-    assert "off seen logits, chosen on validation data" in result.stdout
-    after = json.loads((run / "metrics.json").read_text())
-    assert after["protocol"]["shift"] == content["shift"]
-    assert "gzsl/calibrated_recall_harmonic@2" in after["metrics"].keys() - before["metrics"].keys()
-    (run / "calibration.json").write_text("{}")
-    refused(zsl("evaluate", run), "calibration.json is damaged")
-    refused(zsl("calibrate", run, "--k", 1, "--share", 0.01), "makes 0 of 5 seen labels unseen")
-    refused(zsl("calibrate", run, "--k", 8), "--k 8", "has 8 labels in all")
-
-
-def test_a_bias_that_does_not_help_is_not_kept(regions, tmp_path, always):
-    run = tmp_path / "run"
-    assert zsl("train", "corel5k", "--out", run, *regions, "--set", "decoder.kind=eszsl").exit_code == 0
-    chosen = json.loads((run / "run.json").read_text())["chosen"]
-    assert chosen.keys() == {"decoder.image_ridge", "decoder.label_ridge"}
-    (run / "calibration.json").write_text('{"shift": 0.25}')
-    always(False)
-    result = zsl("calibrate", run, "--k", 1)
-    assert result.exit_code == 0, result.output
-    assert "(as given); seen" in result.stdout  # the run's own ridges
-    assert "no bias helps: harmonic mean of recall@1" in result.stdout
-    assert f"{run} has no calibration" in result.stdout
-    assert not (run / "calibration.json").exists()
 
 
 def _csv(path, values, labels, images=None):
@@ -231,18 +156,6 @@ def test_scores_of_other_labels_side_by_side(others, tmp_path):
     shifted = zsl("evaluate", "--from-scores", seen, *given, "--shift", 1)
     assert shifted.exit_code == 2
     assert "error: --shift is a bias on seen among all labels, of which" in shifted.stderr
-
-
-def test_differences_are_over_the_draws_that_both_have():
-    generator = np.random.default_rng(0)
-    test = TestSet("made", (), ("sky", "sea"), Targets.of(generator.random((31, 2)) < 0.4), "x")
-    results = []
-    for replicates in (20, 30):  # runs are measured with settings of their own
-        scores = {"zsl": generator.normal(size=(31, 2))} if replicates == 20 else results[0].scores
-        found = measure(scores, test, (1,), replicates)
-        results.append(Result(str(replicates), test, scores, found, per_label(found, test)))
-    for table in (comparison_table(results[:2]), comparison_table(results[1::-1])):
-        assert table.rows[1][1].endswith(" (+0.0 to +0.0)")
 
 
 def test_curves_of_seen_and_unseen_labels(others, tmp_path):

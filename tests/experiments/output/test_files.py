@@ -10,7 +10,7 @@ from experiments.bench import cost_tables
 from experiments.bench.harness import Figures
 from experiments.output.files import filling, new_folder
 from experiments.tables import bank_tables
-from experiments.tables import evaluations as evaluate
+from experiments.tables import result_files as evaluate
 from tests.experiments.command import refused, zsl
 
 

@@ -1,0 +1,49 @@
+"""`zsl calibrate`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from embeddings.io.markup import shell
+from experiments.output.console import ConsoleProgress, clear_errors, make_console
+
+
+@clear_errors
+def calibrate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run.")],
+    k: Annotated[int, typer.Option("--k", min=1, help="Labels taken per image.")] = 5,
+    share: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=0.5,
+            show_default="the share of unseen labels",
+            help="Share of the seen labels that each extra model is trained without.",
+        ),
+    ] = None,
+) -> None:
+    """Choose the bias on seen logits for zsl evaluate, on validation images.
+
+    Two more models are trained for it, each without some of the seen labels.
+    """
+    from experiments.runs.calibration import calibrate_run
+    from experiments.runs.claims import claimed_run
+    from zsl.acceleration import is_main_process
+
+    console = make_console()
+    with ConsoleProgress(console) as progress, claimed_run(run):
+        found = calibrate_run(run, k, share, progress)
+    if is_main_process():
+        crossed, without = (
+            " % and ".join(f"{100 * v:.1f}" for v in values) for values in (found.choice.crossed, found.choice.unbiased)
+        )
+        told = (
+            f"harmonic mean of recall@{k} of two models, each with what is best for the other's left-out labels: "
+            f"{crossed} %, against {without} % without a bias"
+        )
+        if found.shift is None:
+            end = f"no bias helps: {told}; {run} has no calibration"
+        else:
+            end = f"shift {found.shift:.4g}: {told}; now: {shell('zsl', 'evaluate', run)}"
+        console.print(end, soft_wrap=True)
