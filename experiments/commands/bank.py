@@ -1,4 +1,4 @@
-"""`zsl bank`: making, extending and looking at embedding banks."""
+"""`zsl bank`: builds, extends and shows banks of word vectors."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,21 +12,52 @@ from experiments.output.console import ConsoleProgress, clear_errors, console_ta
 if TYPE_CHECKING:
     from embeddings.encoders.encoder import TagLists
 
-app = Commands(help="Build word-vector banks, extend them, look at them.")
+app = Commands(help="Build banks of word vectors, extend them, look at them.")
 
-BankFile = Annotated[Path, typer.Argument(metavar="BANK", help="A bank's file.")]
+BankFile = Annotated[Path, typer.Argument(metavar="BANK", help="The file of a bank.")]
 Out = Annotated[Path, typer.Option(help="File to write.")]
-DescriptionsFile = Annotated[
-    Path | None, typer.Option(help="Texts to encode in a label's stead: label<TAB>text lines, or JSON.")
+Descriptions = Annotated[
+    Path | None, typer.Option(help="Texts to encode instead of names: lines label<TAB>text, or JSON.")
 ]
-AliasesFile = Annotated[Path | None, typer.Option(help="Names to use for labels': label<TAB>alias lines, or JSON.")]
-Cache = Annotated[bool, typer.Option(help="Keep encoded texts in $ZSL_CACHE [default: ~/.cache/zsl].")]
+Aliases = Annotated[
+    Path | None, typer.Option(help="Names to encode instead of labels' own: lines label<TAB>alias, or JSON.")
+]
+Cache = Annotated[bool, typer.Option(help="Keep encoded texts in $ZSL_CACHE, or else in ~/.cache/zsl.")]
+# those of `build` alone
+Labels = Annotated[
+    str, typer.Argument(help="A text file with one name a line; or a recipe, or a TOML file, of a dataset.")
+]
+Encoder = Annotated[str, typer.Option(help="A spec, such as lexical or gensim:FILE; see zsl bank encoders.")]
+Unseen = Annotated[
+    Path | None, typer.Option(help="The unseen names, which come last: a text file, or a split as JSON.")
+]
+Prompt = Annotated[
+    list[str] | None,
+    typer.Option(help="A template with {} for the name. May be repeated; the vectors are averaged."),
+]
+Prompts = Annotated[Path | None, typer.Option(help="A text file with one template a line.")]
+Policy = Annotated[
+    str,
+    typer.Option(
+        help="What tables of words do about names that they lack: steps of phrase, lower, singular, parts, subwords, "
+        "then error, skip or random."
+    ),
+]
+Transform = Annotated[
+    list[str] | None,
+    typer.Option(help="l2, center, whiten or pca:WIDTH, fitted on the seen labels. May be repeated; the order counts."),
+]
+Seed = Annotated[int, typer.Option(min=0, help="For encoders that draw random numbers.")]
+DataSettings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="data.KEY=VALUE", help="A setting of the dataset's recipe. May be repeated."),
+]
 
 
 @app.command()
 @clear_errors
 def encoders() -> None:
-    """The encoders: what a spec may name."""
+    """Lists the encoders that a spec may name."""
     from embeddings.encoders.table import ENCODERS
 
     rows = [[name, family.source, family.width, family.licence] for name, family in ENCODERS.items()]
@@ -37,35 +68,21 @@ def encoders() -> None:
 @app.command()
 @clear_errors
 def build(
-    labels: Annotated[str, typer.Argument(help="A text file, one name a line; or a dataset's recipe or TOML file.")],
-    encoder: Annotated[str, typer.Option(help="A spec; see zsl bank encoders.")],
+    labels: Labels,
+    encoder: Encoder,
     out: Out,
-    unseen: Annotated[
-        Path | None, typer.Option(help="The unseen names: a text file or a split JSON. They come last.")
-    ] = None,
-    prompt: Annotated[
-        list[str] | None, typer.Option(help="A template with {} for the name; several are averaged.")
-    ] = None,
-    prompts: Annotated[Path | None, typer.Option(help="A file of templates, one a line.")] = None,
-    descriptions: DescriptionsFile = None,
-    aliases: AliasesFile = None,
-    oov: Annotated[
-        str,
-        typer.Option(
-            help="Policy for names out of vocabulary, of: phrase lower singular parts subwords, "
-            "then error, skip or random."
-        ),
-    ] = "phrase,lower,error",
-    transform: Annotated[
-        list[str] | None, typer.Option(help="l2, center, whiten or pca:WIDTH, fitted on seen labels; in order.")
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of encoders that draw numbers.")] = 0,
+    unseen: Unseen = None,
+    prompt: Prompt = None,
+    prompts: Prompts = None,
+    descriptions: Descriptions = None,
+    aliases: Aliases = None,
+    oov: Policy = "phrase,lower,error",
+    transform: Transform = None,
+    seed: Seed = 0,
     cache: Cache = True,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="data.KEY=VALUE", help="For a dataset's recipe.")
-    ] = None,
+    settings: DataSettings = None,
 ) -> None:
-    """Makes a bank of label names with any text encoder."""
+    """Builds a bank from label names with any text encoder."""
     from embeddings.io.cache import default_cache
     from embeddings.io.errors import InputError
     from experiments.output.files import check_new_file
@@ -86,17 +103,16 @@ def build(
         transforms=tuple(name.strip() for given in transform or () for name in given.split(",")),
         seed=seed,
     )
-    console = make_console()
     for option, path in (("--aliases", aliases), ("--descriptions", descriptions)):
         _tell_unused(names, option, path)
-    with ConsoleProgress(console) as progress:
+    with ConsoleProgress(make_console()) as progress:
         bank = make_bank(config, names, num_seen, tag_lists, default_cache() if cache else None, progress)
     bank.save(out)
     _tell(bank)
 
 
 def _names(labels: str, unseen: Path | None, settings: list[str]) -> tuple[tuple[str, ...], int, "TagLists | None"]:
-    """Names, seen ones first, how many are seen, and the tag lists of a dataset."""
+    """Names with the seen ones first, the number of seen ones, and the tag lists of a dataset."""
     from embeddings.io.errors import InputError
     from embeddings.texts import read_labels
 
@@ -136,7 +152,7 @@ def _names_of_dataset(
 
 
 def _tell_unused(names: tuple[str, ...], option: str, path: Path | None) -> None:
-    """Entries of a file that are for no label: one file may serve many banks, but it may also be a slip."""
+    """Reports entries of a file that are for no label: a slip, or a file that serves many banks."""
     if path is None:
         return
     from embeddings.io.spelling import nearest
@@ -161,13 +177,16 @@ def _tell(bank: Any) -> None:
 @clear_errors
 def extend(
     bank: BankFile,
-    labels: Annotated[Path, typer.Argument(help="A text file of new names, one a line.")],
+    labels: Annotated[Path, typer.Argument(help="A text file with one new name a line.")],
     out: Out,
-    descriptions: DescriptionsFile = None,
-    aliases: AliasesFile = None,
+    descriptions: Descriptions = None,
+    aliases: Aliases = None,
     cache: Cache = True,
 ) -> None:
-    """Adds unseen labels to a bank, encoded and transformed as its own were."""
+    """Adds unseen labels to a bank.
+
+    They are encoded and transformed as the bank's own labels were.
+    """
     from embeddings.banks.bank import Bank
     from embeddings.banks.build import extend_bank
     from embeddings.io.cache import default_cache
@@ -192,10 +211,13 @@ def extend(
 @clear_errors
 def show(
     bank: BankFile,
-    labels: Annotated[bool, typer.Option("--labels", help="What was done for each label.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON, with the notes of all labels.")] = False,
+    labels: Annotated[bool, typer.Option("--labels", help="Also print what was done for each label.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with what was done for each label.")] = False,
 ) -> None:
-    """What is in a bank: coverage, norms, duplicates, and how it was made."""
+    """Shows how a bank was made and what is in it.
+
+    That is its coverage, norms and duplicates, and what was done for labels that were not found as they stand.
+    """
     import json
 
     from embeddings.banks.bank import Bank
@@ -222,10 +244,10 @@ def show(
 def neighbors(
     bank: BankFile,
     labels: Annotated[list[str], typer.Argument(metavar="LABEL...", help="Labels of the bank.")],
-    k: Annotated[int, typer.Option("-k", min=1, help="How many neighbours.")] = 10,
-    seen: Annotated[bool, typer.Option("--seen", help="Among the seen labels alone.")] = False,
+    k: Annotated[int, typer.Option("-k", min=1, help="Number of neighbours.")] = 10,
+    seen: Annotated[bool, typer.Option("--seen", help="Only neighbours that are seen labels.")] = False,
 ) -> None:
-    """The labels nearest to a label by cosine similarity."""
+    """Lists the labels nearest to a label, by cosine similarity."""
     from embeddings.banks.bank import Bank
     from embeddings.banks.similarity import neighbors as nearest
     from embeddings.io.names import label_name
@@ -242,11 +264,11 @@ def neighbors(
 @app.command()
 @clear_errors
 def compare(
-    a: Annotated[Path, typer.Argument(metavar="A", help="A bank's file.")],
-    b: Annotated[Path, typer.Argument(metavar="B", help="Another's.")],
-    as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
+    a: Annotated[Path, typer.Argument(metavar="A", help="The file of a bank.")],
+    b: Annotated[Path, typer.Argument(metavar="B", help="The file of another bank.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """How far two banks agree about the labels that both have."""
+    """Compares two banks over the labels that both have."""
     import json
     from dataclasses import asdict
 
@@ -266,9 +288,12 @@ def compare(
 @clear_errors
 def plot(
     bank: BankFile,
-    out: Annotated[Path, typer.Option(help="Folder for map.png and nearest_seen.png.")],
+    out: Annotated[Path, typer.Option(help="A new folder for map.png and nearest_seen.png.")],
 ) -> None:
-    """A 2-D map of the labels, and the histogram of unseen labels' nearest seen similarity."""
+    """Draws a map of the labels.
+
+    Besides the 2-D map, a histogram shows how near unseen labels are to their nearest seen one.
+    """
     from embeddings.banks.bank import Bank
     from experiments.output.files import filling
     from experiments.tables.bank_tables import save_map, save_nearest_seen

