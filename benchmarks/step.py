@@ -46,11 +46,7 @@ def bench_step(config: RunConfig, rounds: int, progress: Progress) -> Figures:
     Raises:
         InputError: a config whose backbone is not frozen.
     """
-    if config.backbone is not None:
-        if config.backbone.mode != "frozen" or not config.backbone.cached:
-            raise InputError("this benchmark is for tokens in memory: a frozen backbone, or a dataset of tokens")
-        backbone = config.backbone.model_copy(update={"pretrain": None})  # what the tokens are does not matter
-        config = config.model_copy(update={"backbone": backbone})
+    config = _untrained(config)
     values = config.train.model_copy(update={"epochs": rounds + 1})
     context = Context.of(values.precision, progress=progress)
     accelerator, source = context.accelerator, open_source(config, context)
@@ -91,3 +87,12 @@ def bench_step(config: RunConfig, rounds: int, progress: Progress) -> Figures:
     title = f"Training on {len(train):,} images' tokens, batches of {values.batch_size}, {accelerator.mixed_precision}"
     record = {"steps": order.steps, "images": len(train), "seconds": seconds, "machine": machine()}
     return Figures(f"{title}; median of {rounds} epochs", ["", "ms/step", "images/s", "ratio"], rows, record)
+
+
+def _untrained(config: RunConfig) -> RunConfig:
+    """The config without the training of its frozen backbone: what the tokens are does not matter."""
+    if config.backbone is None:
+        return config
+    if config.backbone.mode != "frozen" or not config.backbone.cached:
+        raise InputError("this benchmark is for tokens in memory: a frozen backbone, or a dataset of tokens")
+    return config.model_copy(update={"backbone": config.backbone.model_copy(update={"pretrain": None})})

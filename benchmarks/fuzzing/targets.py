@@ -341,15 +341,15 @@ def _resume(folder: Path, run: Path, _: Path) -> str:
 
 def _grid(folder: Path) -> Any:
     from embeddings.io.progress import silent
-    from experiments.grids.engine import Engine
+    from experiments.grids.driver import Driver
     from experiments.grids.folder import GridFolder
     from experiments.grids.grid_file import spec_grid
 
     grids.write_tokens(folder)
     path = grids.write_grid(folder, 'decoder.query = ["text", "learnable"]')
     grid = spec_grid(path, None, [], None)
-    engine = Engine(GridFolder(folder / "out", grid), silent, print)
-    engine.run()
+    driver = Driver(GridFolder(folder / "out", grid), silent, print)
+    driver.run()
     return path
 
 

@@ -26,6 +26,7 @@ PAPER = {
 }
 COMPARED = ("ML-Decoder", "Transformer-decoder")
 MODULES = ("self-attention", "cross-attention", "MLP")
+Part = tuple[str, int, str]  # head, classes, module
 
 
 class ModuleBench(Config):
@@ -44,21 +45,10 @@ def bench_modules(bench: ModuleBench, progress: Progress) -> Figures:
     The Transformer-decoder's parts are torch's own attention and this toolkit's MLP; ML-Decoder has no self-attention,
     and the projection of its queries is done before.
     """
-    classes, batch_size, tokens, rounds = bench.classes, bench.batch_size, bench.tokens, bench.rounds
     accelerator = make_accelerator("auto")
     device = accelerator.device
     torch.manual_seed(0)
-    memory = torch.randn(batch_size, tokens, WIDTH, device=device)
-    calls: dict[str, Callable[[], object]] = {}
-    keys = []
-    for count in classes:
-        for head, parts in (
-            ("ML-Decoder", _group_parts(min(GROUPS, count), memory)),
-            ("Transformer-decoder", _transformer_parts(count, memory)),
-        ):
-            for name, part in parts.items():
-                calls[f"{head}, {count:,} classes: {name}"] = part
-                keys.append((head, count, name))
+    parts = _parts(bench.classes, torch.randn(bench.batch_size, bench.tokens, WIDTH, device=device))
 
     def timed(part: Callable[[], object]) -> Callable[[], None]:
         def run() -> None:
@@ -70,10 +60,17 @@ def bench_modules(bench: ModuleBench, progress: Progress) -> Figures:
         run()
         return run
 
-    times = interleaved({name: timed(part) for name, part in calls.items()}, rounds, progress).values()
-    found = {key: 1000 * median(seconds) for key, seconds in zip(keys, times, strict=True)}
+    calls = {f"{head}, {count:,} classes: {name}": timed(part) for (head, count, name), part in parts.items()}
+    times = interleaved(calls, bench.rounds, progress).values()
+    found = {key: 1000 * median(seconds) for key, seconds in zip(parts, times, strict=True)}
+    where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
+    return _figures(bench, found, where, accelerator.mixed_precision.replace("no", "fp32"))
+
+
+def _figures(bench: ModuleBench, found: dict[Part, float], where: str, precision: str) -> Figures:
+    """The table of milliseconds by part."""
     rows, entries = [], []
-    for count in classes:
+    for count in bench.classes:
         for name in MODULES:
             own = tuple(found.get((head, count, name)) for head in COMPARED)
             paper = PAPER.get((count, name), (None, None))
@@ -82,14 +79,23 @@ def bench_modules(bench: ModuleBench, progress: Progress) -> Figures:
                 + (["none" if ms is None else str(ms) for ms in paper] if (count, name) in PAPER else ["", ""])
             )
             entries.append(Measured({"classes": count, "module": name}, _by_head(own), _by_head(paper)))
-    where = torch.cuda.get_device_name() if device.type == "cuda" else "CPU"
-    precision = accelerator.mixed_precision.replace("no", "fp32")
-    title = f"Parts of a decoder layer, ms of inference, {batch_size} images of {tokens} tokens, {where}, {precision}"
+    images = f"{bench.batch_size} images of {bench.tokens} tokens"
+    title = f"Parts of a decoder layer, ms of inference, {images}, {where}, {precision}"
     header = ["classes", "module", "ML-Decoder", "Transformer-decoder", "paper: ML-Decoder", "Transformer-decoder"]
     measured = [{"head": h, "classes": n, "module": m, "ms": ms} for (h, n, m), ms in found.items()]
-    record = {"measured": measured, "batch_size": batch_size, "tokens": tokens, "rounds": rounds}
+    record = {"measured": measured, "batch_size": bench.batch_size, "tokens": bench.tokens, "rounds": bench.rounds}
     record |= {"device": where, "precision": precision, "machine": machine()}
-    return Figures(f"{title}; median of {rounds} rounds", header, rows, record, tuple(entries))
+    return Figures(f"{title}; median of {bench.rounds} rounds", header, rows, record, tuple(entries))
+
+
+def _parts(classes: tuple[int, ...], memory: Tensor) -> dict[Part, Callable[[], object]]:
+    """What is timed: each part of each head for each number of classes."""
+    found: dict[Part, Callable[[], object]] = {}
+    for count in classes:
+        groups, queries = _group_parts(min(GROUPS, count), memory), _transformer_parts(count, memory)
+        for head, parts in zip(COMPARED, (groups, queries), strict=True):
+            found |= {(head, count, name): part for name, part in parts.items()}
+    return found
 
 
 def _by_head(milliseconds: tuple[float | None, ...]) -> dict[str, float]:

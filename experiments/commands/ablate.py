@@ -13,11 +13,11 @@ from experiments.commands.options import Settings
 from experiments.output.console import ConsoleProgress, clear_errors, make_console, stoppable, tell
 
 if TYPE_CHECKING:
-    from experiments.grids.dispatch import Tell
-    from experiments.grids.engine import Ending
+    from experiments.grids.driver import Ending
     from experiments.grids.executors import Executor
     from experiments.grids.folder import GridFolder
     from experiments.grids.grid import Grid
+    from experiments.grids.run_queue import Tell
 
 SHOWN = 4  # names in a line that lists some
 
@@ -183,7 +183,7 @@ def _executor(place: Place, folder: "GridFolder", tell: "Tell") -> "Executor | N
 def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> None:
     """Do a grid's runs, and show what came of them."""
     from embeddings.io.errors import InputError
-    from experiments.grids.engine import Engine
+    from experiments.grids.driver import Driver
     from experiments.grids.folder import GridFolder
     from experiments.report.finished_table import finish_table
 
@@ -198,8 +198,8 @@ def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> N
 
     with stoppable(lambda: f"the same command continues with what is in {out}"), ConsoleProgress(console) as progress:
         executor = _executor(place, folder, tell_above)
-        engine = Engine(folder, progress, tell_above, executor, retry_failed, place.processes)
-        ending = engine.run()
+        driver = Driver(folder, progress, tell_above, executor, retry_failed, place.processes)
+        ending = driver.run()
     if folder.records():
         finish_table(out, grid.ablation, shell("zsl", *sys.argv[1:]), console)
     _show_ending(ending, grid, out, retry_failed)

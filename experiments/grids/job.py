@@ -135,11 +135,11 @@ def _opened(job: Job) -> Source:
 
 def _launch(job: Job) -> Outcome:
     """The run in several processes of its own; they end when this one does."""
-    module = ["-m", "experiments.grids.worker", job.model_dump_json()]
+    module = ["-m", "experiments.grids.torchrun_worker", job.model_dump_json()]
     command = [
         sys.executable,
         "-m",
-        "experiments.grids.launcher",
+        "experiments.grids.torchrun",
         "--standalone",
         "--nproc_per_node",
         str(job.processes),

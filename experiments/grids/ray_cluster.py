@@ -19,9 +19,9 @@ from filelock import FileLock, Timeout
 
 from embeddings.io import atomic
 from embeddings.io.errors import InputError
-from experiments.grids.dispatch import Tell
 from experiments.grids.folder import FOLDERS, GridFolder
 from experiments.grids.job import Job, Outcome, outcome_of, perform_shared
+from experiments.grids.run_queue import Tell
 
 try:
     import ray

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from experiments.grids.engine import Engine
+from experiments.grids.driver import Driver
 from experiments.grids.executors import Inline
 from experiments.grids.folder import GridFolder
 from experiments.grids.grid_file import spec_grid
@@ -24,7 +24,7 @@ def undisturbed(tmp_path_factory):
     folder = GridFolder(root / "out", spec_grid(path, None, [], None))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZSL_CACHE", str(root / "cache"))
-        assert Engine(folder, lambda *_: None, lambda _: None, Inline(perform_shared)).run().failed == {}
+        assert Driver(folder, lambda *_: None, lambda _: None, Inline(perform_shared)).run().failed == {}
     return path, folder.path
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from embeddings.io.errors import InputError
 from embeddings.io.settings import flat
-from experiments.grids.dispatch import LONGEST, LOST, PATIENCE, Patience
-from experiments.grids.engine import Engine
+from experiments.grids.driver import Driver
 from experiments.grids.executors import Inline
 from experiments.grids.folder import GridFolder
 from experiments.grids.grid_file import spec_grid
 from experiments.grids.job import Outcome, disk_fault, outcome_of, perform_shared
+from experiments.grids.run_queue import LONGEST, LOST, PATIENCE, Patience
 from tests.experiments.command import refused, zsl
 from tests.experiments.grid_files import FOUR, same_runs, write_grid, write_tokens
 
@@ -217,8 +217,8 @@ def test_what_runs_share_is_the_same_from_memory_and_from_the_disk(small, tmp_pa
     memory, disk = tmp_path / "memory", tmp_path / "disk"
     assert zsl("ablate", path, "--out", memory, *small).exit_code == 0
     grid = spec_grid(path, None, small[1::2], None)
-    engine = Engine(GridFolder(disk, grid), lambda *_: None, lambda _: None, Inline(perform_shared))
-    assert engine.run().failed == {}
+    driver = Driver(GridFolder(disk, grid), lambda *_: None, lambda _: None, Inline(perform_shared))
+    assert driver.run().failed == {}
     same_runs(memory, disk, 2)
     assert not list((memory / "shared").glob("*/tokens"))
     assert (memory / "baseline.json").read_bytes() == (disk / "baseline.json").read_bytes()
@@ -281,7 +281,7 @@ def test_a_run_that_kills_its_process_is_given_up_and_the_others_are_not(tokens)
     grid = spec_grid(write_grid(tokens, FOUR), None, [], None)
     deadly, lines = Deadly(), []
     folder = GridFolder(tokens / "out", grid)
-    ending = Engine(folder, lambda *_: None, lines.append, deadly).run()
+    ending = Driver(folder, lambda *_: None, lines.append, deadly).run()
     assert deadly.tries == LOST + 1
     assert ending.failed == {"runs/text-learnable-seed0": "it died"}
     assert len(folder.records()) == 3

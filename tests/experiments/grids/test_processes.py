@@ -165,9 +165,9 @@ def _ranks(out):
         except OSError:  # it has ended meanwhile
             continue
         if (
-            b"experiments.grids.worker" in told
+            b"experiments.grids.torchrun_worker" in told
             and str(out).encode() in told
-            and b"experiments.grids.launcher" not in told
+            and b"experiments.grids.torchrun" not in told
         ):
             found.append(int(path.parent.name))
     return found

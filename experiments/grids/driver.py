@@ -1,4 +1,4 @@
-"""Running a grid: what its runs share is made, the runs are done by an executor, and what dies is done again."""
+"""The driver of a grid: it checks all, makes what runs share, and puts the runs into the queue."""
 
 import time
 from dataclasses import dataclass, field, replace
@@ -6,11 +6,11 @@ from functools import cached_property
 
 from embeddings.banks.bank import Bank
 from embeddings.io.progress import Progress
-from experiments.grids.dispatch import Patience, Tell, Work
 from experiments.grids.executors import Executor, Inline
 from experiments.grids.folder import GridFolder
 from experiments.grids.grid import Grid, Run, check_protocol
 from experiments.grids.job import Job, Outcome, disk_fault, perform, perform_shared
+from experiments.grids.run_queue import Patience, RunQueue, Tell
 from experiments.grids.shared_folder import SharedFolder, bank_file, shared_key
 from zsl.acceleration import make_accelerator
 from zsl.context import Context
@@ -25,23 +25,23 @@ Banks = dict[str, Bank]
 
 @dataclass(frozen=True)
 class Ending:
-    """What a grid's command left undone: why runs failed, by folder, and the folders of those beyond the budget."""
+    """What is left of a grid: why runs failed, by their folders, and the folders of runs beyond the budget."""
 
     failed: dict[str, str]
     left: list[str]
 
 
 @dataclass
-class Engine:
-    """Does the runs of a grid that are not finished, and leaves `results.json` and all else in its folder.
+class Driver:
+    """Does the runs of a grid that are not finished; their results lie in its folder.
 
     Args:
-        folder: made if it is not there; a grid that was begun in it is gone on with.
-        progress: of what is done in this process.
-        tell: is given lines for people.
-        executor: where runs are done; in this process, if there is none.
-        retry_failed: runs that failed before are tried again.
-        processes: of each training.
+        folder: made if it is missing; if it holds this grid, what is not finished is continued.
+        progress: told of what is done in this process.
+        tell: takes lines for people.
+        executor: where runs are done; None is this process, one run after another.
+        retry_failed: whether runs that failed before are tried again.
+        processes: how many processes train each run together.
     """
 
     folder: GridFolder
@@ -60,8 +60,8 @@ class Engine:
         """Runs the grid to its end.
 
         Raises:
-            InputError: what any of its runs would meet, before the first one starts where it can be known.
-            OSError: the disk could not be written for too long.
+            InputError: what can be known to fail, before the first run starts.
+            OSError: the disk could not be written for half an hour.
         """
         self.folder.check()
         wanted = {"new", "begun", "failed"} if self.retry_failed else {"new", "begun"}
@@ -75,14 +75,14 @@ class Engine:
                 log.unlink()
             here = Inline(self._perform if in_memory else perform_shared)
             jobs = [(run, self._job(run)) for run in todo]
-            work = Work(self.folder, jobs, self.executor or here, self.progress, self.tell)
-            work.run()
+            queue = RunQueue(self.folder, jobs, self.executor or here, self.progress, self.tell)
+            queue.run()
         finally:
             if self.executor is not None:
                 self.executor.close()
         failed = {run.folder: self.folder.reason(run) for run in self.grid.within if self.folder.state(run) == "failed"}
         left = [run.folder for run in self.grid.runs if self.folder.state(run) != "finished"]
-        return Ending(failed | work.failed, [name for name in left if name not in failed | work.failed])
+        return Ending(failed | queue.failed, [name for name in left if name not in failed | queue.failed])
 
     def _perform(self, job: Job) -> Outcome:
         return perform(job, lambda job: self.sources[job.shared])
@@ -145,7 +145,7 @@ class Engine:
         return banks
 
     def _share(self, key: str, source: Source, banks: dict[str, Bank], on_disk: bool) -> Source:
-        """Makes what the runs of a key share, whatever the disk does meanwhile."""
+        """Makes what the runs of a key share; waits while the disk cannot be written."""
         path = self.folder.path / "shared" / key
         patience = Patience()
         while True:
@@ -164,5 +164,5 @@ class Engine:
                     raise
                 self.tell(f"waits for the disk ({fault}); tries again in {seconds:.0f} s")
                 time.sleep(seconds)
-                # anew: training that was cut off has changed the backbone
+                # opened again: an interrupted training has changed the backbone
                 source = open_source(source.config, source.context)

@@ -1,4 +1,4 @@
-"""`torchrun` that ends with the process that started it.
+"""torchrun for the processes of one run; unlike torchrun itself, it ends with the process that started it.
 
 `accelerate launch` starts one process where there is no GPU, whatever it is asked for; Accelerate itself takes
 torchrun's.

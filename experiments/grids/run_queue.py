@@ -1,4 +1,5 @@
-"""The runs of a grid on their way through an executor: what is lost, busy or waits for the disk comes again."""
+"""The queue of a grid's runs: each goes to the executor, and comes again where its process died, another command is at
+it, or the disk cannot be written."""
 
 import time
 from collections import Counter, deque
@@ -12,10 +13,10 @@ from experiments.grids.folder import GridFolder
 from experiments.grids.grid import Run
 from experiments.grids.job import Job, Outcome, disk_fault
 
-LOST = 3  # times that a run's process may die before the run counts as failed
-PATIENCE = 1800.0  # seconds that the disk is waited for
+LOST = 3  # times that the process of a run may die before the run counts as failed
+PATIENCE = 1800.0  # seconds of waiting for the disk
 LONGEST = 60.0  # seconds between two looks at the disk
-AGAIN = 2.0  # seconds until the next look at a run that another command is at
+AGAIN = 2.0  # seconds until the next look at a run that another command is doing
 TICK = 0.5  # seconds between looks at what waits
 
 Tell = Callable[[str], None]
@@ -23,13 +24,13 @@ Tell = Callable[[str], None]
 
 @dataclass
 class Patience:
-    """How long to wait for the disk before the next try: twice as long each time, and not for ever."""
+    """How long to wait for the disk before the next try: twice as long each time, up to `PATIENCE` in all."""
 
     tries: int = 0
     waited: float = 0.0
 
     def next(self) -> float | None:
-        """Seconds until the next try; None where it has been long enough."""
+        """Seconds until the next try; None when the patience is used up."""
         if self.waited >= PATIENCE:
             return None
         seconds = min(LONGEST, 2.0**self.tries)
@@ -39,8 +40,11 @@ class Patience:
 
 
 @dataclass
-class Work:
-    """Runs and their jobs, in order; `failed` tells at the end why runs did, by their folders."""
+class RunQueue:
+    """Runs and their jobs, in order.
+
+    `failed` holds at the end the reason of each run that failed, by its folder.
+    """
 
     folder: GridFolder
     jobs: list[tuple[Run, Job]]
@@ -57,14 +61,14 @@ class Work:
         self.lost: Counter[str] = Counter()
         self.told: set[str] = set()
         self.logs: dict[str, tuple[Run, str]] = {}  # to be written
-        self.gathered = False  # whether results.json tells of all that is finished
+        self.gathered = False  # whether results.json holds all finished runs
         self.gather_due = 0.0
         self.gathering = Patience()
         hours = self.folder.grid.budget.hours
         self.end = time.monotonic() + 3600 * hours if hours is not None else None
 
     def run(self) -> None:
-        """Goes on until every run is finished or failed, or the budget is spent.
+        """Runs until every run is finished or failed, or the budget is spent.
 
         Raises:
             OSError: `results.json` could not be written for too long.
@@ -87,7 +91,7 @@ class Work:
         return min(max(0.0, min(dues) - now), TICK)
 
     def _fill(self) -> None:
-        """Submits what is due, as far as the executor has slots."""
+        """Submits the runs that are due, as many as the executor has slots for."""
         slots = self.executor.slots()
         for _ in range(len(self.queue)):
             if len(self.under_way) >= slots:
@@ -110,7 +114,7 @@ class Work:
         if outcome.kind == "finished":
             self._count(run)
         elif outcome.kind == "busy":
-            self._once(f"{name} is under way in another command; it is looked at again")
+            self._once(f"{name} is running in another command; waiting for it")
             self.due[name] = now + AGAIN
             self.queue.append((run, job))
         elif outcome.kind == "waiting":
@@ -126,7 +130,7 @@ class Work:
             if self.lost[name] > LOST:
                 self._fail(run, outcome)
                 return
-            self.tell(f"{name}: {outcome.message}; it is gone on with")
+            self.tell(f"{name}: {outcome.message}; it continues from its last checkpoint")
             self.queue.appendleft((run, job))
         else:
             self._fail(run, outcome)
@@ -152,7 +156,7 @@ class Work:
         self.progress("runs", len(self.jobs) - left, len(self.jobs), run.task)
 
     def _write(self) -> None:
-        """Writes the logs of failures and `results.json`, where there is news and the disk takes it."""
+        """Writes the logs of failures and `results.json` when there is news and the disk can be written."""
         now, ended = time.monotonic(), not (self.queue or self.under_way)
         if self.gathered or (now < self.gather_due and not (ended and self.gathering.tries == 0)):
             return
