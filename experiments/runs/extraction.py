@@ -11,9 +11,7 @@ from embeddings.io.progress import Progress
 from experiments.runs.claims import claimed
 from zsl.backbones.base import BaseBackbone
 from zsl.context import Context
-from zsl.data.layouts.hdf5 import Hdf5Config
-from zsl.data.layouts.tfrecords import TfRecordsConfig
-from zsl.data.table import DataConfig
+from zsl.data.dataset_config import DatasetConfig
 from zsl.data.tokens.extraction import Extraction, extract
 from zsl.data.tokens.files import Dtype, read_manifest
 from zsl.runs.config import RunConfig
@@ -30,10 +28,9 @@ def weights_hash(backbone: BaseBackbone) -> str:
     return digest.hexdigest()
 
 
-def _stamps(data: DataConfig) -> list[tuple[str, int, int]]:
+def _stamps(data: DatasetConfig) -> list[tuple[str, int, int]]:
     """Which feature files: another backbone's may have the same labels and shapes."""
-    assert isinstance(data, Hdf5Config | TfRecordsConfig)
-    found = [(str(file), (data.root / file).stat()) for file in (data.train, data.features_test)]
+    found = [(name, path.stat()) for name, path in data.feature_files.items()]
     return [(file, told.st_size, told.st_mtime_ns) for file, told in found]
 
 
@@ -49,7 +46,7 @@ def run_extraction(
             command is at.
     """
     new, chosen = not out.exists(), config.backbone
-    features = config.data.name in ("hdf5", "tfrecords")
+    features = bool(config.data.feature_files)
     if not features and (chosen is None or chosen.mode == "tuned"):
         raise InputError('tokens are those of a frozen backbone: give [backbone] with mode = "frozen"')
     augment = None if features else make_augmentation(config.augment)

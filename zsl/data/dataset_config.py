@@ -1,6 +1,7 @@
 """What every dataset's config has."""
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from zsl.config import Config
@@ -17,6 +18,11 @@ class DatasetConfig(Config, ABC):
 
     pictures: ClassVar[bool] = False  # it holds pictures, which a backbone reads; else features
     drawn: ClassVar[bool] = False  # the toolkit makes it: there are no files of the user's
+
+    @property
+    def feature_files(self) -> dict[str, Path]:
+        """Files of ready features, by their names in the config; `zsl data extract` rewrites them as they are."""
+        return {}
 
     @abstractmethod
     def load(self) -> "zsl.data.dataset.MultiLabelData":

@@ -88,36 +88,21 @@ def assemble(
         parts: training and test.
         selection: which images of the parts are used.
     Raises:
-        InputError: no label, no image left, images that are missing, where those are not skipped, or that lie outside
-            the folder, where they may not.
+        InputError: no label, no image left, missing images that are not skipped, images outside the folder.
     """
     seen, unseen = _checked_labels(name, labels)
     train, test = (part.located(folder, config.outside) for part in parts)
     _check_apart(name, train.files, test.files)
     rows, notes = _chosen((train, test), (len(seen), len(unseen)), selection)
     leaked = int(train.targets.columns(slice(len(seen), None)).image_counts()[rows["train"]].sum())
-    files = {
-        "train": [train.files[row] for row in rows["train"].tolist()],
-        "test": [test.files[row] for row in rows["test"].tolist()],
-    }
+    listed = zip(rows, (train.files, test.files), strict=True)
+    files = {part: [names[row] for row in rows[part].tolist()] for part, names in listed}
     if config.exclude is not None:
-        kept, note = _not_excluded(folder, files, config.exclude)
-        rows = {part: rows[part][kept[part]] for part in rows}
-        files = {part: list(compress(files[part], kept[part])) for part in rows}
+        rows, files, note = _not_excluded(folder, rows, files, config.exclude)
         notes.append(note)
-    there = {part: present(folder, files[part], selection.smallest) for part in rows}
-    missing = tuple(f"{folder}/{file}" for part in rows for file in compress(files[part], ~there[part]))
-    if missing:
-        size = f"or have at most {selection.smallest:,} bytes" if selection.smallest else "or empty"
-        note = f"{len(missing):,} of {sum(map(len, rows.values())):,} images of {name} are missing {size}"
-        if config.missing == "error":
-            raise InputError(f"{note}, such as {missing[0]}; restore them, or set data.missing=skip")
-        notes.append(f"{note}: left out")
-    made = {}
-    for part, targets in (("train", train.targets.columns(slice(0, len(seen)))), ("test", test.targets)):
-        if not there[part].any():
-            reason = f"is in {folder}" if len(rows[part]) else "is left"
-            raise InputError(f"no {part} image of {name} {reason}")
+    there, missing, told = _there(config, name, folder, files, selection.smallest)
+    made, targets_of = {}, (train.targets.columns(slice(0, len(seen))), test.targets)
+    for part, targets in zip(rows, targets_of, strict=True):
         inputs = ImageFiles(folder, list(compress(files[part], there[part])), config.square())
         made[part] = Part(inputs, targets[rows[part][there[part]]])
     return MultiLabelData(
@@ -128,7 +113,7 @@ def assemble(
         test=made["test"],
         kind="images",
         fingerprint=fingerprint(seen, unseen, made["train"], made["test"]),
-        notes=tuple(notes),
+        notes=(*notes, *told),
         leaked=leaked,
         missing=missing,
         expected=selection.expected,
@@ -145,6 +130,29 @@ def _checked_labels(name: str, labels: tuple[Sequence[str], Sequence[str]]) -> t
         twice = next(label for place, label in enumerate(every) if label in every[:place])
         raise InputError(f"{name} has label {twice!r} twice; tell the two apart, or remove one")
     return seen, unseen
+
+
+def _there(
+    config: ImagesConfig, name: str, folder: Path, files: Mapping[str, list[str]], smallest: int
+) -> tuple[dict[str, np.ndarray], tuple[str, ...], list[str]]:
+    """Which files of each part are there, the paths of the others, and a line on those.
+
+    Raises:
+        InputError: files are missing and not to be skipped; none of a part is there.
+    """
+    there = {part: present(folder, names, smallest) for part, names in files.items()}
+    missing = tuple(f"{folder}/{file}" for part, names in files.items() for file in compress(names, ~there[part]))
+    notes = []
+    if missing:
+        size = f"or have at most {smallest:,} bytes" if smallest else "or empty"
+        note = f"{len(missing):,} of {sum(map(len, files.values())):,} images of {name} are missing {size}"
+        if config.missing == "error":
+            raise InputError(f"{note}, such as {missing[0]}; restore them, or set data.missing=skip")
+        notes.append(f"{note}: left out")
+    empty = next((part for part in files if not there[part].any()), None)
+    if empty is not None:
+        raise InputError(f"no {empty} image of {name} {f'is in {folder}' if files[empty] else 'is left'}")
+    return there, missing, notes
 
 
 def _chosen(
@@ -188,8 +196,10 @@ def _check_apart(name: str, train: Sequence[str], test: Sequence[str]) -> None:
         seen = own
 
 
-def _not_excluded(folder: Path, files: Mapping[str, list[str]], listed: Path) -> tuple[dict[str, np.ndarray], str]:
-    """Which files of each part a file does not list, and a line that tells of the others."""
+def _not_excluded(
+    folder: Path, rows: Mapping[str, np.ndarray], files: Mapping[str, list[str]], listed: Path
+) -> tuple[dict[str, np.ndarray], dict[str, list[str]], str]:
+    """The rows and files of each part that a file does not list, and a line that tells of the others."""
     empty = listed.is_file() and not listed.stat().st_size  # of an audit that found nothing
     excluded = set() if empty else {str(Path(line).absolute()) for _, line in read_lines(listed, "image paths")}
     places = {part: [str((folder / name).absolute()) for name in names] for part, names in files.items()}
@@ -197,7 +207,9 @@ def _not_excluded(folder: Path, files: Mapping[str, list[str]], listed: Path) ->
     left_out = sum(int((~values).sum()) for values in kept.values())
     strange = len(excluded.difference(*places.values()))
     note = f"{left_out:,} images that {listed.name} lists are left out"
-    return kept, note + (f"; {strange:,} of its paths are no images of the dataset" if strange else "")
+    note += f"; {strange:,} of its paths are no images of the dataset" if strange else ""
+    chosen = {part: rows[part][kept[part]] for part in rows}
+    return chosen, {part: list(compress(files[part], kept[part])) for part in rows}, note
 
 
 def fingerprint(seen: Sequence[str], unseen: Sequence[str], train: Part, test: Part) -> str:

@@ -37,6 +37,11 @@ class Hdf5Config(FeaturesConfig):
     features_test: Path = Path("features/nus_wide_test.h5")
     channels: Literal["first", "last"] = "first"
 
+    @property
+    def feature_files(self) -> dict[str, Path]:
+        """The two files."""
+        return {str(file): self.root / file for file in (self.train, self.features_test)}
+
     def load(self) -> MultiLabelData:
         """Images are in the order of their names, which the published files keep in a pickle beside them.
 

@@ -39,6 +39,11 @@ class TfRecordsConfig(FeaturesConfig):
     features_test: Path = Path("TFRecords/NUS_WIDE_Test_full_feature_ZLIB.tfrecords")
     channels: int = Field(512, ge=1)
 
+    @property
+    def feature_files(self) -> dict[str, Path]:
+        """The two files."""
+        return {str(file): self.root / file for file in (self.train, self.features_test)}
+
     def load(self) -> MultiLabelData:
         """Images are in the order of the records.
 
