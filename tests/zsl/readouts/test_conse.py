@@ -1,4 +1,4 @@
-"""Pooled readouts against loops over images and labels."""
+"""ConSE against a loop over images and labels."""
 
 import pytest
 import torch
@@ -6,8 +6,6 @@ import torch.nn.functional as F
 
 from embeddings.io.errors import InputError
 from zsl.readouts.conse import ConseReadout
-from zsl.readouts.gap import GapReadout
-from zsl.readouts.gap_text import GapTextReadout
 
 BATCH, TOKENS, CHANNELS, EMBED, LABELS, TOP = 3, 11, 13, 7, 23, 5
 
@@ -15,33 +13,6 @@ BATCH, TOKENS, CHANNELS, EMBED, LABELS, TOP = 3, 11, 13, 7, 23, 5
 def _inputs(labels=LABELS):
     generator = torch.Generator().manual_seed(1)
     return torch.randn(BATCH, TOKENS, CHANNELS, generator=generator), torch.randn(labels, EMBED, generator=generator)
-
-
-@pytest.mark.parametrize("labels", [LABELS, 9, 51])
-def test_gap_takes_its_rows_in_turn(labels):
-    torch.manual_seed(0)
-    readout, (features, vectors) = GapReadout(CHANNELS, LABELS), _inputs(labels)
-    expected = torch.zeros(BATCH, labels)
-    for image in range(BATCH):
-        mean = sum(features[image]) / TOKENS
-        for label in range(labels):
-            row = label % LABELS
-            expected[image, label] = readout.linear.weight[row] @ mean + readout.linear.bias[row]
-    torch.testing.assert_close(readout(features, vectors), expected, rtol=0, atol=1e-5)
-    torch.testing.assert_close(readout.bind(vectors)(features), expected, rtol=0, atol=1e-5)
-    assert readout(features, None).shape == (BATCH, LABELS)
-
-
-def test_gap_text_projects_the_mean_token():
-    torch.manual_seed(0)
-    readout, (features, vectors) = GapTextReadout(CHANNELS, EMBED), _inputs(9)
-    expected = torch.zeros(BATCH, 9)
-    for image in range(BATCH):
-        projected = readout.projection.weight @ features[image].mean(0) + readout.projection.bias
-        for label in range(9):
-            expected[image, label] = projected @ vectors[label] + readout.bias[0]
-    torch.testing.assert_close(readout(features, vectors), expected, rtol=0, atol=1e-5)
-    torch.testing.assert_close(readout.bind(vectors)(features), expected, rtol=0, atol=1e-5)
 
 
 def _conse():
@@ -79,19 +50,3 @@ def test_conse_is_a_classifier_in_training_and_keeps_its_vectors():
     assert ConseReadout(CHANNELS, EMBED, LABELS, LABELS + 1).top == LABELS
     with pytest.raises(InputError, match="top = 0 is less than 1"):
         ConseReadout(CHANNELS, EMBED, LABELS, 0)
-
-
-@pytest.mark.parametrize("make", [GapTextReadout(CHANNELS, EMBED), _conse()])
-def test_text_readouts_need_vectors_of_their_size(make):
-    with pytest.raises(InputError, match="needs word vectors"):
-        make(_inputs()[0], None)
-    with pytest.raises(InputError, match=r"must be \(label, 7\), got shape \(2, 6\)"):
-        make(_inputs()[0], torch.zeros(2, 6))
-
-
-def test_logits_stay_exact_under_autocast():
-    features, vectors = _inputs()
-    for readout in (GapReadout(CHANNELS, LABELS), GapTextReadout(CHANNELS, EMBED), _conse()):
-        with torch.autocast("cpu", torch.bfloat16):
-            logits = readout(features, vectors)
-        torch.testing.assert_close(logits, readout(features, vectors), rtol=0, atol=1e-6)
