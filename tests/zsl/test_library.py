@@ -5,7 +5,6 @@ import json
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 import zsl
@@ -13,25 +12,16 @@ from embeddings import build_bank
 from experiments.config.reading import load_config
 from tests.experiments.command import refused
 from tests.experiments.command import zsl as command
+from tests.zsl.photos import SEEN, UNSEEN, write_photos
 from zsl.runs.records import read_finished
 
-SEEN, UNSEEN = ("red square", "green square", "blue square", "dark dot"), ("red dot", "blue dot")
 SMALL = zsl.TrainConfig(epochs=2, batch_size=8, lr=1e-2, validation=0.2)
 READOUT = zsl.LabelAttentionConfig(width=16, ffn=16, attention_heads=2)
 
 
 @pytest.fixture(scope="module")
 def photos(tmp_path_factory):
-    """A folder of 40 JPEGs of two labels each, some of them unseen."""
-    root = tmp_path_factory.mktemp("photos")
-    generator, lines = np.random.default_rng(0), []
-    for number in range(40):
-        labels = generator.choice(SEEN if number < 28 else SEEN + UNSEEN, 2, replace=False)
-        Image.fromarray(generator.integers(0, 256, (40, 32, 3), dtype=np.uint8)).save(root / f"{number}.jpg")
-        lines.append(",".join([f"{number}.jpg", *labels]))
-    (root / "labels.csv").write_text("\n".join(lines) + "\n")
-    (root / "unseen.txt").write_text("\n".join(UNSEEN) + "\n")
-    return root
+    return write_photos(tmp_path_factory.mktemp("album") / "photos")
 
 
 @pytest.fixture(scope="module")
