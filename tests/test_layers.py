@@ -43,6 +43,7 @@ HEAVY = (
         ("embeddings", ("torch", "gensim", "sentence_transformers")),
         ("zsl.data.table", ("torch", "torchvision", "scipy", "h5py", "PIL", "safetensors.torch")),
         ("zsl.evaluation.stamp", ("torch",)),
+        ("zsl.evaluation.per_label", ("torch", "scipy.stats")),
         ("zsl.evaluation.uncertainty", ("torch", "scipy.stats")),
         ("experiments.commands.main", ("torch", "timm")),
     ],

@@ -32,7 +32,8 @@ if TYPE_CHECKING:
     from zsl.data.loading import Samples, SeenSamples
     from zsl.data.table import DATASETS, load_data
     from zsl.data.targets import Targets
-    from zsl.evaluation.measures import Evaluation, measure
+    from zsl.evaluation.evaluation import Evaluation
+    from zsl.evaluation.measures import measure
     from zsl.evaluation.protocol import TestSet
     from zsl.library import evaluate, fit
     from zsl.metrics.average_precision import average_precision, mean_average_precision
@@ -153,7 +154,8 @@ _MODULES = {
     "zsl.data.loading": ("Samples", "SeenSamples"),
     "zsl.data.table": ("DATASETS", "load_data"),
     "zsl.data.targets": ("Targets",),
-    "zsl.evaluation.measures": ("Evaluation", "measure"),
+    "zsl.evaluation.evaluation": ("Evaluation",),
+    "zsl.evaluation.measures": ("measure",),
     "zsl.evaluation.protocol": ("TestSet",),
     "zsl.library": ("evaluate", "fit"),
     "zsl.metrics.chance": ("chance_average_precision", "chance_f1_at_k"),

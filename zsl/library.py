@@ -17,7 +17,8 @@ from zsl.backbones.own import OwnBackbone
 from zsl.context import Context
 from zsl.data.dataset import MultiLabelData
 from zsl.data.squares import SquareConfig
-from zsl.evaluation.measures import Evaluation, measure
+from zsl.evaluation.evaluation import Evaluation
+from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet
 from zsl.model import ZeroShotModel
 from zsl.readouts.group_decoder import MlDecoderConfig

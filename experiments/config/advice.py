@@ -50,7 +50,7 @@ def parts_at_chance(metrics: Mapping[str, float], intervals: Mapping[str, tuple[
     """The labels whose mAP is not told apart from that of a random ranking; seen ones only beside unseen ones.
 
     Args:
-        metrics, intervals: of `zsl.evaluation.measures.Evaluation`.
+        metrics, intervals: of `zsl.evaluation.evaluation.Evaluation`.
     """
     low = {
         name: title

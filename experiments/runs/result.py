@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import FiniteFloat
 
 from embeddings.io import atomic
-from zsl.evaluation.measures import Evaluation
+from zsl.evaluation.evaluation import Evaluation
 from zsl.evaluation.per_label import PerLabel
 from zsl.evaluation.protocol import TestSet
 

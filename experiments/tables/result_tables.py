@@ -7,7 +7,7 @@ import numpy as np
 from experiments.config.advice import chance_notes, parts_at_chance
 from experiments.runs.result import Result
 from experiments.tables.text_table import TextTable
-from zsl.evaluation.measures import Evaluation, interval_of
+from zsl.evaluation.evaluation import Evaluation, interval_of
 from zsl.evaluation.metric_names import shown_columns
 from zsl.evaluation.protocol import left_out
 from zsl.evaluation.stamp import check_comparable

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from zsl.evaluation.generalisation import TradeOff
+from zsl.evaluation.trade_off import TradeOff
 
 
 @dataclass(frozen=True)

@@ -1,92 +1,11 @@
-"""What unseen labels lose among seen ones: the trade-off of their recalls over every bias on seen logits."""
-
-from dataclasses import dataclass
+"""How scores become the trade-off curve of seen and unseen labels."""
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
 
+from zsl.evaluation.trade_off import TradeOff
 from zsl.metrics.arrays import Scores, Targets, as_array, as_binary, as_known, as_scores, check_finite, row_blocks
-from zsl.metrics.f1 import F1, best_labels
-
-
-def harmonic_mean(one: float, other: float) -> float:
-    """`2 a b / (a + b)`, 0 if both are 0."""
-    return 2 * one * other / (one + other) if one + other else 0.0
-
-
-@dataclass(frozen=True)
-class TradeOff:
-    """Seen against unseen labels as a bias is taken off all seen logits: calibrated stacking (Chao et al. 2016).
-
-    Between two neighbouring `shifts` nothing changes, so this is the whole curve. Entry i holds for the shifts from
-    `shifts[i]` (exclusive) to `shifts[i + 1]` (inclusive); the first entry, without any bias so low that an unseen
-    label is taken, begins at minus infinity.
-
-    Args:
-        k: labels taken per image.
-        seen_positives, unseen_positives: that there are.
-        shifts: (step,) ascending, in the units of the scores.
-        seen_hits, unseen_hits: (step,) positives among the taken labels.
-        unseen_chosen, chosen: (step,) unseen labels, and all labels, that are taken, over all images.
-    """
-
-    k: int
-    seen_positives: int
-    unseen_positives: int
-    shifts: Float[np.ndarray, " step"]
-    seen_hits: Int64[np.ndarray, " step"]
-    unseen_hits: Int64[np.ndarray, " step"]
-    unseen_chosen: Int64[np.ndarray, " step"]
-    chosen: Int64[np.ndarray, " step"]
-
-    @property
-    def seen_recall(self) -> Float[np.ndarray, " step"]:
-        """Share of the seen positives that are among the K best of all labels."""
-        return self.seen_hits / max(self.seen_positives, 1)
-
-    @property
-    def unseen_recall(self) -> Float[np.ndarray, " step"]:
-        """Share of the unseen positives that are among the K best of all labels."""
-        return self.unseen_hits / max(self.unseen_positives, 1)
-
-    @property
-    def harmonic(self) -> Float[np.ndarray, " step"]:
-        """Harmonic mean of the two recalls."""
-        seen, unseen = self.seen_recall, self.unseen_recall
-        total = seen + unseen
-        return np.divide(2 * seen * unseen, total, out=np.zeros(len(total)), where=total > 0)
-
-    @property
-    def area(self) -> float:
-        """Area under unseen recall as a function of seen recall (AUSUC, of recall at K), in [0, 1]."""
-        # seen recall falls as the shift grows; the curve is a staircase whose steps are joined by lines, as there
-        return float(0.0 - np.trapezoid(self.unseen_recall, self.seen_recall))  # a minus would make 0 a -0
-
-    def step(self, shift: float) -> int:
-        """The entry that holds for a shift."""
-        return max(int(np.searchsorted(self.shifts, shift, side="left")) - 1, 0)
-
-    def f1(self, step: int, part: str = "all") -> F1:
-        """Micro F1@K of all, the "seen" or the "unseen" labels, among the K best of all labels."""
-        chosen, hits, positives = {
-            "all": (self.chosen[step], self.seen_hits[step] + self.unseen_hits[step], self._positives),
-            "seen": (self.chosen[step] - self.unseen_chosen[step], self.seen_hits[step], self.seen_positives),
-            "unseen": (self.unseen_chosen[step], self.unseen_hits[step], self.unseen_positives),
-        }[part]
-        precision, recall = (float(hits / whole) if whole else 0.0 for whole in (chosen, positives))
-        return F1(harmonic_mean(precision, recall), precision, recall)
-
-    @property
-    def _positives(self) -> int:
-        return self.seen_positives + self.unseen_positives
-
-    def inside(self, step: int) -> float:
-        """A shift that an entry holds for: the middle of its stretch, or the end of one that has a single end."""
-        low, high = self.shifts[step], np.append(self.shifts, np.inf)[step + 1]
-        if np.isinf(low):
-            return float(high) if np.isfinite(high) else 0.0
-        return float((low + high) / 2 if np.isfinite(high) else np.nextafter(low, np.inf))
+from zsl.metrics.f1 import best_labels
 
 
 def trade_off(scores: Scores, targets: Targets, num_seen: int, k: int, annotated: Targets | None = None) -> TradeOff:

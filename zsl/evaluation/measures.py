@@ -1,17 +1,18 @@
 """Measures of scores under each protocol (ZSL, GZSL, seen labels), with intervals and the stamp of the question."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from embeddings.io.errors import InputError
 from zsl.evaluation.bootstrap import bootstrap_average_precision, bootstrap_f1_at_k
-from zsl.evaluation.generalisation import TradeOff, harmonic_mean, trade_off
+from zsl.evaluation.evaluation import Evaluation
+from zsl.evaluation.generalisation import trade_off
 from zsl.evaluation.protocol import Protocol, TestSet, check_measurable, fitting, protocols
-from zsl.evaluation.stamp import Stamp, make_stamp
-from zsl.evaluation.uncertainty import centred, image_weights, interval
+from zsl.evaluation.stamp import make_stamp
+from zsl.evaluation.trade_off import TradeOff, harmonic_mean
+from zsl.evaluation.uncertainty import image_weights
 from zsl.metrics.average_precision import average_precision, mean_average_precision, mean_over_labels, weighted_mean
 from zsl.metrics.chance import chance_average_precision, chance_f1_at_k
 from zsl.metrics.f1 import top_k_counts
@@ -19,48 +20,6 @@ from zsl.metrics.label_ranking import label_ranking
 
 INTERVALS = ("closed", "zsl", "gzsl")  # protocols with intervals: the bootstrap of a large vocabulary takes long
 Scores = Float[np.ndarray, "image label"]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The measures of a model's scores on a test set.
-
-    Args:
-        metrics: fractions by "protocol/metric"; a metric that is not defined is left out.
-        replicates: (replicate,) of each metric that was bootstrapped over images, as drawn.
-        ap, chance: (label,) AP of each label and that of a random ranking, by protocol; NaN without positives.
-        trade_offs: of seen against unseen labels, by K; empty for a closed set.
-        stamp: which question the figures answer.
-    """
-
-    metrics: dict[str, float]
-    replicates: dict[str, Float[np.ndarray, " replicate"]]
-    ap: dict[str, Float[np.ndarray, " label"]]
-    chance: dict[str, Float[np.ndarray, " label"]]
-    trade_offs: dict[int, TradeOff]
-    stamp: Stamp
-
-    @property
-    def intervals(self) -> dict[str, tuple[float, float]]:
-        """95 % intervals of the bootstrap over test images; they do not cover other seeds of training."""
-        found = {name: interval_of(name, values, self.metrics[name]) for name, values in self.replicates.items()}
-        return {name: ends for name, ends in found.items() if np.isfinite(ends).all()}
-
-
-def interval_of(
-    metric: str, values: Float[np.ndarray, " replicate"], estimate: float, ends: tuple[float, float] = (0.0, 1.0)
-) -> tuple[float, float]:
-    """The 95 % interval of a metric, or of a difference in it.
-
-    Args:
-        metric: its name, "protocol/metric"; replicates of mAP are centred on the estimate.
-        values: (replicate,) of the metric or of the difference.
-        estimate: the figure, or the difference, on the test images themselves.
-        ends: the lowest and the highest value that it can have.
-    Returns:
-        the lower and the upper end; NaN without a replicate.
-    """
-    return interval(centred(values, estimate) if "/map" in metric else values, ends=ends)
 
 
 def measure(
@@ -90,13 +49,10 @@ def measure(
     """
     if shift is not None and not np.isfinite(shift):
         raise InputError(f"the shift of seen logits is {shift}; it must be a finite number")
-    metrics: dict[str, float] = {}
-    replicates: dict[str, np.ndarray] = {}
+    metrics, replicates = dict[str, float](), dict[str, np.ndarray]()
     ap, chance, trade_offs = {}, {}, {}
     weights = image_weights(len(test.targets), bootstrap) if bootstrap else None
-    shown = test.targets.label_counts()[: len(test.seen)].any()  # some test sets show unseen labels alone
-    asked = {n: p for n, p in protocols(test).items() if n in scores and (n != "seen" or shown)}
-    check_measurable(test, asked)
+    asked = _asked(scores, test)
     for name, protocol in asked.items():
         values = test.targets.columns(protocol.columns).dense()
         targets, annotated = values > 0, (values != 0 if test.targets.partial else None)
@@ -116,6 +72,14 @@ def measure(
     metrics |= _lost(metrics, trade_offs)
     defined = {name: value for name, value in metrics.items() if not np.isnan(value)}
     return Evaluation(defined, replicates, ap, chance, trade_offs, make_stamp(test, asked, k, shift))
+
+
+def _asked(scores: Mapping[str, Scores], test: TestSet) -> dict[str, Protocol]:
+    """The protocols that have scores, without that of seen labels where no test image shows one."""
+    shown = test.targets.label_counts()[: len(test.seen)].any()
+    asked = {n: p for n, p in protocols(test).items() if n in scores and (n != "seen" or shown)}
+    check_measurable(test, asked)
+    return asked
 
 
 def _of_images(scores: Scores, targets: np.ndarray, k: Sequence[int], annotated: np.ndarray | None) -> dict[str, float]:

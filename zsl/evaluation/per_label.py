@@ -10,7 +10,7 @@ from embeddings.banks.bank import Bank
 from embeddings.banks.similarity import nearest_seen
 from embeddings.io.markup import csv_text
 from zsl.evaluation.correlates import Correlates, by_thirds, correlates
-from zsl.evaluation.measures import Evaluation
+from zsl.evaluation.evaluation import Evaluation
 from zsl.evaluation.protocol import TestSet, protocols
 
 

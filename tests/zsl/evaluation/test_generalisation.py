@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from zsl.evaluation.generalisation import harmonic_mean, trade_off
+from zsl.evaluation.generalisation import trade_off
+from zsl.evaluation.trade_off import harmonic_mean
 from zsl.metrics.f1 import F1, f1_at_k
 
 

@@ -8,9 +8,10 @@ import pytest
 from embeddings.io.errors import InputError
 from tests.zsl.evaluation.conftest import SEEN
 from zsl.data.targets import Targets
-from zsl.evaluation.generalisation import harmonic_mean, trade_off
+from zsl.evaluation.generalisation import trade_off
 from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet, left_out
+from zsl.evaluation.trade_off import harmonic_mean
 from zsl.metrics.average_precision import average_precision, mean_average_precision
 from zsl.metrics.chance import chance_average_precision
 from zsl.metrics.f1 import f1_at_k
