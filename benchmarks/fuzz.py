@@ -50,12 +50,12 @@ class Reader:
     def __init__(self, folder: Path, seed: int, chosen: list[str]):
         import torch
 
-        from benchmarks.fuzzing.targets import targets
+        from benchmarks.fuzzing.targets import TARGETS
 
         torch.set_num_threads(1)
         warnings.simplefilter("ignore")
         self.folder, self.seed = folder, seed
-        every = targets()
+        every = TARGETS
         unknown = set(chosen) - {target.name for target in every}
         if unknown:
             sys.exit(f"unknown targets {sorted(unknown)}; known: {', '.join(target.name for target in every)}")
@@ -70,7 +70,7 @@ class Reader:
         raise Hang
 
     def _prepared(self, target: Any) -> tuple[dict[Path, bytes], list[Path], dict[Path, str]]:
-        from benchmarks.fuzzing.targets import cache_in, matching
+        from benchmarks.fuzzing.target import cache_in, matching
 
         folder = self.folder / target.name.replace(" ", "_").replace(",", "")
         cache_in(folder)
