@@ -35,6 +35,11 @@ def blocks(language: str) -> list[Block]:
     ]
 
 
+def python_of(text: str) -> list[str]:
+    """The Python of a piece of a page."""
+    return [textwrap.dedent(found.group(4)) for found in FENCE.finditer(text) if found.group(2) == "python"]
+
+
 def commands() -> list[tuple[str, str]]:
     """Every `zsl` command of the pages, each with its page: the lines of bash blocks, and code within sentences."""
     found = []
