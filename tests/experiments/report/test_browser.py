@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from selenium import webdriver
 
-from experiments.report import write_report
+from experiments.report.page import write_report
 from tests.experiments.report_folder import make_folder
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
