@@ -18,6 +18,7 @@ from experiments.grids.paper_tables import GROUP_DECODERS
 from experiments.runs.extraction import run_extraction
 from experiments.runs.run import evaluate_run
 from zsl.context import Context
+from zsl.data.tokens.writing import Extraction
 from zsl.runs.bank_config import load_bank
 from zsl.runs.config import RunConfig, validated
 from zsl.runs.folder import train_run
@@ -51,7 +52,7 @@ def bench_tokens(config: RunConfig, progress: Progress) -> Figures:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         started = time.perf_counter()
-        run_extraction(live, folder / "tokens", 1, "bf16", 2048, False, progress)
+        run_extraction(live, folder / "tokens", Extraction(), progress)
         extraction = time.perf_counter() - started
         values = live.model_dump(mode="json") | {"backbone": None}
         values["data"] = {"name": "tokens", "root": str(folder / "tokens")}

@@ -84,14 +84,7 @@ def fit(
     source = Source(config, data, context, own_backbone, own_readout, own)
     if isinstance(readout, ReadoutConfig):
         check_readout(readout, 1, bank.embed_dim, len(data.seen), context.device)
-    if folder is None:
-        source.pretrain()
-        model, _ = train_model(source, bank)
-    elif (folder / FINISHED).is_file():
-        model = trained_model(folder, source, bank)
-    else:
-        model, _ = carry_out(source, bank, folder, resume)
-    return _whole(model, source)
+    return _whole(_trained(source, bank, folder, resume), source)
 
 
 def evaluate(
@@ -182,6 +175,16 @@ def _check_continued(config: RunConfig, own: Mapping[str, str], folder: Path, re
         raise InputError(f"{folder} exists; give zsl.fit another out, or resume=True to continue the run in it")
     if any((folder / name).is_file() for name in (CONFIG, OWN)):
         check_same_config(config, folder, own)
+
+
+def _trained(source: Source, bank: Bank, folder: Path | None, resume: bool) -> ZeroShotModel:
+    """The model for the source's inputs: trained here, or read where its run is finished."""
+    if folder is None:
+        source.pretrain()
+        return train_model(source, bank)[0]
+    if (folder / FINISHED).is_file():
+        return trained_model(folder, source, bank)
+    return carry_out(source, bank, folder, resume)[0]
 
 
 def _whole(model: ZeroShotModel, source: Source) -> ZeroShotModel:

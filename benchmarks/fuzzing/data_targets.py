@@ -74,7 +74,8 @@ def _tokens(folder: Path) -> dict[str, Any]:
 
     from zsl.context import Context
     from zsl.data.table import DataConfig, load_data
-    from zsl.data.tokens.extraction import Extraction, extract
+    from zsl.data.tokens.extraction import extract
+    from zsl.data.tokens.writing import Extraction
 
     values = _features("hdf5", layouts.write_hdf5)(_made(folder / "from"))
     data = load_data(TypeAdapter(DataConfig).validate_python(values))

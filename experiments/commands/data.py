@@ -101,10 +101,12 @@ def extract(
     from experiments.config.reading import load_config
     from experiments.runs.extraction import run_extraction
     from zsl.acceleration import is_main_process
+    from zsl.data.tokens.writing import Extraction
 
     values = load_config(config, settings or [], trains=True)
+    stored = Extraction(dtype, views, rows, skip_unreadable=skip_unreadable)
     continues = stoppable(lambda: f"the same command continues with what is in {out}")
     with continues, ConsoleProgress(make_console()) as progress:
-        told = run_extraction(values, out, views, dtype, rows, skip_unreadable, progress)
+        told = run_extraction(values, out, stored, progress)
     if is_main_process():
         tell(told)

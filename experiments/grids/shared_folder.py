@@ -23,8 +23,9 @@ from experiments.runs.extraction import weights_hash
 from zsl.backbones.backbone import weights_file
 from zsl.context import Context
 from zsl.data.layouts.token_folder import TokensConfig
-from zsl.data.tokens.extraction import Extraction, extract
+from zsl.data.tokens.extraction import extract
 from zsl.data.tokens.files import hash_of
+from zsl.data.tokens.writing import Extraction
 from zsl.runs.bank_config import BankConfig
 from zsl.runs.config import RunConfig
 from zsl.runs.source import Source, open_source

@@ -1,6 +1,7 @@
 """`zsl data extract`: a config's dataset through its frozen backbone, to disk."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,8 +13,9 @@ from experiments.runs.claims import claimed
 from zsl.backbones.base import BaseBackbone
 from zsl.context import Context
 from zsl.data.dataset_config import DatasetConfig
-from zsl.data.tokens.extraction import Extraction, extract
-from zsl.data.tokens.files import Dtype, read_manifest
+from zsl.data.tokens.extraction import extract
+from zsl.data.tokens.files import read_manifest
+from zsl.data.tokens.writing import Extraction
 from zsl.runs.config import RunConfig
 from zsl.runs.source import open_source
 from zsl.training.augmentation import make_augmentation
@@ -34,13 +36,16 @@ def _stamps(data: DatasetConfig) -> list[tuple[str, int, int]]:
     return [(file, told.st_size, told.st_mtime_ns) for file, told in found]
 
 
-def run_extraction(
-    config: RunConfig, out: Path, views: int, dtype: Dtype, rows: int, skip_unreadable: bool, progress: Progress
-) -> str:
+def run_extraction(config: RunConfig, out: Path, stored: Extraction, progress: Progress) -> str:
     """Writes the tokens of a config's dataset, and returns a line that tells how to train from them.
 
     Features of another format ("hdf5", "tfrecords") are rewritten as they are.
 
+    Args:
+        config: dataset, backbone, augmentation and seed.
+        out: the folder to make, or one in which the same extraction was stopped.
+        stored: how tokens are stored; the rest is filled in from the config.
+        progress: is told of batches.
     Raises:
         InputError: no frozen backbone; images that do not decode; a folder with another extraction, or that another
             command is at.
@@ -50,7 +55,7 @@ def run_extraction(
     if not features and (chosen is None or chosen.mode == "tuned"):
         raise InputError('tokens are those of a frozen backbone: give [backbone] with mode = "frozen"')
     augment = None if features else make_augmentation(config.augment)
-    if views > 1 and augment is None:
+    if stored.views > 1 and augment is None:
         raise InputError("several views of an image differ by augmentation alone; give [augment], or --views 1")
     source = open_source(config, Context.of(config.train.precision, progress=progress), in_order=True)
     source.pretrain()
@@ -60,12 +65,12 @@ def run_extraction(
         "precision": source.context.accelerator.mixed_precision,
         "data": config.data.model_dump(mode="json"),
         "features": _stamps(config.data) if features else None,
-        "augment": config.augment.model_dump(mode="json") if views > 1 else None,
+        "augment": config.augment.model_dump(mode="json") if stored.views > 1 else None,
     }
-    settings = Extraction(dtype, views, rows, config.train.seed, skip_unreadable, augment, made_with)
+    stored = replace(stored, seed=config.train.seed, augment=augment, made_with=made_with)
     source.context.accelerator.wait_for_everyone()  # each has looked whether the folder is there
     with claimed(out, make=new):
-        extract(source.backbone, source.data, out, settings, source.context)
+        extract(source.backbone, source.data, out, stored, source.context)
     use = shell("--set", "data.name=tokens", "--set", f"data.root={out}", "--set", "backbone=none")
     parts = read_manifest(out).parts if source.context.is_main else None
     left_out = 0 if parts is None else len(parts.train.unreadable) + len(parts.test.unreadable)

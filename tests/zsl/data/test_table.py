@@ -11,7 +11,8 @@ from zsl.backbones.config import BackboneConfig
 from zsl.context import Context
 from zsl.data.layouts.csv_layout import CsvConfig
 from zsl.data.table import DATASETS, load_data
-from zsl.data.tokens.extraction import Extraction, extract
+from zsl.data.tokens.extraction import extract
+from zsl.data.tokens.writing import Extraction
 
 
 @pytest.fixture

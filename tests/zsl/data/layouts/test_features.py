@@ -20,7 +20,8 @@ from zsl.data.layouts.hdf5 import Hdf5Config, stored_array
 from zsl.data.layouts.tfrecords import TfRecordsConfig, masked_crc, read_examples
 from zsl.data.layouts.token_folder import TokensConfig
 from zsl.data.table import load_data
-from zsl.data.tokens.extraction import Extraction, extract
+from zsl.data.tokens.extraction import extract
+from zsl.data.tokens.writing import Extraction
 
 
 def _check(data, values, tags, truth):

@@ -11,8 +11,9 @@ from embeddings.io.errors import InputError
 from zsl.context import Context
 from zsl.data.dataset import MultiLabelData, Part, Tensors
 from zsl.data.targets import Targets
-from zsl.data.tokens.extraction import Extraction, extract
+from zsl.data.tokens.extraction import extract
 from zsl.data.tokens.files import hash_of, load_tokens, map_shard
+from zsl.data.tokens.writing import Extraction
 
 IMAGES, TESTED, LABELS, SEEN = 7, 5, ("sky", "sea", "cat"), 2
 
