@@ -1,7 +1,7 @@
 """What the runs of a grid share: the data, the backbone, its tokens and the banks, in memory and in a folder.
 
-The folder is for other processes and for going on: `backbone.safetensors`, `tokens/` as of `zsl data extract`, and
-`banks/`. Who opens it has the same numbers as who made it.
+The folder is for other processes, and for a command that continues the grid: `backbone.safetensors`, `tokens/` as
+`zsl data extract` writes them, and `banks/`. Readers get bit-identical values.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ AGAIN = "remove it, and give the command again"
 
 
 def shared_key(config: RunConfig) -> str:
-    """Runs of one key share data, backbone and tokens: those are of all that the key is made of."""
+    """A key that runs share if, and only if, they can share data, backbone and tokens."""
     chosen, train = config.backbone, config.train
     parts: dict[str, Any] = {"data": config.data, "backbone": chosen, "precision": train.precision}
     if chosen is not None:
@@ -51,7 +51,7 @@ def shared_key(config: RunConfig) -> str:
 
 
 def bank_file(config: BankConfig) -> str:
-    """Where a bank lies in the shared folder."""
+    """The path of a bank in the shared folder."""
     return f"banks/{_digest(config)}.safetensors"
 
 
@@ -61,7 +61,7 @@ def _digest(parts: Any) -> str:
 
 
 class MadeOf(BaseModel):
-    """`made_of.json`: the data's fingerprint, and the hash of the file that the backbone's weights are from."""
+    """`made_of.json`: the data's fingerprint, and the hash of the backbone's file of weights."""
 
     model_config = ConfigDict(populate_by_name=True)
     data: str
@@ -83,11 +83,11 @@ class SharedFolder:
         return self.path / "tokens"
 
     def make(self, source: Source, on_disk: bool) -> None:
-        """Trains the backbone where the config asks for it, and reads its tokens, each unless it was done before.
+        """Pretrains the backbone where the config asks for it, and computes its tokens; what is there is used again.
 
         Args:
-            source: left with backbone and tokens.
-            on_disk: tokens are written for other processes, and not kept in memory.
+            source: gets the backbone's weights and the tokens.
+            on_disk: write tokens for other processes, instead of keeping them in memory.
         Raises:
             InputError: an image that does not decode, a damaged file.
         """
@@ -97,7 +97,7 @@ class SharedFolder:
             self._make(source, on_disk)
 
     def _check_same(self, source: Source) -> None:
-        """The data, and the backbone's weights file, are those that the grid was begun with, on every machine."""
+        """Checks that data and weights file are those that the grid was begun with, on every machine."""
         chosen = source.config.backbone
         weights = None if chosen is None or chosen.weights is None else hash_of(weights_file(chosen.weights))
         now = MadeOf(data=source.data.fingerprint, backbone_weights=weights)
@@ -146,7 +146,7 @@ class SharedFolder:
         source.train, source.test = read.train, read.test
 
     def open(self, config: RunConfig, progress: Progress = silent, verify: str = "size") -> Source:
-        """What was made here before, for a process that did not make it.
+        """The source that was made here, for a process that did not make it.
 
         Raises:
             InputError: data that are not there, a damaged file.
@@ -177,5 +177,5 @@ def _required(source: Source) -> Any:
 
 @lru_cache(maxsize=1)  # one after another: images may fill the memory
 def opened(folder: Path, config_json: str) -> Source:
-    """`SharedFolder.open`, which this process has once."""
+    """`SharedFolder.open`, kept for the next run of this process."""
     return SharedFolder(folder).open(RunConfig.model_validate_json(config_json))

@@ -1,4 +1,4 @@
-"""The bias on seen logits, chosen on seen data alone: some seen labels play unseen ones to models of their own."""
+"""The bias on seen logits, chosen on seen data alone: models are trained for which some seen labels play unseen."""
 
 import json
 import shutil
@@ -49,11 +49,11 @@ def calibrate_run(folder: Path, k: int, share: float | None, progress: Progress)
     2016 choose the shift by cross-validation over classes).
 
     Args:
-        folder: of a trained run; a calibration that was stopped is gone on with.
+        folder: of a trained run; a calibration that was stopped there is continued.
         k: labels taken per image.
         share: of the seen labels that play unseen ones to a model, half at most; by default that of unseen labels
             among all.
-        progress: told of the training.
+        progress: is told how far the training has come.
     Raises:
         InputError: not a whole run; a closed set; too few labels or images for the purpose.
     """

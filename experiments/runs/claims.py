@@ -1,4 +1,4 @@
-"""Who may write into a folder: one command at a time, held by a lock of the system that ends with its process."""
+"""One command at a time may write into a folder: it holds a lock of the system, which ends with its process."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -17,11 +17,11 @@ LOCK = ".lock"
 
 @contextmanager
 def claimed(folder: Path, make: bool = False) -> Iterator[None]:
-    """Holds a folder, which no other command can claim during the `with` block; all processes of a training call this.
+    """Claims a folder: no other command can claim it during the `with` block. All processes of a training call this.
 
     Args:
         folder: of a run, or of tokens.
-        make: the folder is made; one that is there is another command's. A block that leaves it empty takes it away.
+        make: make the folder; one that exists belongs to another command. It is removed again if it is left empty.
     Raises:
         InputError: another command holds the folder, or has made it; it is missing, or cannot be made or written to.
     """
@@ -42,7 +42,7 @@ def claimed(folder: Path, make: bool = False) -> Iterator[None]:
 
 @contextmanager
 def claimed_run(folder: Path) -> Iterator[None]:
-    """Holds a finished run; a folder that is none is left as it is.
+    """Claims the folder of a finished run; nothing is written into another folder.
 
     Raises:
         InputError: not a finished run, or another command is at it.

@@ -1,4 +1,4 @@
-"""`zsl data extract`: a config's dataset through its frozen backbone, to disk."""
+"""`zsl data extract`: a frozen backbone's tokens of a dataset, written to disk."""
 
 import hashlib
 from dataclasses import replace

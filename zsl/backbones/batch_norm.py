@@ -1,4 +1,4 @@
-"""Batch normalisation cannot be trained on one value a channel; the pieces that would have it are found beforehand."""
+"""Batch normalisation cannot be trained on one value per channel; batches that would give it one are found first."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""What every dataset is to the rest: inputs with their targets, in a training and a test part."""
+"""Datasets: inputs with their targets, in a training and a test part."""
 
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -180,7 +180,7 @@ class MultiLabelData:
     config: Config | None = None
 
     def read_as(self, square: Square) -> "MultiLabelData":
-        """The same data, with pictures made squares in another way; data without pictures stay as they are."""
+        """The same data, with another way to make squares of pictures; data without pictures are unchanged."""
         return replace(self, train=_read_as(self.train, square), test=_read_as(self.test, square))
 
     def tag_lists(self) -> Iterator[list[str]]:

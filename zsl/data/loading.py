@@ -1,8 +1,8 @@
 """Batches: which images, in which order, for which process, and their reading.
 
-Nothing here remembers anything: the order of an epoch, the pieces of a batch that a process gets and the random
-numbers of an image's augmentation follow from the seed, the epoch and the image. So a run can go on from any step,
-and more processes or workers do what one does.
+Nothing here has a state: the order of an epoch, the pieces of a batch that a process gets and the random numbers of an
+image's augmentation follow from the seed, the epoch and the image. So a run can continue from any step, and several
+processes or workers give the results of one.
 """
 
 from collections.abc import Iterator
@@ -76,7 +76,11 @@ class Samples(Dataset[Batch]):
 
 
 def mixed(*numbers: int | np.ndarray) -> np.ndarray:
-    """Numbers (of 64 bits) that any change of the given ones changes throughout (splitmix64)."""
+    """64-bit hashes of numbers (splitmix64): any change of a number changes all bits.
+
+    Args:
+        numbers: integers, or arrays of them that broadcast.
+    """
     state = np.zeros(1, np.uint64)
     with np.errstate(over="ignore"):
         for number in numbers:
@@ -102,10 +106,10 @@ class SeenSamples:
 
 
 class TrainingOrder(Sampler[list[int]]):
-    """Shuffled batches, each shared out among processes and, on each, among pieces whose gradients are added up.
+    """Shuffled batches, each divided among processes and, on each, among pieces whose gradients are summed.
 
-    Every image counts once an epoch, whatever the number of processes: the last batch may be smaller, and a piece
-    without an image of its own repeats one, which `counts` tells not to count.
+    Every image counts once an epoch, whatever the number of processes: the last batch may be smaller. A piece without
+    an image of its own repeats one; `counts` then says that it must not count.
     """
 
     def __init__(self, images: int, batch_size: int, seed: int, processes: int = 1, process: int = 0, pieces: int = 1):
@@ -115,7 +119,7 @@ class TrainingOrder(Sampler[list[int]]):
         self.begin(0, 0)
 
     def begin(self, epoch: int, step: int) -> None:
-        """What the next iteration goes through: an epoch, from a step on."""
+        """Sets what the next iteration yields: the steps of an epoch, from one on."""
         self.epoch, self.step = epoch, step
         self.permutation = np.random.default_rng([self.seed, epoch]).permutation(self.images)
 
@@ -188,7 +192,7 @@ def batches_of(
 
 
 def opened(batch: Batch | InputError) -> Batch:
-    """The batch, or the error that reading it met.
+    """The batch itself; an error that reading it met is raised here.
 
     Raises:
         InputError: an input that cannot be read.

@@ -23,9 +23,17 @@ if TYPE_CHECKING:
 
 
 class BankConfig(Config):
-    """Word vectors: a saved bank's `file`, or what `embeddings.build_bank` takes.
+    """Word vectors: a saved bank, or how to build one.
 
-    `prompts`, `descriptions` and `aliases` may be files; `oov` is the policy for names out of vocabulary.
+    Args:
+        encoder: as of `embeddings.build_bank`; `zsl bank encoders` lists them.
+        prompts: templates with `{}` for the name, or a file of them.
+        descriptions: a file of texts that stand in for names.
+        aliases: a file of further names of labels.
+        oov: the policy for names out of vocabulary.
+        transforms: of the vectors, in order.
+        seed: of encoders that draw random numbers.
+        file: a saved bank, in place of all the above.
     """
 
     encoder: str = "lexical"

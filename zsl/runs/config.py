@@ -25,8 +25,13 @@ LARGEST = 2**53  # of whole numbers; what counts in 64 bits, or in floats, count
 
 
 class EvaluateConfig(Config):
-    """`k` of F1@K, for protocols with so many labels; `bootstrap` replicates over test images, or 0; `batch_size` of
-    scoring and token extraction."""
+    """How a model is measured.
+
+    Args:
+        k: of F1@K; a protocol with fewer labels is measured without it.
+        bootstrap: replicates over test images, for intervals; 0 computes none.
+        batch_size: images of a batch in scoring, and in reading tokens.
+    """
 
     k: tuple[PositiveInt, ...] = (3, 5)
     bootstrap: int = Field(200, ge=0)
@@ -75,10 +80,10 @@ class RunConfig(Config):
 
 
 def resolved(config: RunConfig) -> RunConfig:
-    """The config with the backbone's own way to read pictures, as timm has it, where none is given.
+    """The config, with the backbone's own way to read pictures where none is given, as timm states it.
 
     Raises:
-        InputError: timm has no such backbone, or reads pictures in a way that there is no key for.
+        InputError: timm has no such backbone, or states a way to read pictures that no key describes.
     """
     chosen, data = config.backbone, config.data
     if chosen is None:

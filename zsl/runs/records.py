@@ -1,4 +1,4 @@
-"""What a run says of itself: `begun.json` when it begins, `run.json` when its training has ended."""
+"""The records of a run: `begun.json`, written when it begins, and `run.json`, when its training has ended."""
 
 import json
 import platform
@@ -44,7 +44,7 @@ class DataRecord:
 
 @dataclass(frozen=True)
 class Begun:
-    """`begun.json`: what a run's figures rest on. `channels` are a token's; `git` is the toolkit's revision."""
+    """`begun.json`: what a run's figures depend on. `channels` is the size of a token, `git` the toolkit's revision."""
 
     channels: int
     bank_sha256: str
@@ -56,7 +56,7 @@ class Begun:
 
     @classmethod
     def of(cls, config: RunConfig, channels: int, data: MultiLabelData, bank: Bank) -> "Begun":
-        """Of a run that begins now."""
+        """The record of a run that begins now."""
         weights = config.backbone.weights if config.backbone is not None else None
         return cls(
             channels,
@@ -71,10 +71,10 @@ class Begun:
 
 @dataclass(frozen=True)
 class Finished(Begun):
-    """`run.json`: that, the names of the seen labels, what came out, and the hashes of the files of weights.
+    """`run.json`: also the names of the seen labels, the result of training, and the hashes of the files of weights.
 
-    `chosen` are the values that validation chose, by config key. Earlier versions kept neither these nor hashes. The
-    epoch counts from 1.
+    `chosen` are the values that validation chose, by config key. Earlier versions kept neither these nor hashes.
+    `best_epoch` counts from 1.
     """
 
     seen: tuple[str, ...]
@@ -103,13 +103,13 @@ class Calibrated:
 
 
 def write_record(folder: Path, record: Begun) -> None:
-    """Writes the file that the record is for."""
+    """Writes a record into the folder of its run."""
     name = FINISHED if isinstance(record, Finished) else BEGUN
     atomic.write_text(folder / name, json.dumps(asdict(record), indent=1) + "\n")
 
 
 def read_begun(folder: Path) -> Begun:
-    """What a run was begun with.
+    """The record of a run that was begun.
 
     Raises:
         InputError: the file is missing or damaged.
@@ -118,7 +118,7 @@ def read_begun(folder: Path) -> Begun:
 
 
 def read_finished(folder: Path) -> Finished:
-    """What a finished run says of itself.
+    """The record of a finished run.
 
     Raises:
         InputError: not a finished run, or a damaged file.

@@ -1,4 +1,4 @@
-"""What runs on one dataset share: the data, the word vectors, and the backbone's tokens."""
+"""What runs on one dataset share: the data, the backbone, and the tokens of a frozen one."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -98,13 +98,13 @@ class Source:
         return size if self.backbone is None else self.backbone.channels(size)
 
     def of(self, config: RunConfig) -> "Source":
-        """The same data, backbone and tokens for a run of another config on them."""
+        """A source with the same data, backbone and tokens, for a run of another config."""
         other = replace(self, config=config)
         vars(other).update({name: vars(self)[name] for name in ("train", "test", "channels") if name in vars(self)})
         return other
 
     def read(self) -> None:
-        """Reads every image, where runs share the tokens."""
+        """Computes the tokens of both parts, where they are cached."""
         _ = self.train, self.test
 
     def _read(self, part: Part, title: str) -> Part:
@@ -114,10 +114,13 @@ class Source:
         return extract_tokens(self.backbone, part, self.context, f"{title} tokens")
 
     def split(self, part: Part, seed: int | None = None) -> tuple[Samples, Samples]:
-        """Training and validation rows of the seen training data, the same for every variant and seed.
+        """The training part divided into samples to train on and to validate on, alike for every config and seed.
 
         Args:
-            seed: of augmentation; that of the config by default.
+            part: the training images, or their tokens.
+            seed: of augmentation; by default that of the config.
+        Raises:
+            InputError: no image is left to train on.
         """
         share = self.config.train.validation
         order = np.random.default_rng(0).permutation(len(part.targets))
@@ -177,7 +180,7 @@ class Source:
         self.pretrained_readout = readout
 
     def pretrained_metrics(self) -> dict[str, float]:
-        """What the backbone's own readout, without any decoder, makes of the test set; {} if it was not trained."""
+        """The test metrics of the readout that the backbone was pretrained with; {} without pretraining."""
         if self.pretrained_readout is None or self.pretrained_bank is None:
             return {}
         model = ZeroShotModel(None if self.cached else self.backbone, self.pretrained_readout)

@@ -27,7 +27,7 @@ def train_model(source: Source, bank: Bank, journal: Journal = UNWATCHED) -> tup
     Args:
         source: config, data, and a backbone that is pretrained where the config asks for that.
         bank: word vectors of the seen labels.
-        journal: the task's name, checkpoints, and who is told of each epoch.
+        journal: the task's name, checkpoints, and who hears of each epoch.
     Returns:
         the model for the source's inputs: tokens where the backbone's are cached, else images; and its history.
     Raises:

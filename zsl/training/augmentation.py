@@ -9,8 +9,12 @@ from zsl.data.dataset import Augmentation
 
 
 class AugmentConfig(Config):
-    """Of training images alone. `policy` is torchvision's RandAugment or AutoAugment (ImageNet's policy); `cutout` is
-    the side of a square that is blotted out, as a share of the image's (the paper: 0.5); 0 leaves it out.
+    """How training images are changed at random; validation and test images are not.
+
+    Args:
+        flip: mirror half of the images, left to right.
+        policy: torchvision's RandAugment, or its AutoAugment with ImageNet's policy.
+        cutout: the side of a square that is erased, as a share of the image's side (the paper: 0.5); 0 erases nothing.
     """
 
     flip: bool = True

@@ -1,4 +1,4 @@
-"""What a training that was stopped needs to go on: tensors, one of them a little JSON, in one file with its hash."""
+"""Checkpoints: what a stopped training needs to continue, as tensors and a little JSON in one file with its hash."""
 
 import json
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Checkpoints:
     steps: int = 0
 
     def save(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Writes a checkpoint; one of the two is whole at any moment."""
+        """Writes a checkpoint; at any moment at least one of the two files is whole."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._clean()
         packed = torch.frombuffer(bytearray(json.dumps(state).encode()), dtype=torch.uint8)
@@ -53,12 +53,12 @@ class Checkpoints:
         return tensors, parse_model(packed.numpy().tobytes(), kind, str(path), remedy)
 
     def _clean(self) -> None:
-        """Removes what a write left that was killed."""
+        """Removes what a killed write has left."""
         for path in self.folder.glob(f".{FILE}.*"):
             path.unlink()
 
     def of(self, name: str) -> "Checkpoints":
-        """Those of one of several trainings, in a folder of their own; `remove` takes them too."""
+        """The checkpoints of one of several trainings, in a folder of their own; `remove` removes them too."""
         return Checkpoints(self.folder / name, self.steps)
 
     def place(self) -> str:
@@ -67,7 +67,7 @@ class Checkpoints:
         return f"the last checkpoint is {last}" if last.is_file() else "there is no checkpoint yet"
 
     def remove(self) -> None:
-        """Of a training that has ended, there is nothing to go on with."""
+        """Deletes the checkpoints of a finished training."""
         self._clean()
         for name in (FILE, BEFORE):
             (self.folder / name).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What a training has come to, epoch by epoch."""
+"""The history of a training, epoch by epoch."""
 
 from dataclasses import dataclass, field
 from typing import Any

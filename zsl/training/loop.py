@@ -53,7 +53,7 @@ class Training:
         model: trained in place.
         seen: training and validation samples, and the word vectors of the seen labels.
         context: device, processes, workers and progress.
-        journal: the task's name, checkpoints, and who is told of each epoch.
+        journal: the task's name, checkpoints, and who hears of each epoch.
     Raises:
         InputError: a validation part without positives, a loss that needs whole annotations, a readout with nothing to
             train, a damaged checkpoint.

@@ -1,4 +1,4 @@
-"""What stands in for training where a readout has a closed form: one pass over the images, and an equation."""
+"""Readouts with a closed form are solved instead of trained: one pass over the images, and an equation."""
 
 from collections.abc import Iterator
 
@@ -27,8 +27,8 @@ def solve(
         model: solved in place; its backbone, if it has one, stays as it is.
         seen: training and validation samples, and the word vectors of the seen labels.
         context: device, batch size, workers and progress.
-        journal: the task's name, and who is told of the result; there are no checkpoints.
-        seed: of the division of the seen labels into those that are taken for unseen ones and the rest.
+        journal: the task's name, and who hears of the result; there are no checkpoints.
+        seed: of the folds in which some seen labels play unseen ones.
     Returns:
         A history of one epoch: the squared error per image, and mAP of the seen labels on the validation samples.
     Raises:

@@ -1,7 +1,7 @@
 """Writing a frozen backbone's tokens to disk, so that training reads no picture.
 
-Every shard is made alone, by one process, of batches that lie inside it, from random numbers that belong to its images:
-however many processes there are, and wherever they are stopped and started again, the files are the same.
+One process makes a shard, of batches that lie inside it, with random numbers that depend on its images alone. So the
+files are the same for any number of processes, and wherever they were stopped and started again.
 """
 
 from itertools import groupby

@@ -171,11 +171,11 @@ def _head(path: Path) -> tuple[int, _Tokens]:
 
 
 def load_tokens(root: Path, full: bool = True) -> MultiLabelData:
-    """The dataset that a folder's tokens were extracted from; images that could not be read are left out.
+    """The dataset of a folder of tokens, without the images that could not be read in extraction.
 
     Args:
         root: the folder of the extraction.
-        full: read every shard once to check its hash; else look at sizes alone.
+        full: check the hash of every shard, which reads it once; otherwise check sizes only.
     Raises:
         InputError: not a finished extraction, a missing or damaged shard.
     """
