@@ -133,7 +133,7 @@ def _pairs_of_json(path: Path, what: str) -> list[tuple[str, str, str]]:
     for key, texts in table.items():
         given = [texts] if isinstance(texts, str) else texts
         if not isinstance(given, list) or not all(isinstance(text, str) for text in given):
-            raise InputError(f"{path} is not JSON {layout}: label {brief(key)} has a text that is none")
+            raise InputError(f"{path} is not JSON {layout}: label {brief(key)} has a text that is not a string")
         label = label_name(key, str(path))
         pairs += [(f"{path}: ", label, text.strip()) for text in given or [""]]
     return pairs
@@ -200,5 +200,5 @@ def texts_of(
     order = np.fromiter((rows.setdefault(composed(text), len(rows)) for text in flat), np.int64, len(flat))
     for text in rows:
         if not is_text(text):
-            raise InputError(f"{brief(text)} holds letters that are no Unicode text; correct it")
+            raise InputError(f"{brief(text)} has letters that are not Unicode text; correct it")
     return Texts(tuple(rows), order, counts, tuple(notes), descriptions is not None or len(prompts) > 1)

@@ -136,7 +136,7 @@ class _Wanted:
         for part in filter(by_order, split_spec(encoder) if isinstance(encoder, str) else ()):
             if not plain:
                 raise InputError(
-                    f"encoder {part} goes by the labels' order, so it takes no prompts, aliases, descriptions"
+                    f"encoder {part} goes by the labels' order, so it takes no prompts, aliases or descriptions"
                 )
 
 

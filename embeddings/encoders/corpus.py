@@ -42,7 +42,7 @@ def train_vectors(
 
     sentences = [[word for tag in tags for word in tag.split()] for tags in tag_lists]
     if not any(len(sentence) > 1 for sentence in sentences):
-        raise InputError("encoder corpus: no list holds two words, so there is nothing to learn from")
+        raise InputError("encoder corpus: no list has two words, so there is nothing to learn from")
     chosen = TRAINING | options
     buckets = {"bucket": chosen["bucket"]} if family == "fasttext" else {}
     kept = Counter(word for sentence in sentences for word in sentence)
@@ -88,7 +88,7 @@ def _open(family: str, argument: str, request: Request) -> Encoder:
     for key, value in options.items():
         most = MAX_WIDTH if key == "width" else 2**31
         if not (value.isdecimal() and len(value) <= 10 and 0 < int(value) <= most):
-            raise InputError(f"encoder corpus: {key}={value[:40]} is no positive number up to {most}")
+            raise InputError(f"encoder corpus: {key}={value[:40]} is not a positive number up to {most}")
     numbers = {key: int(value) for key, value in options.items()}
     if name and not Path(name).is_file():
         raise InputError(f"encoder corpus: no file of tag lists {name}; options are {', '.join(known)}, as width=100")

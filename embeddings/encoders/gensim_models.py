@@ -57,7 +57,7 @@ class _Array(_Inert):
     def numbers(self) -> np.ndarray:
         """The array, of plain numbers."""
         if not isinstance(self.content, bytes):
-            raise TypeError("an array whose content is no bytes")
+            raise TypeError("an array whose content is not bytes")
         array = np.frombuffer(self.content, self.type.numbers())
         return array.reshape(self.shape, order="F" if self.columns else "C")
 

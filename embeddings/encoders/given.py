@@ -105,7 +105,7 @@ def given_encoder(given: object) -> Opened:
     if not callable(function):
         function = given
     if not callable(function) or isinstance(given, type):
-        raise InputError(f"encoder {brief(given)} is no spec, no function, and no object with a method encode(texts)")
+        raise InputError(f"encoder {brief(given)} is not a spec, a function or an object with a method encode(texts)")
     name = getattr(given, "name", None)
     if not isinstance(name, str):
         name = getattr(given, "__name__", None) or type(given).__name__

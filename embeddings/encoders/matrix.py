@@ -31,7 +31,7 @@ def read_matrix(path: Path, key: str | None = None) -> np.ndarray:
     if not path.is_file():
         raise InputError(f"encoder matrix: no file {path}; options are labels=, key=, layout=, each after a comma")
     if path.suffix not in READERS:
-        raise InputError(f"encoder matrix: {path} is none of {', '.join(READERS)}")
+        raise InputError(f"encoder matrix: {path} does not end in {', '.join(READERS)}")
     try:
         content = READERS[path.suffix](path)
     except InputError:

@@ -91,7 +91,7 @@ def check_stored(path: Path) -> None:
 
 def _check_member(member: ZipInfo) -> None:
     if not member.filename.endswith(".npy"):
-        raise ValueError(f"{member.filename!r} is no .npy array")
+        raise ValueError(f"{member.filename!r} is not a .npy array")
     if member.flag_bits & ENCRYPTED:
         raise ValueError(f"{member.filename!r} is encrypted")
     if member.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
@@ -124,7 +124,7 @@ def _of_letters(array: np.ndarray) -> np.ndarray:
     if array.dtype.kind == "U":
         codes = np.ascontiguousarray(array).reshape(-1).view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
         if codes.max() > sys.maxunicode:
-            raise ValueError("its texts hold numbers that are no letters")
+            raise ValueError("its texts have codes that are not letters")
     return array
 
 
@@ -139,7 +139,7 @@ def _head(file: IO[bytes] | BufferedIOBase) -> tuple[tuple[int, ...], bool, np.d
     except (MemoryError, TokenError) as error:  # of Python's parser
         raise ValueError("its header is cut, or nested too deeply") from error
     if dtype.kind not in KINDS:
-        raise ValueError(f"it holds {'objects' if dtype.hasobject else dtype}; save numbers or text alone")
+        raise ValueError(f"it holds {'objects' if dtype.hasobject else dtype}; save only numbers or text")
     if any(length < 0 for length in shape):
         raise ValueError(f"its shape is {shape}")
     return shape, columns, dtype

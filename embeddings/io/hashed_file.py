@@ -68,5 +68,5 @@ def _header(file: BinaryIO, size: int) -> tuple[bytes, dict[str, Any]]:
     except RecursionError as error:
         raise ValueError("its header is nested too deeply") from error
     if not isinstance(header, dict):
-        raise ValueError("its header is no table")
+        raise ValueError("its header is not a table")
     return prefix + text, header

@@ -36,11 +36,11 @@ def label_name(value: object, place: str) -> str:
     if not name:
         raise InputError(f"{place}: a label name is empty; remove it or write one")
     if len(name) > LONGEST:
-        raise InputError(f"{place}: label name {brief(name)} is no name; write each label in a field of its own")
+        raise InputError(f"{place}: label name {brief(name)} is too long; write each label in a field of its own")
     if "\0" in name or len(name.splitlines()) > 1:
         raise InputError(f"{place}: label name {brief(name)} holds a line break or a zero byte; write it on one line")
     if not is_text(name):
-        raise InputError(f"{place}: label name {brief(name)} is no Unicode text; rename it")
+        raise InputError(f"{place}: label name {brief(name)} is not Unicode text; rename it")
     return composed(name)
 
 

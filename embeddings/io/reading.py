@@ -61,7 +61,7 @@ def without_zeros(lines: TextIO, path: Path) -> Iterator[str]:
     """
     for number, line in enumerate(lines, 1):
         if "\0" in line:
-            raise InputError(f"{path}:{number}: a zero byte, so this is no text; save it as UTF-8")
+            raise InputError(f"{path}:{number}: a zero byte, so this is not text; save it as UTF-8")
         yield line
 
 
@@ -75,7 +75,7 @@ def read_text(path: Path, what: str) -> str:
         text = file.read()
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise InputError(f"{path}:{line}: a zero byte, so this is no text; save it as UTF-8")
+        raise InputError(f"{path}:{line}: a zero byte, so this is not text; save it as UTF-8")
     return text
 
 

@@ -77,10 +77,10 @@ def test_files_of_aliases_and_descriptions_as_lines_or_json(tmp_path):
         (read_aliases, "a.tsv", b"dogs\tdog\ndogs\thound\n", "a.tsv:2: label 'dogs' needs one alias"),
         (read_aliases, "a.json", b'{"dogs": ["dog", "hound"]}', "'dogs' needs one alias"),
         (read_aliases, "a.json", b"[]", "a.json is not JSON"),
-        (read_descriptions, "d.json", b'{"dog": [1]}', "label 'dog' has a text that is none"),
+        (read_descriptions, "d.json", b'{"dog": [1]}', "label 'dog' has a text that is not a string"),
         (read_descriptions, "d.json", b'{"dog": []}', "empty description"),
         (read_descriptions, "d.json", b'{"dog"', "d.json is not JSON"),
-        (read_descriptions, "d.json", b'{"dog": {"a": "b"}}', "label 'dog' has a text that is none"),
+        (read_descriptions, "d.json", b'{"dog": {"a": "b"}}', "label 'dog' has a text that is not a string"),
         (read_descriptions, "d.json", b"[" * 100_000, "d.json is not JSON"),
     ],
 )
@@ -93,7 +93,7 @@ def test_broken_files_are_named_with_the_line(tmp_path, read, name, content, mes
 
 
 def test_text_that_is_none_is_an_error():
-    with pytest.raises(InputError, match="no Unicode text"):
+    with pytest.raises(InputError, match="not Unicode text"):
         texts_of(("a\ud800",), ("{}",), None, None)
 
 

@@ -31,7 +31,7 @@ def test_corpus_needs_lists_to_learn_from(tmp_path):
     with pytest.raises(InputError, match="needs tag lists"):
         build_bank(["sky"], "corpus")
     (tmp_path / "tags.txt").write_text("sky\ndog\n")
-    with pytest.raises(InputError, match="no list holds two words"):
+    with pytest.raises(InputError, match="no list has two words"):
         build_bank(["sky"], f"corpus:{tmp_path}/tags.txt")
     with pytest.raises(InputError, match="no file of tag lists .*tags.txt,size=3"):
         build_bank(["sky"], f"corpus:{tmp_path}/tags.txt,size=3")
@@ -42,7 +42,7 @@ def test_corpus_needs_lists_to_learn_from(tmp_path):
         build_bank(["sky"], f"corpus:{tmp_path}/pairs.txt,min_count=3")
     assert build_bank(["sky"], f"corpus:{tmp_path}/pairs.txt,width=3", seed=2**32 - 1).embed_dim == 3
     for width in ("0", "65537", "9" * 5000):
-        with pytest.raises(InputError, match="width=.* is no positive number up to 65536"):
+        with pytest.raises(InputError, match="width=.* is not a positive number up to 65536"):
             build_bank(["sky"], f"corpus:{tmp_path}/tags.txt,width={width}")
     with pytest.raises(InputError, match="no file of tag lists"):
         build_bank(["sky"], f"corpus:{tmp_path}/nowhere.txt")

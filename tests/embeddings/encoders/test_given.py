@@ -127,8 +127,8 @@ def test_vectors_of_changing_width_are_an_error(monkeypatch):
 @pytest.mark.parametrize(
     ("encoder", "message"),
     [
-        (3, "encoder 3 is no spec, no function, and no object with a method encode"),
-        (Letters, "is no spec, no function, and no object"),
+        (3, "encoder 3 is not a spec, a function or an object with a method encode"),
+        (Letters, "is not a spec, a function or an object"),
         (Letters(revision=7), "the revision of encoder letters is 7; give a string"),
         (Letters(name="a\nb"), "the encoder's name: label name .* line break"),
     ],

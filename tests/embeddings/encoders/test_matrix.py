@@ -156,7 +156,7 @@ def test_unusable_files_are_named(tmp_path):
     with (tmp_path / "z.npy").open("wb") as file:
         np.savez(file, a=VECTORS)
     faults = {
-        "m.txt": "is none of .npy",
+        "m.txt": "does not end in .npy",
         "m.npy": "m.npy cannot be read",
         "z.npy": "z.npy cannot be read",
         "x.npy": "no file",

@@ -65,8 +65,8 @@ def test_archives_come_back(tmp_path: Path, save) -> None:
         (_npy(_head("(" + "9" * 5000 + ",)")), "Cannot parse header"),
         (_npy("-" * 9_000), "its header is cut, or nested too deeply"),
         (_npy("[" * 9_000), "its header is cut, or nested too deeply"),
-        (_npy(_head((3,), "'|O'"), b"\x80\4."), "it holds objects; save numbers or text alone"),
-        (_npy(_head((3,), "[('a', '<f4')]"), bytes(12)), "save numbers or text alone"),
+        (_npy(_head((3,), "'|O'"), b"\x80\4."), "it holds objects; save only numbers or text"),
+        (_npy(_head((3,), "[('a', '<f4')]"), bytes(12)), "save only numbers or text"),
         (_npy(_head((3,)), bytes(12), b"\3\0"), "a header of version 3.0"),
         (_npy(_head((3,), "'<M8[s]'"), bytes(24)), "it holds datetime64"),
     ],
@@ -107,7 +107,7 @@ ROWS = _saved(ARRAYS["rows"])
     [
         (b"no archive", "not a zip file"),
         (_archive(("scores.npy", ROWS))[:-30], "not a zip file"),
-        (_archive(("inner.zip", _archive(("scores.npy", ROWS)))), "'inner.zip' is no .npy array"),
+        (_archive(("inner.zip", _archive(("scores.npy", ROWS)))), "'inner.zip' is not a .npy array"),
         (_archive(("scores.npy", ROWS), method=zipfile.ZIP_LZMA), "compressed by method 14, which numpy never uses"),
         (_archive(("scores.npy", ROWS)).replace(b"\x14\0\0\0\x08", b"\x14\0\1\0\x08"), "'scores.npy' is encrypted"),
         (_archive(("scores.npy", ROWS), method=zipfile.ZIP_STORED).replace(b"\x80\x3f", b"\x80\x40"), "Bad CRC-32"),
@@ -157,5 +157,5 @@ def test_text_that_is_no_letters(tmp_path, order):
     np.save(tmp_path / "names.npy", names)
     np.savez(tmp_path / "names.npz", names=names)
     for read, file in ((read_array, "names.npy"), (read_arrays, "names.npz")):
-        with pytest.raises(InputError, match=f"{file} cannot be read as names .its texts hold numbers"):
+        with pytest.raises(InputError, match=f"{file} cannot be read as names .its texts have codes that are not letters"):
             read(tmp_path / file, "names")

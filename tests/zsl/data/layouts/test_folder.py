@@ -106,12 +106,12 @@ def test_lists_of_names_are_read_without_being_evaluated(root, classes, names):
     [
         ("['dog' 'cat']", r"""data.csv:2: classes "\['dog' 'cat'\]" lack a comma after "'dog'"; write \['a', 'b'\]"""),
         ("['dog', " + "-" * 100_000 + "'1']", r"data.csv:2: classes .*\.\.\. \(100,012 letters\) are no list"),
-        ("[" + "-" * 100_000 + "1]", r"data.csv:2: label name '-+'\.\.\. \(100,001 letters\) is no name"),
-        ("['" + "[" * 100_000 + "']", r"data.csv:2: label name .* is no name"),
+        ("[" + "-" * 100_000 + "1]", r"data.csv:2: label name '-+'\.\.\. \(100,001 letters\) is too long"),
+        ("['" + "[" * 100_000 + "']", r"data.csv:2: label name .* is too long"),
         ("['a', b'c']", "data.csv:2: classes .* are no list of quoted names"),
         ("x" * 200_000, "data.csv:2: field larger than field limit"),
         (r"['a\nb']", "data.csv:2: label name 'a.nb' holds a line break"),
-        (r"['a\ud800']", "data.csv:2: label name 'a.ud800' is no Unicode text"),
+        (r"['a\ud800']", "data.csv:2: label name 'a.ud800' is not Unicode text"),
     ],
 )
 def test_a_list_that_cannot_be_meant_is_named_with_its_line(root, classes, told):
