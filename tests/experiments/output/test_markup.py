@@ -83,7 +83,7 @@ def test_errors_are_one_line_and_letters_that_a_terminal_lacks_are_numbers(tmp_p
 
 
 def test_help_keeps_its_brackets():
-    assert "[default: 100, 1000, 5000]" in zsl("bench", "heads", "--help").stdout
+    assert "[default: (all)]" in zsl("bench", "heads", "--help").stdout
 
 
 def test_figures_draw_names(tmp_path):
