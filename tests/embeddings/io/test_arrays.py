@@ -157,5 +157,5 @@ def test_text_that_is_no_letters(tmp_path, order):
     np.save(tmp_path / "names.npy", names)
     np.savez(tmp_path / "names.npz", names=names)
     for read, file in ((read_array, "names.npy"), (read_arrays, "names.npz")):
-        with pytest.raises(InputError, match=f"{file} cannot be read as names .its texts have codes that are not letters"):
+        with pytest.raises(InputError, match=f"{file} cannot be read as names .its texts have codes that"):
             read(tmp_path / file, "names")
