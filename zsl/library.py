@@ -16,7 +16,7 @@ from zsl.backbones.config import BackboneConfig
 from zsl.backbones.own import OwnBackbone
 from zsl.context import Context
 from zsl.data.dataset import MultiLabelData
-from zsl.data.squares import SquareConfig
+from zsl.data.dataset_config import SquareConfig
 from zsl.evaluation.evaluation import Evaluation
 from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet

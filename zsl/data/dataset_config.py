@@ -4,7 +4,10 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import Field
+
 from zsl.config import Config
+from zsl.data.squares import Interpolation, Square
 
 if TYPE_CHECKING:
     import zsl.data.dataset
@@ -31,3 +34,21 @@ class DatasetConfig(Config, ABC):
         Raises:
             InputError: files that are missing or damaged, no image left.
         """
+
+
+class SquareConfig(DatasetConfig):
+    """Of every dataset of pictures: see `Square`. What is not given is the backbone's own, as timm's config has it.
+
+    `image_size`, in pixels, is the square's `size`.
+    """
+
+    pictures: ClassVar[bool] = True
+    image_size: int | None = Field(None, ge=8)
+    interpolation: Interpolation | None = None
+    crop: float | None = Field(None, gt=0, le=1)
+    squash: bool | None = None
+
+    def square(self, size: int = 224) -> Square:
+        """The square; without a backbone, what is not given is the whole picture, bilinear, of a size."""
+        given = {name: getattr(self, name) for name in ("interpolation", "crop", "squash")}
+        return Square(self.image_size or size, **{name: value for name, value in given.items() if value is not None})

@@ -2,11 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
-
-from pydantic import Field
-
-from zsl.data.dataset_config import DatasetConfig
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -43,21 +39,3 @@ class Square:
         (left, right), (top, bottom) = box
         resampling = Image.Resampling[self.interpolation.upper()]
         return image.resize((self.size, self.size), resampling, (left, top, right, bottom))
-
-
-class SquareConfig(DatasetConfig):
-    """Of every dataset of pictures: see `Square`. What is not given is the backbone's own, as timm's config has it.
-
-    `image_size`, in pixels, is the square's `size`.
-    """
-
-    pictures: ClassVar[bool] = True
-    image_size: int | None = Field(None, ge=8)
-    interpolation: Interpolation | None = None
-    crop: float | None = Field(None, gt=0, le=1)
-    squash: bool | None = None
-
-    def square(self, size: int = 224) -> Square:
-        """The square; without a backbone, what is not given is the whole picture, bilinear, of a size."""
-        given = {name: getattr(self, name) for name in ("interpolation", "crop", "squash")}
-        return Square(self.image_size or size, **{name: value for name, value in given.items() if value is not None})

@@ -3,13 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
 
 from jaxtyping import Float
 from torch import Tensor
 
-if TYPE_CHECKING:
-    import zsl.training.config
+from zsl.config import Config
 
 Logits = Float[Tensor, "batch label"]
 
@@ -30,6 +28,6 @@ class Loss:
     options: Mapping[str, str] = field(default_factory=dict)
     exclusive: bool = False
 
-    def of(self, config: "zsl.training.config.TrainConfig") -> Callable[..., Tensor]:
-        """`(logits, targets, weights=None)`, with the options of a config."""
+    def of(self, config: Config) -> Callable[..., Tensor]:
+        """`(logits, targets, weights=None)`, with the options of a `train` section."""
         return partial(self.compute, **{keyword: getattr(config, key) for keyword, key in self.options.items()})

@@ -88,3 +88,20 @@ class DecoderLayer(nn.Module):
 
     def _drop(self, values: Tensor) -> Tensor:
         return F.dropout(values, self.dropout, self.training)
+
+
+class GroupedLayer(DecoderLayer):
+    """A decoder layer of grouped labels: the sizes that its kinds of queries and heads share, and their parameters."""
+
+    width: int
+    embed_dim: int | None
+    group_size: int
+    num_groups: int
+    query_noise: float
+    official_queries: bool
+
+    query_projection: nn.Linear
+    queries: Tensor
+    head_projection: Tensor
+    head_weight: Tensor
+    head_bias: Tensor

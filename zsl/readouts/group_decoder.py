@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from embeddings.io.errors import InputError
-from zsl.readouts.decoder_layer import DecoderLayer
+from zsl.readouts.decoder_layer import DecoderLayer, GroupedLayer
 from zsl.readouts.grouping import Grouping, LabelOrder
 from zsl.readouts.heads import HEADS, HeadName
 from zsl.readouts.queries import QUERIES, QueryName
@@ -103,7 +103,7 @@ class MlDecoderConfig(QueryDecoderConfig):
         return GroupDecoder(channels, embed_dim, num_labels, self)
 
 
-class GroupDecoder(Readout, DecoderLayer):
+class GroupDecoder(Readout, GroupedLayer):
     """Image tokens and word vectors in, logits out: `decoder(features, vectors)`.
 
     Parts: queries (`zsl.readouts.queries`, Eq. 5), one or more decoder layers, heads (`zsl.readouts.heads`, Eq. 6).
@@ -118,12 +118,6 @@ class GroupDecoder(Readout, DecoderLayer):
     Raises:
         InputError: sizes that cannot work together.
     """
-
-    query_projection: nn.Linear
-    queries: Tensor
-    head_projection: Tensor
-    head_weight: Tensor
-    head_bias: Tensor
 
     def __init__(
         self,

@@ -7,12 +7,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from zsl.readouts.decoder_layer import GroupedLayer
 from zsl.readouts.readout import PRIOR_LOGIT
-
-if TYPE_CHECKING:
-    from zsl.readouts.group_decoder import GroupDecoder as Decoder
-else:
-    Decoder = nn.Module  # which imports this module
 
 Grouped = Float[Tensor, "group slot embed"]
 Index = Int64[Tensor, " group"]
@@ -25,12 +21,12 @@ class Heads(ABC):
     reads_vectors: ClassVar[bool] = False  # they are made from word vectors
     by_group: ClassVar[bool] = False  # each trained group has parameters of its own
 
-    def add_to(self, decoder: Decoder) -> None:
+    def add_to(self, decoder: GroupedLayer) -> None:
         """Gives a decoder the parameters of its heads; of biases one for all labels, as unseen labels have no own."""
         decoder.head_bias = nn.Parameter(torch.full((1,), PRIOR_LOGIT))
 
     @abstractmethod
-    def of(self, decoder: Decoder, grouped: Grouped | None, index: Index) -> GroupWeights:
+    def of(self, decoder: GroupedLayer, grouped: Grouped | None, index: Index) -> GroupWeights:
         """The weights of some groups.
 
         Args:
@@ -39,7 +35,7 @@ class Heads(ABC):
             index: the trained group whose parameters each group takes.
         """
 
-    def bias_of(self, decoder: Decoder, index: Index) -> Tensor:
+    def bias_of(self, decoder: GroupedLayer, index: Index) -> Tensor:
         """The biases of some groups: (1,), or (group, slot)."""
         return decoder.head_bias
 
@@ -49,13 +45,13 @@ class TextHeads(Heads):
 
     reads_vectors = True
 
-    def add_to(self, decoder: Decoder) -> None:
+    def add_to(self, decoder: GroupedLayer) -> None:
         assert decoder.embed_dim is not None
         decoder.head_projection = nn.Parameter(torch.empty(decoder.width, decoder.embed_dim))
         nn.init.xavier_normal_(decoder.head_projection)
         super().add_to(decoder)
 
-    def of(self, decoder: Decoder, grouped: Grouped | None, index: Index) -> GroupWeights:
+    def of(self, decoder: GroupedLayer, grouped: Grouped | None, index: Index) -> GroupWeights:
         assert grouped is not None
         # W_h M_k first: it is shared by all images of the batch, and cheaper once the batch exceeds g
         return (grouped @ decoder.head_projection.T).transpose(1, 2)
@@ -66,27 +62,27 @@ class LearnableHeads(Heads):
 
     by_group = True
 
-    def add_to(self, decoder: Decoder) -> None:
+    def add_to(self, decoder: GroupedLayer) -> None:
         decoder.head_weight = nn.Parameter(torch.empty(decoder.num_groups, decoder.width, decoder.group_size))
         nn.init.xavier_normal_(decoder.head_weight)
         decoder.head_bias = nn.Parameter(torch.full((decoder.num_groups, decoder.group_size), PRIOR_LOGIT))
 
-    def of(self, decoder: Decoder, grouped: Grouped | None, index: Index) -> GroupWeights:
+    def of(self, decoder: GroupedLayer, grouped: Grouped | None, index: Index) -> GroupWeights:
         return decoder.head_weight[index]
 
-    def bias_of(self, decoder: Decoder, index: Index) -> Tensor:
+    def bias_of(self, decoder: GroupedLayer, index: Index) -> Tensor:
         return decoder.head_bias[index]
 
 
 class SharedHeads(Heads):
     """One trained (width, slot) matrix for all groups."""
 
-    def add_to(self, decoder: Decoder) -> None:
+    def add_to(self, decoder: GroupedLayer) -> None:
         decoder.head_weight = nn.Parameter(torch.empty(decoder.width, decoder.group_size))
         nn.init.xavier_normal_(decoder.head_weight)
         super().add_to(decoder)
 
-    def of(self, decoder: Decoder, grouped: Grouped | None, index: Index) -> GroupWeights:
+    def of(self, decoder: GroupedLayer, grouped: Grouped | None, index: Index) -> GroupWeights:
         return decoder.head_weight.expand(len(index), -1, -1)
 
 

@@ -9,11 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from embeddings.io.errors import InputError
-
-if TYPE_CHECKING:
-    from zsl.readouts.group_decoder import GroupDecoder as Decoder
-else:
-    Decoder = nn.Module  # which imports this module
+from zsl.readouts.decoder_layer import GroupedLayer
 
 Grouped = Float[Tensor, "group slot embed"]
 Index = Int64[Tensor, " group"]
@@ -27,7 +23,7 @@ class Queries(ABC):
     by_group: ClassVar[bool] = False  # each trained group has parameters of its own
 
     @abstractmethod
-    def add_to(self, decoder: Decoder) -> None:
+    def add_to(self, decoder: GroupedLayer) -> None:
         """Gives a decoder the parameters of its queries.
 
         Raises:
@@ -35,7 +31,7 @@ class Queries(ABC):
         """
 
     @abstractmethod
-    def of(self, decoder: Decoder, grouped: Grouped | None, index: Index) -> GroupQueries:
+    def of(self, decoder: GroupedLayer, grouped: Grouped | None, index: Index) -> GroupQueries:
         """The queries of some groups.
 
         Args:
@@ -50,13 +46,13 @@ class TextQueries(Queries):
 
     reads_vectors = True
 
-    def add_to(self, decoder: Decoder) -> None:
+    def add_to(self, decoder: GroupedLayer) -> None:
         slot_width = decoder.width // decoder.group_size
         if not slot_width or decoder.embed_dim is None:
             raise InputError(f"width = {decoder.width} is less than the {decoder.group_size} labels of a group")
         decoder.query_projection = nn.Linear(decoder.embed_dim, slot_width, bias=decoder.official_queries)
 
-    def of(self, decoder: Decoder, grouped: Grouped | None, index: Index) -> GroupQueries:
+    def of(self, decoder: GroupedLayer, grouped: Grouped | None, index: Index) -> GroupQueries:
         assert grouped is not None
         if decoder.training and decoder.query_noise:
             grouped = grouped + decoder.query_noise * grouped.std() * torch.randn_like(grouped)
@@ -70,17 +66,17 @@ class LearnableQueries(Queries):
 
     by_group = True
 
-    def add_to(self, decoder: Decoder) -> None:
+    def add_to(self, decoder: GroupedLayer) -> None:
         decoder.queries = nn.Parameter(torch.randn(decoder.num_groups, decoder.width))
 
-    def of(self, decoder: Decoder, grouped: Grouped | None, index: Index) -> GroupQueries:
+    def of(self, decoder: GroupedLayer, grouped: Grouped | None, index: Index) -> GroupQueries:
         return decoder.queries[index]
 
 
 class RandomQueries(LearnableQueries):
     """One fixed random query per group; it is saved with the weights and never trained."""
 
-    def add_to(self, decoder: Decoder) -> None:
+    def add_to(self, decoder: GroupedLayer) -> None:
         decoder.register_buffer("queries", torch.randn(decoder.num_groups, decoder.width))
 
 

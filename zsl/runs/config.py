@@ -12,8 +12,8 @@ from embeddings.io.errors import InputError
 from embeddings.io.settings import flat, parsed, shown
 from zsl.backbones.config import BackboneConfig
 from zsl.config import Config
+from zsl.data.dataset_config import SquareConfig
 from zsl.data.layouts.scenes import ScenesConfig
-from zsl.data.squares import SquareConfig
 from zsl.data.table import DataConfig
 from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.table import DecoderConfig

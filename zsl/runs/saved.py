@@ -8,7 +8,7 @@ from typing import Any
 from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError
 from embeddings.io.reading import read_json, read_model
-from zsl.data.squares import SquareConfig
+from zsl.data.dataset_config import SquareConfig
 from zsl.data.table import DATASETS
 from zsl.losses.table import LOSSES
 from zsl.model import ZeroShotModel

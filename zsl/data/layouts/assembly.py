@@ -15,8 +15,8 @@ import numpy as np
 from embeddings.io.errors import InputError
 from embeddings.texts import read_lines
 from zsl.data.dataset import ImageFiles, MultiLabelData, Part
+from zsl.data.dataset_config import SquareConfig
 from zsl.data.layouts.image_paths import located
-from zsl.data.squares import SquareConfig
 from zsl.data.targets import Targets
 
 # behind the dataset's name, by `Selection.labelled`

@@ -9,9 +9,10 @@ import numpy as np
 from embeddings.io.errors import InputError
 from embeddings.texts import read_labels
 from zsl.data.dataset import MultiLabelData, Part, Rows
+from zsl.data.dataset_config import SquareConfig
 from zsl.data.layouts.assembly import fingerprint
 from zsl.data.layouts.split import without
-from zsl.data.squares import Square, SquareConfig
+from zsl.data.squares import Square
 from zsl.data.targets import Targets
 
 if TYPE_CHECKING:
