@@ -56,7 +56,15 @@ def pooled(texts: Texts, encoded: Sequence[Bank]) -> tuple[np.ndarray, np.ndarra
 
 
 def pooled_notes(texts: Texts, specs: Sequence[str], encoded: Sequence[Bank]) -> tuple[str, ...]:
-    """What was done for each label, over all its texts and encoders; "" where nothing was."""
+    """What was done for each label, over all its texts and encoders.
+
+    Args:
+        texts: each label's texts.
+        specs: the encoders, as their notes begin where there are several.
+        encoded: for each encoder, the vectors of the distinct texts, with notes.
+    Returns:
+        one note a label; "" where nothing was done.
+    """
     of_text = []
     for spec, bank in zip(specs, encoded, strict=True):
         prefix = f"{spec}: " if len(encoded) > 1 else ""

@@ -146,7 +146,14 @@ def fit_transforms(names: Sequence[str], seen: Vectors, widths: Sequence[int]) -
 
 
 def transformed(vectors: Vectors, transforms: Sequence[Transform]) -> Iterator[np.ndarray]:
-    """The vectors after all transforms, in blocks of rows."""
+    """The vectors after all transforms, in blocks of rows.
+
+    Args:
+        vectors: (label, embed).
+        transforms: fitted ones, in order.
+    Yields:
+        (row, width): float64, or as `vectors` if there are no transforms.
+    """
     for block in blocks(vectors):
         for transform in transforms:
             block = transform(block)

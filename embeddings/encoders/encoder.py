@@ -135,8 +135,12 @@ class Rule(Encoder):
 
 
 def width_of(argument: str, default: int, family: str) -> int:
-    """The width that an argument gives, `default` where there is none.
+    """The width that an argument gives.
 
+    Args:
+        argument: what follows the colon of a spec; "" for the default.
+        default: the width without an argument.
+        family: the encoder's family, for the message.
     Raises:
         InputError: the argument is not a number from 1 to `MAX_WIDTH`.
     """
@@ -146,10 +150,18 @@ def width_of(argument: str, default: int, family: str) -> int:
 
 
 def options_of(argument: str, known: Iterable[str]) -> tuple[str, dict[str, str]]:
-    """Splits an argument into a name and the `,key=value` that follow it; a value ends where the next known key begins.
+    """Splits an argument into a name and the `,key=value` that follow it.
 
+    Args:
+        argument: what follows the colon of a spec.
+        known: the keys; a value ends where the next known key begins, so it may hold commas.
+    Returns:
+        the name, "" if there is none, and the options.
     Raises:
         InputError: a key is given twice.
+
+    >>> options_of("a,b.txt,width=7", ["width"])
+    ('a,b.txt', {'width': '7'})
     """
     name, *given = re.split(rf"(?:^|,)(?=(?:{'|'.join(known)})=)", argument)
     pairs = [option.partition("=")[::2] for option in given]

@@ -47,7 +47,11 @@ def check_policy(policy: Sequence[str]) -> None:
 
 
 def singulars(word: str) -> tuple[str, ...]:
-    """Candidate singulars of an English plural; the table of words decides which of them is a word."""
+    """Candidate singulars of an English plural; the table of words decides which of them is a word.
+
+    >>> singulars("wolves")
+    ('wolf', 'wolfe', 'wolve')
+    """
     for endings, stem_letters in ((_IRREGULAR, 0), (_REGULAR, 2)):
         for ending, others in endings.items():
             if word.lower().endswith(ending) and len(word) >= len(ending) + stem_letters:
@@ -80,10 +84,17 @@ _REGULAR = {
 
 
 def spellings(text: str, policy: Sequence[str]) -> list[list[str]]:
-    """The spellings to look for: of the name itself, then what each step of the policy adds ([] for other steps).
+    """The spellings to look for.
 
-    The name itself has two spellings where Unicode has two: composed, as names are here, and decomposed, as in some
-    tables.
+    Args:
+        text: a name, which has two spellings of its own if Unicode has two: composed, as names are here, and
+            decomposed, as in some tables.
+        policy: steps.
+    Returns:
+        the name's own spellings, then the new ones that each step adds; [] for a step that adds none.
+
+    >>> spellings("Polar Bears", ("phrase", "lower"))
+    [['Polar Bears'], ['Polar_Bears'], ['polar bears', 'polar_bears']]
     """
     known = list(dict.fromkeys([text, unicodedata.normalize("NFD", text)]))
     steps = [list(known)]
@@ -135,6 +146,13 @@ class Plan:
 def look_up(table: WordTable, texts: Sequence[str], policy: Sequence[str], seed: int) -> tuple[Plan, Found]:
     """Looks up every text in the table by the policy.
 
+    Args:
+        table: the table of words.
+        texts: distinct texts.
+        policy: steps; see above.
+        seed: of random vectors.
+    Returns:
+        how each text gets its vector, and the words that were found.
     Raises:
         InputError: the policy ends in an error and texts are not found; they are listed with their nearest spellings.
     """
@@ -219,7 +237,14 @@ class _LookUp:
 
 
 def gather(plan: Plan, found: Found) -> Iterator[np.ndarray]:
-    """The vectors of a plan, (text, embed) float32 a block, without the skipped texts."""
+    """Makes the vectors of a plan.
+
+    Args:
+        plan: how each text gets its vector.
+        found: the words that were found.
+    Yields:
+        (text, embed) float32 a block, without the skipped texts.
+    """
     kept = np.delete(np.arange(len(plan.rows)), plan.skipped)
     for start in range(0, len(kept), BLOCK):
         texts = kept[start : start + BLOCK]

@@ -36,6 +36,9 @@ def split_spec(spec: str) -> tuple[str, ...]:
 
     Raises:
         InputError: an unknown family.
+
+    >>> split_spec("gensim:c++.txt+lexical:64")
+    ('gensim:c++.txt', 'lexical:64')
     """
     parts = parts_of(spec)
     for part in parts:
@@ -63,6 +66,11 @@ def by_order(part: str) -> bool:
 def open_encoder(encoder: AnyEncoder, request: Request) -> tuple[Opened, ...]:
     """The encoders of a spec, or the one of an object, ready to encode.
 
+    Args:
+        encoder: a spec, an object with a method `encode(texts)`, or a function of texts.
+        request: what they are asked; some encoders depend on it.
+    Returns:
+        one encoder for each part of the spec.
     Raises:
         InputError: an unknown family, an argument that its family cannot use, an object that is no encoder.
     """

@@ -11,7 +11,11 @@ MANY = 20_000  # of more words than this, a name is compared only with those of 
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:
-    """The known name that is spelled most like `name`; None if none is like it."""
+    """The known name that is spelled most like `name`; None if none is like it.
+
+    >>> nearest("dogs", ["cat", "dog"])
+    'dog'
+    """
     if len(name) > LONGEST:  # not a name, and slow to compare
         return None
     words: Iterable[str] = known
