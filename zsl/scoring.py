@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -15,11 +14,11 @@ from zsl.backbones.base import BaseBackbone
 from zsl.context import Context
 from zsl.data.dataset import MultiLabelData, Part, Tensors, not_finite
 from zsl.data.loading import Batch, Samples, ScoringOrder, batches_of, opened
+from zsl.evaluation.measures import Scores
 from zsl.evaluation.protocol import protocols
 from zsl.model import ZeroShotModel
 
 SPOILT = "the weights are spoilt, or train.precision is too narrow for them"
-Scores = Float[np.ndarray, "image label"]
 
 
 @torch.inference_mode()
