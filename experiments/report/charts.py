@@ -1,4 +1,4 @@
-"""The charts of a table. Variants go by their numbers in the table, so no chart needs to be read by colour."""
+"""The charts of a table. Variants are named by their numbers in the table, so no chart depends on colour."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -143,7 +143,7 @@ def _seeds_mean(histories: Sequence[Epochs], kind: str, scale: int) -> np.ndarra
 
 
 def ap_against(rows: Sequence[LabelRow], fact: str, protocol: str, part: str, name: str) -> tuple[str, str] | None:
-    """AP of labels against something known of them, captioned with Spearman's correlation; None if they are too few."""
+    """AP of labels against a property of theirs, with Spearman's correlation as caption; None for too few labels."""
     points = [
         (float(row.facts[fact]), 100 * ap, row)
         for row in rows

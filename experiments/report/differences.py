@@ -1,4 +1,4 @@
-"""In what the runs of a table differ: config keys, versions, protocol stamps."""
+"""Differences among the runs of a table: in config keys, versions and protocol stamps."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from experiments.tables.table_folder import FinishedRun, TableFolder
 
 @dataclass(frozen=True)
 class Difference:
-    """A key that variants differ in, its value in each (None: no config), and whether it is an axis of the table."""
+    """A key that differs among variants, its value in each (None without a config), and whether it is an axis."""
 
     key: str
     values: tuple[str | None, ...]
@@ -29,9 +29,9 @@ def flattened(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
 
 
 def config_differences(table: TableFolder) -> tuple[list[Difference], dict[str, str]]:
-    """The keys whose values differ among variants, seeds aside, and those that all share.
+    """The config keys whose values differ among variants, and those that all share; seeds are left out.
 
-    Of each variant the first run with a config speaks.
+    The first run of a variant that has a config stands for the variant.
     """
     configs = []
     for axes in table.variants:
@@ -53,7 +53,7 @@ def config_differences(table: TableFolder) -> tuple[list[Difference], dict[str, 
 def disagreeing(
     runs: Sequence[FinishedRun], values: Sequence[Mapping[str, Any] | None]
 ) -> dict[str, dict[str, list[str]]]:
-    """For each key in which the values of runs differ: the runs' folders by value."""
+    """For each key whose values differ among runs: the runs' folders by value."""
     flat = {run.path: flattened(v) for run, v in zip(runs, values, strict=True) if v is not None}
     found: dict[str, dict[str, list[str]]] = {}
     for key in dict.fromkeys(key for value in flat.values() for key in value):

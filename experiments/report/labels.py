@@ -12,7 +12,7 @@ COUNTS = ("train_images", "test_images")
 
 
 def over_seeds(runs: Sequence[FinishedRun]) -> list[LabelRow]:
-    """The first run's labels, each with its AP averaged over the runs that have it."""
+    """The labels of the first run, with AP averaged over the runs that have it."""
     tables = [{row.label: row for row in run.labels} for run in runs if run.labels is not None]
     if not tables:
         return []
@@ -27,10 +27,15 @@ def over_seeds(runs: Sequence[FinishedRun]) -> list[LabelRow]:
 
 
 def label_data(table: TableFolder, merged: Sequence[Sequence[LabelRow]], best: int) -> dict[str, Any] | None:
-    """What the page's script shows of labels; None where no run has them.
+    """The labels' figures for the page's script; None if no run has any.
 
-    AP is in tenths of a percent, null without a value, by protocol, then variant, then label. Facts are given once
-    where variants share them: `facts_of` has the place of each variant's in `facts`. `best` is shown first.
+    AP is in tenths of a percent (null without a value), by protocol, then variant, then label. Facts that variants
+    share are given once: `facts_of` has the index of each variant's facts in `facts`.
+
+    Args:
+        table: the table's folder.
+        merged: for each variant, its labels averaged over seeds.
+        best: the index of the variant that is shown first.
     """
     names = list(dict.fromkeys(row.label for rows in merged for row in rows))
     if not names:

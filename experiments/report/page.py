@@ -1,4 +1,4 @@
-"""The report: everything that tables' folders hold, in one HTML file that needs no other."""
+"""The report: the content of tables' folders in one HTML file that needs no other."""
 
 import json
 import re
@@ -26,10 +26,14 @@ CHARTED = 6  # bar charts, at most
 
 
 def write_report(folders: Sequence[Path], out: Path, progress: Progress = silent) -> None:
-    """Writes one page of the tables in `folders`; the same folders give the same bytes.
+    """Writes one page of one or several tables; the same folders give the same bytes.
 
+    Args:
+        folders: of the tables.
+        out: the HTML file.
+        progress: told of each table.
     Raises:
-        InputError: a folder that holds no table, or a damaged file.
+        InputError: a folder holds no table or a damaged file, or is given twice.
     """
     if len({folder.resolve() for folder in folders}) < len(folders):
         raise InputError("a folder is given twice; give each once")
@@ -106,7 +110,7 @@ def _result_charts(table: MetricTable, titles: Sequence[str], name: str) -> dict
 
 
 def _scatter(columns: Sequence[Column], titles: Sequence[str], name: str) -> str | None:
-    """Unseen against seen mAP, else the second metric against the first; None where there is one alone."""
+    """Unseen against seen mAP, else the second metric against the first; None if there is only one."""
     by_metric = {column.metric: column for column in columns}
     chosen = [by_metric[metric] for metric in ("gzsl/map_seen", "zsl/map") if metric in by_metric]
     chosen = chosen if len(chosen) == 2 else list(columns[:2])
@@ -134,7 +138,7 @@ def _ap_charts(rows: Sequence[LabelRow], name: str) -> list[tuple[str, str]]:
 
 
 def _pictures(table: TableFolder, best: int) -> dict[str, Any] | None:
-    """Each drawn picture once, with what the first seed of every variant finds in it; None where nothing was drawn."""
+    """Each picture once, with the labels that every variant's first seed finds in it; None if there are no pictures."""
     cards: dict[tuple[str, str | None], dict[str, Any]] = {}
     first = None
     for place, axes in enumerate(table.variants):
@@ -193,7 +197,7 @@ def _uneven(table: TableFolder) -> dict[int, list[int]]:
 
 
 def _restated(runs: Sequence[FinishedRun]) -> list[str]:
-    """Runs that were measured again since the table was made, with another outcome."""
+    """Runs that were measured again after the table was made, with other figures."""
     measured = [(run.path, run.metrics, run.measured.metrics) for run in runs if run.measured is not None]
     return [path for path, kept, now in measured if now != {name: kept.get(name) for name in now}]
 

@@ -1,4 +1,4 @@
-"""What one evaluation comes to, and its files."""
+"""The result of one evaluation, and its files."""
 
 import json
 from collections.abc import Mapping
@@ -28,7 +28,15 @@ class Measured:
 
 @dataclass(frozen=True)
 class Result:
-    """An evaluation with what it rests on; `scores` are (image, label) by protocol."""
+    """An evaluation with what it rests on.
+
+    Args:
+        name: of the run or the file of scores, for tables.
+        test: the test set.
+        scores: (image, label) by protocol.
+        evaluation: the measures.
+        labels: results label by label.
+    """
 
     name: str
     test: TestSet
@@ -38,9 +46,9 @@ class Result:
 
 
 def save_metrics(result: Result, folder: Path) -> None:
-    """`metrics.json` and `labels.csv`."""
+    """Writes `metrics.json` and `labels.csv` into a folder."""
     found = result.evaluation
     measured = Measured(dict(found.metrics), found.stamp.as_json(), dict(found.intervals))
     atomic.write_text(folder / "labels.csv", result.labels.as_csv())
-    # last: a grid takes a run with a metrics.json for finished
+    # last: a grid regards a run with a metrics.json as finished
     atomic.write_text(folder / "metrics.json", json.dumps(asdict(measured), indent=1, allow_nan=False) + "\n")

@@ -1,4 +1,4 @@
-"""Test pictures drawn by lot, with what a model finds in them: `samples.json` of a run's folder."""
+"""Test images drawn at random, with the labels that a model finds in them: `samples.json` of a run's folder."""
 
 import base64
 import io
@@ -20,7 +20,7 @@ UNSEEN = 3  # the best unseen labels shown beside the best of all
 
 
 class Found(BaseModel):
-    """A label with its rank (from 1) among all labels; `right` is None where nobody looked for it."""
+    """A label with its rank (from 1) among all labels; `right` is None if nobody annotated it."""
 
     label: str
     unseen: bool
@@ -29,7 +29,7 @@ class Found(BaseModel):
 
 
 class Sample(BaseModel):
-    """A test image: a JPEG in base64 (None of tokens), its true labels, the model's best, and its best unseen ones."""
+    """A test image: a JPEG in base64 (None for tokens), its true labels, the model's best labels and unseen ones."""
 
     name: str
     picture: str | None
@@ -39,7 +39,7 @@ class Sample(BaseModel):
 
 
 class Samples(BaseModel):
-    """What was drawn: by which seed, of how many test images, and under which protocol it was scored."""
+    """The images drawn, with the seed, the number of test images, and the protocol that they were scored under."""
 
     seed: int
     test_images: int
@@ -50,17 +50,17 @@ class Samples(BaseModel):
 def save_samples(
     folder: Path, data: "MultiLabelData", scores: Mapping[str, np.ndarray], count: int = 12, top: int = 5, seed: int = 0
 ) -> None:
-    """Writes `samples.json`: test images drawn by lot, the same for every model, with each one's best labels.
+    """Writes `samples.json`: test images drawn at random, the same for every model, with the best labels of each.
 
     Args:
         folder: of the run.
         data: its dataset.
-        scores: (image, label) by protocol, as `zsl.scoring.score` gives them; "gzsl", or of a closed set "closed", is
-            shown.
-        count, top: images, and labels of each.
+        scores: (image, label) by protocol, as `zsl.scoring.score` gives them; "gzsl" or "closed" is shown.
+        count: number of images.
+        top: number of labels shown for each image.
         seed: of the draw.
     Raises:
-        ValueError: scores of another shape than the test targets.
+        ValueError: the scores have another shape than the test targets.
     """
     samples = draw_samples(data, scores, count, top, seed)
     atomic.write_text(folder / "samples.json", samples.model_dump_json(indent=1) + "\n")
@@ -106,7 +106,7 @@ def _sample(data: "MultiLabelData", row: int, scores: np.ndarray, top: int) -> S
 
 
 def _jpeg(data: "MultiLabelData", row: int) -> str | None:
-    """The image as the model gets it, at most `SIDE` pixels a side, in base64; None of tokens."""
+    """The image as the model gets it, at most `SIDE` pixels wide and high, in base64; None for tokens."""
     if data.kind != "images":
         return None
     pixels = data.test.inputs.read([row])[0].permute(1, 2, 0).contiguous().numpy()

@@ -21,16 +21,18 @@ MOST_BARS = 90  # labels whose names can be read
 MOST_CURVES = 10
 CURVES = ("closed", "zsl", "seen", "gzsl")  # the first of these that ranks a label has its curve
 RANKED = {"zsl": "unseen labels (ZSL)", "gzsl": "seen and unseen labels (GZSL)", "seen": "seen labels alone"}
-MOST_POINTS = 2000  # of a curve; more are not seen
+MOST_POINTS = 2000  # of a curve; more cannot be seen
 
 
 def save_plots(result: Result, folder: Path, labels: Sequence[str] = ()) -> list[str]:
-    """Writes what can be drawn of a result.
+    """Writes the plots that a result has the values for.
 
     Args:
-        labels: of the precision-recall curves; by default the best, middling and worst of the unseen labels.
+        result: of the evaluation.
+        folder: for the files.
+        labels: whose precision is drawn against recall; by default three of the best, middle and worst unseen labels.
     Returns:
-        the files' names.
+        the names of the files.
     """
     main = "zsl" if "zsl" in result.evaluation.ap else next(iter(result.evaluation.ap))
     save_ap_bars(result, main, folder / "ap.png")
@@ -46,7 +48,7 @@ def save_plots(result: Result, folder: Path, labels: Sequence[str] = ()) -> list
 
 
 def save_ap_bars(result: Result, protocol: str, path: Path) -> None:
-    """AP of each label, best first, with chance; of many labels the best and the worst."""
+    """AP of each label, best first, with chance; of many labels only the best and the worst."""
     asked = protocols(result.test)[protocol]
     ap, chance = result.evaluation.ap[protocol], result.evaluation.chance[protocol]
     order = [int(row) for row in np.argsort(-np.nan_to_num(ap, nan=-1), kind="stable") if not np.isnan(ap[row])]
@@ -123,7 +125,7 @@ def _thinned(length: int) -> np.ndarray:
 
 
 def chosen_labels(result: Result, protocol: str) -> list[str]:
-    """The best, the middling and the worst three of the labels with a positive."""
+    """The three best, three middle and three worst labels that have a positive."""
     labels, ap = protocols(result.test)[protocol].labels, result.evaluation.ap[protocol]
     order = [int(row) for row in np.argsort(-np.nan_to_num(ap, nan=-1), kind="stable") if not np.isnan(ap[row])]
     middle = len(order) // 2
@@ -135,7 +137,7 @@ def check_curves(result: Result, labels: Sequence[str]) -> None:
     """Checks that precision can be drawn against recall of these labels.
 
     Raises:
-        InputError: more labels than colours; one without scores, or without a positive test image.
+        InputError: there are more labels than colours; a label has no scores, or no positive test image.
     """
     if len(set(labels)) > MOST_CURVES:
         raise InputError(f"--curve is given {len(set(labels))} labels; one plot takes {MOST_CURVES}")

@@ -14,7 +14,7 @@ from zsl.evaluation.stamp import check_comparable
 
 
 def metrics_table(result: Result) -> TextTable:
-    """The headline figures with their intervals and what chance gives."""
+    """The main figures, with their intervals and those of chance."""
     found = result.evaluation
     columns = shown_columns(found.metrics)
     rows = [
@@ -56,7 +56,7 @@ def bias_table(result: Result) -> TextTable | None:
 
 
 def generalisation_table(result: Result) -> TextTable | None:
-    """Mean AP of unseen labels by what is known of them; None where nothing is."""
+    """Mean AP of groups of unseen labels; None without groups."""
     protocol = "zsl" if "zsl" in result.labels.ap else None
     rows = result.labels.explanations(protocol) if protocol else []
     if not rows:
@@ -72,15 +72,16 @@ def tables_of(result: Result) -> list[TextTable]:
 
 
 def comparison_table(results: Sequence[Result], mixed: bool = False) -> TextTable:
-    """Results side by side; differences from the first, with paired intervals, where the test images are the same.
+    """Results side by side.
 
-    A cell is empty where a result lacks what the column measures.
+    Results on the same test images have the paired interval of their difference from the first result. A cell is empty
+    if its result lacks the metric.
 
     Args:
-        results: two at least.
-        mixed: whether results of different protocols are wanted too.
+        results: at least two.
+        mixed: whether results of different protocols may be compared.
     Raises:
-        InputError: results of different protocols that are not wanted.
+        InputError: results of different protocols, which are not to be compared.
     """
     if not mixed:
         check_comparable({result.name: result.evaluation.stamp for result in results})
@@ -114,7 +115,7 @@ def _cell(found: Evaluation, first: Evaluation | None, column: str) -> str:
 
 
 def footnotes(result: Result) -> list[str]:
-    """What the figures are, a sentence a line."""
+    """What the figures are, one sentence per line."""
     stamp, test = result.evaluation.stamp, result.test
     parts = f"{len(test.seen)} seen and {len(test.unseen)} unseen labels" if test.unseen else f"{len(test.seen)} labels"
     lines = [f"Percent; {stamp.images:,} test images ({stamp.test_set}), {parts}, {stamp.absent}."]

@@ -16,12 +16,12 @@ REPLICATES = 64  # that are summed in one go: a cache line of weights
 def bootstrap_average_precision(
     scores: Scores, targets: Targets, weights: Weights, annotated: Targets | None = None
 ) -> Float[np.ndarray, "replicate label"]:
-    """AP of each label in each replicate, as if every image stood there as often as it was drawn.
+    """AP of each label in each replicate, as if each image were repeated as often as it was drawn.
 
     Args:
-        scores: (batch, label).
+        scores: (batch, label), higher is more likely.
         targets: (batch, label), 0 or 1.
-        weights: of `image_weights`.
+        weights: (batch, replicate) of `image_weights`.
         annotated: (batch, label) bool, as of `zsl.metrics.average_precision.average_precision`.
     Returns:
         float64; NaN where a replicate shows no positive of a label.
@@ -73,7 +73,7 @@ def bootstrap_f1_at_k(
 
     Args:
         scores, targets, k, annotated: as of `zsl.metrics.f1.f1_at_k`.
-        weights: of `image_weights`.
+        weights: (batch, replicate) of `image_weights`.
     """
     values, truth, known = as_tensors(scores, targets, annotated)
     per_image = []

@@ -1,4 +1,4 @@
-"""The bias on seen logits, chosen on other models than the one that it is for."""
+"""The choice of the bias on seen logits, on models that were trained without some seen labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +14,9 @@ class Fold:
     """A model that was trained without some seen labels, and what a bias does for those.
 
     Args:
-        curve: of the seen labels that it was trained on against those that it was not, on validation images.
-        seen, unseen: how many labels these are.
+        curve: the trade-off of the labels that it was trained on ("seen") and of those left out ("unseen"), on
+            validation images.
+        seen, unseen: number of these labels.
     """
 
     curve: TradeOff
@@ -24,11 +25,11 @@ class Fold:
 
     @property
     def readiness(self) -> Float[np.ndarray, " step"]:
-        """How readily unseen labels are taken: `u / (u + s)`, ascending along the curve.
+        """How readily unseen labels are taken: (step,) `u / (u + s)`, ascending along the curve.
 
-        u and s are the shares of all unseen and of all seen labels among the K best, over the images; 0.5 is no
-        preference. Models differ in the scale of their scores and in how far apart they set the two kinds of labels,
-        so that one model's bias means nothing to another. This is in no unit of either.
+        u and s are the shares of all unseen and of all seen labels that are among the K best, over the images; 0.5 is
+        no preference. Models differ in the scale of their scores and in the distance between the two kinds of labels,
+        so one model's bias means nothing to another. Readiness has no unit.
         """
         unseen = self.curve.unseen_chosen / self.unseen
         seen = (self.curve.chosen - self.curve.unseen_chosen) / self.seen
@@ -36,7 +37,7 @@ class Fold:
         return np.divide(unseen, total, out=np.full(len(total), 0.5), where=total > 0)
 
     def steps(self, readiness: Float[np.ndarray, " wanted"]) -> np.ndarray:
-        """The entries of the curve that are as ready, or as near below as there is."""
+        """The entries of the curve with each readiness, or with the nearest one below it."""
         return np.maximum(np.searchsorted(self.readiness, readiness, side="right") - 1, 0)
 
     def harmonic(self, readiness: Float[np.ndarray, " wanted"]) -> Float[np.ndarray, " wanted"]:
@@ -44,7 +45,7 @@ class Fold:
         return self.curve.harmonic[self.steps(readiness)]
 
     def shift(self, readiness: float) -> float:
-        """The bias that makes this model so ready: the middle of those that do."""
+        """The bias that gives this model a readiness: the middle of the range that does."""
         (step,) = self.steps(np.array([readiness], np.float64))
         return self.curve.inside(int(step))
 
@@ -56,11 +57,11 @@ class Fold:
 
 @dataclass(frozen=True)
 class Choice:
-    """A readiness that was chosen on some folds, and what it does for each, as means of recalls in [0, 1].
+    """A readiness that was chosen on some folds, and its effect: harmonic means of the two recalls, in [0, 1].
 
     Args:
-        readiness: with the best mean over all folds.
-        harmonic: of each fold at it.
+        readiness: the one with the best mean over all folds.
+        harmonic: of each fold at this readiness.
         unbiased: of each fold without a bias.
         crossed: of each fold at the readiness that the other folds would choose.
     """
@@ -72,15 +73,15 @@ class Choice:
 
     @property
     def helps(self) -> bool:
-        """Whether every fold gains by what the others choose: labels, and a model, that the choice did not see."""
+        """Whether each fold gains at the readiness that the others choose, on labels that this choice did not use."""
         return all(with_bias > without for with_bias, without in zip(self.crossed, self.unbiased, strict=True))
 
 
 def choose(folds: Sequence[Fold]) -> Choice:
-    """The readiness with the best harmonic mean of the recalls, over folds that left out different labels.
+    """Chooses the readiness with the best mean, over folds, of the harmonic mean of the two recalls.
 
     Args:
-        folds: two at least.
+        folds: at least two, which left out different labels.
     """
     best = _best(folds)
     others = [_best([*folds[:place], *folds[place + 1 :]]) for place in range(len(folds))]

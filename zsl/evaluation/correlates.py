@@ -1,4 +1,4 @@
-"""How the AP of labels goes with something known of them: rank correlation, and means by thirds."""
+"""How the AP of labels correlates with a known property of them: rank correlation, and means by thirds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,18 +7,18 @@ from itertools import permutations
 import numpy as np
 from jaxtyping import Float
 
-TESTED = 5  # labels; of fewer, no order of theirs is rarer than one in twenty
-EXACT = 8  # labels, whose 40,320 orders are gone through
+TESTED = 5  # labels; no order of fewer labels is rarer than one in twenty
+EXACT = 8  # labels; all 40,320 orders are counted
 
 
 @dataclass(frozen=True)
 class Correlates:
-    """How per-label AP goes with something known of the labels.
+    """How the AP of labels correlates with a known property of them.
 
     Args:
         correlation: Spearman's, NaN if it is not defined.
-        p_value: of no correlation, two-sided; NaN of fewer than `TESTED` labels.
-        labels: that have both values.
+        p_value: two-sided, for no correlation; NaN for fewer than `TESTED` labels.
+        labels: number of labels that have both values.
     """
 
     correlation: float
@@ -29,7 +29,11 @@ class Correlates:
 def correlates(ap: Float[np.ndarray, " label"], known: Float[np.ndarray, " label"]) -> Correlates:
     """Spearman's rank correlation over the labels that have both values.
 
-    Its p-value is that of all orders of up to `EXACT` labels, and of more labels that of Student's t, as in scipy.
+    The p-value is exact, over all orders, for up to `EXACT` labels; for more it is that of Student's t, as in scipy.
+
+    Args:
+        ap: (label,) in [0, 1]; NaN without a positive.
+        known: (label,) the property; NaN if it is not known.
     """
     both = np.isfinite(ap) & np.isfinite(known)
     count = int(both.sum())
@@ -57,11 +61,15 @@ def by_thirds(
     known: Float[np.ndarray, " label"],
     names: Sequence[str] = ("low", "middle", "high"),
 ) -> dict[str, tuple[float, float, float, int]]:
-    """Mean AP of the labels with the lowest, middling and highest of a value.
+    """Mean AP of the labels with the lowest, middle and highest values of a property.
 
+    Args:
+        ap: (label,) in [0, 1]; NaN without a positive.
+        known: (label,) the property; NaN if it is not known.
+        names: of the thirds.
     Returns:
-        by name, the lowest and highest value of that third, the mean AP, and how many labels; thirds without a label
-        are left out.
+        for each third by name: its lowest and highest value, the mean AP, and the number of labels; thirds without a
+        label are left out.
     """
     usable = np.flatnonzero(np.isfinite(ap) & np.isfinite(known))
     parts = np.array_split(usable[np.argsort(known[usable], kind="stable")], len(names))

@@ -1,4 +1,4 @@
-"""A test set made of a file of targets, and the scores of a file put in the order of a test set."""
+"""A test set from a file of targets, and scores from a file in the order of a test set."""
 
 import warnings
 from collections.abc import Collection, Sequence
@@ -17,13 +17,16 @@ TITLES = {"zsl": "ZSL", "gzsl": "GZSL", "seen": "seen labels alone"}
 
 
 def as_test_set(matrix: NamedMatrix, unseen: Sequence[str] = ()) -> TestSet:
-    """A test set of a table of targets: 1, 0, and -1 where annotations are partial (then 0 means that nobody looked).
+    """A test set from a matrix of targets.
 
     Args:
-        matrix: of targets, (image, label).
+        matrix: (image, label): 1 for present and 0 for absent; or, if a -1 is among the entries, 1 for present, -1 for
+            absent, and 0 for entries that nobody annotated.
         unseen: names of the labels that training had no annotations of; none for a closed set.
+    Returns:
+        the test set, with seen labels first.
     Raises:
-        InputError: entries of another kind, no positive at all, names that are not there.
+        InputError: another entry; no positive at all; an unseen label that has no column.
     """
     values = matrix.values
     for start, block in matrix.blocks():
@@ -51,13 +54,18 @@ def as_test_set(matrix: NamedMatrix, unseen: Sequence[str] = ()) -> TestSet:
 
 
 def match(matrix: NamedMatrix, test: TestSet) -> dict[str, np.ndarray]:
-    """The scores of each protocol whose labels a table has, in the order of the test set.
+    """The scores of each protocol whose labels a matrix has, in the order of the test set.
 
-    Labels are matched by name where the table names them, else by place; so are images. An `InputWarning` tells of
-    protocols that cannot be measured for labels that the table lacks, and of columns and rows of no use.
+    Labels and images are matched by name if the matrix names them, else by position. An `InputWarning` names the
+    protocols that cannot be measured because labels lack scores, and the columns and rows that are not used.
 
+    Args:
+        matrix: of scores, (image, label).
+        test: the test set.
+    Returns:
+        (image, label) by protocol.
     Raises:
-        InputError: labels or images that do not fit, scores that are not finite.
+        InputError: labels or images that do not fit the test set; a score that is not finite.
     """
     every = test.seen + test.unseen
     labels = matrix.labels
@@ -94,7 +102,7 @@ def match(matrix: NamedMatrix, test: TestSet) -> dict[str, np.ndarray]:
 
 
 def _tell(matrix: NamedMatrix, test: TestSet, labels: Sequence[str], found: Collection[str]) -> None:
-    """Warns of what of the test set has no scores, and which scores are of no use."""
+    """Warns of labels of the test set without scores, and of scores that are not used."""
     every, known = {*test.seen, *test.unseen}, {name for p in protocols(test).values() for name in p.labels}
     missing, other = [n for n in test.seen + test.unseen if n not in set(labels)], [n for n in labels if n not in known]
     told = []
@@ -102,7 +110,7 @@ def _tell(matrix: NamedMatrix, test: TestSet, labels: Sequence[str], found: Coll
         lost = ", ".join(title for name, title in TITLES.items() if name not in found)
         told.append(f"{matrix.path} has no scores of {shown(missing, set(labels) - every)}; not measured: {lost}")
     if other:
-        told.append(f"{matrix.path} has scores of what is no label of {test.name}, left out: {shown(other)}")
+        told.append(f"{matrix.path} has scores of columns that are no label of {test.name}, left out: {shown(other)}")
     images = set(matrix.images or ())
     rest = len(matrix.values) - len(test.targets)
     if rest and images:
@@ -112,7 +120,7 @@ def _tell(matrix: NamedMatrix, test: TestSet, labels: Sequence[str], found: Coll
 
 
 def _matched_images(matrix: NamedMatrix, test: TestSet) -> np.ndarray | None:
-    """The rows of a table in the order of the test set's images; None if they are in it."""
+    """The matrix's rows in the order of the test set's images; None if they are in that order already."""
     images = len(test.targets)
     if matrix.images is not None and test.images is not None:
         own, wanted = list(matrix.images), list(test.images)

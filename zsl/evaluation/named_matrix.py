@@ -38,14 +38,16 @@ class NamedMatrix:
 def read_matrix(path: Path, key: str) -> NamedMatrix:
     """A matrix from a file.
 
-    `.npy`: the matrix. `.npz`: the matrix as `key` (or as the only array), names as `labels` and `images` where it has
-    them. `.csv`: a header `image,LABEL,LABEL,...`, then a line an image.
+    `.npy` holds the matrix; `.npz` the matrix as `key` or as its only array, and names as `labels` and `images`, if it
+    has any; `.csv` a header `image,LABEL,LABEL,...`, then one line per image.
 
     Args:
         path: of the file.
         key: "scores" or "targets".
+    Returns:
+        the matrix (image, label), with the names that the file has.
     Raises:
-        InputError: no such file, another content, an entry that is no number, a name that stands twice.
+        InputError: there is no such file; it holds something else; an entry is not a number; a name appears twice.
     """
     if path.suffix not in SUFFIXES:
         raise InputError(f"{path} is none of {', '.join(SUFFIXES)}")
@@ -63,7 +65,7 @@ def read_matrix(path: Path, key: str) -> NamedMatrix:
             raise InputError(f"{path} names {len(names)} {title}s, but its {key} are {matrix.values.shape}")
         name, often = Counter(names).most_common(1)[0]
         if often > 1:
-            raise InputError(f"{path}: {title} {name!r} stands {often} times; every {title} must stand once")
+            raise InputError(f"{path}: {title} {name!r} appears {often} times; every {title} must appear once")
     return matrix
 
 
@@ -83,7 +85,7 @@ def _read_arrays(path: Path, key: str) -> NamedMatrix:
 
 
 def _of_size(path: Path, array: np.ndarray) -> np.ndarray:
-    """The array, unless it is larger than any test set: a small file may hold as many zeros."""
+    """The array, unless it is larger than any test set; a small compressed file may unpack to so many zeros."""
     if max(array.shape, default=0) > LARGEST:
         raise InputError(f"{path} has shape {array.shape}; no axis may be longer than {LARGEST:,}")
     return array
@@ -113,10 +115,13 @@ def _read_csv(path: Path, key: str) -> NamedMatrix:
 
 
 def named(matrix: NamedMatrix, labels: Sequence[str] | None) -> NamedMatrix:
-    """The matrix with these names of its columns, unless its file has names.
+    """The matrix with names for its columns, unless its file has names.
 
+    Args:
+        matrix: from a file.
+        labels: one name per column; None for no names.
     Raises:
-        InputError: not as many names as columns.
+        InputError: the number of names is not the number of columns.
     """
     if matrix.labels is not None or labels is None:
         return matrix

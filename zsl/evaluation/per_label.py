@@ -1,4 +1,4 @@
-"""Results label by label, beside what may explain them: frequency, the nearest seen label, where the vector is from."""
+"""Results label by label, with what may explain them: frequency, nearest seen label, source of the vector."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,17 +16,18 @@ from zsl.evaluation.protocol import TestSet, protocols
 
 @dataclass(frozen=True)
 class PerLabel:
-    """One row a label, seen ones first.
+    """Results label by label, seen labels first.
 
     Args:
         labels: names; the first `num_seen` are seen.
-        train_images: (label,) that show it in training; 0 for unseen labels, None where training is not known.
-        test_images: (label,) that show it.
-        nearest: the nearest seen label of each unseen one, "" for seen ones; None without word vectors.
-        similarity: (label,) cosine with it; NaN for seen labels.
-        notes: what the bank did to find a vector, "" for nothing out of the ordinary.
-        chance: (label,) AP of a random ranking.
-        ap: (label,) by protocol, NaN where the protocol lacks the label, or there is no positive.
+        num_seen: number of seen labels.
+        train_images: (label,) number of training images that show the label, 0 for unseen ones; None if not known.
+        test_images: (label,) number of test images that show the label.
+        nearest: for each unseen label the nearest seen one, "" for seen labels; None without word vectors.
+        similarity: (label,) cosine similarity to the nearest seen label; NaN for seen labels.
+        notes: how the bank found each vector; "" for a name that the encoder has as it stands.
+        chance: (label,) AP of a random ranking, in [0, 1].
+        ap: (label,) in [0, 1], by protocol; NaN if the protocol does not rank the label, or no test image shows it.
     """
 
     labels: tuple[str, ...]
@@ -40,7 +41,7 @@ class PerLabel:
     ap: Mapping[str, Float[np.ndarray, " label"]]
 
     def as_csv(self) -> str:
-        """A line a label; a field without a value is empty. Names come back by `embeddings.io.markup.from_csv`."""
+        """One line per label; a field without a value is empty. `embeddings.io.markup.from_csv` restores the names."""
         fixed = ("label", "part", "train_images", "test_images", "nearest_seen", "similarity", "note", "chance_ap")
         rows: list[list[object]] = [[*fixed, *(f"ap:{name}" for name in self.ap)]]
         for row, label in enumerate(self.labels):
@@ -60,11 +61,13 @@ class PerLabel:
         return csv_text(rows)
 
     def explanations(self, protocol: str = "zsl") -> list[tuple[str, str, float, int]]:
-        """Where a model generalises: mean AP of unseen labels by what is known of them.
+        """Where a model generalises: mean AP of groups of unseen labels.
 
+        Args:
+            protocol: whose AP.
         Returns:
-            (property, which labels, mean AP, how many labels), for similarity to the nearest seen label and test
-            frequency by thirds, and for vectors that come from a fallback or not.
+            (property, group, mean AP, number of labels). The groups are thirds by similarity to the nearest seen label,
+            thirds by number of test images, and labels whose vector comes from a fallback or not.
         """
         ap = self.ap[protocol][self.num_seen :]
         rows: list[tuple[str, str, float, int]] = []
@@ -103,13 +106,13 @@ def per_label(
     bank: Bank | None = None,
     train_images: Sequence[int] | np.ndarray | None = None,
 ) -> PerLabel:
-    """The rows of an evaluation.
+    """Results label by label.
 
     Args:
         evaluation: of the test set.
-        test: what it was measured against.
-        bank: the word vectors, for the nearest seen labels and notes.
-        train_images: of each seen label.
+        test: the test set.
+        bank: word vectors, for the nearest seen labels and notes; None for results without them.
+        train_images: number of training images of each seen label; None if not known.
     """
     labels, num_seen = test.seen + test.unseen, len(test.seen)
     ap, chance = {}, np.full(len(labels), np.nan)

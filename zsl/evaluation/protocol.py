@@ -27,12 +27,12 @@ class TestSet:
     """What results are measured against.
 
     Args:
-        name: for tables.
+        name: of the dataset, for tables.
         seen, unseen: label names; a closed set has no unseen ones.
         targets: (image, label) over `seen + unseen`.
         fingerprint: identifies the content.
-        renamed: further name lists of the same unseen labels, by title.
-        images: names of the images, in order; None where they have none.
+        renamed: other names of the same unseen labels, by title ("synonyms").
+        images: names of the images, in order; None if they have no names.
     """
 
     __test__ = False  # no class of tests
@@ -59,9 +59,10 @@ class TestSet:
 
 
 def protocols(data: "TestSet | zsl.data.dataset.MultiLabelData") -> dict[str, Protocol]:
-    """ "zsl" ranks the unseen labels alone, "gzsl" all of them, "seen" the seen ones; "-synonyms" use other names.
+    """The protocols of a dataset or a test set, by name.
 
-    Data without unseen labels has one protocol, "closed".
+    "zsl" ranks the unseen labels alone, "gzsl" all labels, "seen" the seen labels. "zsl-synonyms" and "gzsl-synonyms"
+    rank the unseen labels under other names. Data without unseen labels has one protocol, "closed".
     """
     if not data.unseen:
         return {"closed": Protocol(data.seen, np.arange(len(data.seen)), 0)}
@@ -74,12 +75,12 @@ def protocols(data: "TestSet | zsl.data.dataset.MultiLabelData") -> dict[str, Pr
 
 
 def fitting(k: Sequence[int], protocol: Protocol) -> tuple[int, ...]:
-    """The K of F1@K that are not more than the labels which the protocol ranks."""
+    """The K of F1@K that are at most the number of labels which the protocol ranks."""
     return tuple(number for number in k if number <= len(protocol.labels))
 
 
 def left_out(labels: Mapping[str, int], k: Sequence[int]) -> list[str]:
-    """What protocols are too small for, a sentence a protocol.
+    """For each protocol that ranks fewer labels than K, a sentence that names the figures which it lacks.
 
     Args:
         labels: how many each protocol ranks.
@@ -92,10 +93,10 @@ def left_out(labels: Mapping[str, int], k: Sequence[int]) -> list[str]:
 
 
 def check_measurable(test: TestSet, asked: Mapping[str, Protocol]) -> None:
-    """Checks that there is something to measure, but for seen labels alone.
+    """Checks that each protocol, except that of seen labels alone, has a positive.
 
     Raises:
-        InputError: it names the protocol.
+        InputError: a protocol has none.
     """
     counts = test.targets.label_counts()
     for name, protocol in asked.items():

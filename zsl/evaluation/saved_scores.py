@@ -24,9 +24,9 @@ REMEDY = "evaluate the run again"
 
 @dataclass(frozen=True)
 class About:
-    """What `test.npz` has of a test set besides its targets.
+    """What `test.npz` holds besides the targets.
 
-    `scores` are the hashes of the files beside it, `sha256` is that of the test set itself.
+    `scores` are the hashes of the score files by protocol; `sha256` is the hash of the test set itself.
     """
 
     name: str
@@ -41,7 +41,13 @@ class About:
 
 
 def save_scores(folder: Path, scores: Mapping[str, np.ndarray], test: TestSet) -> None:
-    """Writes the scores of each protocol, and what they are measured against, for `load_scores`."""
+    """Writes the scores of each protocol and their test set, for `load_scores`.
+
+    Args:
+        folder: for the files; it may exist.
+        scores: (image, label) by protocol.
+        test: the test set that the scores are of.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     hashes = {}
     for name, values in scores.items():
@@ -59,10 +65,14 @@ def save_scores(folder: Path, scores: Mapping[str, np.ndarray], test: TestSet) -
 
 
 def load_scores(folder: Path) -> tuple[dict[str, np.ndarray], TestSet]:
-    """What `save_scores` wrote; scores are mapped into memory.
+    """Reads what `save_scores` wrote; scores are memory-mapped.
 
+    Args:
+        folder: of the saved scores.
+    Returns:
+        scores (image, label) by protocol, and the test set.
     Raises:
-        InputError: files that are missing, damaged or of something else.
+        InputError: a file is missing or damaged, or has other content than was saved.
     """
     path = folder / TEST
     if not path.is_file():
@@ -90,7 +100,7 @@ def load_scores(folder: Path) -> tuple[dict[str, np.ndarray], TestSet]:
 
 
 def _hash_of_test(about: About, arrays: Mapping[str, np.ndarray]) -> str:
-    """sha256 of a saved test set: its targets, and what is told of it but for the hash itself."""
+    """sha256 of a saved test set: of its targets and of `about`, without the hash itself."""
     found = hashlib.sha256(json.dumps(asdict(replace(about, sha256=""))).encode())
     for name in ARRAYS:
         found.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
@@ -99,7 +109,7 @@ def _hash_of_test(about: About, arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def _saved(path: Path, sha256: str, test: TestSet) -> np.ndarray:
-    """The scores of one protocol, if they are those that were saved."""
+    """The scores of one protocol, checked against the hash that they were saved with."""
     if not path.is_file() or hash_of(path) != sha256:
         state = "has other content than was saved" if path.is_file() else "is missing"
         raise InputError(f"{path} {state}; {REMEDY}")

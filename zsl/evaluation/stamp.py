@@ -26,19 +26,20 @@ COMPARED = ("test_set", "images", "absent", "partial", "k", "truth")
 
 @dataclass(frozen=True)
 class Stamp:
-    """What a result must share with another to stand beside it.
+    """What two results must share to be compared.
 
     Args:
-        data: name of the dataset, with its test set where there are several.
-        test_set: "all" test images, or those "labelled" with an unseen label.
-        images: how many are tested on.
+        data: name of the dataset, and of its test set if it has several.
+        test_set: "all" test images, or only those "labelled" with an unseen label.
+        images: number of test images.
         positives_per_image: over the labels of each protocol.
-        labels: how many each protocol ranks, and a hash of their names in order.
-        absent, partial: what becomes of labels without a positive, and of entries that nobody annotated.
+        labels: number of labels that each protocol ranks, and a hash of their names in order.
+        absent: how labels without a positive are treated.
+        partial: how entries that nobody annotated are treated; None for complete annotations.
         k: of F1@K.
         truth: hash of the test annotations.
-        fingerprint: of the dataset: its labels, images and annotations, training too.
-        shift: taken off seen logits in the calibrated figures; None without a calibration.
+        fingerprint: of the dataset: labels, images and annotations, of training too.
+        shift: bias taken off seen logits in the calibrated figures; None without a calibration.
     """
 
     data: str
@@ -58,13 +59,20 @@ class Stamp:
         return asdict(self) | {"known_as": self.known_as()}
 
     def known_as(self) -> dict[str, str]:
-        """The published protocol that each of these is, where its positives per image and labels tell."""
+        """The published test set that each protocol is, if positives per image and number of labels show it."""
         named = {n: recognise(self.labels[n][0], value) for n, value in self.positives_per_image.items()}
         return {protocol: title for protocol, title in named.items() if title is not None}
 
 
 def make_stamp(test: TestSet, asked: Mapping[str, Protocol], k: Sequence[int], shift: float | None = None) -> Stamp:
-    """The stamp of results on a test set, of the protocols that were asked."""
+    """The stamp of results on a test set.
+
+    Args:
+        test: the test set.
+        asked: the protocols that were measured, by name.
+        k: of F1@K.
+        shift: bias taken off seen logits in the calibrated figures; None without a calibration.
+    """
     return Stamp(
         data=test.name,
         test_set=test.kind,
@@ -85,12 +93,12 @@ def _positives(targets: Targets, columns: np.ndarray) -> float:
 
 
 def hash_of_names(labels: Sequence[str]) -> str:
-    """Of label names in their order."""
+    """A hash of label names in their order."""
     return hashlib.sha256(json.dumps(list(labels)).encode()).hexdigest()[:16]
 
 
 def hash_of_targets(targets: Targets) -> str:
-    """Of annotations, image by image."""
+    """A hash of annotations, image by image."""
     matrix, digest = targets.matrix.sorted_indices(), hashlib.sha256(str(targets.shape).encode())
     for array in (matrix.indptr, matrix.indices, matrix.data):
         digest.update(array.astype(np.int64).tobytes())
@@ -98,11 +106,11 @@ def hash_of_targets(targets: Targets) -> str:
 
 
 def recognise(labels: int, positives_per_image: float) -> str | None:
-    """The published test set with so many labels and positives an image, if it is a known one.
+    """The published test set with this number of labels and of positives per image; None for an unknown one.
 
     Args:
-        labels: that are ranked.
-        positives_per_image: over those; of published figures it is `K * precision / recall` at any K.
+        labels: number of labels that are ranked.
+        positives_per_image: over those labels; from published figures it is `K * precision / recall` at any K.
     """
     for title, (count, positives, rounding) in KNOWN.items():
         if labels == count and abs(positives - positives_per_image) <= rounding:
@@ -111,12 +119,12 @@ def recognise(labels: int, positives_per_image: float) -> str | None:
 
 
 def check_comparable(stamps: Mapping[str, Stamp]) -> None:
-    """Results of one protocol may stand side by side.
+    """Checks that results answer the same question, so that they may be compared.
 
     Args:
-        stamps: by the name of the result.
+        stamps: by name of the result.
     Raises:
-        InputError: it names what differs, and how.
+        InputError: they do not; the message names what differs, and how.
     """
     (first, one), *others = stamps.items()
     for name, other in others:
@@ -133,7 +141,7 @@ def check_comparable(stamps: Mapping[str, Stamp]) -> None:
 def _label_differences(
     one: Mapping[str, tuple[int, str]], two: Mapping[str, tuple[int, str]]
 ) -> list[tuple[str, object, object]]:
-    """The protocols that both have, whose labels differ; or that they have none in common."""
+    """What two results have as labels of each common protocol; or their protocols, if none is common."""
     shared = [protocol for protocol in one if protocol in two]
     if not shared:
         return [("protocols", list(one), list(two))]

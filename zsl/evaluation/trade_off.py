@@ -19,16 +19,15 @@ def harmonic_mean(one: float, other: float) -> float:
 class TradeOff:
     """Seen against unseen labels as a bias is taken off all seen logits: calibrated stacking (Chao et al. 2016).
 
-    Between two neighbouring `shifts` nothing changes, so this is the whole curve. Entry i holds for the shifts from
-    `shifts[i]` (exclusive) to `shifts[i + 1]` (inclusive); the first entry, without any bias so low that an unseen
-    label is taken, begins at minus infinity.
+    Nothing changes between two neighbouring `shifts`, so this is the whole curve. Entry i holds for the shifts from
+    `shifts[i]` (exclusive) to `shifts[i + 1]` (inclusive). The first entry begins at minus infinity.
 
     Args:
         k: labels taken per image.
-        seen_positives, unseen_positives: that there are.
+        seen_positives, unseen_positives: number of positives of seen and of unseen labels.
         shifts: (step,) ascending, in the units of the scores.
         seen_hits, unseen_hits: (step,) positives among the taken labels.
-        unseen_chosen, chosen: (step,) unseen labels, and all labels, that are taken, over all images.
+        unseen_chosen, chosen: (step,) number of unseen labels, and of all labels, that are taken, over all images.
     """
 
     k: int
@@ -84,7 +83,7 @@ class TradeOff:
         return self.seen_positives + self.unseen_positives
 
     def inside(self, step: int) -> float:
-        """A shift that an entry holds for: the middle of its stretch, or the end of one that has a single end."""
+        """A shift that an entry holds for: the middle of its range, or the finite end of a half-open one."""
         low, high = self.shifts[step], np.append(self.shifts, np.inf)[step + 1]
         if np.isinf(low):
             return float(high) if np.isfinite(high) else 0.0

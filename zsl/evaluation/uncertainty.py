@@ -14,7 +14,14 @@ Weights = UInt8[np.ndarray, "image replicate"]
 def image_weights(images: int, replicates: int, seed: int = 0) -> UInt8[np.ndarray, "image replicate"]:
     """How often each image is drawn in each replicate of the bootstrap.
 
-    The same images, replicates and seed give the same draws, so that differences between results are paired.
+    The same images, replicates and seed give the same draws, so differences between results are paired.
+
+    Args:
+        images: number of test images.
+        replicates: number of draws; each draws `images` images with replacement.
+        seed: of the draws.
+    Returns:
+        (image, replicate) counts, 255 at most.
     """
     weights = np.empty((images, replicates), np.uint8)
     for replicate in range(replicates):
@@ -24,11 +31,15 @@ def image_weights(images: int, replicates: int, seed: int = 0) -> UInt8[np.ndarr
 
 
 def centred(values: Float[np.ndarray, " replicate"], estimate: float) -> Float[np.ndarray, " replicate"]:
-    """Replicates of mAP, moved so that their mean is the figure of the images as they are.
+    """Replicates of mAP, shifted so that their mean is the figure of the test images themselves.
 
-    An image that is drawn twice ties with itself, which raises the AP of labels with few positives: without the move,
-    the interval of their mAP may lie above the mAP. F1@K ranks the labels of one image, where no such ties are: its
-    replicates stay as they are.
+    An image that is drawn twice ties with itself, which raises the AP of labels with few positives. Without the shift,
+    the interval of their mAP may lie above the mAP. F1@K ranks the labels of one image, where there are no such ties,
+    so its replicates are not shifted.
+
+    Args:
+        values: (replicate,) of the metric; NaN where it is not defined.
+        estimate: the figure of the test images themselves.
     """
     present = values[~np.isnan(values)]
     return values - present.mean() + estimate if len(present) else values
@@ -37,12 +48,12 @@ def centred(values: Float[np.ndarray, " replicate"], estimate: float) -> Float[n
 def interval(
     values: Float[np.ndarray, " replicate"], level: float = 0.95, ends: tuple[float, float] = (0.0, 1.0)
 ) -> tuple[float, float]:
-    """How far a figure would vary over other test images of the same number: a percentile interval.
+    """The percentile interval: how a figure would vary over other test sets with as many images.
 
     Args:
-        values: replicates; those without a value (NaN) are left out.
+        values: (replicate,) of the figure; NaN values are left out.
         level: share of the replicates inside.
-        ends: of what the figure can be; of a difference of fractions (-1, 1).
+        ends: the lowest and the highest value that the figure can have; (-1, 1) for a difference of fractions.
     Returns:
         the lower and the upper end; NaN without a replicate.
     """
@@ -57,10 +68,13 @@ def interval(
 def at_chance(value: float, chance: float, ends: tuple[float, float] | None = None) -> bool:
     """Whether a mAP is no better than that of a random ranking.
 
+    With an interval, the mAP is at chance if its lower end is at most chance. Without one, it is at chance if its odds,
+    m / (1 - m), are below 1.5 times the odds of chance.
+
     Args:
-        value, chance: the mAP, and what a random ranking has on average.
-        ends: of its interval, which then holds chance, or lies below it. Without one, the odds of the mAP, m / (1 - m),
-            are below 1.5 times those of chance: for a low chance that is 1.5 times it, and a high one leaves room.
+        value: the mAP, in [0, 1].
+        chance: the mean mAP of a random ranking, in [0, 1].
+        ends: of the mAP's interval; None without one.
     """
     if ends is not None:
         return ends[0] <= chance
@@ -68,9 +82,14 @@ def at_chance(value: float, chance: float, ends: tuple[float, float] | None = No
 
 
 def paired_p(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float:
-    """p-value of a two-sided paired t-test of two variants over the same seeds; NaN under two seeds.
+    """p-value of a two-sided paired t-test of two variants over the same seeds.
 
-    Where all differences are equal it is 1 if they are 0, else 0.
+    Args:
+        first, second: one value for each seed, in the same order of seeds.
+    Returns:
+        the p-value; NaN for fewer than two seeds. If all differences are equal, 1 if they are 0, else 0.
+    Raises:
+        ValueError: the numbers of seeds differ.
     """
     one, two = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if one.shape != two.shape:
@@ -87,7 +106,13 @@ def paired_p(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.n
 
 
 def holm(p_values: Sequence[float]) -> Float[np.ndarray, " test"]:
-    """p-values adjusted for their number by Holm (1979); NaN stays NaN and counts for none."""
+    """p-values adjusted for their number by Holm (1979).
+
+    Args:
+        p_values: one for each test; NaN for a test that was not made.
+    Returns:
+        (test,) in [0, 1]; NaN stays NaN, and does not count as a test.
+    """
     values = np.asarray(p_values, np.float64)
     adjusted = np.full(len(values), np.nan)
     tested = np.flatnonzero(~np.isnan(values))

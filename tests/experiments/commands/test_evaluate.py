@@ -152,7 +152,7 @@ def test_scores_of_other_labels_side_by_side(others, tmp_path):
     assert "unseen mAP" in result.stdout
     first, second = result.stderr.splitlines()
     assert "no scores of 2 label(s): 'sky', 'polar bear' (nearest: 'Polar bear'); not measured: GZSL, seen" in first
-    assert "what is no label of targets.csv, left out: 1 label(s): 'Polar bear'" in second
+    assert "columns that are no label of targets.csv, left out: 1 label(s): 'Polar bear'" in second
     shifted = zsl("evaluate", "--from-scores", seen, *given, "--shift", 1)
     assert shifted.exit_code == 2
     assert "error: --shift is a bias on seen among all labels, of which" in shifted.stderr
@@ -213,7 +213,7 @@ def test_bad_input_is_one_line(others, tmp_path):
     np.save(tmp_path / "few.npy", values[:, :3])
     refused(measured("--targets", targets, path=tmp_path / "few.npy"), "3 columns without names")
     twice = _csv(tmp_path / "twice.csv", values.tolist(), ("a", "b", "c", "d"), ["same.jpg"] * 31)
-    refused(measured("--targets", targets, path=twice), "image 'same.jpg' stands 31 times")
+    refused(measured("--targets", targets, path=twice), "image 'same.jpg' appears 31 times")
     nothing = _csv(tmp_path / "nothing.csv", np.zeros((31, 4), int).tolist(), ("sky", "polar bear", "ship", "tree"))
     refused(measured("--targets", nothing), "holds no positive")
     refused(measured("--config", "corel5k", "--unseen", unseen), "--unseen is for --targets")

@@ -1,4 +1,4 @@
-"""Test pictures drawn by lot, with what a model finds in them."""
+"""Test images drawn at random, with the labels that a model finds in them."""
 
 import base64
 import io

@@ -13,8 +13,8 @@ from zsl.evaluation.named_matrix import read_matrix
     [
         ("", "t.csv:1: the header must be image,LABEL"),
         ("image,sky\n", "t.csv has no line after its header"),
-        ("image,sky,sky\na,1,0\n", "label 'sky' stands 2 times"),
-        ("image,sky\na,1\na,0\n", "image 'a' stands 2 times; every image must stand once"),
+        ("image,sky,sky\na,1,0\n", "label 'sky' appears 2 times"),
+        ("image,sky\na,1\na,0\n", "image 'a' appears 2 times; every image must appear once"),
         ("image,sky\na,1,0\n", "t.csv:2: 3 fields, but the header has 2"),
         ("image,sky\na,1\nb,yes\n", "t.csv:3: could not convert"),
         ("image,sky\na,1\nb," + "9" * 200_000, "t.csv:3: field larger than field limit"),
