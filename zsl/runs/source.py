@@ -19,13 +19,13 @@ from zsl.data.dataset import MultiLabelData, Part
 from zsl.data.loading import Samples, SeenSamples
 from zsl.data.table import load_data
 from zsl.data.tokens.files import TokenFiles
-from zsl.evaluation.measures import measure
+from zsl.evaluation.measures import Scores, measure
 from zsl.evaluation.protocol import TestSet, check_measurable, protocols
 from zsl.model import ZeroShotModel
 from zsl.readouts.max_pooled import MaxPooledReadout
 from zsl.readouts.readout import Readout
 from zsl.runs.config import RunConfig
-from zsl.scoring import Scores, extract_tokens, score_test
+from zsl.scoring import extract_tokens, score_test
 from zsl.training.augmentation import make_augmentation
 from zsl.training.checkpoint import Checkpoints
 from zsl.training.config import TrainConfig
