@@ -1,1 +1,1 @@
-"""Speed and cost of heads."""
+"""What users compare: speed and cost of heads, layers and modules."""

@@ -19,9 +19,9 @@ WIDTH, ATTENTION_HEADS, FFN, DROPOUT, GROUPS, EMBED = 768, 8, 2048, 0.1, 100, 30
 
 
 class TorchTransformerDecoder(Readout):
-    """torch's own decoder layer, with a learnable query and a weight vector for every class: the paper's peer.
+    """torch's own decoder layer with a learnable query and a weight vector for each class, as the paper compares with.
 
-    All of it, self-attention included, is computed for every image.
+    All of it, self-attention included, is computed for each image.
     """
 
     def __init__(self, channels: int, classes: int):
@@ -32,7 +32,7 @@ class TorchTransformerDecoder(Readout):
         self.weight = nn.Parameter(torch.randn(classes, WIDTH) / WIDTH**0.5)
 
     def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
-        """Its classes are those of training."""
+        """The classes are those of training; `vectors` are not used."""
 
         def logits(tokens: Tensor) -> Tensor:
             memory = self.projection(tokens).relu()

@@ -14,7 +14,7 @@ from embeddings.io.progress import Progress
 
 @dataclass(frozen=True)
 class Measured:
-    """A row of costs: what it is of, its figures by name, and the paper's."""
+    """A row of costs: what was measured, its figures by name, and the paper's figures by name."""
 
     variant: dict[str, Any]
     metrics: dict[str, float]
@@ -23,7 +23,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Figures:
-    """A benchmark's result: a table, and the same as JSON; `measured` are the rows of one that stands in the paper."""
+    """A benchmark's result: a table, the same as JSON (`record`), and `measured`, the rows of a table of the paper."""
 
     title: str
     header: list[str]
@@ -44,11 +44,11 @@ def machine() -> dict[str, str]:
 
 
 def interleaved(sides: Mapping[str, Callable[[], None]], rounds: int, progress: Progress) -> dict[str, list[float]]:
-    """Seconds of each side in each round, both in turn."""
+    """Seconds of each side in each round; in a round, all sides run in turn."""
     progress("rounds", 0, rounds)
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     for done in range(rounds):
-        # the order turns, so that neither side is always the one after the other
+        # the order alternates, so that no side always runs after the other
         for side in list(sides)[:: 1 if done % 2 == 0 else -1]:
             started = time.perf_counter()
             sides[side]()

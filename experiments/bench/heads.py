@@ -24,14 +24,14 @@ from zsl.losses.asymmetric import asymmetric_loss
 WARM_UP = 2
 PAPER_FIGURES = ("training, images/s", "inference, images/s", "largest batch", "G MAC")
 UNCOUNTED = ("32-bit index", "canUse32BitIndexMath", "INT_MAX", "CUDNN_STATUS_NOT_SUPPORTED")  # in torch's messages
-PAPER_SHARE = 0.8  # of the maximal batch, at which the paper measured
+PAPER_SHARE = 0.8  # of the largest batch: where the paper measured
 
 
 class HeadBench(Config):
     """What is measured.
 
-    `alone`: the heads on tokens as the backbone gives them, without the backbone. `batch_size`: of training and
-    inference; 0 is 80 % of each head's maximal training batch, as in the paper, which only a GPU can tell.
+    `alone`: the heads get ready tokens, without the backbone. `batch_size`: images of a batch in training and in
+    inference; 0 is 80 % of each head's largest training batch, as in the paper, which needs a GPU.
     """
 
     backbone: str = "tresnet_m"
@@ -45,7 +45,7 @@ class HeadBench(Config):
 
     @property
     def as_published(self) -> bool:
-        """Whether the paper's figures are of this."""
+        """Whether the paper has figures of this setup."""
         return (self.backbone, self.image_size, self.alone) == ("tresnet_m", 224, False)
 
 
@@ -84,7 +84,7 @@ class _Side:
         return self.head(self.model(inputs), self.vectors)
 
     def train(self, inputs: Tensor) -> None:
-        """A step of the optimiser, the head's queries and weights made anew in it."""
+        """A step of training; queries and weights that the head computes are computed in it."""
         self.model.train()
         self.head.train()
         targets = torch.zeros(len(inputs), self.classes, device=inputs.device)
@@ -101,7 +101,7 @@ class _Side:
 
     @torch.inference_mode()
     def predict(self, inputs: Tensor) -> None:
-        """Logits of a batch; what depends on the classes alone was computed once, before."""
+        """Logits of a batch; what depends on the classes alone is computed once, before."""
         self.model.eval()
         self.head.eval()
         with self.accelerator.autocast():
@@ -117,16 +117,16 @@ class _Side:
 
 
 def too_large(error: RuntimeError) -> bool:
-    """Whether a batch is what a step failed of: memory, or the 2^31 numbers that some kernels can count."""
+    """Whether a step failed because its batch is too large: for memory, or for kernels that count to 2^31."""
     return isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in UNCOUNTED)
 
 
 def largest_batch(step: Callable[[int], None], start: int = 8) -> int:
-    """The largest batch that a step takes, to the next 3 %, by doubling and halving; 0 if it takes none.
+    """The largest batch that a step takes, up to 3 %, found by doubling and halving; 0 if it takes none.
 
     Args:
-        step: runs one step of so many images.
-        start: the first batch; all that are tried are multiples of it.
+        step: runs one step with this many images.
+        start: the first batch that is tried; the others are multiples of it.
     """
     fits, fails = 0, 0
     size = start
@@ -154,8 +154,8 @@ def bench_heads(bench: HeadBench, progress: Progress) -> Figures:
             raise InputError(f"unknown head {name!r}; known: {', '.join(HEADS)}")
     accelerator = make_accelerator("auto")
     if not bench.batch_size and accelerator.device.type != "cuda":
-        raise InputError("the maximal batch is known of a GPU's memory alone; give --batch-size")
-    torch._dynamo.reset()  # it gives up on a module of which it has compiled eight kinds
+        raise InputError("the largest batch is found on a GPU only; give --batch-size")
+    torch._dynamo.reset()  # torch gives up on a module that it has compiled eight times
     body = _Body(bench, accelerator.device)
     keys = list(product(bench.heads, bench.classes))
     batches: dict[tuple[str, int], int] = {}
@@ -164,7 +164,7 @@ def bench_heads(bench: HeadBench, progress: Progress) -> Figures:
         for key in keys:
             side = _Side(bench, body, *key, accelerator)
             batches[key] = largest_batch(lambda size, side=side: side.train(body.inputs(size)))  # type: ignore[misc]
-    # heads of one kind in turn: they are what is compared, and all kinds at once would not fit in memory
+    # heads of one kind take turns: these are compared, and all kinds together would not fit in memory
     for name in bench.heads:
         own = [key for key in keys if key[0] == name]
         seconds |= _seconds(bench, body, own, batches, accelerator, progress)
@@ -197,7 +197,7 @@ def _seconds(
                 raise InputError(f"{task}: a batch of {batch} does not fit; lower --batch-size") from error
             calls[f"{name}, {classes:,} classes: {what}"] = call
             found[name, classes, what] = (batch, [])
-        # one kind of call at a time, so that those that are compared follow each other at once
+        # one kind of call at a time, so that calls that are compared follow each other directly
         times = interleaved(calls, bench.rounds, progress).values()
         for (name, classes), seconds in zip(keys, times, strict=True):
             found[name, classes, what][1].extend(seconds)
@@ -205,7 +205,7 @@ def _seconds(
 
 
 def _three_figures(speed: float) -> str:
-    """At least; on a slow machine a head takes seconds an image."""
+    """At least three figures; on a slow machine a head takes seconds for an image."""
     return f"{speed:,.1f}" if speed >= 10 else f"{speed:#.3g}"
 
 
@@ -226,7 +226,7 @@ def _figures(
             batch, times = seconds[name, classes, what]
             first_batch, first_times = seconds[name, bench.classes[0], what]
             speeds[what] = batch / median(times)
-            # round by round, as the machine's other load comes and goes
+            # ratios within a round, since the machine's other load changes
             ratios = [one / other for one, other in zip(times, first_times, strict=True)]
             growth[what] = median(ratios) * first_batch / batch - 1
         macs = base + head_cost(HEADS[name].make(body.channels, classes), body.tokens, body.channels, classes)

@@ -1,4 +1,4 @@
-"""`zsl demo` and `zsl ablate`: tables of the paper, and grids of one's own."""
+"""`zsl demo` and `zsl ablate`: tables of the paper, and grids of the user."""
 
 import os
 import sys
@@ -119,7 +119,7 @@ def _list_tables() -> None:
 
 
 def _measure(name: str, settings: list[str], given: list[str], out: Path) -> None:
-    """A table of costs."""
+    """Measures a table of costs."""
     from embeddings.io.errors import InputError
     from embeddings.io.output_folders import check_new
     from experiments.bench.cost_tables import COST_TABLES, save_costs
@@ -164,7 +164,7 @@ def _grid(name: str, source: str | None, encoders: list[str] | None, settings: l
 
 
 def _executor(place: Place, folder: "GridFolder", tell: "Tell") -> "Executor | None":
-    """What does the runs; None for this process."""
+    """Where the runs are done; None is this process."""
     from embeddings.io.errors import InputError
     from experiments.grids.executors import Pool
 
@@ -181,14 +181,14 @@ def _executor(place: Place, folder: "GridFolder", tell: "Tell") -> "Executor | N
 
 
 def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> None:
-    """Do a grid's runs, and show what came of them."""
+    """Does a grid's runs and shows the table."""
     from embeddings.io.errors import InputError
     from experiments.grids.driver import Driver
     from experiments.grids.folder import GridFolder
     from experiments.report.finished_table import finish_table
 
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise InputError("zsl ablate is one process; give --processes for trainings in several")
+        raise InputError("zsl ablate runs as one process; give --processes to train each run in several")
     console = make_console()
     folder = GridFolder(out, grid)
     folder.check()
@@ -206,7 +206,7 @@ def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> N
 
 
 def _show_ending(ending: "Ending", grid: "Grid", out: Path, retried: bool) -> None:
-    """What is not in the table; a table with failed runs is a failed command."""
+    """Tells which runs are not in the table; if runs failed, the command fails."""
     if ending.left:
         tell(f"beyond the budget, not run: {_some(ending.left)}")
     if ending.failed:
@@ -224,7 +224,7 @@ def _some(names: list[str]) -> str:
 
 
 def _show_plan(grid: "Grid", out: Path) -> None:
-    """Each run, what it changes, and what is known of it already."""
+    """Prints each run, what it changes, and its state."""
     from experiments.grids.folder import GridFolder
     from experiments.grids.grid import check_test_parts
 

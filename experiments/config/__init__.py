@@ -1,1 +1,1 @@
-"""The config of a run: its sections, and settings by key."""
+"""Configs as users give them: recipes, files, `--set`, and advice on what they leave open."""

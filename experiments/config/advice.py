@@ -1,4 +1,4 @@
-"""What a user should be told: word vectors that nobody chose, and results that are no better than chance."""
+"""Notes for users: word vectors that they did not choose, and results no better than chance."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,11 +18,11 @@ PARTS = {"zsl/map": "unseen labels", "gzsl/map_seen": "seen labels", "closed/map
 
 
 def encoder_notes(base: RunConfig, runs: Sequence[tuple[Mapping[str, Any], RunConfig]] = ()) -> tuple[str, ...]:
-    """One note where word vectors are the default, and a readout is made from them.
+    """One note if a readout is made from word vectors and the user did not choose them.
 
     Args:
-        base: as it was read: values that were given are told from defaults.
-        runs: settings over it, by key, and the config that they make; without any, `base` is run.
+        base: the config as it was read, which knows the given values from defaults.
+        runs: for each run, settings over `base` by key, and the config that they make; without any, `base` is run.
     """
     given = {f"bank.{key}" for key in base.bank.model_fields_set}
     default = any(
@@ -33,10 +33,10 @@ def encoder_notes(base: RunConfig, runs: Sequence[tuple[Mapping[str, Any], RunCo
 
 
 def training_notes(history: History, solved: bool) -> tuple[str, ...]:
-    """One note where a run's best epoch is at chance on the labels that it was trained on.
+    """One note if a run's best epoch is at chance on the labels that it was trained on.
 
     Args:
-        history: of a run that has ended.
+        history: of a finished run.
         solved: whether its readout is solved in closed form, so that more epochs do not help.
     """
     if not at_chance(history.best, history.chance):
@@ -47,7 +47,10 @@ def training_notes(history: History, solved: bool) -> tuple[str, ...]:
 
 
 def parts_at_chance(metrics: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> tuple[str, ...]:
-    """The labels whose mAP is not told apart from that of a random ranking; seen ones only beside unseen ones.
+    """The groups of labels whose mAP cannot be told apart from that of a random ranking.
+
+    Seen labels alone are no such group: they are named only together with unseen ones.
+
 
     Args:
         metrics, intervals: of `zsl.evaluation.evaluation.Evaluation`.
@@ -61,13 +64,13 @@ def parts_at_chance(metrics: Mapping[str, float], intervals: Mapping[str, tuple[
 
 
 def chance_notes(parts: Sequence[str]) -> tuple[str, ...]:
-    """What a result at chance is, of `parts_at_chance`."""
+    """The line that says so, for what `parts_at_chance` found."""
     told = " and ".join(parts)
     return (f"At chance: the mAP of {told} is not told apart from that of a random ranking.",) if parts else ()
 
 
 def remedies(parts: Sequence[str]) -> tuple[str, ...]:
-    """What to try where a run of one's own is at chance."""
+    """What to try if a run is at chance."""
     if not parts:
         return ()
     if list(parts) == ["unseen labels"]:  # training has worked

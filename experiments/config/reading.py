@@ -13,10 +13,12 @@ from zsl.runs.saved import CONFIG, config_values
 
 
 def load_config(source: str, settings: Sequence[str], trains: bool = False) -> RunConfig:
-    """A recipe's name or a .toml or .json file, with `section.key=value` settings on top, `resolved`.
+    """The config of a recipe or a file, with settings over it, `resolved`.
 
     Args:
-        trains: the config is to be trained: it gets a backbone where it lacks one (`with_backbone`).
+        source: a recipe's name, or a .toml or .json file.
+        settings: `section.key=value`, in any order.
+        trains: whether it is to be trained; then it gets a backbone if it lacks one (`with_backbone`).
     Raises:
         InputError: no such file, not TOML, an unknown key (with the known ones), an impossible value.
     """
@@ -24,18 +26,18 @@ def load_config(source: str, settings: Sequence[str], trains: bool = False) -> R
 
 
 def with_backbone(config: RunConfig) -> RunConfig:
-    """The config with a recipe's frozen backbone, if it reads pictures and does not say through which; it warns."""
+    """The config with a recipe's frozen backbone, if it reads pictures and names no backbone; warns of it."""
     if "backbone" in config.model_fields_set or not config.data.pictures:
         return config
     recipe = "demo" if config.data.drawn else "photographs"
     section = BackboneConfig.model_validate(read_values(recipe)["backbone"])
-    told = f"no [backbone] is given; that of the recipe {recipe!r} is taken, {section.name}"
+    told = f"no [backbone] is given; using that of the recipe {recipe!r}, {section.name}"
     warnings.warn(InputWarning(told), stacklevel=2)
     return config.model_copy(update={"backbone": section})
 
 
 def run_config(folder: Path, settings: Sequence[str] = ()) -> RunConfig:
-    """The config that a run was trained with, with settings on top.
+    """The config that a run was trained with, with settings over it.
 
     Raises:
         InputError: as `load_config`.
@@ -50,7 +52,7 @@ def _settled(values: dict[str, Any], settings: Sequence[str], source: str, train
 
 
 def validated_settings(settings: list[str], sections: tuple[str, ...]) -> RunConfig:
-    """The defaults with settings of some sections.
+    """The default config with settings of some sections.
 
     Raises:
         InputError: a setting of another section, an unknown key, an impossible value.
@@ -67,7 +69,7 @@ def changed(config: RunConfig, settings: Mapping[str, Any], place: str) -> RunCo
     """A config with other values by key, resolved.
 
     Raises:
-        InputError: an unknown key or an impossible value; it tells the place.
+        InputError: an unknown key or an impossible value; the message begins with `place`.
     """
     values = config.model_dump(mode="json")
     for key, value in settings.items():

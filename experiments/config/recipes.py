@@ -1,4 +1,4 @@
-"""The recipes, configs that come with the toolkit; their names are read without torch."""
+"""The recipes, which are configs that come with the toolkit; listing them imports no torch."""
 
 import json
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ def recipes() -> list[str]:
 
 
 def summaries() -> dict[str, str]:
-    """By a recipe's name, the line that says what it is for."""
+    """For each recipe, by its name, one line that says what it is for."""
     return {name: remarks(RECIPES / f"{name}.toml")[0].removeprefix("# ") for name in recipes()}
 
 
 def remarks(path: Path) -> list[str]:
-    """The lines of comment at the head of a config file."""
+    """The comment lines at the head of a config file."""
     lines = path.read_text(encoding="utf-8").splitlines()
     first = next((place for place, line in enumerate(lines) if not line.startswith("#")), len(lines))
     return lines[:first]

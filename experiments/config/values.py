@@ -1,4 +1,4 @@
-"""Values of a config as they are asked for, nested by section and key, before they are validated."""
+"""Values of a config as a user gives them, nested by section and key, before they are validated."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,17 +11,17 @@ from experiments.config.recipes import RECIPES, recipes
 from zsl.readouts.table import READOUTS
 from zsl.runs.config import RunConfig
 
-# keys that tell which other keys their sections have, or what those are
+# keys that decide which other keys a section has, or what they default to
 TAGS = ("data.name", "decoder.kind", "backbone.name")
 BASE = "base"  # the key, before all sections, that names the recipe or the file that a file goes over
-GROUPS = {"decoder.group_size": "num_groups", "decoder.num_groups": "group_size"}  # either, and what it replaces
+GROUPS = {"decoder.group_size": "num_groups", "decoder.num_groups": "group_size"}  # each with the key that it replaces
 
 
 def read_values(source: str) -> dict[str, Any]:
-    """The sections of a recipe or a .toml or .json file, over those of its base; values as their keys take them.
+    """The sections of a recipe or a .toml or .json file, with all that it inherits.
 
-    A TOML file may name a recipe, or another file by its path from its own folder, as `base` before its sections. Its
-    keys replace those of the base as `put_value` does.
+    Before its sections, a TOML file may name a `base`: a recipe, or another file by its path from this file's folder.
+    Its keys replace those of the base as `put_value` does. Values have the types that their keys take.
 
     Raises:
         InputError: no such file, not TOML, a base that is missing or that leads back to the file.
@@ -33,7 +33,7 @@ def read_values(source: str) -> dict[str, Any]:
 
 
 def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
-    """Values of a file, which those `above` inherit from."""
+    """The values of a file; the files `above` inherit from it."""
     if path.suffix == ".json":
         content = read_json(path, "a config")
         if not isinstance(content, dict):
@@ -70,7 +70,7 @@ def apply_settings(values: dict[str, Any], settings: Sequence[str]) -> None:
         InputError: not of that form, or a part of a key names a value.
     """
     split = [(*split_setting(setting), f"--set {setting!r}") for setting in settings]
-    for key, text, place in sorted(split, key=lambda one: one[0] not in TAGS):  # they drop keys and give others types
+    for key, text, place in sorted(split, key=lambda one: one[0] not in TAGS):  # first, since other keys depend on them
         put_value(values, key, text, place)
 
 
@@ -87,14 +87,14 @@ def merge_sections(values: dict[str, Any], sections: Mapping[str, Any], place: s
 
 
 def put_value(values: dict[str, Any], key: str, value: Any, place: str) -> None:
-    """Puts a value, as its key takes it, into nested ones at "section.key".
+    """Puts a value into nested values at "section.key", converted to the type that the key takes.
 
-    Another `data.name` drops the keys of the dataset before it, another `backbone.name` the mean and std of the model
-    before it, another `decoder.kind` the keys that it has no use for, each of `decoder.group_size` and
-    `decoder.num_groups` the other; `backbone=none` drops the section.
+    Some keys drop others: another `data.name` drops all earlier keys of `[data]`, another `backbone.name` the mean and
+    std, another `decoder.kind` the keys that the new kind does not have. `decoder.group_size` and `decoder.num_groups`
+    drop each other, and `backbone=none` drops the section.
 
     Raises:
-        InputError: a part of the key names a value; it tells the place.
+        InputError: a part of the key names a value; the message begins with `place`.
     """
     value = fitted(kind_at(RunConfig, values, key), value)
     data, decoder = values.get("data"), values.get("decoder")

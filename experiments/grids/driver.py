@@ -67,7 +67,7 @@ class Driver:
         wanted = {"new", "begun", "failed"} if self.retry_failed else {"new", "begun"}
         todo = [run for run in self.grid.within if self.folder.state(run) in wanted]
         keys = list(dict.fromkeys(shared_key(run.config) for run in todo))
-        todo.sort(key=lambda run: keys.index(shared_key(run.config)))  # a process has what runs of one key share
+        todo.sort(key=lambda run: keys.index(shared_key(run.config)))  # a process keeps what runs of one key share
         in_memory = self.executor is None and self.processes == 1 and len(keys) == 1
         try:
             self._prepare(todo, in_memory)
@@ -103,7 +103,7 @@ class Driver:
 
     @cached_property
     def _source_configs(self) -> dict[str, RunConfig]:
-        """By key, that of the grid's first run of it, whichever runs are left."""
+        """By shared key, the config of the grid's first run with that key, finished or not."""
         found: dict[str, RunConfig] = {}
         for run in self.grid.runs:
             found.setdefault(shared_key(run.config), run.config)
@@ -130,7 +130,7 @@ class Driver:
             self.sources.clear()  # they are on the disk
 
     def _check(self, todo: list[Run], sources: dict[str, Source]) -> dict[str, Bank]:
-        """The banks of the runs, by their places in the grid's folder; each run's decoder can be made of its bank."""
+        """The banks of the runs, by their paths in the grid's folder; checks that each run's readout fits its bank."""
         banks: dict[str, Bank] = {}
         for run in todo:
             key = shared_key(run.config)

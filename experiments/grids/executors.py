@@ -16,22 +16,22 @@ from experiments.grids.job import Job, Outcome, perform_shared
 
 
 class Executor(Protocol):
-    """Does jobs, some at a time."""
+    """Does jobs, several at a time."""
 
     def slots(self) -> int:
-        """How many jobs are worth submitting at a time."""
+        """How many jobs may run at the same time."""
         ...
 
     def submit(self, job: Job) -> Future[Any]:
-        """Starts a job; its future is for `collect` alone."""
+        """Starts a job; give its future to `collect`."""
         ...
 
     def collect(self, job: Job, future: Future[Any]) -> Outcome:
-        """How a job ended whose future is done, after its files are in the grid's folder."""
+        """The outcome of a job whose future is done; its files are then in the grid's folder."""
         ...
 
     def close(self) -> None:
-        """Ends all processes at once, whatever they do."""
+        """Ends all processes at once, busy or not."""
         ...
 
 
@@ -53,20 +53,20 @@ class Inline:
         return future.result()
 
     def close(self) -> None:
-        """There is no other process."""
+        """Does nothing: there is no other process."""
 
 
 class Pool:
     """`workers` processes that share the cores of this machine.
 
-    Each is a pool of its own, so that one that dies takes no other job with it.
+    Each worker is a pool of one process, so that a process that dies takes no other job with it.
     """
 
     def __init__(self, workers: int):
         self.workers = workers
         self.threads = max(1, usable_cores() // workers)
         context = multiprocessing.get_context("spawn")
-        # the writing end is in this process alone: when it dies, or closes it, the workers read an end of file
+        # only this process has the writing end: when it dies or closes it, the workers read an end of file
         self.alive, self.driver = context.Pipe(duplex=False)
         self.free = [self._worker() for _ in range(workers)]
         self.busy: dict[Future[Outcome], ProcessPoolExecutor] = {}
@@ -82,7 +82,7 @@ class Pool:
         worker = self.free.pop()
         try:
             future = worker.submit(perform_shared, job)
-        except BrokenProcessPool:  # it died while it had nothing to do
+        except BrokenProcessPool:  # its process died while it was idle
             worker = self._worker()
             future = worker.submit(perform_shared, job)
         self.busy[future] = worker
@@ -95,7 +95,7 @@ class Pool:
         except BrokenProcessPool:
             worker.shutdown()
             worker = self._worker()
-            outcome = Outcome(kind="lost", message="its process died (killed, perhaps for want of memory)")
+            outcome = Outcome(kind="lost", message="its process died (killed, perhaps because memory ran out)")
         self.free.append(worker)
         return outcome
 
@@ -120,4 +120,4 @@ def _begin_worker(threads: int, alive: Connection) -> None:
 
 def _end_with_driver(alive: Connection) -> None:
     alive.poll(None)  # nothing is sent: it returns at the end of the file
-    os._exit(1)  # at once; what a run needs to go on is on the disk
+    os._exit(1)  # at once; what a run needs to continue is on the disk

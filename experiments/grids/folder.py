@@ -1,7 +1,7 @@
 """A grid's folder, which holds all that is known of its state.
 
-`grid.json` is the grid; `runs/` its runs, of which those with a `metrics.json` are finished; `failed/` the logs of
-those that failed; `locks/` a lock for each run, held by the process that does it; `shared/` what runs share.
+`grid.json` describes the grid. `runs/` holds its runs; a run with a `metrics.json` is finished. `failed/` holds the
+logs of failed runs, `locks/` a lock for each run, held by the process that does it, and `shared/` what runs share.
 """
 
 import json
@@ -44,7 +44,7 @@ class Planned:
 
 @dataclass(frozen=True)
 class GridFile:
-    """`grid.json`; `id` tells the folder from every other, on every machine."""
+    """`grid.json`; `id` is unique to the folder, across machines."""
 
     format: Literal["zsl-grid/2"]
     id: Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]
@@ -56,16 +56,16 @@ class GridFile:
 
 @dataclass(frozen=True)
 class GridFolder:
-    """The folder of a grid, which may be there already."""
+    """The folder of a grid, which may exist already."""
 
     path: Path
     grid: Grid
 
     def check(self) -> None:
-        """Checks that the folder is not there yet, or is this grid's.
+        """Checks that the folder is missing, or holds this grid.
 
         Raises:
-            InputError: it is something else's, or another grid's; it names the keys that differ.
+            InputError: it holds something else, or another grid; the message names the keys that differ.
         """
         if not (self.path / "grid.json").is_file():
             check_new(self.path)
@@ -79,7 +79,7 @@ class GridFolder:
             raise InputError(f"{self.path} holds another grid: {told}{more}; give the same, or choose another --out")
 
     def begin(self) -> None:
-        """Makes the folder, whole at once; one that is there is gone on with.
+        """Makes the folder in one step; a folder that holds this grid is kept.
 
         Raises:
             InputError: as `check`, or it cannot be made.
@@ -96,26 +96,26 @@ class GridFolder:
         except InputError:
             if not self.path.exists():
                 raise
-            self.check()  # another command has made it meanwhile
+            self.check()  # another command made it meanwhile
 
     @property
     def id(self) -> str:
-        """Tells this folder from every other, on every machine."""
+        """Unique to this folder, across machines."""
         return read_model(self.path / "grid.json", GridFile, "choose another --out").id
 
     def lock(self, run: Run) -> Path:
         return self.path / "locks" / f"{Path(run.folder).name}.lock"
 
     def log(self, run: Run) -> Path:
-        """Why a run failed."""
+        """The log of a failed run."""
         return self.path / "failed" / f"{Path(run.folder).name}.log"
 
     def write_log(self, run: Run, text: str) -> None:
-        """Keeps why a run failed: a line, and the whole story below it."""
-        atomic.write_bytes(self.log(run), text.encode("utf-8", "backslashreplace"))  # names of files may be no UTF-8
+        """Keeps why a run failed: one line, then the traceback."""
+        atomic.write_bytes(self.log(run), text.encode("utf-8", "backslashreplace"))  # file names need not be UTF-8
 
     def reason(self, run: Run) -> str:
-        """The line that tells why a run failed."""
+        """Why a run failed, in one line."""
         return first_line(self.log(run))
 
     def state(self, run: Run) -> str:
@@ -139,7 +139,7 @@ class GridFolder:
 
     def gather(self) -> None:
         """Writes `results.json` anew from the finished runs."""
-        with FileLock(self.path / "locks" / "results.lock"):  # of two commands, the later one has read more
+        with FileLock(self.path / "locks" / "results.lock"):  # the later of two commands has read more runs
             content = json.dumps([asdict(record) for record in self.records()], indent=1)
             baseline = self.baseline()
             atomic.write_text(self.path / "results.json", content + "\n")
@@ -147,7 +147,7 @@ class GridFolder:
                 atomic.write_text(self.path / "baseline.json", json.dumps(baseline, indent=1) + "\n")
 
     def baseline(self) -> dict[str, float]:
-        """The metrics of the backbone's own readout; {} where it was not trained here, or there are several."""
+        """The metrics of the backbone's own readout; {} if no backbone was trained here, or several were."""
         keys = {shared_key(config) for config in self.grid.configs}
         path = self.path / "shared" / keys.pop() / BASELINE
         if keys or not path.is_file():
@@ -167,7 +167,7 @@ BANK = "bank.safetensors"
 
 
 def first_line(log: Path) -> str:
-    """Why a run failed, as its log begins.
+    """Why a run failed: the first line of its log.
 
     Raises:
         InputError: the log is no text.
@@ -177,7 +177,7 @@ def first_line(log: Path) -> str:
 
 
 def _identity(file: GridFile) -> dict[str, Any]:
-    """What makes two grids one: the base config, but for keys that change no result, and what each run changes."""
+    """What equal grids have in common: the base config, without keys that change no result, and each run's changes."""
     config = {key: value for key, value in flat(file.config).items() if not key.startswith(PRACTICAL)}
     return config | {run.run: run.changes for run in file.runs}
 

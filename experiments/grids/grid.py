@@ -17,12 +17,12 @@ from zsl.data.dataset import MultiLabelData
 from zsl.data.table import load_data
 from zsl.runs.config import RunConfig
 
-# of [evaluate], the keys that leave the figures themselves as they are
+# keys of [evaluate] that do not change the figures
 NOT_PROTOCOL = ("evaluate.batch_size", "evaluate.bootstrap")
 
 
 class Budget(Config):
-    """What a grid may cost: the first `runs` of it, and no new run after so many `hours` of one command."""
+    """What a grid may cost: its first `runs` alone are done, and no run starts after `hours` of one command."""
 
     runs: int | None = Field(None, ge=1)
     hours: float | None = Field(None, gt=0)
@@ -42,7 +42,7 @@ class Run:
 
     @property
     def task(self) -> str:
-        """For people."""
+        """The run's name in progress bars."""
         return f"{'/'.join(self.variant.shown.values())} seed {self.seed}"
 
 
@@ -50,8 +50,8 @@ class Run:
 class Grid:
     """Variants of a config, each under every seed.
 
-    `configs` are the variants' own, in order. The first seed is that of what runs share. `notes` are what a user should
-    know beforehand.
+    `configs` are the configs of the variants, in order. What runs share is made under the first seed. `notes` are lines
+    that a user should see before the runs.
     """
 
     ablation: Ablation
@@ -63,13 +63,13 @@ class Grid:
 
     @cached_property
     def runs(self) -> tuple[Run, ...]:
-        """Seed by seed, so that a grid which is stopped has whole tables of the first ones."""
+        """The runs, ordered by seed: a grid that is stopped then has whole tables of its first seeds."""
         variants = list(zip(self.ablation.variants, self.configs, strict=True))
         return tuple(Run(v, seed, seeded(config, seed)) for seed in self.seeds for v, config in variants)
 
     @property
     def within(self) -> tuple[Run, ...]:
-        """The runs that the budget's number allows."""
+        """The runs within the budget of `runs`."""
         return self.runs[: self.budget.runs]
 
     def changes(self, run: Run) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def seeded(config: RunConfig, seed: int) -> RunConfig:
 
 
 def differences(before: Config, now: Config, prefix: str = "") -> dict[str, Any]:
-    """The values of `now` that differ, by key; None where a key is gone."""
+    """The values of `now` that differ from `before`, by key; None for a key that `now` lacks."""
     old, new = (flat(config.model_dump(mode="json"), prefix) for config in (before, now))
     return {key: new.get(key) for key in {**old, **new} if old.get(key) != new.get(key)}
 
@@ -108,8 +108,10 @@ def variant_config(config: RunConfig, variant: Variant) -> RunConfig:
 
 
 def completed(variants: Sequence[Variant], configs: Sequence[RunConfig]) -> tuple[Variant, ...]:
-    """The variants with a value for every key that one of them names: their own config's; None where it has no such
-    key."""
+    """The variants, each with a value for every key that any of them names.
+
+    The value is that of the variant's config, None if the config has no such key.
+    """
     keys = dict.fromkeys(key for variant in variants for key in variant.settings)
     values = [flat(config.model_dump(mode="json")) for config in configs]
     return tuple(
@@ -135,7 +137,7 @@ def table_grid(ablation: Ablation, config: RunConfig, seeds: int) -> Grid:
 
 
 def check_grid(grid: Grid, place: str) -> None:
-    """Checks what can be known of a grid without its data.
+    """Checks of a grid what does not need its data.
 
     Raises:
         InputError: no run, a run that stands twice, two runs of one name, a variant that changes the protocol.
@@ -170,10 +172,10 @@ def _check_protocol_keys(changes: Mapping[str, Any], place: str) -> None:
 def check_protocol(tests: Sequence[tuple[RunConfig, MultiLabelData]], place: str) -> None:
     """Checks that the datasets of a grid's configs are one test: the same labels, and the same test targets.
 
-    It goes by content, so that images of another size, fewer training images or the tokens of another backbone pass.
+    Contents are compared: images of another size, fewer training images or the tokens of another backbone pass.
 
     Raises:
-        InputError: they are not; it names the keys.
+        InputError: they are not; the message names the keys.
     """
     for config, data in tests[1:]:
         config_before, before = tests[0]
@@ -192,7 +194,7 @@ def check_protocol(tests: Sequence[tuple[RunConfig, MultiLabelData]], place: str
 
 
 def check_test_parts(grid: Grid, place: str) -> None:
-    """`check_protocol` of a grid whose data are not loaded yet; data are loaded only where variants change them.
+    """`check_protocol` of a grid whose data are not loaded yet; it loads them only if variants change `[data]`.
 
     Raises:
         InputError: as `check_protocol`; unusable data.

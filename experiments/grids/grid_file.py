@@ -1,4 +1,4 @@
-"""A grid of one's own: a TOML file with axes over any config key."""
+"""A user's own grid: a TOML file with axes over any key of a config."""
 
 import itertools
 from collections.abc import Mapping
@@ -23,9 +23,9 @@ SECTIONS = tuple(RunConfig.model_fields)
 class GridSpec(Config):
     """The file's keys.
 
-    `config` is a recipe or a config file, by its path from the grid's file; the sections of a config go over it.
-    `axes`: every combination of their values is a variant, but those that an entry of `exclude` fits; `include` adds
-    variants. `seeds` is a number of seeds from train.seed on, or a list of them.
+    `config` is a recipe or a config file, by its path from the grid's file; the keys of the sections replace its keys.
+    Every combination of the values of `axes` is a variant, except those that an entry of `exclude` fits; `include` adds
+    variants. `seeds` is how many seeds there are, counted from train.seed, or a list of them.
     """
 
     caption: str | None = None
@@ -45,7 +45,7 @@ class GridSpec(Config):
 
 
 def read_spec(path: Path) -> GridSpec:
-    """The grid's file.
+    """Reads a grid's file.
 
     Raises:
         InputError: no such file, not TOML, an unknown key (with the known ones), a value of the wrong type.
@@ -56,12 +56,13 @@ def read_spec(path: Path) -> GridSpec:
 
 
 def spec_grid(path: Path, source: str | None, settings: list[str], seeds: int | None) -> Grid:
-    """The grid of a file.
+    """The grid that a file describes.
 
     Args:
-        source: a recipe or a config file instead of the grid's own.
-        settings: `section.key=value` over the config.
-        seeds: a number of seeds instead of the grid's own.
+        path: of the grid's file.
+        source: a recipe or a config file, in place of the grid's own; None keeps that.
+        settings: `section.key=value`; they replace values of the config.
+        seeds: how many seeds, in place of the grid's own; None keeps those.
     Raises:
         InputError: as `read_spec`; an unknown axis, no run, a run that stands twice, a config that is impossible.
     """
@@ -79,10 +80,10 @@ def spec_grid(path: Path, source: str | None, settings: list[str], seeds: int | 
     combinations = _combinations(spec, path)
     keys = list(dict.fromkeys(key for values in combinations for key in values))
     _check_keys(config, keys, path)
-    # from what was asked for: another backbone reads pictures in its own way, not in that of the base's
+    # from the config as it was asked for: each backbone then reads pictures in its own way
     configs = tuple(changed(asked, first | values, f"{path}: {_told(values)}") for values in combinations)
     variants = completed([Variant(values) for values in combinations], configs)
-    caption = " ".join((spec.caption or "").split()) or path.stem  # lines of a TOML text are one
+    caption = " ".join((spec.caption or "").split()) or path.stem  # a text of several lines becomes one
     ablation = Ablation(caption, variants, recipe=source or spec.config or "")
     grid = Grid(
         ablation,
@@ -97,7 +98,7 @@ def spec_grid(path: Path, source: str | None, settings: list[str], seeds: int | 
 
 
 def _base(spec: GridSpec, path: Path, source: str | None, settings: list[str]) -> RunConfig:
-    """The config that the axes change, as it is asked for."""
+    """The config that the axes change, before timm fills anything in."""
     values: dict[str, Any] = {}
     if source is not None or spec.config in recipes():
         values = read_values(source or str(spec.config))
@@ -109,7 +110,7 @@ def _base(spec: GridSpec, path: Path, source: str | None, settings: list[str]) -
 
 
 def _combinations(spec: GridSpec, path: Path) -> list[dict[str, Any]]:
-    """The settings of every variant: the axes' product without what is excluded, and what is included."""
+    """The settings of every variant: the product of the axes without the excluded ones, then the included ones."""
     axes = flat(spec.axes)
     for key, values in axes.items():
         if not isinstance(values, list) or not values:
@@ -127,7 +128,7 @@ def _combinations(spec: GridSpec, path: Path) -> list[dict[str, Any]]:
 
 
 def _check_keys(config: RunConfig, keys: list[str], path: Path) -> None:
-    """Names a mistaken axis before its values are tried."""
+    """Refuses an unknown axis before its values are tried."""
     for key in keys:
         section, dot, _ = key.partition(".")
         if section not in SECTIONS or not dot:

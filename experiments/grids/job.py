@@ -1,4 +1,4 @@
-"""One run of a grid, as any process may do it: its lock, its training and test, and how it ended."""
+"""One run of a grid, in whichever process: its lock, its training, its test, its outcome."""
 
 import contextlib
 import errno
@@ -25,16 +25,16 @@ from zsl.runs.config import RunConfig
 from zsl.runs.folder import begin_run, train_run
 from zsl.runs.source import Source
 
-# a disk that is full, read-only or away may be there again in a while
+# faults that may pass: a disk that is full, read-only or disconnected
 DISK = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
 ANSWER = "outcome of the run: "
 
 
 class Job(Config):
-    """What a process needs to do a run; it goes between processes as JSON.
+    """What a process needs to do a run; processes pass it as JSON.
 
-    `out` is the grid's folder, `run` and `lock` lie in it, `shared` and `bank` are what runs share. `source` is the
-    config that the shared things were made with. `processes` train together, by Accelerate.
+    `out` is the grid's folder; `run`, `lock`, `shared` and `bank` are paths in it. `source` is the config by which the
+    shared data and tokens were made. `processes` is how many processes train the run together, by Accelerate.
     """
 
     out: Path
@@ -53,8 +53,11 @@ class Job(Config):
 
 
 class Outcome(Config):
-    """How a run ended: it is finished, another process is at it, the disk cannot be written, it failed, or its
-    process died. `log` is the whole story of a failure."""
+    """How a run ended.
+
+    `kind` is "finished"; "busy", if another process is doing it; "waiting", if the disk cannot be written; "failed"; or
+    "lost", if its process died. `log` is the traceback of a failure.
+    """
 
     kind: Literal["finished", "busy", "waiting", "failed", "lost"]
     message: str = ""
@@ -62,7 +65,7 @@ class Outcome(Config):
 
 
 def perform(job: Job, source_of: Callable[[Job], Source]) -> Outcome:
-    """Does a run, or what is left of it; under Accelerate, all its processes call this."""
+    """Does a run, or the rest of it; under Accelerate, each of its processes calls this."""
     try:
         source = source_of(job).of(job.config)
         with _held(job, source) as held:
@@ -70,22 +73,22 @@ def perform(job: Job, source_of: Callable[[Job], Source]) -> Outcome:
                 return Outcome(kind="busy")
             _train_and_test(job, source)
         return Outcome(kind="finished")
-    except Exception as error:  # whatever it is, the other runs of the grid go on
+    except Exception as error:  # any error: the other runs of the grid continue
         return outcome_of(error)
 
 
 def perform_shared(job: Job) -> Outcome:
-    """`perform` in a process that has nothing of the grid in memory, or in several that it starts."""
+    """`perform` with what runs share read from the disk; a run of several processes is started here."""
     return perform_alone(job) if job.processes == 1 else _launch(job)
 
 
 def perform_alone(job: Job) -> Outcome:
-    """`perform` in this process, which has nothing of the grid in memory."""
+    """`perform` in this process, with what runs share read from the disk."""
     return perform(job, _opened)
 
 
 def outcome_of(error: BaseException) -> Outcome:
-    """What an error means to a run: a disk to wait for, or a failure."""
+    """The outcome that an error means: a disk to wait for, or a failure."""
     fault = disk_fault(error)
     if fault is not None:
         return Outcome(kind="waiting", message=fault)
@@ -96,7 +99,7 @@ def outcome_of(error: BaseException) -> Outcome:
 
 
 def disk_fault(error: BaseException) -> str | None:
-    """What is wrong with the disk, where the error or one that it comes from tells of a fault that may pass."""
+    """What is wrong with the disk, if the error or one of its causes is a fault that may pass; else None."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in DISK:
@@ -107,7 +110,7 @@ def disk_fault(error: BaseException) -> str | None:
 
 @contextmanager
 def _held(job: Job, source: Source) -> Iterator[bool]:
-    """Whether this run is ours: its main process holds the lock, which the system drops when that process dies."""
+    """Whether this run is ours: its main process holds the lock, which the system releases when that process dies."""
     with ExitStack() as stack:
         held = [True]
         if source.context.is_main:
@@ -134,7 +137,7 @@ def _opened(job: Job) -> Source:
 
 
 def _launch(job: Job) -> Outcome:
-    """The run in several processes of its own; they end when this one does."""
+    """Does the run in several processes; they end when this one does."""
     module = ["-m", "experiments.grids.torchrun_worker", job.model_dump_json()]
     command = [
         sys.executable,
@@ -145,7 +148,7 @@ def _launch(job: Job) -> Outcome:
         str(job.processes),
     ]
     threads = str(max(1, torch.get_num_threads() // job.processes))
-    # without ACCELERATE_USE_CPU each of them thinks that it is alone
+    # without ACCELERATE_USE_CPU each process trains alone
     alone = {} if torch.cuda.is_available() else {"ACCELERATE_USE_CPU": "true"}
     environment = own_environment(OMP_NUM_THREADS=threads, **alone)
     pipe = subprocess.PIPE
@@ -153,7 +156,7 @@ def _launch(job: Job) -> Outcome:
         [*command, *module], stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True, env=environment
     ) as process:
         try:
-            assert process.stdout is not None  # stdin stays open: its end tells the processes of ours
+            assert process.stdout is not None  # stdin stays open: its end tells the processes that this one has ended
             told = process.stdout.read()
         except BaseException:
             process.terminate()

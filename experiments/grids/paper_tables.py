@@ -1,4 +1,4 @@
-"""The tables that `zsl ablate NAME` trains: the paper's, and those that its readers ask for next."""
+"""The tables that `zsl ablate NAME` trains: those of the paper, and further ones."""
 
 from collections.abc import Sequence
 
@@ -7,13 +7,15 @@ from experiments.grids.variants import COST, Ablation, Variant
 
 MINILM = "sentence-transformers:sentence-transformers/all-MiniLM-L6-v2"
 TOP_1 = "closed/f1@1"  # of images with one label each, F1@1 is top-1 accuracy
-# the zero-shot methods that one would take instead
+# the usual zero-shot methods
 BASELINES = tuple(Variant({"decoder.kind": kind}) for kind in ("eszsl", "conse", "gap-text"))
 
 
 def encoder_variants(encoders: Sequence[str]) -> tuple[Variant, ...]:
-    """A decoder and an ESZSL for each encoder, and last, where there are several, for those that know something about
-    names joined."""
+    """A decoder and an ESZSL for each encoder.
+
+    If several encoders know something about names (all but `random`), a last row of each kind has them joined.
+    """
     distinct = dict.fromkeys(encoders)
     informed = [spec for spec in distinct if all(family_of(part).informed for part in split_spec(spec))]
     joined = ["+".join(informed)] if len(informed) > 1 else []
@@ -140,7 +142,7 @@ ABLATIONS: dict[str, Ablation] = {
         "Text encoders: unseen labels by their own names and by synonyms",
         encoder_variants(("lexical", MINILM, "corpus", "random")),
         recipe="scenes",
-        # corpus vectors know the words of the training tags alone: phrases are means of them, synonyms get random ones
+        # corpus vectors exist for words of the training tags only: phrases get means of them, synonyms random vectors
         settings=('bank.oov=["phrase", "lower", "parts", "random"]',),
     ),
     "grouping": Ablation(

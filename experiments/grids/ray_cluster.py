@@ -1,7 +1,7 @@
 """The runs of a grid on a Ray cluster, whose machines need no disk in common.
 
-A run is one task. It works in a folder of its machine's temporary disk, to which what runs share is copied once, and
-its files come back to the driver, which writes them into the grid's folder. The driver holds the run's lock meanwhile.
+A run is one task. It works in a folder on its machine's temporary disk; what runs share is copied there once. Its files
+return to the driver, which writes them into the grid's folder and holds the run's lock meanwhile.
 """
 
 import contextlib
@@ -31,15 +31,15 @@ except ImportError as error:
     raise InputError("--on ray needs Ray, which is not installed; pip install 'zero-shot-toolkit[ray]'") from error
 
 Files = dict[str, bytes]
-RETRIES = 3  # by Ray itself, of a task whose process or machine is lost
+RETRIES = 3  # by Ray itself, if the process or machine of a task is lost
 NODE = "NODE"
 PACKAGES = Path(__file__).parents[2]
-ENDING = 10  # seconds for machines to remove what they were sent
-LAST = ("run.json", "metrics.json")  # their presence tells that a run is whole
+ENDING = 10  # seconds in which machines remove what they received
+LAST = ("run.json", "metrics.json")  # with these files, a run is whole
 
 
 class RayCluster:
-    """Runs as tasks with `cpus` and `gpus` each; no address is a cluster of this machine alone.
+    """Runs as tasks with `cpus` and `gpus` each; without an address, on a cluster of this machine alone.
 
     Raises:
         InputError: no cluster at the address, or none that has what a run asks for.
@@ -51,7 +51,7 @@ class RayCluster:
                 f"--on ray:{address}: files are served by a machine of the cluster; run zsl on one of them"
             )
         try:
-            dashboard = None if address else False  # that of a cluster is its own
+            dashboard = None if address else False  # a cluster has its own
             quiet = {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": dashboard}
             with contextlib.chdir(PACKAGES):  # Ray's processes look for modules in its working directory first
                 ray.init(address or "local", **quiet)
@@ -66,24 +66,24 @@ class RayCluster:
         self.task = task.options(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)
 
         if not any(_fits(node["Resources"], cpus, gpus) for node in ray.nodes() if node["Alive"]):
-            tell(f"no machine of the cluster has {cpus:g} CPUs and {gpus:g} GPUs for a run; it waits for one that has")
+            tell(f"no machine of the cluster has {cpus:g} CPUs and {gpus:g} GPUs for a run; waiting for one")
 
     @property
     def name(self) -> str:
-        """Of the grid's folders on the machines; "NODE" stands for the machine's name in the cluster.
+        """The name of the grid's folder on each machine; "NODE" stands for the machine's name in the cluster.
 
-        A cluster of this machine alone has another name each time, but its folder is to be found again.
+        A cluster of this machine alone gets a new name each time; "here" lets the next command find its folder.
         """
         return f"zsl-grid-{self.folder.id}-{'here' if self.alone else NODE}"
 
     def slots(self) -> int:
-        """What fits the cluster as it is, and one more, so that a cluster that can grow sees the need."""
+        """How many runs fit the cluster now, and one more, so that a cluster that can grow does."""
         have = ray.cluster_resources()
         fitting = [have.get("CPU", 0) // self.cpus] + ([have.get("GPU", 0) // self.gpus] if self.gpus else [])
         return int(min(fitting)) + 1
 
     def submit(self, job: Job) -> Future[Any]:
-        """Sends a run, with what is there of it."""
+        """Sends a run, with its files so far."""
         future: Future[Any] = Future()
         if job.run in self.kept:
             future.set_result(self.kept[job.run])
@@ -114,7 +114,7 @@ class RayCluster:
         )
 
     def collect(self, job: Job, future: Future[Any]) -> Outcome:
-        """Writes what came back into the grid's folder."""
+        """Writes the files that came back into the grid's folder."""
         try:
             outcome, files = future.result()
         except RayError as error:
@@ -135,8 +135,10 @@ class RayCluster:
             lock.release()
 
     def close(self) -> None:
-        """Ends the tasks that are left. What the machines were sent is removed, unless runs were cut off: the next
-        command goes on with them where they are."""
+        """Ends the tasks that are left.
+
+        What the machines received is removed, unless runs were interrupted: the next command continues those in place.
+        """
         if not self.locks and self.server is not None:
             self._remove_scratch()
         ray.shutdown()
@@ -157,7 +159,7 @@ def _fits(have: dict[str, float], cpus: float, gpus: float) -> bool:
 
 
 class SharedFiles:
-    """An actor on the driver's machine that gives the files of a grid's folder, an absolute path, to the others."""
+    """An actor on the driver's machine that serves the files of a grid's folder, an absolute path, to others."""
 
     def __init__(self, folder: str):
         self.folder = Path(folder)
@@ -176,11 +178,11 @@ class SharedFiles:
 
 
 def _perform(told: str, name: str, where: str, files: Files, server: Any, driver_node: str) -> tuple[Outcome, Files]:
-    """The task: a run on whichever machine it comes to."""
+    """The task: one run, on the machine that Ray chose."""
     job = Job.model_validate_json(told)
     torch.set_num_threads(max(1, int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1))))
     if Path(where).is_dir():
-        os.chdir(where)  # relative paths of data mean what they do to the driver
+        os.chdir(where)  # relative paths of data mean the same as for the driver
     try:
         scratch = _scratch(name)
         if not (scratch / job.run / "begun.json").is_file():
@@ -210,7 +212,7 @@ def _remove_scratch(name: str) -> None:
 
 
 def _fetch(job: Job, scratch: Path, server: Any, driver_node: str) -> None:
-    """Has what the run shares with others in the machine's folder: copied once, or linked where the driver is."""
+    """Puts what runs share into the machine's folder: copied once, or linked on the driver's machine."""
     with FileLock(scratch / "locks" / "shared.lock"):
         if ray.get_runtime_context().get_node_id() == driver_node:
             if not (scratch / job.shared).is_symlink():
@@ -226,18 +228,18 @@ def _fetch(job: Job, scratch: Path, server: Any, driver_node: str) -> None:
 
 
 def _private(name: str) -> bool:
-    """Locks, and what a write left that was killed."""
+    """Locks, and files of interrupted writes."""
     return Path(name).name == "lock" or Path(name).name.startswith(".")
 
 
 def pack(folder: Path) -> Files:
-    """The files of a run, by their places in its folder; {} if it is not there."""
+    """The files of a run, by their paths in its folder; {} without a folder."""
     found: Iterator[Path] = folder.rglob("*") if folder.is_dir() else iter(())
     return {str(p.relative_to(folder)): p.read_bytes() for p in found if p.is_file() and not _private(p.name)}
 
 
 def unpack(files: Files, folder: Path) -> None:
-    """Writes a run's files, those last that tell that it is whole, and removes its checkpoints of before."""
+    """Writes a run's files, those of `LAST` at the end, and removes its earlier checkpoints."""
     for name in sorted(files, key=lambda name: (name in LAST, name == "metrics.json")):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

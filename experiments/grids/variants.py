@@ -18,14 +18,14 @@ if TYPE_CHECKING:  # without torch, so that the list of tables is shown at once
 
 @dataclass(frozen=True)
 class Variant:
-    """Config values by key, and the paper's figures by metric, where it has some."""
+    """Config values by key, and the paper's figures by metric, if it has any."""
 
     settings: dict[str, Any]
     paper: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def axes(self) -> dict[str, Any]:
-        """The values by the last part of their keys, {"query": "text", ...}, or by whole keys where two end alike."""
+        """The values by the last part of their keys, {"query": "text", ...}; by whole keys if two keys end alike."""
         ends = [key.rpartition(".")[2] for key in self.settings]
         named = zip(self.settings.items(), ends, strict=True)
         return {end if ends.count(end) == 1 else key: value for (key, value), end in named}
@@ -37,7 +37,7 @@ class Variant:
 
     @property
     def title(self) -> str:
-        """Fit for a folder's name."""
+        """The variant as a folder's name."""
         title = re.sub(r"[^\w.+-]+", "_", "-".join(self.shown.values()))
         digest = hashlib.sha256(title.encode()).hexdigest()[:8]
         return title if len(title) <= LONGEST else f"{title[:LONGEST]}-{digest}"
@@ -55,10 +55,10 @@ def shown_value(value: Any, short: bool = True) -> str:
 
 @dataclass(frozen=True)
 class Ablation:
-    """A table: its variants, in order, the recipe that it runs on unless told otherwise, and settings over that.
+    """A table: its variants in order, its default recipe, and settings over that.
 
-    `published` names the data of the paper's figures. `on_files` are the variants on other data than drawn pictures,
-    where those differ.
+    `published` names the data of the paper's figures. `on_files` are the variants for image files, if these
+    differ from those for drawn pictures.
     """
 
     caption: str

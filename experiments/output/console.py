@@ -22,7 +22,7 @@ from embeddings.io.markup import visible
 
 P = ParamSpec("P")
 R = TypeVar("R")
-# how torch and numpy tell of memory that cannot be had
+# in the messages of torch and numpy when memory runs out
 TOO_LARGE = ("out of memory", "can't allocate memory", "array is too big", "calculation overflowed")
 STOPPED = 130  # what a shell calls a command that Ctrl-C ended
 QUIET = 30  # seconds between lines where there is no terminal to draw bars on
@@ -46,7 +46,7 @@ def make_console() -> Console:
 
 
 def tell(line: str, err: bool = False) -> None:
-    """Prints one line as it is, however long."""
+    """Prints one line without wrapping it."""
     typer.echo(visible(line), err=err)
 
 
@@ -61,10 +61,9 @@ def console_table(title: str, header: list[str], rows: list[list[str]], left: in
 
 
 def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Bad input ends in one line and exit status 2, a failed run or too little memory in one and exit
-    status 1.
+    """Turns errors that users can mend into one line on stderr, and an exit status.
 
-    Each `InputWarning` is a line on stderr.
+    Bad input has exit status 2; a failed run or too little memory has 1. Each `InputWarning` is a line on stderr too.
     """
 
     @functools.wraps(command)
@@ -90,7 +89,7 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
             told = "out of memory; lower train.batch_size, train.random_queries, evaluate.batch_size or data.image_size"
             tell(f"error: {told} ({' '.join(str(error).split())[:200]})", err=True)
             raise typer.Exit(1) from error
-        except BrokenPipeError:  # the reader of a pipe has seen enough
+        except BrokenPipeError:  # the reader of a pipe has closed it
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except OSError as error:
@@ -120,7 +119,7 @@ def _warnings_as_lines() -> Iterator[None]:
 
 
 def _lacks_memory(error: Exception) -> bool:
-    """Whether memory could not be had."""
+    """Whether the error says that memory ran out."""
     return isinstance(error, MemoryError) or any(words in str(error) for words in TOO_LARGE)
 
 

@@ -26,12 +26,12 @@ InnerPath = Annotated[str, AfterValidator(_inner)]  # a path in a file of ours, 
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to write into that becomes `path`, whole, by one rename at the end of the `with` block.
+    """A folder to write into, which one rename at the end of the `with` block turns into `path`.
 
-    After an exception nothing is left. Folders of runs are made otherwise: an interruption leaves them to be continued.
+    An exception leaves nothing behind. Folders of runs are made in another way: they are kept for continuing.
 
     Raises:
-        InputError: `path` is there, or cannot be made.
+        InputError: `path` exists, or cannot be made.
     """
     target = path.resolve()
     with _written_beside(path, next(p for p in target.parents if p.exists())) as made:
@@ -45,7 +45,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def filling(path: Path) -> Iterator[Path]:
-    """As `new_folder`, or, where `path` is a folder already, files for it, which are moved there at the end.
+    """As `new_folder`; if `path` is a folder already, the files are moved into it at the end.
 
     Raises:
         InputError: `path` cannot be made or written to.
@@ -56,7 +56,7 @@ def filling(path: Path) -> Iterator[Path]:
         return
     with _written_beside(path, path.resolve()) as made:
         yield made
-        # in the order of writing: the last one may say that the others are there
+        # in the order of writing: the last file may mean that the others are whole
         for file in sorted(made.rglob("*"), key=lambda file: file.stat().st_mtime_ns):
             if file.is_file():
                 place = path / file.relative_to(made)
@@ -84,7 +84,7 @@ def _written_beside(path: Path, parent: Path) -> Iterator[Path]:
 
 
 def check_new_file(path: Path) -> None:
-    """Checks that an output file is not there yet and can be made.
+    """Checks that an output file is missing and can be made.
 
     Raises:
         InputError: it exists, or its folder does not.

@@ -214,7 +214,7 @@ def test_files_hold_values_as_settings_do(tmp_path):
 def test_pictures_have_a_backbone_where_they_are_trained_on(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('[data]\nname = "folder"\nroot = "x"\n')
-    with pytest.warns(InputWarning, match=r"no \[backbone\] is given; that of the recipe 'photographs' is taken, .+"):
+    with pytest.warns(InputWarning, match=r"no \[backbone\] is given; using that of the recipe 'photographs', .+"):
         config = load_config(str(path), [], trains=True)
     assert config.backbone == load_config("photographs", []).backbone
     assert config.data.image_size == load_config("photographs", []).data.image_size
