@@ -11,9 +11,9 @@ GOOD_FOR = 3  # batches that may be taken while an older one is in use
 
 
 class Buffers:
-    """Memory for batches: in a loader's worker process, a few shared pieces that are used in turn.
+    """Memory for batches: in a loader's worker process, a few shared pieces that are reused in turn.
 
-    So a batch is good until `GOOD_FOR` more have been taken. The system hands out fresh shared memory page by page,
+    A batch stays valid until `GOOD_FOR` more have been taken. The system hands out fresh shared memory page by page,
     which costs as much as a seventh of decoding a small image.
     """
 

@@ -37,7 +37,8 @@ class DatasetConfig(Config, ABC):
 
 
 class SquareConfig(DatasetConfig):
-    """Of every dataset of pictures: see `Square`. What is not given is the backbone's own, as timm's config has it.
+    """The base of every dataset of pictures: how each becomes a square (`Square`). Keys that are not given follow the
+    backbone's config in timm.
 
     `image_size`, in pixels, is the square's `size`.
     """
@@ -49,6 +50,6 @@ class SquareConfig(DatasetConfig):
     squash: bool | None = None
 
     def square(self, size: int = 224) -> Square:
-        """The square; without a backbone, what is not given is the whole picture, bilinear, of a size."""
+        """The square that the keys describe; those not given mean the whole picture, bilinear, of side `size`."""
         given = {name: getattr(self, name) for name in ("interpolation", "crop", "squash")}
         return Square(self.image_size or size, **{name: value for name, value in given.items() if value is not None})

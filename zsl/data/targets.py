@@ -13,7 +13,7 @@ Rows = Sequence[int] | np.ndarray | slice
 
 
 class Targets:
-    """(image, label) annotations: 1 for a label that is there, -1 for one known to be absent, else 0.
+    """(image, label) annotations: 1 for a label that is present, -1 for one known to be absent, else 0.
 
     Where they are `partial`, 0 means that nobody looked; elsewhere it means absent, and there is no -1.
     """
@@ -24,7 +24,7 @@ class Targets:
 
     @classmethod
     def of(cls, table: np.ndarray) -> "Targets":
-        """Of a table (image, label) of 0 and 1."""
+        """From a table (image, label) of 0 and 1."""
         from scipy.sparse import csr_array
 
         return cls(csr_array(table.astype(np.int8)))
@@ -38,7 +38,7 @@ class Targets:
         values: np.ndarray | None = None,
         partial: bool = False,
     ) -> "Targets":
-        """Of single annotations in any order, each 1 without `values`; of several for one place the highest.
+        """From single annotations in any order; without `values` each is 1. Of several for an entry the highest counts.
 
         Raises:
             ValueError: a row or a column that is not in the table.
@@ -62,9 +62,9 @@ class Targets:
     def of_arrays(
         cls, values: np.ndarray, indices: np.ndarray, indptr: np.ndarray, shape: tuple[int, int], partial: bool
     ) -> "Targets":
-        """Of the arrays of a compressed sparse row matrix that were kept in a file.
+        """From the arrays of a compressed sparse row matrix in a file.
 
-        They are checked whole: native code follows a wrong index out of its memory.
+        All of them are checked: native code would follow a wrong index out of its memory.
 
         Args:
             values: (entry,) whole numbers: 1, 0, and of `partial` annotations -1.

@@ -26,7 +26,7 @@ def asymmetric_loss(
         gamma_neg: focusing of negatives; the paper takes 4, and 7 for Open Images.
         gamma_pos: focusing of positives.
         margin: probability shift `m` of negatives.
-        weights: (batch, label) of the single terms, or 1.
+        weights: (batch, label), factors of the single terms; None is 1.
     Returns:
         A scalar.
     """

@@ -13,7 +13,7 @@ def binary_cross_entropy(logits: Logits, targets: Logits, weights: Logits | None
     Args:
         logits: (batch, label).
         targets: (batch, label), 0 or 1.
-        weights: (batch, label) of the single terms, or 1.
+        weights: (batch, label), factors of the single terms; None is 1.
     Returns:
         A scalar.
     """

@@ -13,7 +13,7 @@ def focal_loss(logits: Logits, targets: Logits, gamma: float = 2.0, weights: Log
         logits: (batch, label).
         targets: (batch, label), 0 or 1.
         gamma: focusing.
-        weights: (batch, label) of the single terms, or 1.
+        weights: (batch, label), factors of the single terms; None is 1.
     Returns:
         A scalar.
     """

@@ -7,14 +7,14 @@ from zsl.losses.loss import Logits, Loss
 
 
 def ranking_loss(logits: Logits, targets: Logits, weights: Logits | None = None) -> Float[Tensor, ""]:
-    """The pairwise ranking loss of LESA and BiAM: every positive is to be 1 above every negative.
+    """The pairwise ranking loss of LESA and BiAM: every positive should score 1 above every negative.
 
     Of each image the mean of `1 + negative - positive` over the pairs that violate this, summed over images.
 
     Args:
         logits: (batch, label).
         targets: (batch, label), 0 or 1.
-        weights: (batch, label) of negatives in their pairs, or 1.
+        weights: (batch, label), factors of negatives in their pairs; None is 1.
     Returns:
         A scalar.
     """

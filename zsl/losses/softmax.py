@@ -8,12 +8,12 @@ from zsl.losses.loss import Logits, Loss
 
 
 def softmax_cross_entropy(logits: Logits, targets: Logits, weights: Logits | None = None) -> Float[Tensor, ""]:
-    """Cross-entropy of a softmax over labels, summed over images: for data with one label an image.
+    """Cross-entropy of a softmax over labels, summed over images: for data with one label per image.
 
     Args:
         logits: (batch, label).
-        targets: (batch, label), 0 or 1; of several positives each has the same share.
-        weights: (batch, label) of the single terms, or 1.
+        targets: (batch, label), 0 or 1; several positives share an image's weight equally.
+        weights: (batch, label), factors of the single terms; None is 1.
     Returns:
         A scalar.
     """

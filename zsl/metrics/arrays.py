@@ -13,7 +13,7 @@ ROWS = 4096  # images that are looked at in one go
 
 
 def on_device(scores: Scores) -> TypeGuard[Tensor]:
-    """Whether scores lie where numpy cannot see them."""
+    """Whether scores are a tensor on an accelerator."""
     return isinstance(scores, Tensor) and scores.device.type != "cpu"
 
 
@@ -26,7 +26,7 @@ def as_array(values: Any) -> np.ndarray:
 
 
 def as_scores(scores: Scores) -> np.ndarray:
-    """Scores in a type that sums and differences of theirs are exact enough in: float32, or float64.
+    """Scores as float32 or float64, in which sums and differences are exact enough.
 
     Raises:
         ValueError: not (batch, label).
@@ -40,7 +40,7 @@ def as_scores(scores: Scores) -> np.ndarray:
 
 
 def as_binary(targets: Targets, shape: tuple[int, ...], title: str = "targets") -> np.ndarray:
-    """Targets of the shape of the scores, as bool; of 8 bits an entry they are not copied.
+    """Targets as bool, in the shape of the scores; 8-bit targets are not copied.
 
     Raises:
         ValueError: another shape, or an entry that is neither 0 nor 1.
@@ -65,7 +65,7 @@ def as_known(annotated: Targets | None, shape: tuple[int, ...]) -> np.ndarray | 
 
 
 def check_finite(scores: np.ndarray, first_row: int = 0, first_label: int = 0) -> None:
-    """Refuses NaN and infinite scores, which have no place in a ranking.
+    """Checks that scores are finite: NaN and infinity cannot be ranked.
 
     Args:
         scores: (batch, label), perhaps a part of more.

@@ -50,7 +50,7 @@ def average_precision(scores: Scores, targets: Targets, annotated: Targets | Non
 def precision_of(
     scores: Sequence[np.ndarray], targets: Sequence[np.ndarray], annotated: Sequence[np.ndarray] | None = None
 ) -> Float[np.ndarray, " label"]:
-    """`average_precision` of checked arrays in batches, by as many threads as torch has.
+    """`average_precision` of checked arrays in batches, on as many threads as torch uses.
 
     Raises:
         ValueError: a score is not finite.
@@ -107,7 +107,7 @@ class _Positives:
 
 
 class _Counter:
-    """AP of one ranking after another, in memory that is used again: fresh pages cost more than the arithmetic."""
+    """AP of one ranking after another, in reused memory: fresh pages cost more than the arithmetic."""
 
     def __init__(self, images: int, dtype: np.dtype):
         self.scaled = np.empty(images, dtype)
@@ -115,7 +115,7 @@ class _Counter:
         self.near = np.empty(images, np.bool_)
 
     def average_precision(self, ranking: np.ndarray, hits: np.ndarray) -> float:
-        """Of scores (image,) and, in ascending order, the scores of the positives, one at least."""
+        """AP from the scores (image,) and the scores of the positives, ascending, at least one."""
         hits_above = len(hits) - np.searchsorted(hits, hits, side="left")
         return float(np.mean(hits_above / self._at_or_above(ranking, hits)))
 

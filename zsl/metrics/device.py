@@ -1,4 +1,4 @@
-"""The same metrics where numpy cannot go: tensors on an accelerator, computed there."""
+"""The same metrics for tensors on an accelerator, computed there."""
 
 import torch
 from torch import Tensor

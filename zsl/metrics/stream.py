@@ -15,7 +15,7 @@ from zsl.metrics.label_ranking import LabelRanking, mean_over_images, ranking_of
 
 
 class MetricStream:
-    """Collects batches of scores and targets; each measure is that of all their images together.
+    """Collects batches of scores and targets, and measures all their images together.
 
     AP ranks all images, so their scores are kept, in host memory; the other measures keep counts. Measures do
     not depend on the order of the batches, nor on which process had which.
@@ -38,7 +38,7 @@ class MetricStream:
         self._rankings: list[np.ndarray] = []
 
     def update(self, scores: Scores, targets: Targets, annotated: Targets | None = None) -> None:
-        """Adds a batch; every one or none has `annotated`.
+        """Adds a batch. Give `annotated` with every batch or with none.
 
         Raises:
             ValueError: as `average_precision`; nothing is added then.
@@ -86,7 +86,7 @@ class MetricStream:
         return mean_over_images(np.concatenate(self._rankings))
 
     def gather(self, accelerator: Accelerator) -> None:
-        """Takes the batches of all processes together, on each; for AP that is all scores on every process."""
+        """Gathers the batches of all processes on each process; for AP, every process then holds all scores."""
         if accelerator.num_processes == 1:
             return
 

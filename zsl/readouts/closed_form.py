@@ -14,9 +14,9 @@ from zsl.readouts.readout import Features, Readout
 
 @dataclass
 class Statistics:
-    """All that the solution needs of training images x (channel) and targets y (label), summed up in float64.
+    """Sums in float64 over training images x (channel) and targets y (label); the solution needs nothing else.
 
-    y is 1 for a label that is there, 0, and where annotations are partial -1 for one known to be absent.
+    y is 1 for a label that is present, else 0; where annotations are partial, -1 for a label known to be absent.
     """
 
     images: int
@@ -43,7 +43,7 @@ class Statistics:
 
     @property
     def gram(self) -> Float64[np.ndarray, "channel channel"]:
-        """X'X of centred images: targets of 1 and 0 then do what the paper's 1 and -1 do."""
+        """X'X of centred images; with these, targets of 1 and 0 have the effect of the paper's 1 and -1."""
         return self.xx - np.outer(self.x, self.x) / self.images
 
     @property

@@ -58,7 +58,7 @@ class ConseReadout(Readout):
             self.seen.copy_(checked(vectors, self.embed_dim))
 
     def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
-        """The readout with its vocabulary; in training that of the classifier.
+        """Binds the readout to a vocabulary; in training, to the classifier's labels.
 
         Raises:
             InputError: no vectors, vectors of another size, in training of other labels than the classifier's.

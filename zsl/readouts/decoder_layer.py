@@ -14,7 +14,7 @@ Projected = Float[Tensor, "head group slice"] | Float[Tensor, "batch head group 
 
 
 class Attention(nn.Module):
-    """Multi-head attention of queries, the same for all images or one set an image, to memory (batch, token, width).
+    """Multi-head attention of queries to memory (batch, token, width); images share the queries or have their own.
 
     The parameters have the names and the meaning of `torch.nn.MultiheadAttention`.
     """
@@ -59,7 +59,7 @@ class DecoderLayer(nn.Module):
     """`t = LN1(q + drop(q or SA(q)))`; `t = LN2(t + drop(MHA(t, m, m)))`; `h = LN3(t + drop(FFN(t)))`.
 
     With self-attention SA it is `torch.nn.TransformerDecoderLayer` (post-norm, ReLU). Without, the queries stand in
-    its place, as in ML-Decoder: what queries that no image changes say to each other can be learnt once.
+    its place, as in ML-Decoder: queries that do not depend on the image need no layer to exchange information.
     """
 
     def __init__(self, width: int, heads: int, ffn: int, dropout: float, self_attention: bool):
@@ -71,7 +71,7 @@ class DecoderLayer(nn.Module):
         self.self_attention = Attention(width, heads, dropout) if self_attention else None
 
     def begin(self, queries: Queries) -> tuple[Queries, Projected]:
-        """All before the image: the queries after LN1, and their projection for the attention to the image."""
+        """What comes before the image: the queries after LN1, and their projection for the attention to the image."""
         said = queries
         if self.self_attention is not None:
             every = queries if queries.ndim == 3 else queries[None]
@@ -82,7 +82,7 @@ class DecoderLayer(nn.Module):
     def read(
         self, queries: Queries, projected: Projected, memory: Float[Tensor, "batch token width"]
     ) -> Float[Tensor, "batch group width"]:
-        """What the begun queries find in the memory."""
+        """What the queries of `begin` find in the memory."""
         hidden = self.norm2(queries + self._drop(self.attention(projected, memory)))
         return self.norm3(hidden + self._drop(self.ffn_out(self._drop(self.ffn_in(hidden).relu()))))
 

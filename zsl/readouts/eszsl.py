@@ -44,8 +44,8 @@ class EszslReadout(ClosedFormReadout):
     Args:
         channels: size of an image token.
         embed_dim: size of a word vector.
-        image_ridge, label_ridge: the paper's two regularisers, in units of the mean eigenvalue of the matrix that each
-            is added to; None is chosen on validation.
+        image_ridge, label_ridge: the paper's two regularisers, each in units of its matrix's mean eigenvalue; None is
+            chosen on validation.
     """
 
     ridges: Tensor
@@ -67,7 +67,7 @@ class EszslReadout(ClosedFormReadout):
         return F.normalize(pool(features), dim=1)
 
     def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
-        """The readout with its vocabulary, which it cannot do without.
+        """Binds the readout to a vocabulary; it needs word vectors.
 
         Raises:
             InputError: no vectors, or of another size.
@@ -104,7 +104,7 @@ class EszslReadout(ClosedFormReadout):
 
 
 class Spectrum:
-    """A symmetric matrix M, of which `(M + r I)^-1` is needed for many r; r in units of its mean eigenvalue.
+    """The eigenvalues of a symmetric matrix M, to compute `(M + r I)^-1` for many r, in units of M's mean eigenvalue.
 
     Raises:
         InputError: the matrix is zero.
@@ -144,7 +144,7 @@ def choose_ridges(
 ) -> tuple[tuple[float, float], float]:
     """The two ridges with the best mAP of held-out images on held-out seen labels, each label held out once.
 
-    A label counts by its positives: the AP of one or two images is chance, and most labels have no more there.
+    Labels are weighted by their positives: most have one or two there, whose AP is chance.
 
     Args:
         problem: whose seed divides the labels into folds.

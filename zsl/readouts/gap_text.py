@@ -37,7 +37,7 @@ class GapTextReadout(Readout):
         self.bias = nn.Parameter(torch.full((1,), PRIOR_LOGIT))
 
     def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
-        """The readout with its vocabulary, which it cannot do without.
+        """Binds the readout to a vocabulary; it needs word vectors.
 
         Raises:
             InputError: no vectors, or of another size.

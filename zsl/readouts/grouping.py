@@ -1,4 +1,4 @@
-"""Which labels share a group: orders of a vocabulary, whose consecutive labels group decoding takes together."""
+"""Which labels share a group: an order of the vocabulary, in which consecutive labels form the groups."""
 
 from typing import Literal, get_args
 
@@ -29,7 +29,7 @@ class LabelOrder:
         self._known: tuple[Tensor, int, Tensor] | None = None  # of the last vocabulary: a tree takes longer than a step
 
     def of(self, vectors: Vectors, training: bool) -> Tensor | None:
-        """The labels' indices (label,) in the order of their slots; None for the vocabulary's own order."""
+        """The labels' indices (label,) in the order of their slots, or None for the vocabulary's own order."""
         count = len(vectors)
         if self.grouping == "given" or (self.grouping == "redrawn" and not training) or count == 1:
             return None

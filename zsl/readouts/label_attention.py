@@ -1,4 +1,4 @@
-"""Label attention: every label reads the tokens by itself, and the feed-forward is that of tokens, not of labels."""
+"""Label attention: every label attends to the tokens by itself; the feed-forward runs on tokens, not on labels."""
 
 from collections.abc import Callable
 from typing import ClassVar, Literal
@@ -28,7 +28,7 @@ class LabelAttentionConfig(ReadoutConfig):
 
 
 class LabelAttentionReadout(Readout):
-    """A query and an answer for each label, both made of its word vector; no head of the paper.
+    """Label attention: each label's word vector makes a query and an answer. It is not a head of the paper.
 
     `m = relu(W_m x + c)`, `m = LN(m + FFN(m))`; of every attention head, `a_it = softmax_t(q_i . k_t / sqrt(s))` with
     `q_i = W_q n_i`, `k_t = W_k m_t`, s its width; the logit is `b + sum_t a_it (u_i . v_t)` over tokens and heads, with
@@ -67,7 +67,7 @@ class LabelAttentionReadout(Readout):
         self.bias = nn.Parameter(torch.full((1,), PRIOR_LOGIT))
 
     def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
-        """The readout with its vocabulary, which it cannot do without.
+        """Binds the readout to a vocabulary; it needs word vectors.
 
         Raises:
             InputError: no vectors, or of another size.

@@ -20,7 +20,7 @@ class MaxPooledReadout(Readout):
         self.bias = nn.Parameter(torch.full((1,), PRIOR_LOGIT))
 
     def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
-        """The readout with its vocabulary, which it cannot do without."""
+        """Binds the readout to a vocabulary; it needs word vectors."""
         if vectors is None:
             raise ValueError("a text readout needs word vectors")
 

@@ -24,14 +24,24 @@ class Readout(nn.Module, ABC):
 
     @abstractmethod
     def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
-        """Computes once what depends on the vocabulary alone; the result maps features to the logits of `forward`."""
+        """Computes once what depends on the vocabulary alone.
+
+        Args:
+            vectors: (label, embed), word vectors of any number of labels; None means the labels of training, where the
+                readout allows it.
+        Returns:
+            A function from features to the logits of `forward`, (batch, label).
+        """
 
     def forward(self, features: Features, vectors: Vectors | None) -> Logits:
         """Logits (batch, label) of the labels whose word vectors (label, embed) are given."""
         return self.bind(vectors)(features)
 
     def remember(self, vectors: Vectors | None) -> None:
-        """Is told the training labels' vectors before training; most readouts keep nothing of them."""
+        """Called once before training, with the word vectors (label, embed) of the training labels.
+
+        Most readouts keep nothing of them.
+        """
 
 
 class ReadoutConfig(Config, ABC):
@@ -87,10 +97,10 @@ class ReadoutConfig(Config, ABC):
 
 
 def checked(vectors: Vectors | None, embed_dim: int) -> Tensor:
-    """The vectors that a text readout cannot do without.
+    """Checks the word vectors that a text readout needs.
 
     Raises:
-        InputError: there are none, or of another size.
+        InputError: no vectors, or vectors of another size.
     """
     if vectors is None:
         raise InputError("this readout needs word vectors")
@@ -100,6 +110,6 @@ def checked(vectors: Vectors | None, embed_dim: int) -> Tensor:
 
 
 def exact(tensor: Tensor) -> AbstractContextManager[object]:
-    """The context of final logits: in half precision a few hundred distinct values would tie images that differ."""
+    """Turns autocast off for final logits: half precision has so few values that images would tie."""
     kind = tensor.device.type
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()

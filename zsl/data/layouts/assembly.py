@@ -1,4 +1,4 @@
-"""From lists of annotated image files to a dataset: what every layout of files has in common."""
+"""What every layout of image files has in common: from lists of annotated files to a dataset."""
 
 import hashlib
 import json
@@ -24,7 +24,7 @@ TITLES = {None: "", True: " (labelled test images)", False: " (all test images)"
 
 
 class ImagesConfig(SquareConfig):
-    """Of every dataset of image files.
+    """The base of every dataset of image files.
 
     `missing`: "skip" leaves out images whose file is missing or empty, "error" refuses. `exclude`: a file that lists
     the paths of images to leave out (`zsl data check --bad` writes one). `outside`: whether the data's files may name

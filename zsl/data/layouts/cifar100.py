@@ -33,7 +33,7 @@ class Cifar100Config(SquareConfig):
     unseen: Path | None = None
 
     def load(self) -> MultiLabelData:
-        """Labels are the fine ones, in the order of their file, unseen ones in their own file's.
+        """Labels are the fine ones: seen labels in the order of the label file, unseen ones in that of theirs.
 
         Raises:
             InputError: a missing file, one of another length or with another label.

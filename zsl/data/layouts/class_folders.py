@@ -1,4 +1,4 @@
-"""A folder of images for each class, as ImageNet has them: one label an image."""
+"""A folder of images for each class, as in ImageNet: one label per image."""
 
 from collections import Counter
 from pathlib import Path
@@ -30,7 +30,7 @@ class ClassFoldersConfig(ImagesConfig):
     unseen: Path | None = None
 
     def load(self) -> MultiLabelData:
-        """Labels are in the folders' alphabetical order, unseen ones in their file's.
+        """Seen labels are in the alphabetical order of their folders, unseen ones in the order of their file.
 
         Raises:
             InputError: a missing folder or file, a test class that training lacks, missing images, an empty part.
@@ -57,7 +57,7 @@ class ClassFoldersConfig(ImagesConfig):
 
 
 def _classes(folder: Path) -> dict[str, list[str]]:
-    """Image files by class folder, both in alphabetical order; files that are no images are passed over."""
+    """Image files by class folder, both in alphabetical order; other files are ignored."""
     from PIL import Image
 
     if not folder.is_dir():

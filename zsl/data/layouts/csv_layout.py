@@ -39,7 +39,7 @@ class CsvConfig(ImagesConfig):
     test: str = "val"
 
     def load(self) -> MultiLabelData:
-        """Reads the layout; unseen labels in training rows are ignored, training rows without a seen label left out.
+        """Unseen labels of training rows are ignored; training rows without a seen label are left out.
 
         Raises:
             InputError: a missing file or column, a row with an unknown label, images that are missing, an empty part.

@@ -1,4 +1,4 @@
-"""Procedurally drawn pictures of "texture colour shape" objects, so that the main job runs with no download.
+"""Procedurally drawn pictures of "texture colour shape" objects, so that the demo needs no download.
 
 1,008 phrases, of which a seeded draw keeps 1,006: 925 seen and 81 unseen, the shape of NUS-WIDE.
 Every phrase has a second name made of synonyms alone ("banded crimson disc" for "striped red circle").

@@ -1,4 +1,4 @@
-"""From other groups' feature files to a dataset: what they have in common."""
+"""What datasets of other groups' feature files have in common."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class FeaturesConfig(DatasetConfig):
-    """Of every dataset of NUS-WIDE's features: `root` holds the files, unless they are given with paths of their own.
+    """The base of datasets of NUS-WIDE's features. `root` holds the files; absolute paths may lead elsewhere.
 
     `tags` and `concepts` name the labels: seen are the tags that are not among the concepts, in order. `test`: "all"
     test images, or those "labelled" with a concept.
@@ -57,7 +57,9 @@ def features_data(
     test: Literal["all", "labelled"],
     kind: str,
 ) -> MultiLabelData:
-    """Training images without a seen label are left out, and under "labelled" test images without an unseen one.
+    """A dataset of features; training images without a seen label are left out.
+
+    Under "labelled", test images without an unseen label are left out too.
 
     Args:
         parts: "train" over the seen labels, "test" over all, with inputs for every row.

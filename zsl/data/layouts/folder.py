@@ -36,7 +36,7 @@ class FolderConfig(ImagesConfig):
     test_share: float = Field(0.2, gt=0, lt=1)
 
     def load(self) -> MultiLabelData:
-        """Labels are in alphabetical order, unseen ones in their file's.
+        """Seen labels are in alphabetical order, unseen ones in the order of their file.
 
         Raises:
             InputError: a missing or damaged file, an image twice, images that are missing, an empty part.
@@ -116,5 +116,5 @@ def _path(text: str, root: Path) -> str:
 
 
 def _share_of(path: str) -> float:
-    """A number in [0, 1) that depends on the path alone, so that new images move no old ones."""
+    """A number in [0, 1) that depends on the path alone: new images do not move old ones."""
     return int.from_bytes(hashlib.sha256(path.encode()).digest()[:6]) / 2**48

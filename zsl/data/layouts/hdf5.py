@@ -154,10 +154,10 @@ def _labels(file: Any, name: str, widths: list[int], path: Path) -> np.ndarray:
 
 
 def stored_array(file: Any, key: str) -> Any:
-    """The dataset of a name, of numbers that lie in the file.
+    """The HDF5 dataset of a name; its numbers must lie in the file itself.
 
     Raises:
-        ValueError: a link, no numbers, numbers in another file, a shape for which too few bytes are there.
+        ValueError: a link, no numbers, numbers in another file, too few bytes for its shape.
     """
     h5py = _h5py()
     name = key.encode()

@@ -1,4 +1,4 @@
-"""What was parsed out of large label files, kept until one of them changes."""
+"""A cache of what was parsed from large label files, valid until one of them changes."""
 
 import hashlib
 import json
@@ -21,9 +21,9 @@ FORMAT = "zsl-index/2"
 
 
 def cached(kind: str, sources: Sequence[Path], options: object, parse: Callable[[], Arrays]) -> Arrays:
-    """The arrays that `parse` makes of files, or those that it made of the same files and options before.
+    """The arrays that `parse` makes from files, from the cache if the files and options are unchanged.
 
-    What was kept is checked by its hash; a damaged file is told of and made again.
+    Cached files are checked by their hash; a damaged one is reported and made again.
 
     Args:
         kind: of dataset, with the version of its parser.

@@ -92,7 +92,7 @@ TableFiles = Mapping[str, Path]  # one of "all" images, or one of "train" and on
 
 
 def read_index(root: Path, tags: Sequence[str], concepts: Sequence[str]) -> Index:
-    """Reads the label files, or what an earlier reading of the same files left in the cache.
+    """Reads the label files, or takes their index from the cache.
 
     Raises:
         InputError: as `NusWideConfig.load`.

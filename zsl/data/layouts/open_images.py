@@ -46,8 +46,8 @@ class OpenImagesConfig(ImagesConfig):
     def load(self) -> MultiLabelData:
         """Seen labels are the trainable classes, in their file's order.
 
-        Annotations are partial, -1 where a person said no. Labels are called by their display names; names that several
-        labels have get their identifier behind them.
+        Annotations are partial, -1 where a person said no. Labels have their display names; a name that several
+        labels share is followed by the identifier.
 
         Raises:
             InputError: a missing or damaged file, an unknown label, missing images that are not skipped.

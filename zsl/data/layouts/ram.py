@@ -18,7 +18,7 @@ Listed = tuple[list[tuple[str, list[str]]], list[str]]
 class RamConfig(ImagesConfig):
     """`root` holds the images. `train` and `test` are the JSON files; the test file's classes that training has not are
     unseen, so give the generalised one (test_1006_filtered.json) to measure both protocols. `prefix` is cut off the
-    paths in the files, which are those of their authors' machine.
+    paths in the files, which come from their authors' machine.
     """
 
     name: Literal["ram"] = "ram"
@@ -28,9 +28,9 @@ class RamConfig(ImagesConfig):
     prefix: str = ""
 
     def load(self) -> MultiLabelData:
-        """Seen labels are the classes of training, sorted; unseen those of the test alone, sorted, as RAM has them.
+        """Seen labels are the sorted classes of training, unseen ones the sorted classes of the test alone, as in RAM.
 
-        Labels that stand several times with an image count once; those that are no class are passed over.
+        Repeated labels of an image count once; labels that are not a class are ignored.
 
         Raises:
             InputError: a missing file, not the layout, a path without the prefix, images that are missing.

@@ -43,7 +43,7 @@ def read_split(path: Path, labels: Sequence[str], whole: bool = False) -> tuple[
 
 
 def check_known(unseen: Sequence[str], labels: Sequence[str], path: Path) -> None:
-    """An unseen name that no image has is no label of the data in another spelling, which would stay among the seen.
+    """Checks that an unseen name without images is not another spelling of a label, which would then stay seen.
 
     Raises:
         InputError: some are.

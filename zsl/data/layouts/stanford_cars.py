@@ -1,4 +1,4 @@
-"""Stanford Cars from its folders and Matlab files: one label an image."""
+"""Stanford Cars from its folders and Matlab files: one label per image."""
 
 from pathlib import Path
 from typing import Any, Literal
@@ -28,7 +28,7 @@ class StanfordCarsConfig(ImagesConfig):
     unseen: Path | None = None
 
     def load(self) -> MultiLabelData:
-        """Labels are in the order of cars_meta.mat, unseen ones in their file's.
+        """Seen labels are in the order of cars_meta.mat, unseen ones in the order of their file.
 
         Raises:
             InputError: a missing or damaged file, images that are missing.

@@ -182,7 +182,7 @@ class _Inflated:
         self.buffer = bytearray()
 
     def take(self, size: int) -> bytes:
-        """So many bytes; none at the end of the file.
+        """The next `size` bytes; none at the end of the file.
 
         Raises:
             EOFError: the file ends within them.

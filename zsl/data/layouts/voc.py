@@ -19,8 +19,8 @@ DIFFICULT = {"unknown": 0, "negative": -1, "positive": 1}
 class VocConfig(ImagesConfig):
     """`root` is VOCdevkit/VOC2007, with ImageSets/Main and JPEGImages.
 
-    `difficult`: what a label counts for of which an image shows difficult examples alone: "unknown" leaves it out of
-    AP, as VOC's evaluation does (in training it is a negative of weight `train.untagged_weight`).
+    `difficult`: what a label counts for in an image that shows only difficult examples of it: "unknown" leaves it out
+    of AP, as VOC's evaluation does (in training it is a negative of weight `train.untagged_weight`).
     """
 
     name: Literal["voc"] = "voc"
