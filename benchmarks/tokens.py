@@ -16,7 +16,7 @@ from experiments.config.reading import load_config
 from experiments.grids.grid import variant_config
 from experiments.grids.paper_tables import GROUP_DECODERS
 from experiments.runs.extraction import run_extraction
-from experiments.runs.run import evaluate_run
+from experiments.runs.measurement import evaluate_run
 from zsl.context import Context
 from zsl.data.tokens.writing import Extraction
 from zsl.runs.bank_config import load_bank

@@ -85,7 +85,7 @@ def _read_saved_scores(folder: Path, _: Any, __: Path) -> str:
 
 
 def _run(folder: Path) -> Path:
-    from experiments.runs.run import evaluate_run
+    from experiments.runs.measurement import evaluate_run
     from zsl.context import Context
     from zsl.runs.bank_config import load_bank
     from zsl.runs.folder import train_run
@@ -101,7 +101,7 @@ def _run(folder: Path) -> Path:
 
 def _read_run(_: Path, run: Path, __: Path) -> str:
     from embeddings.io.progress import silent
-    from experiments.runs.run import evaluate_run, open_run
+    from experiments.runs.measurement import evaluate_run, open_run
 
     result = evaluate_run(run, open_run(run, [], silent))
     return digest(sorted(result.evaluation.metrics.items()))

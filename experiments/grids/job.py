@@ -18,8 +18,9 @@ from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError, TrainingError
 from embeddings.io.reading import parse_model
 from experiments.grids.shared_folder import opened
+from experiments.output.plots import history_plotter
 from experiments.processes import own_environment
-from experiments.runs.run import evaluate_run, plotter
+from experiments.runs.measurement import evaluate_run
 from zsl.config import Config
 from zsl.runs.config import RunConfig
 from zsl.runs.folder import begin_run, train_run
@@ -127,7 +128,7 @@ def _train_and_test(job: Job, source: Source) -> None:
     if not (folder / "run.json").is_file():
         bank = Bank.load(job.out / job.bank)
         begin_run(source, bank, folder, resume=True)
-        train_run(source, bank, folder, job.task, plotter(folder))
+        train_run(source, bank, folder, job.task, history_plotter(folder))
     if not (folder / "metrics.json").is_file():
         evaluate_run(folder, source, task=f"test {job.task}")
 

@@ -4,6 +4,7 @@ import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from zsl.training.history import History
+    from zsl.training.journal import Watch
 
 
 @contextmanager
@@ -49,6 +51,11 @@ def new_plot(path: Path, inches: tuple[float, float]) -> "Iterator[tuple[Figure,
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=150)
     atomic.write_bytes(path, buffer.getvalue())
+
+
+def history_plotter(folder: Path) -> "Watch":
+    """What draws the history of a run after every epoch, in `history.png` of its folder."""
+    return partial(save_history_plot, path=folder / "history.png")
 
 
 def save_history_plot(history: "History", path: Path) -> None:

@@ -9,8 +9,8 @@ from embeddings.io.errors import InputError
 from embeddings.io.output_folders import check_new
 from embeddings.io.progress import Progress
 from experiments.config.advice import encoder_notes, training_notes
+from experiments.output.plots import history_plotter
 from experiments.runs.claims import claimed
-from experiments.runs.run import plotter
 from zsl.acceleration import make_accelerator
 from zsl.context import Context
 from zsl.evaluation.protocol import left_out, protocols
@@ -53,7 +53,7 @@ def train(
         accelerator.wait_for_everyone()  # each has looked whether the folder is there
         if not again:
             claims.enter_context(claimed(folder, make=True))
-        _, history = carry_out(source, bank, folder, resume, plotter(folder))
+        _, history = carry_out(source, bank, folder, resume, history_plotter(folder))
         if accelerator.is_main_process:
             for line in training_notes(history, config.decoder.solved):
                 tell(f"note: {line}")

@@ -14,8 +14,8 @@ from experiments.config.advice import parts_at_chance, remedies
 from experiments.output.console import ConsoleProgress
 from experiments.output.files import filling
 from experiments.runs.claims import claimed_run
+from experiments.runs.measurement import measure_run, open_run, save_measured
 from experiments.runs.result import Result
-from experiments.runs.run import measure_run, open_run, save_measured
 from experiments.tables.given_scores import Given, result_of_scores
 from experiments.tables.result_files import save_comparison, save_pages, save_result
 from experiments.tables.result_tables import comparison_table, footnotes, tables_of

@@ -1,6 +1,5 @@
-"""A run as the commands use it: trained with a plot, opened with settings, measured, and its results saved."""
+"""A trained run is opened with settings and measured on its test set, and the results are saved in its folder."""
 
-from functools import partial
 from pathlib import Path
 
 from embeddings.banks.bank import Bank
@@ -8,7 +7,6 @@ from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress
 from embeddings.io.spelling import require
 from experiments.config.reading import run_config
-from experiments.output.plots import save_history_plot
 from experiments.runs.result import Result, save_metrics
 from experiments.runs.samples import save_samples
 from zsl.backbones.backbone import weights_file
@@ -21,12 +19,6 @@ from zsl.runs.records import read_finished
 from zsl.runs.saved import AGAIN, BACKBONE, calibrated_shift, trained_bank, trained_model
 from zsl.runs.source import Source, open_source
 from zsl.tensor_file import load_module
-from zsl.training.journal import Watch
-
-
-def plotter(folder: Path) -> Watch:
-    """Draws the history of a run after every epoch, in `history.png`."""
-    return partial(save_history_plot, path=folder / "history.png")
 
 
 def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
