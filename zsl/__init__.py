@@ -1,5 +1,23 @@
 """Zero-shot multi-label classification from Python: data, a bank of word vectors, `fit`, `evaluate`.
 
+Three labels, of which "dog" is unseen; the one token of an image is the word vector of what it shows:
+
+>>> import numpy as np, torch, zsl
+>>> from embeddings import build_bank
+>>> bank = build_bank(["sky", "sea", "dog"], "lexical:16")
+>>> label = np.arange(90) % 3  # of each image
+>>> tokens = torch.from_numpy(bank.vectors[label])[:, None]  # (image, token, channel)
+>>> shown, seen = np.eye(3, dtype=bool)[label], label < 2
+>>> train = zsl.Part(zsl.Tensors(tokens[seen]), zsl.Targets.of(shown[seen, :2]))
+>>> test = zsl.Part(zsl.Tensors(tokens), zsl.Targets.of(shown))
+>>> data = zsl.MultiLabelData("toy", ("sky", "sea"), ("dog",), train, test, kind="tokens", fingerprint="toy")
+>>> model = zsl.fit(data, bank, readout=zsl.EszslConfig(image_ridge=0.01, label_ridge=0.01))
+>>> zsl.evaluate(model, data, bank).metrics["gzsl/map_seen"]
+1.0
+>>> words = {"animals": torch.from_numpy(build_bank(["cat", "horse"], "lexical:16").vectors)}
+>>> zsl.score(model, zsl.Samples(data.test), words, zsl.Context.of("fp32"))["animals"].shape
+(90, 2)
+
 Names are imported when they are first used, so that `import zsl` alone is quick.
 """
 

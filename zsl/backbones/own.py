@@ -11,6 +11,11 @@ from zsl.backbones.base import BaseBackbone
 class OwnBackbone(BaseBackbone):
     """Any module from images to tokens or maps.
 
+    >>> import torch
+    >>> backbone = OwnBackbone(torch.nn.Conv2d(3, 16, kernel_size=8, stride=8), mode="tuned")
+    >>> backbone(torch.zeros(2, 3, 32, 32, dtype=torch.uint8)).shape  # (batch, token, channel)
+    torch.Size([2, 16, 16])
+
     Args:
         module: takes images (batch, 3, height, width), float32 in [0, 1], and gives tokens (batch, token, channel) or
             maps (batch, channel, row, column). Put `torchvision.transforms.v2.Normalize` before it where it needs that.

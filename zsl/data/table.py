@@ -56,6 +56,10 @@ class _Section(Config):
 def load_data(config: DatasetConfig | None = None, **keys: Any) -> MultiLabelData:
     """A dataset, by its config or by the keys of one.
 
+    >>> data = load_data(name="scenes", train=40, test=20, image_size=32)
+    >>> data.train.inputs.read([0, 1]).shape  # (image, colour, row, column)
+    torch.Size([2, 3, 32, 32])
+
     Args:
         config: such as `FolderConfig(root=Path("photos"))`; or
         keys: those of a run's `data` section: `load_data(name="folder", root="photos", unseen="unseen.txt")`.

@@ -1,12 +1,15 @@
-"""Every public name is there, and importing the package alone imports none of them."""
+"""The public names of `zsl`, what importing it costs, and the examples in its docstrings."""
 
 import subprocess
 import sys
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 
 import zsl
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("name", zsl.__all__)
@@ -31,4 +34,15 @@ def test_every_config_of_a_table_is_public():
 
 def test_importing_the_package_imports_no_library():
     code = "import sys, zsl; assert not {'torch', 'numpy', 'pydantic'} & sys.modules.keys()"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
+def test_the_examples_of_docstrings_give_what_they_show():
+    code = """
+import doctest, importlib, pkgutil, zsl
+names = [module.name for module in pkgutil.walk_packages(zsl.__path__, "zsl.")]
+results = [doctest.testmod(importlib.import_module(name)) for name in ["zsl", *names]]
+assert sum(result.attempted for result in results) > 15
+assert not sum(result.failed for result in results)
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
