@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from embeddings.io.errors import InputError
 from embeddings.io.markup import shell
 from experiments.commands.options import Settings
 from experiments.output.console import ConsoleProgress, clear_errors, make_console, stoppable, tell
@@ -20,6 +21,15 @@ if TYPE_CHECKING:
     from experiments.grids.run_queue import Tell
 
 SHOWN = 4  # names in a line that lists some
+Encoders = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="SPEC", help="For the table encoders: compare this encoder instead of the table's; may be repeated."
+    ),
+]
+Seeds = Annotated[
+    int | None, typer.Option(min=1, show_default="1, or the grid's", help="How many seeds, counted from train.seed.")
+]
 
 
 @dataclass(frozen=True)
@@ -60,18 +70,9 @@ def ablate(
         str | None,
         typer.Option(metavar="CONFIG", help="A recipe or a TOML file, in place of the table's own."),
     ] = None,
-    encoder: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="SPEC",
-            help="For the table encoders: compare this encoder instead of the table's; may be repeated.",
-        ),
-    ] = None,
+    encoder: Encoders = None,
     settings: Settings = None,
-    seeds: Annotated[
-        int | None,
-        typer.Option(min=1, show_default="1, or the grid's", help="How many seeds, counted from train.seed."),
-    ] = None,
+    seeds: Seeds = None,
     out: Annotated[
         Path | None, typer.Option(show_default="runs/NAME", help="Folder to make, or one to continue in.")
     ] = None,
@@ -93,7 +94,8 @@ def ablate(
     if list_:
         _list_tables()
         return
-    name = name or ""
+    if name is None:
+        raise InputError("name a table (zsl ablate --list prints them) or a grid's TOML file")
     out = out or Path("runs") / Path(name).stem
     if name in COST_TABLES:
         given = {"--config": config, "--encoder": encoder, "--seeds": seeds, "--on": on, "--dry-run": dry_run}
@@ -120,7 +122,6 @@ def _list_tables() -> None:
 
 def _measure(name: str, settings: list[str], given: list[str], out: Path) -> None:
     """Measures a table of costs."""
-    from embeddings.io.errors import InputError
     from embeddings.io.output_folders import check_new
     from experiments.bench.cost_tables import COST_TABLES, save_costs
 
@@ -139,7 +140,7 @@ def _measure(name: str, settings: list[str], given: list[str], out: Path) -> Non
 
 
 def _grid(name: str, source: str | None, encoders: list[str] | None, settings: list[str], seeds: int | None) -> "Grid":
-    from embeddings.io.errors import InputError
+    """The grid of a table or of a user's file."""
     from experiments.bench.cost_tables import COST_TABLES
     from experiments.grids.paper_tables import ABLATIONS, encoder_variants
 
@@ -165,7 +166,6 @@ def _grid(name: str, source: str | None, encoders: list[str] | None, settings: l
 
 def _executor(place: Place, folder: "GridFolder", tell: "Tell") -> "Executor | None":
     """Where the runs are done; None is this process."""
-    from embeddings.io.errors import InputError
     from experiments.grids.executors import Pool
 
     if place.on:
@@ -182,7 +182,6 @@ def _executor(place: Place, folder: "GridFolder", tell: "Tell") -> "Executor | N
 
 def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> None:
     """Does a grid's runs and shows the table."""
-    from embeddings.io.errors import InputError
     from experiments.grids.driver import Driver
     from experiments.grids.folder import GridFolder
     from experiments.report.finished_table import finish_table

@@ -91,6 +91,7 @@ def test_ablate_lists_what_there_is():
         *("encoders", "grouping", "nus-wide", "group-size", "augmentation"),
     ]
     refused(zsl("ablate", "table14"), "unknown ablation 'table14'", "table8", "table9")
+    refused(zsl("ablate"), "name a table (zsl ablate --list prints them) or a grid's TOML file")
 
 
 def test_tuned_variants_start_from_the_same_backbone(tuned, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 import torch
 import typer
 
-from experiments.output.console import clear_errors
+from experiments.output.console import clear_errors, stoppable
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,12 @@ def test_other_faults_come_through(error):
 
     with pytest.raises(type(error), match="another fault"):
         clear_errors(fails)()
+
+
+@pytest.mark.parametrize(("rank", "told"), [("0", "stopped; give it again\n"), ("1", "")])
+def test_ctrl_c_says_how_to_continue_once(rank, told, capsys, monkeypatch):
+    monkeypatch.setenv("RANK", rank)
+    with pytest.raises(typer.Exit) as caught, stoppable(lambda: "give it again"):
+        raise KeyboardInterrupt
+    assert caught.value.exit_code == 130
+    assert capsys.readouterr().err == told

@@ -1,4 +1,4 @@
-"""Configs: every recipe is whole, and a mistake is one line that names the key."""
+"""Configs that are read: every recipe is whole, settings replace values, a mistake is one line that names the key."""
 
 import json
 from pathlib import Path

@@ -1,0 +1,11 @@
+"""Tokens of a small dataset, of which grids are run."""
+
+import pytest
+
+from tests.experiments.grid_files import write_tokens
+
+
+@pytest.fixture
+def tokens(tmp_path):
+    write_tokens(tmp_path)
+    return tmp_path
