@@ -4,13 +4,12 @@ import runpy
 import sys
 
 import nbformat
-import numpy as np
 import pytest
 import torch
 from nbclient import NotebookClient
-from PIL import Image
 
 from tests.docs.pages import ROOT
+from tests.photos import photos  # noqa: F401 - a fixture
 
 EXAMPLES = ROOT / "examples"
 NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
@@ -21,23 +20,7 @@ def run(monkeypatch, name, *arguments):
     runpy.run_path(str(EXAMPLES / name), run_name="__main__")
 
 
-@pytest.fixture
-def photos(tmp_path):
-    """Twenty pictures of seen labels and ten of an unseen one."""
-    folder = tmp_path / "photos"
-    folder.mkdir()
-    generator = np.random.default_rng(0)
-    lines = []
-    for image in range(30):
-        Image.fromarray(generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(folder / f"{image}.jpg")
-        labels = ("dog", "cat", "old harbour")[image % 3 :][:2] if image < 20 else ("dog", "polar bear")
-        lines.append(",".join([f"{image}.jpg", *labels]))
-    (folder / "labels.csv").write_text("\n".join(lines) + "\n")
-    (folder / "unseen.txt").write_text("polar bear\n")
-    return folder
-
-
-def test_folder_of_pictures(monkeypatch, capsys, tmp_path, photos):
+def test_folder_of_pictures(monkeypatch, capsys, tmp_path, photos):  # noqa: F811
     import timm
 
     weights = tmp_path / "weights.pt"
