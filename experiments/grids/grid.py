@@ -77,14 +77,11 @@ class Grid:
         return differences(self.config, run.config)
 
     def changed_axes(self, run: Run) -> dict[str, Any]:
-        """Of `changes`, those of the table's own axes and of the seed, without keys that the run does not have."""
+        """What a run changes in the table's own axes and in its seed, by key; without keys that the run lacks."""
         axes = (*run.variant.settings, "train.seed")
-        own = flat(run.config.model_dump(mode="json"))
-        return {
-            key: value
-            for key, value in self.changes(run).items()
-            if key in own and any(f"{key}.".startswith(f"{axis}.") for axis in axes)
-        }
+        before, now = (flat(config.model_dump(mode="json")) for config in (self.config, run.config))
+        own = {key: value for key, value in now.items() if any(f"{key}.".startswith(f"{axis}.") for axis in axes)}
+        return {key: value for key, value in own.items() if key not in before or before[key] != value}
 
 
 def seeded(config: RunConfig, seed: int) -> RunConfig:
