@@ -259,3 +259,16 @@ def regions(tmp_path):
     (tmp_path / "split.json").write_text(json.dumps({"test class": ["dog", "sun", "elk"]}))
     (tmp_path / "seen.txt").write_text("sky\nsea\ncat\nhouse\n")
     return tmp_path, present, targets
+
+
+def check_features(data, values, tags, truth):
+    """A dataset of `features` holds what was written."""
+    assert (data.seen, data.unseen) == (("sky", "whale", "old dog"), CONCEPTS)
+    usable = [row for row in range(KNOWN) if (tags[row, :3] > 0).any()]
+    assert len(usable) < KNOWN
+    np.testing.assert_array_equal(data.train.targets, tags[usable, :3] > 0)
+    np.testing.assert_array_equal(data.test.targets, np.concatenate([tags[KNOWN:, :3], truth[KNOWN:]], axis=1) > 0)
+    rows = [3, 1, 4]
+    expected = values[[usable[row] for row in rows]].transpose(0, 2, 1)
+    np.testing.assert_array_equal(data.train.inputs.read(rows), expected)
+    np.testing.assert_array_equal(data.test.inputs.read(range(TRIED)), values[KNOWN:].transpose(0, 2, 1))
