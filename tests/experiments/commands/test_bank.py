@@ -13,6 +13,7 @@ from PIL import Image
 from sentence_transformers import SentenceTransformer
 
 from embeddings.banks.bank import Bank
+from embeddings.banks.build import build_bank
 from tests.experiments.command import refused, zsl
 
 ROOT = Path(__file__).parents[3]
@@ -249,3 +250,15 @@ def test_looking_at_a_bank_imports_no_heavy_library(command, bank):
         f"finally: assert not {{*{heavy!r}}} & sys.modules.keys(), sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True)
+
+
+def test_the_bank_of_an_object_is_shown_and_extended_from_python(tmp_path):
+    build_bank(SEEN + UNSEEN, lambda texts: [[len(text), ord(text[0])] for text in texts], num_seen=7).save(
+        tmp_path / "own.bank"
+    )
+    assert "encoder     object:<lambda> (no revision)" in zsl("bank", "show", tmp_path / "own.bank").stdout
+    assert zsl("bank", "plot", tmp_path / "own.bank", "--out", tmp_path / "plots").exit_code == 0
+    (tmp_path / "new.txt").write_text("wolf\n")
+    extended = zsl("bank", "extend", tmp_path / "own.bank", tmp_path / "new.txt", "--out", tmp_path / "longer.bank")
+    refused(extended, "the bank was made with an object, <lambda>; from Python, give extend_bank the same object")
+    assert not (tmp_path / "longer.bank").exists()
