@@ -26,7 +26,7 @@ from zsl.readouts.readout import Readout, ReadoutConfig
 from zsl.readouts.table import check_readout
 from zsl.runs.bank_config import BankConfig
 from zsl.runs.config import EvaluateConfig, RunConfig, resolved, validated
-from zsl.runs.folder import carry_out, check_same_config
+from zsl.runs.folder import PRACTICAL, begin_run, carry_out, check_same_config
 from zsl.runs.records import FINISHED
 from zsl.runs.saved import BANK, CONFIG, OWN, trained_model
 from zsl.runs.source import Source, check_usable
@@ -152,7 +152,7 @@ def _config(
     if data.config is not None:
         values["data"] = data.config
     if folder is not None:
-        values["bank"] = BankConfig(file=folder / BANK)
+        values["bank"] = BankConfig(file=folder.absolute() / BANK)
     if isinstance(readout, ReadoutConfig):
         values["decoder"] = readout
     if isinstance(backbone, BackboneConfig):
@@ -174,7 +174,7 @@ def _check_continued(config: RunConfig, own: Mapping[str, str], folder: Path, re
     if not resume:
         raise InputError(f"{folder} exists; give zsl.fit another out, or resume=True to continue the run in it")
     if any((folder / name).is_file() for name in (CONFIG, OWN)):
-        check_same_config(config, folder, own)
+        check_same_config(config, folder, own, (*PRACTICAL, "bank."))  # whose content `begin_run` compares
 
 
 def _trained(source: Source, bank: Bank, folder: Path | None, resume: bool) -> ZeroShotModel:
@@ -183,6 +183,7 @@ def _trained(source: Source, bank: Bank, folder: Path | None, resume: bool) -> Z
         source.pretrain()
         return train_model(source, bank)[0]
     if (folder / FINISHED).is_file():
+        begin_run(source, bank, folder, resume=True)  # checks data and bank
         return trained_model(folder, source, bank)
     return carry_out(source, bank, folder, resume)[0]
 

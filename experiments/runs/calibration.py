@@ -61,9 +61,8 @@ def calibrate_run(folder: Path, k: int, share: float | None, progress: Progress)
     chosen = read_finished(folder).chosen
     own = open_run(folder, [], progress)
     config = changed(read_config(folder), chosen, str(folder / "run.json"))
-    names = own.data.seen + own.data.unseen
-    if not k < len(names):
-        raise InputError(f"--k {k}: {own.data.name} has {len(names)} labels in all; take fewer of them an image")
+    if k > len(own.data.seen):  # which the two models rank
+        raise InputError(f"--k {k}: {own.data.name} has {len(own.data.seen)} seen labels; take fewer of them an image")
     drawn = draw_labels(own.data, share)
     sources = [played_source(own, config, columns) for columns in drawn]
     folds = []

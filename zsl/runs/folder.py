@@ -99,13 +99,16 @@ def _described(values: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, A
     return {section: keys for section, keys in values.items() if section not in given}
 
 
-def check_same_config(config: RunConfig, folder: Path, own: Mapping[str, str] | None = None) -> None:
+def check_same_config(
+    config: RunConfig, folder: Path, own: Mapping[str, str] | None = None, ignored: tuple[str, ...] = PRACTICAL
+) -> None:
     """Checks that a run was begun with this config, and with own objects of these kinds.
 
     Args:
         config: of the run that is to be continued.
         folder: of the run.
         own: as of `Source`.
+        ignored: the beginnings of keys that may differ.
     Raises:
         InputError: keys differ; it names them.
     """
@@ -116,7 +119,7 @@ def check_same_config(config: RunConfig, folder: Path, own: Mapping[str, str] | 
     else:
         before = read_config(folder).model_dump(mode="json")
     one, two = flat(before), flat(now)
-    other = [k for k in {**one, **two} if one.get(k) != two.get(k) and not k.startswith(PRACTICAL)]
+    other = [k for k in {**one, **two} if one.get(k) != two.get(k) and not k.startswith(ignored)]
     if other:
         told = ", ".join(f"{key} was {one.get(key)!r}, now {two.get(key)!r}" for key in other)
         raise InputError(f"{folder} was begun with another config: {told}; give the same, or choose another --out")
