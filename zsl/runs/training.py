@@ -11,7 +11,7 @@ from zsl.backbones.base import BaseBackbone
 from zsl.cost import image_cost
 from zsl.data.loading import SeenSamples
 from zsl.model import ZeroShotModel
-from zsl.readouts.eszsl import EszslReadout
+from zsl.readouts.closed_form import ClosedFormReadout
 from zsl.readouts.readout import Readout
 from zsl.readouts.table import make_readout
 from zsl.runs.source import Source
@@ -39,7 +39,7 @@ def train_model(source: Source, bank: Bank, journal: Journal = UNWATCHED) -> tup
     model = ZeroShotModel(backbone, readout_of(source, bank))
     vectors = torch.from_numpy(bank.select(source.data.seen))
     seen = SeenSamples(*source.split(source.train, config.train.seed), vectors)
-    if is_solved(source):
+    if isinstance(model.readout, ClosedFormReadout):
         passes = replace(source.context, batch_size=config.train.batch_size)
         return model, solve(model, seen, passes, journal, config.train.seed)
     return model, train_at_best_rate(learning_rates(source), config.train, model, seen, source.context, journal)
@@ -66,11 +66,6 @@ def readout_of(source: Source, bank: Bank) -> Readout:
     if source.readout is not None:
         return source.readout
     return make_readout(source.config.decoder, source.channels, bank.embed_dim, len(source.data.seen))
-
-
-def is_solved(source: Source) -> bool:
-    """Whether the readout has a closed form, and is not trained."""
-    return source.config.decoder.solved if source.readout is None else isinstance(source.readout, EszslReadout)
 
 
 def learning_rates(source: Source) -> tuple[float, ...]:
