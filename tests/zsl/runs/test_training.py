@@ -10,12 +10,12 @@ from embeddings.banks.build import build_bank
 from embeddings.io.errors import InputError
 from tests.zsl.toy import toy_data
 from zsl.context import Context
-from zsl.readouts.eszsl import EszslConfig
+from zsl.readouts.eszsl import EszslConfig, EszslReadout
 from zsl.readouts.gap_text import GapTextConfig
 from zsl.readouts.max_pooled import MaxPooledReadout
 from zsl.runs.config import RunConfig
 from zsl.runs.source import Source, check_usable
-from zsl.runs.training import is_solved, learning_rates, live_backbone, model_cost, readout_of, train_model
+from zsl.runs.training import learning_rates, live_backbone, model_cost, readout_of, train_model
 from zsl.training.config import TrainConfig
 
 
@@ -42,8 +42,9 @@ def test_training_and_validation_share_no_image_and_do_not_depend_on_the_seed(da
 def test_a_readout_is_solved_or_trained_at_its_rates(data):
     bank = build_bank(data.names, "random:16")
     solved, pooled = _source(data, EszslConfig()), _source(data, GapTextConfig(rates=(1.0, 3.0)), lr=0.1)
-    assert is_solved(solved)
-    assert not is_solved(pooled)
+    model, history = train_model(solved, bank)
+    assert model.readout.weight.isfinite().all()
+    assert history.lr == [0.0]
     assert learning_rates(pooled) == pytest.approx((0.1, 0.3))
     assert live_backbone(pooled) is None
     model, history = train_model(pooled, bank)
@@ -52,11 +53,16 @@ def test_a_readout_is_solved_or_trained_at_its_rates(data):
     assert model_cost(model, pooled, bank) == pytest.approx(16 * 16 + 16 * 11, rel=0.7)
 
 
+def test_a_closed_form_readout_of_ones_own_is_solved(data):
+    own = EszslReadout(16, 16, 0.1, 0.1)
+    train_model(_source(data, GapTextConfig(), own), build_bank(data.names, "random:16"))
+    assert own.weight.isfinite().all()
+
+
 def test_a_readout_of_ones_own_takes_the_place_of_the_configs(data):
     own = MaxPooledReadout(16, 16)
     source = _source(data, EszslConfig(), own, lr=0.1)
     assert readout_of(source, build_bank(data.names, "random:16")) is own
-    assert not is_solved(source)
     assert learning_rates(source) == (0.1,)
     before = own.projection.weight.clone()
     model, _ = train_model(source, build_bank(data.names, "random:16"))
