@@ -41,6 +41,13 @@ def test_equations_are_found_from_the_first_page(site):
         assert f"Eq. {number}" in (site / f"source/zsl/readouts/{file}.py/index.html").read_text()
 
 
+def test_examples_of_docstrings_are_code(site):
+    for page in ("api/zsl", "api/embeddings"):
+        text = (site / page / "index.html").read_text()
+        assert '<span class="gp">&gt;&gt;&gt; </span>' in text
+        assert "<blockquote>" not in text  # what Markdown makes of >>>
+
+
 def test_api_shows_the_interface(site):
     for page, names in {
         "embeddings": ("build_bank", "Bank"),
