@@ -54,6 +54,7 @@ def train(
         if not again:
             claims.enter_context(claimed(folder, make=True))
         _, history = carry_out(source, bank, folder, resume, history_plotter(folder))
+        accelerator.state.destroy_process_group()
         if accelerator.is_main_process:
             for line in training_notes(history, config.decoder.solved):
                 tell(f"note: {line}")

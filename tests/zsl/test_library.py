@@ -1,6 +1,10 @@
 """Training and measuring from Python: ten lines, objects of one's own, and the folder that a command opens."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,8 +17,10 @@ from experiments.config.reading import load_config
 from tests.experiments.command import refused
 from tests.experiments.command import zsl as command
 from tests.zsl.photos import SEEN, UNSEEN, write_photos
+from tests.zsl.two_processes import trained_and_measured
 from zsl.runs.records import read_finished
 
+ROOT = Path(__file__).parents[2]
 SMALL = zsl.TrainConfig(epochs=2, batch_size=8, lr=1e-2, validation=0.2)
 READOUT = zsl.LabelAttentionConfig(width=16, ffn=16, attention_heads=2)
 
@@ -159,3 +165,15 @@ def test_what_does_not_fit_together_is_one_line(data, bank):
     model.seen = ("another",)
     with pytest.raises(zsl.InputError, match="are not those that the model was trained on; zsl.score takes any"):
         zsl.evaluate(model, data, bank)
+
+
+def test_two_processes_train_and_measure_as_one_does(photos, tmp_path):
+    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
+    command = [sys.executable, *launch, "-m", "tests.zsl.two_processes", photos, tmp_path / "two"]
+    environment = os.environ | {"ACCELERATE_USE_CPU": "true"}
+    done = subprocess.run(map(str, command), capture_output=True, text=True, env=environment, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "two/measured.json").read_text())
+    assert found["processes"] == 2
+    expected = trained_and_measured(photos, tmp_path / "one")
+    assert found["metrics"] == pytest.approx(expected, rel=0, abs=1e-3)  # weights differ in the last digits

@@ -143,7 +143,8 @@ def carry_out(source: Source, bank: Bank, folder: Path, resume: bool, watch: Wat
         source.context.accelerator.init_trackers("trackers", config=keys)
     pretrain_backbone(source, folder)
     trained = train_run(source, bank, folder, watch=watch)
-    source.context.accelerator.end_training()
+    for tracker in source.context.accelerator.trackers:
+        tracker.finish()
     return trained
 
 
