@@ -8,57 +8,64 @@ import typer
 from experiments.commands.options import Settings
 from experiments.output.console import clear_errors, make_console
 
+Runs = Annotated[list[Path] | None, typer.Argument(metavar="RUN", help="Folders of trained runs.")]
+Scores = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--from-scores",
+        metavar="FILE",
+        help="Scores of any system: .npy, .npz, .csv, or the folder RUN/scores; may be repeated.",
+    ),
+]
+TargetsFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="For --from-scores: the targets, as .npy, .npz or .csv.")
+]
+ConfigOfScores = Annotated[
+    str | None,
+    typer.Option(metavar="CONFIG", help="Instead of --targets: a recipe or a TOML file of the scores' dataset."),
+]
+LabelsFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="For files without label names: the columns' names, one per line."),
+]
+UnseenFile = Annotated[
+    Path | None, typer.Option(metavar="FILE", help="For --targets: the names of the unseen labels, one per line.")
+]
+Shift = Annotated[
+    float | None,
+    typer.Option(help="For --from-scores: a bias taken off seen scores; choose it on validation data."),
+]
+BankFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="BANK",
+        help="For a run: another bank of the same width; nothing is written then. For scores: word vectors, for "
+        "the similarity to seen labels.",
+    ),
+]
+Curve = Annotated[
+    list[str] | None,
+    typer.Option(metavar="LABEL", help="With --out: draw precision against recall of this label; may be repeated."),
+]
+Keep = Annotated[bool, typer.Option("--save-scores/--no-save-scores", help="Save a run's scores in its folder.")]
+Mixed = Annotated[bool, typer.Option("--mixed-protocols", help="Compare results of different protocols all the same.")]
+Out = Annotated[Path | None, typer.Option(help="Folder to make for the results of --from-scores or of a comparison.")]
+
 
 @clear_errors
 def evaluate(
-    runs: Annotated[list[Path] | None, typer.Argument(metavar="RUN", help="Folders of trained runs.")] = None,
-    scores: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--from-scores",
-            metavar="FILE",
-            help="Scores of any system: .npy, .npz, .csv, or the folder RUN/scores; may be repeated.",
-        ),
-    ] = None,
-    targets: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="For --from-scores: the targets, as .npy, .npz or .csv.")
-    ] = None,
-    config: Annotated[
-        str | None,
-        typer.Option(metavar="CONFIG", help="Instead of --targets: a recipe or a TOML file of the scores' dataset."),
-    ] = None,
-    labels: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="For files without label names: the columns' names, one per line."),
-    ] = None,
-    unseen: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="For --targets: the names of the unseen labels, one per line.")
-    ] = None,
-    shift: Annotated[
-        float | None,
-        typer.Option(help="For --from-scores: a bias taken off seen scores; choose it on validation data."),
-    ] = None,
-    bank: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="BANK",
-            help="For a run: another bank of the same width; nothing is written then. For scores: word vectors, for "
-            "the similarity to seen labels.",
-        ),
-    ] = None,
-    curve: Annotated[
-        list[str] | None,
-        typer.Option(metavar="LABEL", help="With --out: draw precision against recall of this label; may be repeated."),
-    ] = None,
-    keep: Annotated[
-        bool, typer.Option("--save-scores/--no-save-scores", help="Save a run's scores in its folder.")
-    ] = True,
-    mixed: Annotated[
-        bool, typer.Option("--mixed-protocols", help="Compare results of different protocols all the same.")
-    ] = False,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder to make for the results of --from-scores or of a comparison.")
-    ] = None,
+    runs: Runs = None,
+    scores: Scores = None,
+    targets: TargetsFile = None,
+    config: ConfigOfScores = None,
+    labels: LabelsFile = None,
+    unseen: UnseenFile = None,
+    shift: Shift = None,
+    bank: BankFile = None,
+    curve: Curve = None,
+    keep: Keep = True,
+    mixed: Mixed = False,
+    out: Out = None,
     settings: Settings = None,
 ) -> None:
     """Measure runs, or scores of any system, on unseen labels (ZSL), all labels (GZSL) and seen labels.
