@@ -13,6 +13,7 @@ from experiments.commands.evaluate import evaluate
 from experiments.commands.recipe import recipe
 from experiments.commands.report import report
 from experiments.commands.train import train
+from experiments.output.console import tell
 
 app = Commands(add_completion=True)
 for command in (train, evaluate, calibrate, ablate, demo, report, recipe):
@@ -23,7 +24,7 @@ for name, group in (("bank", bank.app), ("data", data.app), ("bench", bench.app)
 
 def _show_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"zsl {version('zero-shot-toolkit')}")
+        tell(f"zsl {version('zero-shot-toolkit')}")
         raise typer.Exit
 
 

@@ -31,4 +31,5 @@ def recipe(
     if name in recipes():
         for line in remarks(RECIPES / f"{name}.toml"):
             tell(line)
-    typer.echo(as_toml(values), nl=False)
+    for line in as_toml(values).splitlines():
+        tell(line)
