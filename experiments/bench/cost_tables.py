@@ -19,6 +19,7 @@ from zsl.config import Config
 
 if TYPE_CHECKING:
     from experiments.bench.harness import Figures
+    from experiments.tables.table_folder import TableFolder
     from experiments.tables.text_table import TextTable
 
 Measure = Callable[[Any, Progress], "Figures"]
@@ -68,30 +69,47 @@ COST_TABLES: dict[str, CostTable] = {
 
 
 def save_costs(caption: str, figures: "Figures", command: str, out: Path) -> "TextTable":
-    """Makes the folder of a table that was measured: `results.json`, `figures.json`, the table and the report.
+    """Makes the folder of a table that was measured: its figures, the table read back from them, and the report.
 
+    Args:
+        caption: of the table.
+        figures: with the rows of the table.
+        command: that makes the table again.
+        out: the folder to make.
+    Returns:
+        the table that every file of the folder shows.
     Raises:
         InputError: the folder cannot be made.
     """
-    from experiments.report.page import write_report
-    from experiments.tables.table_folder import save_about
-    from experiments.tables.text_table import TextTable
+    from experiments.report.page import render
+    from experiments.tables.metric_table import metric_table
+    from experiments.tables.table_folder import read_table_folder, save_about
 
     rows = figures.measured
-    table = TextTable(figures.title, figures.header, figures.rows, left=len(rows[0].variant))
     with new_folder(out) as made:
         atomic.write_text(made / "figures.json", json.dumps(figures.record, indent=1) + "\n")
         records = [asdict(Record(one.variant, 0, one.metrics, "")) for one in rows]
         atomic.write_text(made / "results.json", json.dumps(records, indent=1) + "\n")
         papers = [(one.variant, one.paper) for one in rows]
-        save_about(made, caption, command, papers, figures.record["machine"])
-        atomic.write_text(made / "table.tex", table.latex())
-        atomic.write_text(made / "table.csv", table.csv())
-        told = "; ".join(f"{name} {value}" for name, value in figures.record["machine"].items())
-        page = (
-            f"# {markdown(caption)}\n\n{markdown(table.title)}.\n\n{table.markdown()}\n{markdown(told)}\n\n"
-            f"Repeat with {markdown_code(command)}.\n"
-        )
-        atomic.write_text(made / "report.md", page)
-        write_report([made], made / "report.html")
-    return table
+        save_about(made, caption, command, papers, figures.record["machine"], figures.title)
+        folder = read_table_folder(made)
+        text = metric_table(folder).text()
+        atomic.write_text(made / "table.tex", text.latex())
+        atomic.write_text(made / "table.csv", text.csv())
+        atomic.write_text(made / "report.md", _report(folder, text))
+        atomic.write_text(made / "report.html", render([folder]))
+    return text
+
+
+def _report(folder: "TableFolder", text: "TextTable") -> str:
+    """The table in Markdown, with where and how it was measured, and how to repeat it."""
+    machine = "; ".join(f"{name} {value}" for name, value in folder.machine.items())
+    return f"""# {markdown(folder.caption)}
+
+{text.markdown()}
+{markdown(folder.setup)}.
+
+{markdown(machine)}
+
+Repeat with {markdown_code(folder.command or "")}.
+"""

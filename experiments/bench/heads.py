@@ -244,6 +244,7 @@ def _figures(
         own = {what: seconds[name, classes, what] for what in speeds}
         cost = {f"{what}, images/s": speeds[what] for what in speeds}
         cost |= {f"{what}, growth %": 100 * growth[what] for what in speeds} | {"G MAC": macs / 1e9}
+        cost |= {"largest batch": float(largest[name, classes])} if largest else {}
         published = {} if paper is None else dict(zip(PAPER_FIGURES, paper, strict=True))
         entries.append(Measured({"head": name, "classes": classes}, cost, published))
         measured.append(
@@ -252,10 +253,19 @@ def _figures(
         )
     device = torch.cuda.get_device_name() if accelerator.device.type == "cuda" else "CPU"
     precision = accelerator.mixed_precision.replace("no", "fp32")
-    what = f"heads on {body.tokens} tokens of {bench.backbone}" if bench.alone else f"{bench.backbone} with heads"
-    title = f"{what}, {bench.image_size} px, images/s on {device}, {precision}{', compiled' if bench.compiled else ''}"
-    more = f"; median of {bench.rounds} rounds, in parentheses the time per image against {bench.classes[0]} classes"
-    header = ["head", "classes", "training", "inference", *(["largest batch"] if largest else []), "G MAC"]
+    header = ["head", "classes", "training (growth)", "inference (growth)"]
+    header += [*(["largest batch"] if largest else []), "G MAC"]
     header += ["paper (V100): training", "inference", "largest batch", "G MAC"]
     record = {"measured": measured, "device": device, "precision": precision, "settings": bench.model_dump()}
-    return Figures(title + more, header, rows, record | {"machine": machine()}, tuple(entries))
+    title = _title(bench, body.tokens, f"{device}, {precision}")
+    return Figures(title, header, rows, record | {"machine": machine()}, tuple(entries))
+
+
+def _title(bench: HeadBench, tokens: int, where: str) -> str:
+    """How the figures were measured, in one line."""
+    what = f"heads on {tokens} tokens of {bench.backbone}" if bench.alone else f"{bench.backbone} with heads"
+    compiled = ", compiled" if bench.compiled else ""
+    growth = f"growth of the time per image is against {bench.classes[0]:,} classes"
+    paper = "; the paper's figures are of a V100 in mixed precision" if bench.as_published else ""
+    setup = f"{what}, {bench.image_size} px, images/s on {where}{compiled}"
+    return f"{setup}; median of {bench.rounds} rounds; {growth}{paper}"

@@ -85,7 +85,8 @@ def _figures(bench: ModuleBench, found: dict[Part, float], where: str, precision
     measured = [{"head": h, "classes": n, "module": m, "ms": ms} for (h, n, m), ms in found.items()]
     record = {"measured": measured, "batch_size": bench.batch_size, "tokens": bench.tokens, "rounds": bench.rounds}
     record |= {"device": where, "precision": precision, "machine": machine()}
-    return Figures(f"{title}; median of {bench.rounds} rounds", header, rows, record, tuple(entries))
+    title += f"; median of {bench.rounds} rounds; the paper's figures are of a V100"
+    return Figures(title, header, rows, record, tuple(entries))
 
 
 def _parts(classes: tuple[int, ...], memory: Tensor) -> dict[Part, Callable[[], object]]:

@@ -135,6 +135,7 @@ def _measure(name: str, settings: list[str], given: list[str], out: Path) -> Non
         figures = table.measure(chosen, progress)
     shown = save_costs(table.caption, figures, shell("zsl", *sys.argv[1:]), out)
     console.print(shown.console())
+    console.print(f"{figures.title}.")
     left = "report.html, report.md, results.json, figures.json, table.json, table.tex, table.csv"
     console.print(f"{out}/: {left}")
 

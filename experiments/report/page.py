@@ -77,6 +77,7 @@ def view_of(folder: TableFolder, name: str) -> dict[str, Any]:
         "command": folder.command,
         "trained": any(run.path for run in folder.runs),
         "machine": folder.machine,
+        "setup": folder.setup,
         "unfinished": folder.unfinished,
         "uneven": _uneven(folder),
         "axes": list(table.rows[0].axes),

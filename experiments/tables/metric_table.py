@@ -79,9 +79,14 @@ class Column:
     paper: tuple[float | None, ...]
 
     def figure(self, value: float | None) -> str:
-        """A value as every table shows it: percent, and what is 100 or more, with one decimal; else three digits."""
+        """A value as every table shows it: percent, and what is 100 or more, with one decimal; else three digits.
+
+        A cost that is a whole number, such as a batch's size, has no decimal.
+        """
         if value is None:
             return ""
+        if not self.measured and value.is_integer():
+            return f"{value:.0f}"
         shown = 100 * value if self.fraction else value
         return f"{shown:.1f}" if self.fraction or shown >= 100 else f"{shown:.3g}"
 
@@ -155,7 +160,7 @@ class MetricTable:
         return replace(self, rows=tuple(self.rows[i] for i in kept), columns=tuple(columns))
 
     def text(self) -> TextTable:
-        """Rows and main columns as text, then the backbone's own readout, chance, and the paper's figures beside."""
+        """Rows, main columns and the paper's figures as text; then the backbone's own readout and chance, if known."""
         main, axes = self.main, list(self.rows[0].axes)
         papers = [column for column in main if any(value is not None for value in column.paper)]
         header = [*axes, *(column.title for column in main), *(f"paper: {column.title}" for column in papers)]
@@ -171,7 +176,8 @@ class MetricTable:
         if any(column.baseline is not None for column in main):
             own = (column.figure(column.baseline) for column in main)
             rows.append(["backbone's own readout", *blank, *own, *beside])
-        rows.append(["chance", *blank, *(column.figure(column.chance) for column in main), *beside])
+        if any(column.chance is not None for column in main):
+            rows.append(["chance", *blank, *(column.figure(column.chance) for column in main), *beside])
         return TextTable(self.caption, header, rows, left=len(axes))
 
     def at_chance(self) -> tuple[str, ...]:

@@ -33,12 +33,14 @@ class Paper(BaseModel):
 
 
 class About(BaseModel):
-    """`table.json`: what the command that made a table knew of it; `machine` is where costs were measured."""
+    """`table.json`: what the command that made a table knew of it; `machine` and `setup` are where and how costs were
+    measured."""
 
     caption: str
     command: str
     paper: list[Paper] = []
     machine: dict[str, str] = {}
+    setup: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class TableFolder:
         runs: those that are finished.
         baseline: metrics of the backbone's own readout; {} where it was not trained here.
         machine: where costs were measured; {} of a table that was trained.
+        setup: how costs were measured; "" if that is not known, and of a table that was trained.
         unfinished: planned runs that are not finished, with the line that tells why one failed.
         plan: `grid.json`; None for a table that was measured.
     """
@@ -100,6 +103,7 @@ class TableFolder:
     runs: tuple[FinishedRun, ...]
     baseline: Mapping[str, float]
     machine: Mapping[str, str]
+    setup: str
     unfinished: Mapping[str, str | None]
     plan: GridFile | None
 
@@ -140,6 +144,7 @@ def save_about(
     command: str,
     papers: Sequence[tuple[Mapping[str, Any], Mapping[str, float]]],
     machine: Mapping[str, str] | None = None,
+    setup: str = "",
 ) -> None:
     """Writes `table.json`.
 
@@ -149,10 +154,12 @@ def save_about(
         command: that makes it.
         papers: each variant's values, and its published figures by metric.
         machine: where costs were measured.
+        setup: how costs were measured.
     """
     paper = [Paper(variant=dict(variant), metrics=dict(metrics)) for variant, metrics in papers if metrics]
-    about = About(caption=caption, command=command, paper=paper, machine=dict(machine or {}))
-    atomic.write_text(folder / "table.json", about.model_dump_json(indent=1) + "\n")
+    about = About(caption=caption, command=command, paper=paper, machine=dict(machine or {}), setup=setup)
+    told = about.model_dump_json(indent=1, exclude=set() if setup else {"setup"})
+    atomic.write_text(folder / "table.json", told + "\n")
 
 
 def read_table_folder(folder: Path) -> TableFolder:
@@ -182,6 +189,7 @@ def read_table_folder(folder: Path) -> TableFolder:
         tuple(_read_run(folder, record, short) for record in records),
         _read(folder / "baseline.json", Metrics) or {},
         about.machine if about else {},
+        about.setup if about else "",
         _unfinished(folder, records, plan),
         plan,
     )

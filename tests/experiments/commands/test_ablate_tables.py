@@ -1,6 +1,9 @@
 """Every table of `zsl ablate` from beginning to end, at small size."""
 
+import csv
+import html
 import json
+import re
 
 import pytest
 
@@ -49,11 +52,37 @@ def test_a_table_of_costs_is_measured_and_reported(name, tmp_path):
     records = json.loads((out / "results.json").read_text())
     assert len(records) == {"table9": 6, "table11": 6, "table12": 2}[name]
     assert all(value > 0 for r in records for key, value in r["metrics"].items() if "growth" not in key)
-    page = (out / "report.html").read_text()
+    page, report = (out / "report.html").read_text(), (out / "report.md").read_text()
     assert "Measured on" in page
     assert "Training</h3>" not in page
-    assert "Repeat with `" in (out / "report.md").read_text()
+    assert "Repeat with `" in report
+    setup = json.loads((out / "table.json").read_text())["setup"]
+    assert setup in html.unescape(page)
+    assert setup in report
+    _agree(out, result.stdout)
     refused(zsl("ablate", name, "--out", out, *settings), "exists")
+
+
+def _agree(out, console):
+    """Checks that every form of a table of costs has the columns and cells of table.csv."""
+    header, *rows = csv.reader((out / "table.csv").read_text().splitlines())
+    report = [line for line in (out / "report.md").read_text().splitlines() if line.startswith("|")]
+    assert [_stripped(line[1:-1].split("|")) for line in report] == [header, ["---"] * len(header), *rows]
+    lines = [line.removesuffix(r" \\") for line in (out / "table.tex").read_text().splitlines() if "&" in line]
+    assert [_stripped(line.replace(r"\%", "%").split("&")) for line in lines] == [header, *rows]
+    assert [_stripped(line[1:-1].split("│")) for line in console.splitlines() if line.startswith("│")] == rows
+    page = (out / "report.html").read_text()
+    lines = page[page.index("<thead>") : page.index("</tbody>")].split("</tr>")[:-1]
+    cells = [re.findall(r"<t[hd] .*?</t[hd]>", line, re.DOTALL)[1:] for line in lines]  # without the row's number
+    names, *shown = [_stripped(html.unescape(re.sub(r"<[^>]+>", "", cell)) for cell in line) for line in cells]
+    # the page has the paper's columns beside ours, and says "none" where nothing was measured
+    found = [dict(zip(names, line, strict=True)) for line in shown]
+    assert [[line[name].replace("none", "") for name in header] for line in found] == rows
+    assert len(names) == len(header)
+
+
+def _stripped(cells):
+    return [cell.strip() for cell in cells]
 
 
 def test_tables_of_costs_refuse_what_is_for_trainings(tmp_path):

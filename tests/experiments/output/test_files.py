@@ -109,7 +109,7 @@ def test_a_table_of_costs_is_whole_or_not_there(tmp_path, monkeypatch):
 
     figures = Figures("$_$", ["head", "images/s"], [["$_$", "3"]], {"machine": {"cpu": "[x]"}}, [Row()])
     with monkeypatch.context() as patch:
-        patch.setattr("experiments.report.page.write_report", full_disk)
+        patch.setattr("experiments.report.page.render", full_disk)
         with pytest.raises(OSError, match="No space"):
             cost_tables.save_costs("Costs", figures, "zsl", tmp_path / "costs")
     assert everything(tmp_path) == []

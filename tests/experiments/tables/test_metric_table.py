@@ -121,6 +121,8 @@ def test_figures_as_text():
     assert cost.text(several) == "0.625 °"
     assert percent.text(None) == percent.figure(None) == percent.published(None) == ""
     assert [cost.figure(value) for value in (0.06149, 12.34, 706.25, 12345.6)] == ["0.0615", "12.3", "706.2", "12345.6"]
+    assert [cost.figure(value) for value in (464.0, 8.0, 0.0)] == ["464", "8", "0"]
+    assert percent.figure(1.0) == "100.0"
     assert [percent.published(value) for value in (0.9, 0.311, 0.3112)] == ["90.0", "31.1", "31.12"]
     assert [cost.published(value) for value in (36.2, 120)] == ["36.2", "120"]
 
