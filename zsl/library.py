@@ -1,6 +1,7 @@
 """The library's two long calls: `fit` trains a model, `evaluate` measures one."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.readout import Readout, ReadoutConfig
 from zsl.readouts.table import check_readout
 from zsl.runs.bank_config import BankConfig
+from zsl.runs.claims import claimed
 from zsl.runs.config import EvaluateConfig, RunConfig, resolved, validated
 from zsl.runs.folder import PRACTICAL, begin_run, carry_out, check_same_config
-from zsl.runs.records import FINISHED
+from zsl.runs.records import BEGUN, FINISHED
 from zsl.runs.saved import BANK, CONFIG, OWN, trained_model
 from zsl.runs.source import Source, check_usable
 from zsl.runs.training import train_model
@@ -60,13 +62,14 @@ def fit(
         readout: tokens and word vectors to logits: a config, or a module of your own, which is trained in place.
         train: epochs, learning rate, loss and seed.
         augment: of training images, where the backbone's tokens are not cached.
-        out: a folder to make for the run, as `zsl train` makes it; None writes nothing.
+        out: a folder to make for the run, as `zsl train` makes it, and to hold meanwhile; None writes nothing.
         resume: continue the run in `out`, which must have been begun with the same arguments; a finished one is read.
         progress: called with (task, done, total, note) as training goes on.
     Returns:
         the model, from the dataset's inputs to logits, on the device it was trained on.
     Raises:
-        InputError: arguments that do not fit together, a name without a word vector, an image that cannot be read.
+        InputError: arguments that do not fit together, a name without a word vector, an image that cannot be read; a
+            folder with something else, or that another command is at.
         TrainingError: the loss does not stay finite.
     """
     folder = None if out is None else Path(out)
@@ -74,17 +77,16 @@ def fit(
     config = _config(data, backbone, readout, {"train": train, "augment": augment}, folder)
     check_usable(data)
     require(data.names, bank.labels, "the bank", "build it from data.names")
-    if folder is not None and folder.exists():
-        _check_continued(config, own, folder, resume)
-    if isinstance(backbone, BackboneConfig) and isinstance(config.data, SquareConfig) and "data" not in own:
-        data = data.read_as(config.data.square())
-    context = Context(make_accelerator(train.precision, train.trackers, folder), progress=progress)
-    own_backbone = _as_backbone(backbone) if isinstance(backbone, nn.Module) else None
-    own_readout = readout if isinstance(readout, Readout) else None
-    source = Source(config, data, context, own_backbone, own_readout, own)
-    if isinstance(readout, ReadoutConfig):
-        check_readout(readout, 1, bank.embed_dim, len(data.seen), context.device)
-    return _whole(_trained(source, bank, folder, resume), source)
+    with _continued(config, own, folder, resume) as new:
+        if isinstance(backbone, BackboneConfig) and isinstance(config.data, SquareConfig) and "data" not in own:
+            data = data.read_as(config.data.square())
+        context = Context(make_accelerator(train.precision, train.trackers, folder), progress=progress)
+        own_backbone = _as_backbone(backbone) if isinstance(backbone, nn.Module) else None
+        own_readout = readout if isinstance(readout, Readout) else None
+        source = Source(config, data, context, own_backbone, own_readout, own)
+        if isinstance(readout, ReadoutConfig):
+            check_readout(readout, 1, bank.embed_dim, len(data.seen), context.device)
+        return _whole(_trained(source, bank, folder, resume, new), source)
 
 
 def evaluate(
@@ -169,23 +171,36 @@ def _as_backbone(module: nn.Module) -> BaseBackbone:
     return module if isinstance(module, BaseBackbone) else OwnBackbone(module)
 
 
-def _check_continued(config: RunConfig, own: Mapping[str, str], folder: Path, resume: bool) -> None:
-    """Checks that a folder that is there is to be continued, by the same arguments."""
+@contextmanager
+def _continued(config: RunConfig, own: Mapping[str, str], folder: Path | None, resume: bool) -> Iterator[bool]:
+    """Claims a folder that is there, and checks that it is to be continued by the same arguments.
+
+    A finished run is not claimed: it is only read. Gives whether the folder is new, and still to be made.
+    """
+    if folder is None or not folder.exists():
+        yield True
+        return
+    finished = (folder / FINISHED).is_file()
     if not resume:
-        raise InputError(f"{folder} exists; give zsl.fit another out, or resume=True to continue the run in it")
-    if any((folder / name).is_file() for name in (CONFIG, OWN)):
-        check_same_config(config, folder, own, (*PRACTICAL, "bank."))  # whose content `begin_run` compares
+        with claimed(folder) if (folder / BEGUN).is_file() and not finished else nullcontext():  # or another is at it
+            raise InputError(f"{folder} exists; give zsl.fit another out, or resume=True to continue the run in it")
+    with nullcontext() if finished else claimed(folder):
+        if any((folder / name).is_file() for name in (CONFIG, OWN)):
+            check_same_config(config, folder, own, (*PRACTICAL, "bank."))  # whose content `begin_run` compares
+        yield False
 
 
-def _trained(source: Source, bank: Bank, folder: Path | None, resume: bool) -> ZeroShotModel:
+def _trained(source: Source, bank: Bank, folder: Path | None, resume: bool, new: bool) -> ZeroShotModel:
     """The model for the source's inputs: trained here, or read where its run is finished."""
     if folder is None:
         source.pretrain()
         return train_model(source, bank)[0]
-    if (folder / FINISHED).is_file():
+    if not new and (folder / FINISHED).is_file():
         begin_run(source, bank, folder, resume=True)  # checks data and bank
         return trained_model(folder, source, bank)
-    return carry_out(source, bank, folder, resume)[0]
+    source.context.accelerator.wait_for_everyone()  # each has looked whether the folder is there
+    with claimed(folder, make=True) if new else nullcontext():
+        return carry_out(source, bank, folder, resume)[0]
 
 
 def _whole(model: ZeroShotModel, source: Source) -> ZeroShotModel:

@@ -28,8 +28,8 @@ def calibrate(
     Two more models are trained for it, each without some of the seen labels.
     """
     from experiments.runs.calibration import calibrate_run
-    from experiments.runs.claims import claimed_run
     from zsl.acceleration import is_main_process
+    from zsl.runs.claims import claimed_run
 
     console = make_console()
     with ConsoleProgress(console) as progress, claimed_run(run):

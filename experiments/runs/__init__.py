@@ -1,6 +1,6 @@
 """Single runs, as the commands do them; the library's part is `zsl.runs`.
 
-`train` is `zsl train`: it claims the run's folder (`claims`), checks all that can be checked, and trains.
+`train` is `zsl train`: it claims the run's folder (`zsl.runs.claims`), checks all that can be checked, and trains.
 `measurement` is the test of a run: it opens the folder, measures, and saves a `Result` (`result`) with sample pictures
 (`samples`). `calibration` is `zsl calibrate`, `extraction` is `zsl data extract`.
 """

@@ -9,13 +9,13 @@ import torch
 from embeddings.io.errors import InputError
 from embeddings.io.markup import shell
 from embeddings.io.progress import Progress
-from experiments.runs.claims import claimed
 from zsl.backbones.base import BaseBackbone
 from zsl.context import Context
 from zsl.data.dataset_config import DatasetConfig
 from zsl.data.tokens.extraction import extract
 from zsl.data.tokens.files import read_manifest
 from zsl.data.tokens.writing import Extraction
+from zsl.runs.claims import claimed
 from zsl.runs.config import RunConfig
 from zsl.runs.source import open_source
 from zsl.training.augmentation import make_augmentation

@@ -10,12 +10,12 @@ from embeddings.io.output_folders import check_new
 from embeddings.io.progress import Progress
 from experiments.config.advice import encoder_notes, training_notes
 from experiments.output.plots import history_plotter
-from experiments.runs.claims import claimed
 from zsl.acceleration import make_accelerator
 from zsl.context import Context
 from zsl.evaluation.protocol import left_out, protocols
 from zsl.readouts.table import check_readout
 from zsl.runs.bank_config import load_bank
+from zsl.runs.claims import claimed
 from zsl.runs.config import RunConfig
 from zsl.runs.folder import carry_out, check_same_config
 from zsl.runs.saved import CONFIG, OWN

@@ -13,7 +13,6 @@ from embeddings.io.progress import Progress
 from experiments.config.advice import parts_at_chance, remedies
 from experiments.output.console import ConsoleProgress
 from experiments.output.files import filling
-from experiments.runs.claims import claimed_run
 from experiments.runs.measurement import measure_run, open_run, save_measured
 from experiments.runs.result import Result
 from experiments.tables.given_scores import Given, result_of_scores
@@ -21,6 +20,7 @@ from experiments.tables.result_files import save_comparison, save_pages, save_re
 from experiments.tables.result_tables import comparison_table, footnotes, tables_of
 from zsl.acceleration import is_main_process
 from zsl.evaluation.saved_scores import save_scores
+from zsl.runs.claims import claimed_run
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,12 +12,14 @@ import torch
 from torch import nn
 
 import zsl
+import zsl.library
 from embeddings import build_bank
 from experiments.config.reading import load_config
 from tests.experiments.command import refused
 from tests.experiments.command import zsl as command
 from tests.zsl.photos import SEEN, UNSEEN, write_photos
 from tests.zsl.two_processes import trained_and_measured
+from zsl.runs.claims import claimed
 from zsl.runs.records import read_finished
 
 ROOT = Path(__file__).parents[2]
@@ -151,6 +153,44 @@ def test_a_stopped_run_continues_to_the_same_weights(data, bank, tmp_path):
     with pytest.raises(zsl.InputError, match="moved was begun with other bank"):
         zsl.fit(data, build_bank(data.names, "random:16"), **given, out=moved, resume=True)
     assert all(torch.equal(value, cut.state_dict()[name]) for name, value in whole.state_dict().items())
+
+
+def test_a_folder_is_held_while_it_is_trained_in(data, bank, tmp_path):
+    given = {"backbone": BACKBONE, "readout": READOUT, "train": SMALL, "out": tmp_path / "run"}
+    busy = r"another command is at .*run; wait until it has ended, or choose another folder"
+    tried = []
+
+    def others(task, done, total, note=""):
+        """Another script, and a command, try the same folder."""
+        if task == "train" and "epoch 1/2" in note:
+            for resume in (False, True):
+                with pytest.raises(zsl.InputError, match=busy):
+                    zsl.fit(data, bank, **given, resume=resume)
+            refused(command("train", "demo", "--out", tmp_path / "run", "--resume"), "another command is at")
+            tried.append(note)
+
+    zsl.fit(data, bank, **given, progress=others)
+    assert len(tried) == 1
+    with claimed(tmp_path / "run"):
+        zsl.fit(data, bank, **given, resume=True)  # a finished run is only read
+    with claimed(tmp_path / "run"), pytest.raises(zsl.InputError, match="run exists; give zsl.fit another out"):
+        zsl.fit(data, bank, **given)
+
+
+def test_of_two_that_begin_at_once_the_second_is_refused(data, bank, tmp_path, monkeypatch):
+    given = {"backbone": BACKBONE, "readout": READOUT, "train": SMALL, "out": tmp_path / "run"}
+    checked = zsl.library.check_readout
+
+    def overtaken(*arguments):
+        """Another script trains in the folder while this one prepares."""
+        monkeypatch.undo()
+        zsl.fit(data, bank, **given)
+        return checked(*arguments)
+
+    monkeypatch.setattr(zsl.library, "check_readout", overtaken)
+    with pytest.raises(zsl.InputError, match="run was made by another command meanwhile"):
+        zsl.fit(data, bank, **given)
+    assert read_finished(tmp_path / "run").best_epoch > 0
 
 
 def test_what_does_not_fit_together_is_one_line(data, bank):

@@ -1,14 +1,11 @@
-"""One command at a time writes into a folder."""
+"""`zsl train` and the other commands that write into a run's folder wait for each other."""
 
 import pytest
 
 import experiments.runs.train
-from embeddings.io.errors import InputError
-from experiments.grids.folder import GridFolder
-from experiments.grids.grid_file import spec_grid
-from experiments.runs.claims import claimed
 from tests.experiments.command import refused, zsl
-from tests.experiments.grid_files import write_grid, write_tokens
+from tests.experiments.grid_files import write_tokens
+from zsl.runs.claims import claimed
 
 
 @pytest.fixture
@@ -22,37 +19,6 @@ def config(tmp_path):
         "[evaluate]\nk = 1\nbootstrap = 0\n"
     )
     return path
-
-
-def test_a_folder_is_one_commands_at_a_time(tmp_path):
-    with claimed(tmp_path), pytest.raises(InputError, match=r"another command is at .*; wait until it has ended"):
-        claimed(tmp_path).__enter__()
-    with claimed(tmp_path):
-        pass
-    with pytest.raises(InputError, match="there is no folder .*nowhere"), claimed(tmp_path / "nowhere"):
-        pass
-
-
-def test_a_folder_that_is_made_is_new_and_goes_if_it_stays_empty(tmp_path):
-    with claimed(tmp_path / "a/new", make=True):
-        (tmp_path / "a/new/file").touch()
-    with pytest.raises(InputError, match="new was made by another command meanwhile"):
-        claimed(tmp_path / "a/new", make=True).__enter__()
-    assert (tmp_path / "a/new/file").is_file()
-    with claimed(tmp_path / "empty", make=True):
-        pass
-    assert not (tmp_path / "empty").exists()
-
-
-def test_a_run_of_a_grid_has_the_lock_of_the_grid(tmp_path):
-    write_tokens(tmp_path)
-    folder = GridFolder(tmp_path / "out", spec_grid(write_grid(tmp_path, "train.lr = [1e-3]"), None, [], None))
-    folder.begin()
-    run = folder.path / folder.grid.runs[0].folder
-    run.mkdir()
-    with claimed(run):
-        assert folder.lock(folder.grid.runs[0]).is_file()
-    assert not list(run.iterdir())
 
 
 def test_of_two_that_train_in_one_folder_the_second_to_begin_is_refused(config, tmp_path, monkeypatch):
@@ -88,13 +54,3 @@ def test_commands_that_write_into_a_folder_wait_for_each_other(config, tmp_path)
     refused(zsl("train", config, "--out", begun), "holds a run that was begun; continue it by --resume")
     assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
     assert zsl("evaluate", run).exit_code == 0
-
-
-def test_tokens_are_written_by_one_command(photographs, tmp_path):
-    settings = (f"data.root={photographs}", "data.image_size=32", "backbone.pretrained=false")
-    options = [argument for setting in settings for argument in ("--set", setting)]
-    command = ("data", "extract", "photographs", "--out", tmp_path / "tokens", *options)
-    (tmp_path / "tokens").mkdir()
-    with claimed(tmp_path / "tokens"):
-        refused(zsl(*command), "another command is at", "tokens")
-    assert [path.name for path in (tmp_path / "tokens").iterdir()] == [".lock"]
