@@ -19,7 +19,7 @@ from zsl.readouts.decoder_layer import DecoderLayer, GroupedLayer
 from zsl.readouts.grouping import Grouping, LabelOrder
 from zsl.readouts.heads import HEADS, HeadName
 from zsl.readouts.queries import QUERIES, QueryName
-from zsl.readouts.readout import Features, Logits, Readout, ReadoutConfig, Vectors, exact
+from zsl.readouts.readout import Features, Logits, Readout, ReadoutConfig, Vectors, exact, tokens_of
 
 GROUPS = 100  # K of the paper
 
@@ -170,8 +170,7 @@ class GroupDecoder(Readout, GroupedLayer):
         return len(vectors), padded.unflatten(0, (-1, self.group_size)), order
 
     def _decode(self, features: Features, queries: Tensor, projected: Tensor) -> Float[Tensor, "batch group width"]:
-        tokens = features.flatten(2).transpose(1, 2) if features.ndim == 4 else features
-        memory = self.memory_projection(tokens).relu()
+        memory = self.memory_projection(tokens_of(features)).relu()
         hidden = self.read(queries, projected, memory)
         for layer in self.later:
             assert isinstance(layer, DecoderLayer)

@@ -10,7 +10,17 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from embeddings.io.errors import InputError
-from zsl.readouts.readout import PRIOR_LOGIT, Features, Logits, Readout, ReadoutConfig, Vectors, checked, exact
+from zsl.readouts.readout import (
+    PRIOR_LOGIT,
+    Features,
+    Logits,
+    Readout,
+    ReadoutConfig,
+    Vectors,
+    checked,
+    exact,
+    tokens_of,
+)
 
 
 class LabelAttentionConfig(ReadoutConfig):
@@ -89,8 +99,7 @@ class LabelAttentionReadout(Readout):
 
     def _memory(self, features: Features) -> Float[Tensor, "2 batch head token slice"]:
         """Keys and values of the tokens, by head."""
-        tokens = features.flatten(2).transpose(1, 2) if features.ndim == 4 else features
-        memory = self.memory_projection(tokens).relu()
+        memory = self.memory_projection(tokens_of(features)).relu()
         memory = self.norm(memory + self._drop(self.ffn_out(self._drop(self.ffn_in(memory).relu()))))
         return self.key_value_projection(memory).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
 

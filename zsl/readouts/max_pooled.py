@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from zsl.readouts.readout import PRIOR_LOGIT, Readout, Vectors
+from zsl.readouts.readout import PRIOR_LOGIT, Features, Logits, Readout, Vectors, tokens_of
 
 
 class MaxPooledReadout(Readout):
@@ -24,8 +24,8 @@ class MaxPooledReadout(Readout):
         if vectors is None:
             raise ValueError("a text readout needs word vectors")
 
-        def logits(features: Tensor) -> Tensor:
-            projected = self.projection(features)
+        def logits(features: Features) -> Logits:
+            projected = self.projection(tokens_of(features))
             return ((projected @ vectors.T.to(projected.dtype)).amax(1) + self.bias).to(self.bias.dtype)
 
         return logits

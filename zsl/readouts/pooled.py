@@ -4,7 +4,7 @@ from jaxtyping import Float
 from pydantic import Field, PositiveFloat
 from torch import Tensor
 
-from zsl.readouts.readout import Features, ReadoutConfig
+from zsl.readouts.readout import Features, ReadoutConfig, tokens_of
 
 
 class PooledConfig(ReadoutConfig):
@@ -20,5 +20,4 @@ class PooledConfig(ReadoutConfig):
 
 def pool(features: Features) -> Float[Tensor, "batch channel"]:
     """Global average pooling, in float32: the mean of an image's tokens."""
-    tokens = features.flatten(2).transpose(1, 2) if features.ndim == 4 else features
-    return tokens.float().mean(1)
+    return tokens_of(features).float().mean(1)

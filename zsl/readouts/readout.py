@@ -96,6 +96,19 @@ class ReadoutConfig(Config, ABC):
             return sum(parameter.numel() for parameter in self.make(channels, embed_dim, num_labels).parameters())
 
 
+def tokens_of(features: Features) -> Float[Tensor, "batch token channel"]:
+    """An image's tokens, of features in either form.
+
+    >>> tokens_of(torch.zeros(2, 13, 3, 5)).shape
+    torch.Size([2, 15, 13])
+
+    Args:
+        features: tokens (batch, token, channel) as they are, or maps (batch, channel, row, column), whose places become
+            tokens row by row.
+    """
+    return features.flatten(2).transpose(1, 2) if features.ndim == 4 else features
+
+
 def checked(vectors: Vectors | None, embed_dim: int) -> Tensor:
     """Checks the word vectors that a text readout needs.
 

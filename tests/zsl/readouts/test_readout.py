@@ -7,6 +7,7 @@ from embeddings.io.errors import InputError
 from zsl.readouts.conse import ConseReadout
 from zsl.readouts.gap import GapReadout
 from zsl.readouts.gap_text import GapTextReadout
+from zsl.readouts.readout import tokens_of
 
 BATCH, TOKENS, CHANNELS, EMBED, LABELS, TOP = 3, 11, 13, 7, 23, 5
 
@@ -21,6 +22,14 @@ def _conse():
     readout = ConseReadout(CHANNELS, EMBED, LABELS, TOP)
     readout.remember(_inputs()[1])
     return readout.eval()
+
+
+def test_places_of_maps_become_tokens_row_by_row():
+    tokens = _inputs()[0]
+    maps = torch.arange(2.0 * 3 * 5 * 7).reshape(2, 3, 5, 7)
+    expected = [[[maps[b, c, r, k].item() for c in range(3)] for r in range(5) for k in range(7)] for b in range(2)]
+    assert tokens_of(maps).tolist() == expected
+    assert tokens_of(tokens) is tokens
 
 
 @pytest.mark.parametrize("make", [GapTextReadout(CHANNELS, EMBED), _conse()])
