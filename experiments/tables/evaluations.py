@@ -16,7 +16,7 @@ from experiments.output.files import filling
 from experiments.runs.measurement import measure_run, open_run, save_measured
 from experiments.runs.result import Result
 from experiments.tables.given_scores import Given, result_of_scores
-from experiments.tables.result_files import save_comparison, save_pages, save_result
+from experiments.tables.result_files import WRITTEN, save_comparison, save_pages, save_result
 from experiments.tables.result_tables import comparison_table, footnotes, tables_of
 from zsl.acceleration import is_main_process
 from zsl.evaluation.saved_scores import save_scores
@@ -131,4 +131,5 @@ def _show(result: Result, asked: Asked, console: "Console") -> None:
         console.print(f"note: {line}", soft_wrap=True)
     place = asked.out or (asked.runs[0] if asked.runs and asked.given.bank is None else None)
     if place is not None:
-        console.print(f"{place}/: metrics.json, labels.csv, evaluation.md, evaluation.tex, plots")
+        there = [name for name in WRITTEN if (place / name).exists()]
+        console.print(f"{place}/: {', '.join(there)}", soft_wrap=True)

@@ -7,9 +7,11 @@ from embeddings.io import atomic
 from embeddings.io.markup import markdown
 from experiments.output.files import new_folder
 from experiments.runs.result import Result, save_metrics
-from experiments.tables.result_plots import check_curves, save_plots
+from experiments.tables.result_plots import PLOTS, check_curves, save_plots
 from experiments.tables.result_tables import footnotes, tables_of
 from experiments.tables.text_table import TextTable
+
+WRITTEN = ("metrics.json", "labels.csv", "evaluation.md", "evaluation.tex", *PLOTS, "scores")
 
 
 def save_pages(result: Result, folder: Path, labels: Sequence[str] = ()) -> None:

@@ -17,6 +17,7 @@ from zsl.evaluation.protocol import protocols
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+PLOTS = ("ap.png", "similarity.png", "trade_off.png", "precision_recall.png")  # all that a result may have
 MOST_BARS = 90  # labels whose names can be read
 MOST_CURVES = 10
 CURVES = ("closed", "zsl", "seen", "gzsl")  # the first of these that ranks a label has its curve

@@ -39,6 +39,7 @@ def test_a_run_is_measured_saved_and_measured_again(config, tmp_path, monkeypatc
         assert word in result.stdout
     for name in (*FILES, "similarity.png", "trade_off.png"):
         assert (run / name).is_file(), name
+        assert name in result.stdout
     with Image.open(run / "trade_off.png") as plot:
         assert plot.width > 500
     content = json.loads((run / "metrics.json").read_text())
