@@ -5,6 +5,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from embeddings.banks.bank import Bank
@@ -12,6 +13,7 @@ from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress, silent
 from embeddings.io.spelling import require
 from zsl.acceleration import make_accelerator
+from zsl.arguments import check_kinds, check_own_readout
 from zsl.backbones.base import BaseBackbone
 from zsl.backbones.config import BackboneConfig
 from zsl.backbones.own import OwnBackbone
@@ -68,25 +70,26 @@ def fit(
     Returns:
         the model, from the dataset's inputs to logits, on the device it was trained on.
     Raises:
-        InputError: arguments that do not fit together, a name without a word vector, an image that cannot be read; a
-            folder with something else, or that another command is at.
+        InputError: wrong arguments, a name without a word vector, an unreadable image, a folder that is in use.
         TrainingError: the loss does not stay finite.
     """
+    given = {"data": data, "bank": bank, "backbone": backbone, "readout": readout, "train": train, "augment": augment}
+    check_kinds("zsl.fit", {**given, "out": out})
+    if resume and out is None:
+        raise InputError("zsl.fit: resume continues the run in a folder; give out")
     folder = None if out is None else Path(out)
     own = _own_objects(data, backbone, readout)
     config = _config(data, backbone, readout, {"train": train, "augment": augment}, folder)
     check_usable(data)
     require(data.names, bank.labels, "the bank", "build it from data.names")
     with _continued(config, own, folder, resume) as new:
-        if isinstance(backbone, BackboneConfig) and isinstance(config.data, SquareConfig) and "data" not in own:
-            data = data.read_as(config.data.square())
         context = Context(make_accelerator(train.precision, train.trackers, folder), progress=progress)
-        own_backbone = _as_backbone(backbone) if isinstance(backbone, nn.Module) else None
-        own_readout = readout if isinstance(readout, Readout) else None
-        source = Source(config, data, context, own_backbone, own_readout, own)
+        source = _source(config, data, backbone, readout, own, context)
         if isinstance(readout, ReadoutConfig):
             check_readout(readout, 1, bank.embed_dim, len(data.seen), context.device)
-        return _whole(_trained(source, bank, folder, resume, new), source)
+        else:
+            check_own_readout(readout, source.channels, torch.from_numpy(bank.select(data.seen)))
+        return _whole(_trained(source, bank, folder, resume, new), source, bank.embed_dim)
 
 
 def evaluate(
@@ -109,11 +112,16 @@ def evaluate(
     Raises:
         InputError: a name without a word vector, other seen labels, an image that cannot be read.
     """
+    given = {"model": model, "data": data, "bank": bank, "config": config, "context": context}
+    check_kinds("zsl.evaluate", given)
     if model.seen and data.seen != model.seen:
         raise InputError(
             f"the seen labels of {data.name} are not those that the model was trained on; zsl.score takes any labels"
         )
     require(data.names, bank.labels, "the bank", "build it from data.names")
+    if model.embed_dim not in (None, bank.embed_dim):
+        told = f"the bank has vectors of size {bank.embed_dim}, but the model was trained with size {model.embed_dim}"
+        raise InputError(f"{told}; build it with the encoder of training")
     check_usable(data)
     if context is None:
         context = Context.of(model.precision, config.batch_size)
@@ -167,6 +175,22 @@ def _config(
     return validated(values, "zsl.fit")
 
 
+def _source(
+    config: RunConfig,
+    data: MultiLabelData,
+    backbone: BackboneConfig | nn.Module | None,
+    readout: ReadoutConfig | Readout,
+    own: Mapping[str, str],
+    context: Context,
+) -> Source:
+    """What the run trains on, with the objects that its config does not describe."""
+    if isinstance(backbone, BackboneConfig) and isinstance(config.data, SquareConfig) and "data" not in own:
+        data = data.read_as(config.data.square())
+    own_backbone = _as_backbone(backbone) if isinstance(backbone, nn.Module) else None
+    own_readout = readout if isinstance(readout, Readout) else None
+    return Source(config, data, context, own_backbone, own_readout, own)
+
+
 def _as_backbone(module: nn.Module) -> BaseBackbone:
     return module if isinstance(module, BaseBackbone) else OwnBackbone(module)
 
@@ -203,10 +227,10 @@ def _trained(source: Source, bank: Bank, folder: Path | None, resume: bool, new:
         return carry_out(source, bank, folder, resume)[0]
 
 
-def _whole(model: ZeroShotModel, source: Source) -> ZeroShotModel:
+def _whole(model: ZeroShotModel, source: Source, embed_dim: int) -> ZeroShotModel:
     """The model with what its inputs go through before: images where it was trained on cached tokens of them."""
     whole = ZeroShotModel(source.backbone if source.cached else model.backbone, model.readout, model.softmax)
     whole.rounded = source.cached
-    whole.precision, whole.seen = source.config.train.precision, source.data.seen
+    whole.precision, whole.seen, whole.embed_dim = source.config.train.precision, source.data.seen, embed_dim
     whole.square = getattr(source.data.train.inputs, "square", None) if source.data.config is not None else None
     return whole.to(source.context.device).eval()

@@ -22,6 +22,7 @@ class ZeroShotModel(nn.Module):
         rounded: the readout was trained on cached tokens, which are bfloat16: tokens of images are rounded alike.
         precision: of the arithmetic in training.
         seen: the labels that it was trained on; empty where that is not known.
+        embed_dim: size of the word vectors that it was trained with; None where that is not known.
         square: how pictures were read in training; None where that is the dataset's own way.
     """
 
@@ -33,6 +34,7 @@ class ZeroShotModel(nn.Module):
         self.rounded = False
         self.precision: Precision = "auto"
         self.seen: tuple[str, ...] = ()
+        self.embed_dim: int | None = None
         self.square: Square | None = None
 
     def encode(self, inputs: Tensor) -> Float[Tensor, "batch token channel"]:

@@ -44,7 +44,7 @@ def open_text(path: Path, what: str, remedy: str = "save it as UTF-8") -> Iterat
         with path.open("rb") as file:
             encoding = "utf-16" if file.read(2) in UTF16 else "utf-8-sig"
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
-        raise InputError(f"no file of {what} {path}") from error
+        raise InputError(f"no file of {what} {path}; check the path") from error
     with path.open(newline="", encoding=encoding) as text:
         try:
             yield text

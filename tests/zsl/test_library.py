@@ -1,5 +1,6 @@
 """Training and measuring from Python: ten lines, objects of one's own, and the folder that a command opens."""
 
+import inspect
 import json
 import os
 import subprocess
@@ -80,6 +81,13 @@ class MeanReadout(zsl.Readout):
 
     def bind(self, vectors):
         return lambda features: self.projection(features.mean(1)) @ vectors.T
+
+
+class Unpooled(MeanReadout):
+    """A readout whose author forgot to pool."""
+
+    def bind(self, vectors):
+        return lambda features: self.projection(features) @ vectors.T
 
 
 def _convolution():
@@ -205,6 +213,58 @@ def test_what_does_not_fit_together_is_one_line(data, bank):
     model.seen = ("another",)
     with pytest.raises(zsl.InputError, match="are not those that the model was trained on; zsl.score takes any"):
         zsl.evaluate(model, data, bank)
+
+
+@pytest.mark.parametrize(
+    ("changed", "told"),
+    [
+        ({"readout": zsl.GapConfig}, "zsl.fit: readout is the class GapConfig; give an instance of a config"),
+        ({"readout": "gap"}, "readout is of type str; give an instance"),
+        ({"backbone": "resnet10t"}, "backbone is of type str; give zsl.BackboneConfig"),
+        ({"train": {"epochs": 1}}, "train is of type dict; give zsl.TrainConfig"),
+        ({"augment": {"flip": True}}, "augment is of type dict; give zsl.AugmentConfig"),
+        ({"bank": "lexical"}, "bank is of type str; give what embeddings.build_bank returns"),
+        ({"data": None}, "data is of type NoneType; give what zsl.load_data returns"),
+        ({"out": 5}, "out is of type int; give a folder's path"),
+        ({"resume": True}, "give out"),
+    ],
+)
+def test_an_argument_of_another_kind_is_one_line(data, bank, changed, told):
+    arguments = {"data": data, "bank": bank, "backbone": BACKBONE, "readout": READOUT, "train": SMALL}
+    with pytest.raises(zsl.InputError, match=told):
+        inspect.unwrap(zsl.fit)(**(arguments | changed))  # without the tests' own check of types
+
+
+def test_arguments_of_evaluate_that_changed_places_are_one_line(data, bank):
+    model = zsl.ZeroShotModel(None, MeanReadout(6, 16))
+    with pytest.raises(zsl.InputError, match="zsl.evaluate: data is of type Bank; give what zsl.load_data returns"):
+        inspect.unwrap(zsl.evaluate)(model, bank, data)
+    model.embed_dim = 5
+    with pytest.raises(zsl.InputError, match="vectors of size 16, but the model was trained with size 5"):
+        zsl.evaluate(model, data, bank)
+
+
+def test_a_readout_of_ones_own_is_tried_before_training(data, bank):
+    for readout, told in (
+        (MeanReadout(6, 16), r"MeanReadout with tokens \(2, 3, 512\) and vectors \(\d+, 16\): .*512 channels"),
+        (MeanReadout(512, 4), r"vectors are \(label, embed\)"),
+        (Unpooled(512, 16), r"Unpooled .* returns \(2, 3, \d+\); return logits \(batch, label\)"),
+    ):
+        with pytest.raises(zsl.InputError, match=told):
+            zsl.fit(data, bank, backbone=BACKBONE, readout=readout, train=SMALL)
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda: zsl.TrainConfig(epochs=0), "TrainConfig: epochs: Input should be greater than or equal to 1 .got 0"),
+        (lambda: zsl.TrainConfig(epoch=1), "unknown key 'epoch'; did you mean 'epochs'"),
+    ],
+)
+def test_a_config_of_wrong_values_is_one_line(make, told):
+    with pytest.raises(zsl.InputError, match=told) as caught:
+        make()
+    assert "\n" not in str(caught.value)
 
 
 def test_two_processes_train_and_measure_as_one_does(photos, tmp_path):

@@ -27,6 +27,7 @@ from zsl.training.history import History
 from zsl.training.journal import Journal, Watch
 
 # keys that change how a run goes, not what comes out
+SHOWN = 5  # keys in a message
 PRACTICAL = ("train.workers", "train.trackers", "train.checkpoint_steps")
 Trained = tuple[ZeroShotModel, History]
 
@@ -42,7 +43,7 @@ def begin_run(source: Source, bank: Bank, folder: Path, resume: bool = False) ->
     begun = folder / BEGUN
     continued = resume and begun.is_file()
     if resume and not continued and folder.is_dir() and any(not p.name.startswith(".") for p in folder.iterdir()):
-        raise InputError(f"{folder} is not empty and holds no run to go on with; choose another --out")
+        raise InputError(f"{folder} is not empty and holds no run to go on with; choose another folder")
     source.context.accelerator.wait_for_everyone()  # each has looked whether the folder is there
     record = Begun.of(source.config, source.channels, source.data, bank)
     if continued:
@@ -65,7 +66,7 @@ def _check_same(before: Begun, now: Begun, folder: Path) -> None:
     ):
         if one != two:
             raise InputError(
-                f"{folder} was begun with other {name} ({one}, now {two}); restore them, or choose another --out"
+                f"{folder} was begun with other {name} ({one}, now {two}); restore them, or choose another folder"
             )
 
 
@@ -121,8 +122,11 @@ def check_same_config(
     one, two = flat(before), flat(now)
     other = [k for k in {**one, **two} if one.get(k) != two.get(k) and not k.startswith(ignored)]
     if other:
-        told = ", ".join(f"{key} was {one.get(key)!r}, now {two.get(key)!r}" for key in other)
-        raise InputError(f"{folder} was begun with another config: {told}; give the same, or choose another --out")
+        told = ", ".join(f"{key} was {one.get(key)!r}, now {two.get(key)!r}" for key in other[:SHOWN])
+        more = f" and {len(other) - SHOWN} more" if len(other) > SHOWN else ""
+        raise InputError(
+            f"{folder} was begun with another config: {told}{more}; give the same, or choose another folder"
+        )
 
 
 def carry_out(source: Source, bank: Bank, folder: Path, resume: bool, watch: Watch | None = None) -> Trained:

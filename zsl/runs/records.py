@@ -114,7 +114,7 @@ def read_begun(folder: Path) -> Begun:
     Raises:
         InputError: the file is missing or damaged.
     """
-    return read_model(folder / BEGUN, Begun, "remove the folder, or choose another --out")
+    return read_model(folder / BEGUN, Begun, "remove this folder, or choose another")
 
 
 def read_finished(folder: Path) -> Finished:

@@ -121,7 +121,10 @@ def test_state(tmp_path: Path) -> None:
 
 
 def test_missing(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no file of labels .*none.csv$"), open_text(tmp_path / "none.csv", "labels"):
+    with (
+        pytest.raises(InputError, match="no file of labels .*none.csv; check the path$"),
+        open_text(tmp_path / "none.csv", "labels"),
+    ):
         pass
     with pytest.raises(InputError, match=r"no file of labels .*$"):
         read_text(tmp_path, "labels")

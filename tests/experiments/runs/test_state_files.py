@@ -73,5 +73,5 @@ def test_a_damaged_beginning_is_the_failure_of_a_run(grid):
     (out / RUN / "begun.json").write_bytes(DEEP)
     done = zsl("ablate", spec, "--out", out)
     assert done.exit_code == 1
-    assert "begun.json is damaged (nested too deeply); remove the folder, or choose another --out" in done.output
+    assert "begun.json is damaged (nested too deeply); remove this folder, or choose another" in done.output
     assert (out / "failed/16-seed0.log").is_file()

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import timm
 import torch
-from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from embeddings.io.errors import InputError
@@ -111,7 +110,7 @@ def test_a_model_without_one_token_a_place_is_refused_but_for_its_levels(name, s
 
 def test_arguments_that_are_keys_of_their_own_are_refused():
     for name, key in (("features_only", "backbone.level"), ("checkpoint_path", "backbone.weights"), ("in_chans", "")):
-        with pytest.raises(ValidationError, match=f"backbone.arguments takes no {name}; there is {key}"):
+        with pytest.raises(InputError, match=f"backbone.arguments takes no {name}; there is {key}"):
             BackboneConfig(name="resnet10t", arguments={name: 1})
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 import torch
-from pydantic import ValidationError
 
+from embeddings.io.errors import InputError
 from zsl.training.augmentation import AugmentConfig, make_augmentation
 
 
@@ -49,5 +49,5 @@ def test_policies_change_images_and_keep_their_shape(image, policy):
 
 def test_other_values_are_refused():
     for values in ({"policy": "mixup"}, {"cutout": 1.0}):
-        with pytest.raises(ValidationError):
+        with pytest.raises(InputError, match="AugmentConfig: "):
             AugmentConfig(**values)

@@ -102,7 +102,7 @@ class Instances:
 
 def _instances(path: Path) -> Instances:
     if not path.is_file():
-        raise InputError(f"no file {path}")
+        raise InputError(f"no file {path}; check the path")
     arrays = cached("coco/3", [path], None, lambda: _parse(path))
     return Instances(path, unpacked(arrays["categories"]), unpacked(arrays["files"]), arrays["entries"])
 

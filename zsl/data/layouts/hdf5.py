@@ -54,7 +54,7 @@ class Hdf5Config(FeaturesConfig):
         for part, file in (("train", self.train), ("test", self.features_test)):
             path = self.root / file
             if not path.is_file():
-                raise InputError(f"no file {path}")
+                raise InputError(f"no file {path}; check the path")
             widths = [len(seen)] if part == "train" else [len(seen), len(unseen)]
             arrays = cached("hdf5/2", [path], widths, partial(_parse, path, widths))
             names = unpacked(arrays["names"])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from pydantic import ValidationError
 
+from embeddings.io.errors import InputError
 from zsl.data.layouts.drawing import vocabulary
 from zsl.data.layouts.scenes import ScenesConfig
 from zsl.data.table import load_data
@@ -29,7 +29,7 @@ def test_scenes_of_fewer_labels_closed_and_of_one_label_a_picture():
     larger = load_data(ScenesConfig(train=40, test=30, image_size=48, seen=13, unseen=0, objects=1))
     np.testing.assert_array_equal(data.test.targets, larger.test.targets)  # the size of pictures changes no label
     for wrong, told in (({"seen": 1000, "unseen": 9}, "is 1009, but there are 1,008"), ({"seen": 3}, "objects is 5")):
-        with pytest.raises(ValidationError, match=told):
+        with pytest.raises(InputError, match=told):
             ScenesConfig(**wrong)
 
 
