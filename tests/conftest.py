@@ -23,11 +23,19 @@ install_import_hook(["embeddings", "zsl"], "tests.typecheck.checked")
 torch.set_num_threads(1)
 os.environ["OMP_NUM_THREADS"] = "1"
 GOLDEN = Path(__file__).parent / "golden"
+# files of a minute and more: they start first, so that all workers of pytest-xdist end together
+LONGEST = ("test_processes.py", "test_resume.py", "test_ray_cluster.py", "test_ablate.py", "test_ablate_tables.py")
+LONGEST += ("test_benchmarks.py", "test_driver.py", "test_data.py", "test_site.py", "test_fuzz.py", "test_library.py")
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Bytes are no name of a test: an archive holds the time of day, and all processes must collect the same names."""
     return argname if isinstance(val, bytes) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Longest files first, the others in their order."""
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
 
 
 def pytest_collection_finish() -> None:
