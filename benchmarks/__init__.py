@@ -1,1 +1,1 @@
-"""Measurements that only developers run, and what they recorded; no part of the installed packages."""
+"""Measurements for developers, and their recorded results; not part of the installed packages."""

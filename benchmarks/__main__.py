@@ -1,6 +1,6 @@
-"""`python -m benchmarks NAME`: speed, memory and coverage against peers, both sides measured in one run.
+"""`python -m benchmarks NAME`: speed, memory and coverage compared with peers; one run measures both sides.
 
-Run it at the top of the repository. What users compare (heads, layers, modules) is measured by `zsl bench`.
+Run it at the top of the repository. `zsl bench` measures what users compare: heads, layers, modules.
 """
 
 from benchmarks import bank_memory, encoding, intervals, loader, metrics, nus_wide, step, tokens
@@ -18,7 +18,7 @@ BENCHMARKS = {
     "intervals": intervals,
 }
 
-app = Commands(help="Measure what only developers compare, against peers.")
+app = Commands(help="Compare speed, memory and coverage with peers.")
 for name, module in BENCHMARKS.items():
     app.command(name)(clear_errors(module.command))
 

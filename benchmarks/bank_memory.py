@@ -1,4 +1,4 @@
-"""Peak memory of building a large bank from vector files, against gensim."""
+"""Peak memory of building a large bank from vector files, compared with gensim."""
 
 import tempfile
 from pathlib import Path
@@ -34,12 +34,12 @@ def command(
     width: Annotated[int, typer.Option(min=1, help="Size of a vector.")] = 300,
     out: Out = None,
 ) -> None:
-    """Build a large bank from vector files, against gensim: peak memory."""
+    """Build a large bank from vector files: peak memory, compared with gensim."""
     measured(lambda progress: bench_bank_memory(labels, width, progress), out)
 
 
 def bench_bank_memory(labels: int, width: int, progress: Progress) -> Figures:
-    """`zsl bank build` from vector files of every name, and gensim doing the same; each in a process of its own."""
+    """`zsl bank build` from vector files with every name, and gensim on the same files; each in its own process."""
     matrix = labels * width * 4
     rows, measured = [], []
     with tempfile.TemporaryDirectory() as name:
@@ -78,7 +78,7 @@ def bench_bank_memory(labels: int, width: int, progress: Progress) -> Figures:
 def _vector_files(folder: Path, labels: int, width: int, progress: Progress) -> dict[str, Path]:
     """The same vectors in gensim's own format, word2vec's binary and its text.
 
-    A thousand vectors, over and over, with a first number that no other has.
+    A thousand vectors are repeated; the first number of each row is unique.
     """
     from gensim.models import KeyedVectors
 

@@ -1,4 +1,4 @@
-"""Encoding label names, against the sentence-transformers model called directly."""
+"""Encoding label names, compared with calling the sentence-transformers model directly."""
 
 import tempfile
 from itertools import islice, product
@@ -20,22 +20,22 @@ from zsl.data.layouts.drawing import COLOUR_SYNONYMS, SHAPE_SYNONYMS, TEXTURES
 def command(
     encoder: Annotated[str, typer.Option(metavar="SPEC", help="sentence-transformers:MODEL_OR_FOLDER")],
     labels: Annotated[int, typer.Option(min=1, help="Label names to encode.")] = 100_000,
-    rounds: Annotated[int, typer.Option(min=1, help="Times that each side runs, in turn.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; in each, every side runs once.")] = 3,
     out: Out = None,
 ) -> None:
-    """Encode label names, against the sentence-transformers model itself."""
+    """Encode label names, compared with the sentence-transformers model itself."""
     measured(lambda progress: bench_encoding(encoder, labels, rounds, progress), out)
 
 
 def bench_encoding(encoder: str, labels: int, rounds: int, progress: Progress) -> Figures:
-    """`build_bank` and saving, against the model's own `encode` on the same texts; both load the model."""
+    """`build_bank` and saving, compared with the model's own `encode` on the same texts; both load the model."""
     from sentence_transformers import SentenceTransformer
 
     family, _, name = encoder.partition(":")
     if family != "sentence-transformers":
         raise InputError(f"encoder {encoder}: this benchmark is for sentence-transformers:MODEL_OR_FOLDER")
     texts = phrases(labels)
-    build_bank(texts[:1], encoder)  # a model that cannot be had shows now
+    build_bank(texts[:1], encoder)  # fails now if the model is not available
     encoded: dict[str, np.ndarray] = {}
 
     def own() -> None:

@@ -1,11 +1,12 @@
-"""Damaged files through every reader: each must be read, or refused in one line, in bounded time and memory.
+"""Gives damaged files to every reader. Each must be read, or refused in one line, in bounded time and memory.
 
     python benchmarks/fuzz.py --inputs 100000 --seed 0 --out fuzz.json
 
-An input is a small folder of one target with one file damaged (benchmarks/fuzzing). What may come of it: "read", or
-"refused": an InputError or TrainingError of one line, or an error of the system that names a file. Faults are any other
-exception, a message of several lines, the death of the process, more than 20 s, more than 1 GB, and a damaged file that
-carries a hash and gives another result without a word. `--only N` repeats one input and shows its traceback.
+An input is a small folder of one target with one file damaged (benchmarks/fuzzing). Two outcomes are fine:
+"read", and "refused": an InputError or TrainingError of one line, or an error of the system that names a file. Faults
+are any other exception, a message of several lines, the death of the process, more than 20 s, more than 1 GB, and
+another result, without an error, from a damaged file that carries a hash. `--only N` repeats one input and shows its
+traceback.
 """
 
 import argparse
@@ -35,7 +36,7 @@ KINDS = (*FINE, "traceback", "lines", "hang", "memory", "silent", "died")
 
 
 def choose(seed: int, index: int) -> tuple[np.random.Generator, float]:
-    """The generator of an input, and where it falls among the targets."""
+    """The random generator of an input, and a number in [0, 1) that chooses its target."""
     rng = np.random.default_rng([seed, index])
     return rng, float(rng.random())
 
@@ -103,7 +104,7 @@ class Reader:
                     os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
 
     def run(self, index: int, begun: Callable[[dict[str, Any]], None], shown: bool = False) -> dict[str, Any]:
-        """What comes of an input; `begun` is told what it is before it is read."""
+        """The outcome of an input; `begun` is called with its description before it is read."""
         from benchmarks.fuzzing.mutations import mutated
         from embeddings.io.errors import InputError, TrainingError
 
@@ -179,7 +180,7 @@ def work(pipe: Connection, folder: str, seed: int, chosen: list[str]) -> None:
 
 
 class Worker:
-    """A process and the input that it is at."""
+    """A process, and the input that it is reading."""
 
     def __init__(self, seed: int, chosen: list[str]):
         place = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -203,7 +204,7 @@ class Worker:
 
 
 def fuzz(inputs: range, seed: int, workers: int, chosen: list[str]) -> list[dict[str, Any]]:
-    """All results, in no order; a process that dies or hangs is replaced."""
+    """All results, in any order; a process that dies or hangs is replaced."""
     queue, results = list(inputs)[::-1], []
     pool: list[Worker] = []
     started = shown = time.monotonic()
@@ -269,7 +270,7 @@ def table(results: list[dict[str, Any]]) -> str:
 
 def main() -> None:
     """The command."""
-    parser = argparse.ArgumentParser(description="Damaged files through every reader.")
+    parser = argparse.ArgumentParser(description="Give damaged files to every reader.")
     parser.add_argument("--inputs", type=int, default=1000)
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument("--seed", type=int, default=0)

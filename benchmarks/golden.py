@@ -1,4 +1,4 @@
-"""Golden runs: what small commands write, so that a change of the code's structure can be shown to change no byte.
+"""Golden runs: record what small commands write, to show that a refactoring changes no byte.
 
     python -m benchmarks.golden record FOLDER      # before the change
     python -m benchmarks.golden compare FOLDER     # after it, on the same machine with the same packages
@@ -42,7 +42,7 @@ COMMANDS = {
     "recipes": "ablate table8 --config demo --dry-run --out planned",
     "report": "report table8 baselines --out report.html",
 }
-SAME = [  # what two runs of one checkout differ in
+SAME = [  # where two runs of one checkout differ
     (re.compile(rb'"git": "[^"]*"'), b'"git": ""'),
     (re.compile(rb'"id": "[0-9a-f]{32}"'), b'"id": ""'),  # of a grid
     (re.compile(rb"\(\d+ s\)"), b"(s)"),
@@ -63,7 +63,7 @@ def digests(folder: Path) -> dict[str, str]:
 
 
 def run_all(folder: Path) -> None:
-    """Runs every command in an empty folder; what it prints is a file too."""
+    """Runs every command in an empty folder; its output is written to files too."""
     (folder / "names.txt").write_text("red cat\nblue dog\nold harbour\n")
     environment = os.environ | {
         "PYTHONPATH": str(Path.cwd()),

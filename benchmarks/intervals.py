@@ -1,4 +1,4 @@
-"""How often the bootstrap's intervals hold the expected figure, in simulated test sets."""
+"""How often bootstrap intervals contain the expected figure, in simulated test sets."""
 
 from typing import Annotated
 
@@ -25,7 +25,7 @@ def command(
     replicates: Annotated[int, typer.Option(min=2, help="Replicates of the bootstrap.")] = 200,
     out: Out = None,
 ) -> None:
-    """Count how often bootstrap intervals of mAP hold the expected mAP."""
+    """Count how often bootstrap intervals of mAP contain the expected mAP."""
     measured(lambda progress: bench_intervals(images, positives or [1.5, 4, 20], sets, replicates, progress), out)
 
 
@@ -34,8 +34,8 @@ def bench_intervals(images: int, positives: list[float], sets: int, replicates: 
 
     Args:
         images: of a test set.
-        positives: expected positives a label, of each simulation.
-        sets: test sets that intervals are made for.
+        positives: expected positives per label, in each simulation.
+        sets: number of test sets for which intervals are made.
         replicates: of the bootstrap.
         progress: told of the test sets.
     """
@@ -64,5 +64,5 @@ def bench_intervals(images: int, positives: list[float], sets: int, replicates: 
         measured.append({"positives": expected_positives, "expected_map": expected, "held": held, "sets": sets})
         rows.append([f"{expected_positives:g}", f"{100 * expected:.1f}", f"{100 * held / sets:.0f}"])
     title = f"Nominal 95 % intervals of mAP, {sets} simulated test sets of {images} images, {LABELS} labels"
-    header = ["positives a label", "expected mAP [%]", "intervals that hold it [%]"]
+    header = ["positives a label", "expected mAP [%]", "intervals that contain it [%]"]
     return Figures(title, header, rows, {"measured": measured, "machine": machine()})

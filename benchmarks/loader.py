@@ -1,4 +1,4 @@
-"""The loader of image files against nothing but decoding and resizing them."""
+"""The loader of image files, compared with only decoding and resizing them."""
 
 import multiprocessing
 import tempfile
@@ -29,16 +29,17 @@ SIZE = (500, 375)  # of Flickr's medium pictures, as NUS-WIDE has them
 
 def command(
     config: Annotated[
-        str | None, typer.Option(metavar="CONFIG", help="A recipe or a TOML file of image files; else made pictures.")
+        str | None,
+        typer.Option(metavar="CONFIG", help="A recipe or a TOML file of image files; by default, generated pictures."),
     ] = None,
     settings: Settings = None,
     images: Annotated[int, typer.Option(min=1, help="Images to read.")] = 2000,
     workers: Annotated[int, typer.Option(min=1, help="Processes that read.")] = 2,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images of a batch of the loader.")] = 64,
-    rounds: Annotated[int, typer.Option(min=1, help="Times that each side runs, in turn.")] = 5,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch of the loader.")] = 64,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; in each, every side runs once.")] = 5,
     out: Out = None,
 ) -> None:
-    """Read image files, against decoding and resizing them alone."""
+    """Read image files, compared with only decoding and resizing them."""
     data = None if config is None else load_config(config, settings or []).data
     measured(lambda progress: bench_loader(data, images, workers, batch_size, rounds, progress), out)
 
@@ -46,12 +47,12 @@ def command(
 def bench_loader(
     config: DataConfig | None, images: int, workers: int, batch_size: int, rounds: int, progress: Progress
 ) -> Figures:
-    """Images a second of the training loader with `workers` processes, and of as many that decode and resize alone.
+    """Images per second of the training loader with `workers` processes, and of as many that only decode and resize.
 
-    The loader's processes are there already, as in every epoch but the first.
+    The loader's processes are already running, as in every epoch but the first.
 
     Args:
-        config: of image files, of which the first `images` training images are read; without it pictures are made.
+        config: of image files, of which the first `images` training images are read; None generates pictures.
         rounds: times that each side runs, in turn.
     Raises:
         InputError: the data holds no image files.
@@ -68,7 +69,7 @@ def bench_loader(
             "decode and resize": partial(_bare, paths, square, workers),
             "loader": partial(_read, loader),
         }
-        for side in sides.values():  # from here on the files are in memory, and the loader's processes there
+        for side in sides.values():  # from here on, the files are in memory and the loader's processes are running
             side()
         seconds = interleaved(sides, rounds, progress)
     base = median(seconds["decode and resize"])
@@ -82,7 +83,7 @@ def bench_loader(
 
 
 def _bare(paths: list[Path], square: Square, workers: int) -> None:
-    """As many processes as the loader has, each with its share of the images and nothing else to do."""
+    """As many processes as the loader has; each only decodes and resizes its share of the images."""
     context = multiprocessing.get_context("fork")
     processes = [context.Process(target=_decode, args=(paths[n::workers], square)) for n in range(workers)]
     for process in processes:

@@ -1,4 +1,4 @@
-"""mAP and F1@K of NUS-WIDE's whole test set, against peers, and how the cost grows."""
+"""mAP and F1@K of NUS-WIDE's whole test set, compared with peers, and how the cost grows."""
 
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -26,15 +26,17 @@ LOOP = "scikit-learn: AP, label by label"
 def command(
     images: Annotated[int, typer.Option(min=10, help="Rows of the scores.")] = 107_859,
     labels: Annotated[int, typer.Option(min=10, help="Columns of the scores.")] = 1006,
-    truth: Annotated[Path | None, typer.Option(help="The real annotation, an .npz; else generated.")] = None,
+    truth: Annotated[
+        Path | None, typer.Option(help="The real annotation, an .npz; by default, a generated one.")
+    ] = None,
     growth: Annotated[
         list[int] | None,
         typer.Option(min=1, show_default="10^4, 10^5, 10^6", help="Images of further sizes; may be repeated."),
     ] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="Times that each side runs, in turn.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds; in each, every side runs once.")] = 3,
     out: Out = None,
 ) -> None:
-    """Measure mAP and F1@K of NUS-WIDE's whole test set, against peers."""
+    """Measure mAP and F1@K of NUS-WIDE's whole test set, compared with peers."""
     sizes = growth or [10_000, 100_000, 1_000_000]
     measured(lambda progress: bench_metrics(images, labels, truth, sizes, rounds, progress), out)
 
@@ -42,7 +44,7 @@ def command(
 def bench_metrics(
     images: int, labels: int, truth: Path | None, sizes: list[int], rounds: int, progress: Progress
 ) -> Figures:
-    """Every side computes the same from the same float32 scores; the peers of AP are held against scikit-learn's.
+    """Every side computes the same measures from the same float32 scores; each AP is checked against scikit-learn's.
 
     Args:
         images, labels: of the score matrix.
@@ -54,7 +56,7 @@ def bench_metrics(
     scores, targets = _scores(images, labels, truth)
     results: dict[str, np.ndarray] = {}
     sides = _sides(scores, targets, results)
-    extra = _extra_bytes(sides[OWN])  # first: what others leave in the process's memory would hide it
+    extra = _extra_bytes(sides[OWN])  # first: memory that other sides leave allocated would hide it
     seconds = interleaved(sides, rounds, progress)
     apart = {s: float(np.nanmax(np.abs(v - results[LOOP]))) for s, v in results.items()}
     for side, difference in apart.items():
@@ -127,7 +129,7 @@ def _sides(scores: np.ndarray, targets: np.ndarray, results: dict[str, np.ndarra
     def library() -> None:
         from torchmetrics.functional.classification import multilabel_average_precision
 
-        present = targets.any(0)  # it warns of labels without positives
+        present = targets.any(0)  # torchmetrics warns of labels without positives
         probabilities = torch.from_numpy(scores[:, present]).sigmoid()
         truth = torch.from_numpy(targets[:, present]).long()
         values = multilabel_average_precision(probabilities, truth, int(present.sum()), "none", validate_args=False)
@@ -139,7 +141,7 @@ def _sides(scores: np.ndarray, targets: np.ndarray, results: dict[str, np.ndarra
 
 
 def sorted_average_precision(scores: np.ndarray, targets: np.ndarray) -> np.ndarray:
-    """AP as it is often written: sort, running sums; tied scores are taken in whatever order they end up."""
+    """AP as it is often written: sort, running sums; tied scores are in arbitrary order."""
     values = []
     for label in range(scores.shape[1]):
         ranking = torch.from_numpy(np.ascontiguousarray(scores[:, label]))
@@ -161,7 +163,7 @@ def _growth(sizes: list[int], labels: int, rounds: int, progress: Progress) -> l
 
 
 def _extra_bytes(work: Callable[[], None]) -> int | None:
-    """The most memory that some work has beside what there was before (from Linux's /proc)."""
+    """The peak memory of some work, beyond what the process had before (from Linux's /proc)."""
     status, reset = Path("/proc/self/status"), Path("/proc/self/clear_refs")
     if not reset.exists():
         return None

@@ -1,4 +1,4 @@
-"""NUS-WIDE's raw layout at full size: what opening it costs."""
+"""The cost of opening NUS-WIDE's raw layout at full size."""
 
 import os
 import tempfile
@@ -31,8 +31,10 @@ print("opened", time.perf_counter() - started)
 
 
 def command(
-    truth: Annotated[Path | None, typer.Option(help="The real annotation, an .npz; else generated labels.")] = None,
-    images: Annotated[int, typer.Option(min=1, help="Pictures that are there; the others are holes.")] = 4000,
+    truth: Annotated[
+        Path | None, typer.Option(help="The real annotation, an .npz; by default, generated labels.")
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Pictures that exist; the others are missing.")] = 4000,
     out: Out = None,
 ) -> None:
     """Open NUS-WIDE's raw layout at full size."""
@@ -44,7 +46,7 @@ def bench_nus_wide(truth: Path | None, images: int, progress: Progress) -> Figur
 
     Args:
         truth: an .npz of the real annotation (`labels_packed`, `concepts`, `test_rows`), or generated labels.
-        images: JPEGs that are really there; the others are holes, as in a poor download.
+        images: JPEGs that exist; the others are missing, as in an incomplete download.
         progress: told of what is written.
     """
     with tempfile.TemporaryDirectory() as name:
@@ -85,7 +87,7 @@ def read_truth(path: Path) -> tuple[np.ndarray, list[str], np.ndarray]:
     """The real annotation, an .npz: (image, concept) bool, the concepts, the rows of test images.
 
     Raises:
-        InputError: no such file, or another content.
+        InputError: no such file, or other content.
     """
     arrays = read_arrays(path, "NUS-WIDE's annotation", IMAGES * 81 // 8)
     shapes = {
@@ -97,7 +99,7 @@ def read_truth(path: Path) -> tuple[np.ndarray, list[str], np.ndarray]:
             if packed.dtype == np.uint8 and rows.dtype.kind in "iu" and ((rows >= 0) & (rows < len(packed))).all():
                 concepts = [str(concept) for concept in arrays["concepts"]]
                 return np.unpackbits(packed, axis=1)[:, :count].astype(bool), concepts, rows
-    raise InputError(f"{path} is no annotation of NUS-WIDE: its arrays have shapes {shapes}, or other types")
+    raise InputError(f"{path} is not an annotation of NUS-WIDE: wrong shapes or types of its arrays; shapes: {shapes}")
 
 
 def _write(

@@ -1,4 +1,4 @@
-"""Seconds and peak memory of some Python in a process of its own."""
+"""Seconds and peak memory of Python code in its own process."""
 
 import subprocess
 import sys
@@ -16,9 +16,9 @@ for line in open("/proc/self/status"):
 
 
 def peak_of(code: str, arguments: Sequence[str], cache: Path) -> tuple[float, int, str]:
-    """Seconds, peak resident bytes (from Linux's /proc) and output of a process that runs some Python."""
+    """Seconds, peak resident bytes (from Linux's /proc) and output of a process that runs Python code."""
     started = time.perf_counter()
-    # asked of the process itself: what wait4 tells counts the parent's memory at the fork
+    # the process reports its own peak: the one of wait4 includes the parent's memory at the fork
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\n{code}\n{PEAK}", *arguments],
         capture_output=True,

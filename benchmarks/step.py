@@ -1,4 +1,4 @@
-"""The training loop against nothing but forward, backward and the optimiser's step."""
+"""The training loop, compared with only forward, backward and the optimiser's step."""
 
 import copy
 from collections.abc import Callable
@@ -36,7 +36,7 @@ def command(
     rounds: Annotated[int, typer.Option(min=1, help="Epochs of each side, in turn.")] = 7,
     out: Out = None,
 ) -> None:
-    """Train, against forward, backward and the optimiser's step alone."""
+    """Train, compared with only forward, backward and the optimiser's step."""
     measured(lambda progress: bench_step(load_config(config, settings or [], trains=True), rounds, progress), out)
 
 
@@ -90,7 +90,7 @@ def bench_step(config: RunConfig, rounds: int, progress: Progress) -> Figures:
 
 
 def _untrained(config: RunConfig) -> RunConfig:
-    """The config without the training of its frozen backbone: what the tokens are does not matter."""
+    """The config without the training of its frozen backbone: the content of the tokens does not matter."""
     if config.backbone is None:
         return config
     if config.backbone.mode != "frozen" or not config.backbone.cached:

@@ -1,4 +1,4 @@
-"""Training from cached tokens against training with the frozen backbone in the loop."""
+"""Training from cached tokens, compared with training with the frozen backbone in the loop."""
 
 import tempfile
 import time
@@ -32,7 +32,7 @@ def command(
     settings: Settings = None,
     out: Out = None,
 ) -> None:
-    """Train Table 8 from cached tokens, against the backbone in the loop."""
+    """Train Table 8 from cached tokens, compared with the backbone in the loop."""
     measured(lambda progress: bench_tokens(load_config(config, settings or [], trains=True), progress), out)
 
 

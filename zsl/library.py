@@ -206,7 +206,9 @@ def _continued(config: RunConfig, own: Mapping[str, str], folder: Path | None, r
         return
     finished = (folder / FINISHED).is_file()
     if not resume:
-        with claimed(folder) if (folder / BEGUN).is_file() and not finished else nullcontext():  # or another is at it
+        with (
+            claimed(folder) if (folder / BEGUN).is_file() and not finished else nullcontext()
+        ):  # or another is using it
             raise InputError(f"{folder} exists; give zsl.fit another out, or resume=True to continue the run in it")
     with nullcontext() if finished else claimed(folder):
         if any((folder / name).is_file() for name in (CONFIG, OWN)):

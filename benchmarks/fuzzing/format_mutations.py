@@ -65,7 +65,7 @@ def archive(rng: Rng, content: bytes) -> tuple[bytes, str]:
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as opened:
             members = {name: opened.read(name) for name in opened.namelist()}
-    except Exception:  # damaged before: zipfile and what it unpacks with raise many kinds
+    except Exception:  # already damaged: zipfile and its decompressors raise many kinds of errors
         return splice(rng, content)
     if not members:
         return splice(rng, content)

@@ -37,7 +37,7 @@ def mutated(rng: Rng, path: Path, content: bytes) -> tuple[bytes, str]:
         mutation = pick(rng, BY_SUFFIX.get(path.suffix.lower(), BYTES))
         try:
             content, what = mutation(rng, content)
-        except Exception:  # what was damaged before may be too odd to be damaged so
+        except Exception:  # an already damaged file may not fit this mutation
             content, what = flip_bits(rng, content)
         told.append(f"{mutation.__name__}: {what}")
     return content, "; ".join(told)

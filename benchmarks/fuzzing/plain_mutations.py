@@ -60,7 +60,7 @@ def pick(rng: Rng, options: Any) -> Any:
 
 
 def flip_bits(rng: Rng, content: bytes) -> tuple[bytes, str]:
-    """One to eight bits turned over."""
+    """One to eight bits flipped."""
     changed = bytearray(content)
     places = rng.integers(0, len(content), int(rng.integers(1, 9)))
     for place in places:
@@ -158,7 +158,7 @@ def json_value(rng: Rng, content: bytes) -> tuple[bytes, str]:
     """A value of JSON replaced, a key removed or renamed, an entry repeated, depth or length without end."""
     try:
         root = json.loads(content)
-    except (ValueError, RecursionError):  # damaged before
+    except (ValueError, RecursionError):  # already damaged
         return lines(rng, content)
     places: list[tuple[Any, Any]] = []
 

@@ -1,7 +1,7 @@
 """A target of fuzzing: a reader, and a small folder as it should be.
 
-A target's `read` returns a digest of all that it took from the files. Where a damaged file that carries a hash is read
-all the same, the digest must be that of the whole one.
+A target's `read` returns a digest of all that it took from the files. If a damaged file that carries a hash is read
+without an error, the digest must equal that of the intact file.
 """
 
 import hashlib
@@ -20,8 +20,8 @@ class Target:
     """A reader with what it reads.
 
     `make` fills an empty folder; `read` reads it, or as much of it as the damaged file touches. `files` are patterns of
-    what is damaged, `hashed` of what carries a hash. `share` is how often the target comes, against the others;
-    `keep_cache`: its folder has a cache of label files.
+    what is damaged, `hashed` of what carries a hash. `share` is the relative frequency of the
+    target; `keep_cache`: its folder has a cache of label files.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Target:
 
 
 def digest(*values: Any) -> str:
-    """Of arrays, tensors and plain values."""
+    """The hash of arrays, tensors and plain values."""
     found = hashlib.sha256()
     for value in values:
         if isinstance(value, torch.Tensor):
@@ -54,5 +54,5 @@ def matching(folder: Path, patterns: tuple[str, ...]) -> list[Path]:
 
 
 def cache_in(folder: Path) -> None:
-    """Where the toolkit keeps what it parsed."""
+    """Sets the folder of the toolkit's cache."""
     os.environ["ZSL_CACHE"] = str(folder / "cache")

@@ -1,1 +1,1 @@
-"""What users compare: speed and cost of heads, layers and modules."""
+"""Benchmarks for users: speed and cost of heads, layers and modules."""

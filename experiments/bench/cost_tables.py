@@ -1,6 +1,6 @@
 """The tables that `zsl ablate NAME` measures without training: what heads and their parts cost.
 
-Their list is read without torch; what measures a table is imported when it is asked for.
+Their list needs no torch; the code that measures a table is imported when it is called.
 """
 
 import json
@@ -27,13 +27,13 @@ Measure = Callable[[Any, Progress], "Figures"]
 
 @dataclass(frozen=True)
 class CostTable:
-    """A table of costs: its caption, and what gives its settings and the function that measures them."""
+    """A table of costs: its caption; `parts` returns its default settings and the function that measures them."""
 
     caption: str
     parts: Callable[[], tuple[Config, Measure]]
 
     def changed(self, settings: Sequence[str]) -> Config:
-        """Its settings with `key=value` over them.
+        """The default settings with `key=value` over them.
 
         Raises:
             InputError: an unknown key, an impossible value.
@@ -50,7 +50,7 @@ class CostTable:
 def _heads() -> tuple[Config, Measure]:
     from experiments.bench.heads import HeadBench, bench_heads
 
-    # a batch that the Transformer-decoder's 5,000 queries leave room for in a small machine's memory
+    # with a larger batch, the Transformer-decoder's 5,000 queries would not fit in a small machine's memory
     return HeadBench(heads=("GAP", "Transformer-decoder", "ML-Decoder"), batch_size=2, rounds=5), bench_heads
 
 

@@ -19,7 +19,7 @@ WIDTH, ATTENTION_HEADS, FFN, DROPOUT, GROUPS, EMBED = 768, 8, 2048, 0.1, 100, 30
 
 
 class TorchTransformerDecoder(Readout):
-    """torch's own decoder layer with a learnable query and a weight vector for each class, as the paper compares with.
+    """torch's own decoder layer with a learnable query and a weight vector per class: the paper's baseline.
 
     All of it, self-attention included, is computed for each image.
     """
@@ -67,10 +67,10 @@ def _transformer_decoder(channels: int, classes: int, layers: int = 1) -> Readou
 
 @dataclass(frozen=True)
 class Head:
-    """A head of the paper's Table 9, or one beside it.
+    """A head of the paper's Table 9, or a further one.
 
-    `make` takes channels and classes. `paper` has by classes: images/s in training and in inference on a V100 16 GB
-    in mixed precision, the maximal training batch, and G multiply-accumulates an image.
+    `make` takes channels and classes. `paper` has, by number of classes: images/s in training and in inference on a
+    V100 16 GB in mixed precision, the maximal training batch, and G multiply-accumulates per image.
     """
 
     make: Callable[[int, int], Readout]

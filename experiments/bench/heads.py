@@ -1,4 +1,4 @@
-"""Throughput of classification heads against classes, as in the paper's Tables 9 and 12."""
+"""Throughput of classification heads by number of classes, as in the paper's Tables 9 and 12."""
 
 from collections.abc import Callable
 from functools import partial
@@ -50,7 +50,7 @@ class HeadBench(Config):
 
 
 class _Body:
-    """The backbone that all heads share, with an optimiser of its own; or, of heads alone, tokens in its place."""
+    """The backbone that all heads share, with an optimiser of its own; or, if heads are measured alone, tokens."""
 
     def __init__(self, bench: HeadBench, device: torch.device):
         backbone = Backbone(BackboneConfig(name=bench.backbone))
@@ -122,7 +122,7 @@ def too_large(error: RuntimeError) -> bool:
 
 
 def largest_batch(step: Callable[[int], None], start: int = 8) -> int:
-    """The largest batch that a step takes, up to 3 %, found by doubling and halving; 0 if it takes none.
+    """The largest batch that a step takes, to within 3 %, found by doubling and halving; 0 if it takes none.
 
     Args:
         step: runs one step with this many images.
@@ -144,7 +144,7 @@ def largest_batch(step: Callable[[int], None], start: int = 8) -> int:
 
 
 def bench_heads(bench: HeadBench, progress: Progress) -> Figures:
-    """Images a second in training and in inference at "auto" precision, with the heads in turn, beside the paper's.
+    """Images per second in training and in inference at "auto" precision, with the paper's figures for comparison.
 
     Raises:
         InputError: an unknown backbone or head, a batch that does not fit, no batch size without a GPU.
@@ -164,7 +164,7 @@ def bench_heads(bench: HeadBench, progress: Progress) -> Figures:
         for key in keys:
             side = _Side(bench, body, *key, accelerator)
             batches[key] = largest_batch(lambda size, side=side: side.train(body.inputs(size)))  # type: ignore[misc]
-    # heads of one kind take turns: these are compared, and all kinds together would not fit in memory
+    # the class counts of one head take turns: these are compared, and all heads together would not fit in memory
     for name in bench.heads:
         own = [key for key in keys if key[0] == name]
         seconds |= _seconds(bench, body, own, batches, accelerator, progress)
@@ -197,7 +197,7 @@ def _seconds(
                 raise InputError(f"{task}: a batch of {batch} does not fit; lower --batch-size") from error
             calls[f"{name}, {classes:,} classes: {what}"] = call
             found[name, classes, what] = (batch, [])
-        # one kind of call at a time, so that calls that are compared follow each other directly
+        # training and inference apart, so that calls that are compared follow each other directly
         times = interleaved(calls, bench.rounds, progress).values()
         for (name, classes), seconds in zip(keys, times, strict=True):
             found[name, classes, what][1].extend(seconds)
@@ -205,7 +205,7 @@ def _seconds(
 
 
 def _three_figures(speed: float) -> str:
-    """At least three figures; on a slow machine a head takes seconds for an image."""
+    """At least three significant figures: on a slow machine, a head needs seconds per image."""
     return f"{speed:,.1f}" if speed >= 10 else f"{speed:#.3g}"
 
 

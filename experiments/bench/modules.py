@@ -40,10 +40,10 @@ class ModuleBench(Config):
 
 @torch.inference_mode()
 def bench_modules(bench: ModuleBench, progress: Progress) -> Figures:
-    """Milliseconds of a decoder layer's parts in inference, of a query for every class against 100 group queries.
+    """Milliseconds of a decoder layer's parts in inference: a query for every class, compared with 100 group queries.
 
     The Transformer-decoder's parts are torch's own attention and this toolkit's MLP; ML-Decoder has no self-attention,
-    and the projection of its queries is done before.
+    and the projection of its queries is computed beforehand.
     """
     accelerator = make_accelerator("auto")
     device = accelerator.device

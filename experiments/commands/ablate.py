@@ -1,4 +1,4 @@
-"""`zsl demo` and `zsl ablate`: tables of the paper, and grids of the user."""
+"""`zsl demo` and `zsl ablate`: tables of the paper, and grids of your own."""
 
 import os
 import sys
@@ -28,13 +28,21 @@ Encoders = Annotated[
     ),
 ]
 Seeds = Annotated[
-    int | None, typer.Option(min=1, show_default="1, or the grid's", help="How many seeds, counted from train.seed.")
+    int | None, typer.Option(min=1, show_default="1, or the grid's", help="Number of seeds, counted from train.seed.")
 ]
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where runs are done: `on` is "" or "ray[:ADDRESS]"; `processes` train a run together."""
+    """Where runs execute.
+
+    Args:
+        workers: runs at the same time on this machine.
+        processes: processes that train each run together.
+        on: "", or "ray[:ADDRESS]" for a Ray cluster.
+        cpus: threads per run on Ray.
+        gpus: GPUs per run on Ray.
+    """
 
     workers: int = 1
     processes: int = 1
@@ -68,7 +76,7 @@ def ablate(
     ] = None,
     config: Annotated[
         str | None,
-        typer.Option(metavar="CONFIG", help="A recipe or a TOML file, in place of the table's own."),
+        typer.Option(metavar="CONFIG", help="A recipe or a TOML file to use instead of the table's own."),
     ] = None,
     encoder: Encoders = None,
     settings: Settings = None,
@@ -77,17 +85,19 @@ def ablate(
         Path | None, typer.Option(show_default="runs/NAME", help="Folder to make, or one to continue in.")
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="Print the tables and exit.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the runs and what each changes; run none.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Runs at a time; they share this machine's cores.")] = 1,
-    on: Annotated[str, typer.Option(metavar="ray[:ADDRESS]", help="Do the runs on a Ray cluster.")] = "",
-    cpus: Annotated[float, typer.Option(min=1, help="On Ray: the threads of a run.")] = 1,
-    gpus: Annotated[float, typer.Option(min=0, help="On Ray: the GPUs of a run.")] = 0,
-    processes: Annotated[int, typer.Option(min=1, help="Processes that train a run together.")] = 1,
-    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run those again that failed before.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print the runs and what each changes, without running them.")
+    ] = False,
+    workers: Annotated[int, typer.Option(min=1, help="Runs at the same time; they share this machine's cores.")] = 1,
+    on: Annotated[str, typer.Option(metavar="ray[:ADDRESS]", help="Run on a Ray cluster.")] = "",
+    cpus: Annotated[float, typer.Option(min=1, help="On Ray: threads per run.")] = 1,
+    gpus: Annotated[float, typer.Option(min=0, help="On Ray: GPUs per run.")] = 0,
+    processes: Annotated[int, typer.Option(min=1, help="Processes that train each run together.")] = 1,
+    retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed runs again.")] = False,
 ) -> None:
     """Train and compare variants: a table of the paper, or your grid.
 
-    A grid that was stopped continues when the same command is given again.
+    To continue a grid that was stopped, give the same command again.
     """
     from experiments.bench.cost_tables import COST_TABLES
 
@@ -127,7 +137,7 @@ def _measure(name: str, settings: list[str], given: list[str], out: Path) -> Non
 
     table = COST_TABLES[name]
     if given:
-        raise InputError(f"{', '.join(given)}: {name} is measured, not trained; it takes --set and --out")
+        raise InputError(f"{', '.join(given)}: {name} is measured, not trained; it takes only --set and --out")
     chosen = table.changed(settings)
     check_new(out)
     console = make_console()
@@ -141,7 +151,7 @@ def _measure(name: str, settings: list[str], given: list[str], out: Path) -> Non
 
 
 def _grid(name: str, source: str | None, encoders: list[str] | None, settings: list[str], seeds: int | None) -> "Grid":
-    """The grid of a table or of a user's file."""
+    """The grid of a named table, or of a user's TOML file."""
     from experiments.bench.cost_tables import COST_TABLES
     from experiments.grids.paper_tables import ABLATIONS, encoder_variants
 
@@ -166,7 +176,7 @@ def _grid(name: str, source: str | None, encoders: list[str] | None, settings: l
 
 
 def _executor(place: Place, folder: "GridFolder", tell: "Tell") -> "Executor | None":
-    """Where the runs are done; None is this process."""
+    """What executes the runs; None for this process."""
     from experiments.grids.executors import Pool
 
     if place.on:
@@ -182,7 +192,7 @@ def _executor(place: Place, folder: "GridFolder", tell: "Tell") -> "Executor | N
 
 
 def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> None:
-    """Does a grid's runs and shows the table."""
+    """Executes a grid's runs and shows the table."""
     from experiments.grids.driver import Driver
     from experiments.grids.folder import GridFolder
     from experiments.report.finished_table import finish_table
@@ -206,7 +216,7 @@ def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> N
 
 
 def _show_ending(ending: "Ending", grid: "Grid", out: Path, retried: bool) -> None:
-    """Tells which runs are not in the table; if runs failed, the command fails."""
+    """Says which runs are not in the table; if runs failed, exits with status 1."""
     if ending.left:
         tell(f"beyond the budget, not run: {_some(ending.left)}")
     if ending.failed:

@@ -1,6 +1,6 @@
-"""How all commands of `zsl` are declared: their help names values in one way, and bad input is one line.
+"""The form of every `zsl` command: help names values uniformly, and bad input is one line.
 
-Text of help is taken as it is: rich's markup would read "[default: all]" as a style and leave it out.
+Help text is printed literally: rich's markup would read "[default: all]" as a style and drop it.
 """
 
 import inspect
@@ -15,7 +15,7 @@ NAMES = {Path: "PATH", str: "TEXT", int: "NUMBER", float: "NUMBER"}
 
 
 class Command(TyperCommand):
-    """A command whose help has NAME for an argument, and PATH, TEXT, NUMBER or the choices for an option's value."""
+    """A command whose help shows an argument as NAME, and an option's value as PATH, TEXT, NUMBER or its choices."""
 
     def __init__(self, *arguments: Any, **options: Any):
         super().__init__(*arguments, **options)
@@ -33,7 +33,7 @@ class Command(TyperCommand):
         return ["[OPTIONS]", *(_usage(one) for one in arguments)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
-        """The arguments by their names alone, and the options."""
+        """Writes the arguments, each by its name alone, then the options."""
         for kind in ("argument", "option"):
             own = [one for one in self.get_params(ctx) if one.param_type_name == kind]
             records = [(one, record) for one in own if (record := one.get_help_record(ctx)) is not None]
@@ -43,7 +43,7 @@ class Command(TyperCommand):
 
 
 class Commands(typer.Typer):
-    """A group of commands of this form."""
+    """A group of such commands."""
 
     def __init__(self, add_completion: bool = False, **options: Any):
         plain: dict[str, Any] = {"pretty_exceptions_enable": False, "rich_markup_mode": None}

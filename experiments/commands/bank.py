@@ -10,7 +10,7 @@ from experiments.commands.app import Commands
 from experiments.commands.bank_names import read_names, tell_unused
 from experiments.output.console import ConsoleProgress, clear_errors, console_table, make_console, tell
 
-app = Commands(help="Build banks of word vectors, extend them, look at them.")
+app = Commands(help="Build, extend and inspect banks of word vectors.")
 
 BankFile = Annotated[Path, typer.Argument(metavar="BANK", help="The file of a bank.")]
 Out = Annotated[Path, typer.Option(help="File to write.")]
@@ -21,7 +21,7 @@ Aliases = Annotated[
     Path | None, typer.Option(help="Names to encode instead of labels' own: lines label<TAB>alias, or JSON.")
 ]
 Cache = Annotated[bool, typer.Option(help="Keep encoded texts in $ZSL_CACHE, or else in ~/.cache/zsl.")]
-# those of `build` alone
+# options of `build` only
 Labels = Annotated[
     str, typer.Argument(help="A text file with one name a line; or a recipe, or a TOML file, of a dataset.")
 ]
@@ -37,8 +37,8 @@ Prompts = Annotated[Path | None, typer.Option(help="A text file with one templat
 Policy = Annotated[
     str,
     typer.Option(
-        help="What tables of words do about names that they lack: steps of phrase, lower, singular, parts, subwords, "
-        "then error, skip or random."
+        help="How to look up names that a table of words lacks: any of phrase, lower, singular, parts, subwords, then "
+        "error, skip or random."
     ),
 ]
 Transform = Annotated[
@@ -154,12 +154,12 @@ def extend(
 @clear_errors
 def show(
     bank: BankFile,
-    labels: Annotated[bool, typer.Option("--labels", help="Also print what was done for each label.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with what was done for each label.")] = False,
+    labels: Annotated[bool, typer.Option("--labels", help="Also print how each label got its vector.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, with how each label got its vector.")] = False,
 ) -> None:
     """Shows how a bank was made and what is in it.
 
-    That is its coverage, norms and duplicates, and what was done for labels that were not found as they stand.
+    Prints coverage, norms and duplicates, and how labels without an exact match got their vectors.
     """
     import json
 

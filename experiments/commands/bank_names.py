@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def read_names(labels: str, unseen: Path | None, settings: list[str]) -> tuple[tuple[str, ...], int, "TagLists | None"]:
-    """Names with the seen ones first, the number of seen ones, and the tag lists of a dataset."""
+    """The names (seen ones first), the number of seen names, and a dataset's tag lists (None for a file)."""
     from embeddings.io.errors import InputError
     from embeddings.texts import read_labels
 
@@ -42,15 +42,15 @@ def _of_dataset(
     from zsl.data.table import load_data
 
     if recipe not in recipes() and not recipe.endswith(".toml"):
-        raise InputError(f"no file of label names {recipe!r}, and no recipe; recipes: {', '.join(recipes())}")
+        raise InputError(f"no file of label names or recipe {recipe!r}; recipes: {', '.join(recipes())}")
     if unseen is not None:
-        raise InputError(f"the unseen labels of {recipe} are its own; leave out --unseen")
+        raise InputError(f"{recipe} has unseen labels of its own; leave out --unseen")
     data = load_data(load_config(recipe, settings).data)
     return data.names, len(data.seen), data.tag_lists
 
 
 def tell_unused(names: tuple[str, ...], option: str, path: Path | None) -> None:
-    """Reports entries of a file that are for no label: a slip, or a file that serves many banks."""
+    """Notes entries of a file that match no label: a typo, or a file that serves several banks."""
     if path is None:
         return
     from embeddings.io.spelling import nearest
@@ -61,4 +61,4 @@ def tell_unused(names: tuple[str, ...], option: str, path: Path | None) -> None:
     near = nearest(unused[0], names) if unused else None
     if unused:
         hint = f"; the nearest label is {near!r}" if near else ""
-        tell(f"note: {option} has {len(unused)} entries for no label, such as {unused[0]!r}{hint}", err=True)
+        tell(f"note: {option} has {len(unused)} entries that match no label, such as {unused[0]!r}{hint}", err=True)

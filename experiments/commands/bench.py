@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 app = Commands(help="Measure what heads cost, beside the paper's figures.")
 Out = Annotated[Path | None, typer.Option(help="A JSON file for the figures.")]
-Rounds = Annotated[int, typer.Option(min=1, help="Times that each side runs, in turn.")]
+Rounds = Annotated[int, typer.Option(min=1, help="Rounds; in each, every side runs once.")]
 BackboneName = Annotated[str, typer.Option(metavar="NAME", help="A timm model.")]
 
 
 def measured(measure: "Callable[[Progress], Figures]", out: Path | None) -> None:
-    """Measures, prints the table, and keeps the figures in a JSON file where one is named.
+    """Measures, prints the table, and writes the figures to the JSON file `out` if it is given.
 
     Raises:
-        InputError: the file is there already or cannot be made; nothing was measured.
+        InputError: `out` exists or cannot be made; nothing was measured.
     """
     from embeddings.io import atomic
     from experiments.output.files import check_new_file
@@ -44,7 +44,7 @@ def measured(measure: "Callable[[Progress], Figures]", out: Path | None) -> None
 @clear_errors
 def heads(
     backbone: BackboneName = "tresnet_m",
-    image_size: Annotated[int, typer.Option(min=16, help="Pixels of a side of the image.")] = 224,
+    image_size: Annotated[int, typer.Option(min=16, help="Side of the square image in pixels.")] = 224,
     classes: Annotated[
         list[int] | None, typer.Option(min=1, show_default="100, 1000, 5000", help="Classes; may be repeated.")
     ] = None,
@@ -52,16 +52,18 @@ def heads(
         list[str] | None, typer.Option(metavar="NAME", show_default="all", help="A head; may be repeated.")
     ] = None,
     batch_size: Annotated[
-        int, typer.Option(min=0, help="Images of a batch; 0 is 80 % of the largest that fits, on a GPU.")
+        int, typer.Option(min=0, help="Images per batch; 0 takes 80 % of the largest that fits (needs a GPU).")
     ] = 8,
     rounds: Rounds = 10,
-    alone: Annotated[bool, typer.Option("--alone", help="Give heads ready tokens, without the backbone.")] = False,
+    alone: Annotated[
+        bool, typer.Option("--alone", help="Measure heads on ready tokens, without the backbone.")
+    ] = False,
     compiled: Annotated[bool, typer.Option("--compile", help="Use torch.compile.")] = False,
     out: Out = None,
 ) -> None:
-    """Measure heads against classes: images a second, cost.
+    """Measure speed and cost of heads by number of classes.
 
-    The paper's Tables 9 and 12 stand beside them.
+    The table shows the paper's Tables 9 and 12 for comparison.
     """
     from experiments.bench.costs import HEADS
     from experiments.bench.heads import HeadBench, bench_heads
@@ -83,13 +85,13 @@ def heads(
 @clear_errors
 def layers(
     backbone: BackboneName = "tresnet_m",
-    image_size: Annotated[int, typer.Option(min=16, help="Pixels of a side of the image.")] = 448,
-    classes: Annotated[int, typer.Option(min=1, help="Classes, each with a query.")] = 80,
+    image_size: Annotated[int, typer.Option(min=16, help="Side of the square image in pixels.")] = 448,
+    classes: Annotated[int, typer.Option(min=1, help="Number of classes; each has a query.")] = 80,
     out: Out = None,
 ) -> None:
     """Count multiply-accumulates of stacked decoder layers.
 
-    The paper's Table 10 stands beside them; nothing is timed.
+    The table shows the paper's Table 10 for comparison; nothing is timed.
     """
     from experiments.bench.costs import count_layers
 
@@ -102,14 +104,14 @@ def modules(
     classes: Annotated[
         list[int] | None, typer.Option(min=1, show_default="100, 4000", help="Classes; may be repeated.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images of a batch.")] = 4,
-    tokens: Annotated[int, typer.Option(min=1, help="Tokens of an image; 49 are those of 224 px.")] = 49,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images per batch.")] = 4,
+    tokens: Annotated[int, typer.Option(min=1, help="Tokens per image; an image of 224 px has 49.")] = 49,
     rounds: Rounds = 10,
     out: Out = None,
 ) -> None:
-    """Time self-attention, cross-attention and MLP against classes.
+    """Time self-attention, cross-attention and MLP by classes.
 
-    The paper's Table 11 stands beside them.
+    The table shows the paper's Table 11 for comparison.
     """
     from experiments.bench.modules import ModuleBench, bench_modules
 

@@ -25,7 +25,7 @@ def calibrate(
 ) -> None:
     """Choose the bias on seen logits for zsl evaluate, on validation images.
 
-    Two more models are trained for it, each without some of the seen labels.
+    It trains two more models, each without some of the seen labels.
     """
     from experiments.runs.calibration import calibrate_run
     from zsl.acceleration import is_main_process
@@ -39,8 +39,8 @@ def calibrate(
             " % and ".join(f"{100 * v:.1f}" for v in values) for values in (found.choice.crossed, found.choice.unbiased)
         )
         told = (
-            f"harmonic mean of recall@{k} of two models, each with what is best for the other's left-out labels: "
-            f"{crossed} %, against {without} % without a bias"
+            f"harmonic mean of recall@{k} of two models, each at the other's choice: {crossed} %; "
+            f"without a bias: {without} %"
         )
         if found.shift is None:
             end = f"no bias helps: {told}; {run} has no calibration"

@@ -1,4 +1,4 @@
-"""`zsl data`: checking a dataset, and caching a frozen backbone's tokens of it."""
+"""`zsl data`: checks a dataset, and writes the tokens that a frozen backbone makes of it."""
 
 import json
 from contextlib import ExitStack
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from zsl.data.audit import Finding, Look
     from zsl.data.dataset import MultiLabelData
 
-app = Commands(help="Check a dataset, cache a frozen backbone's tokens of it.")
+app = Commands(help="Check a dataset; store a frozen backbone's tokens.")
 
 
 @app.command()
@@ -28,12 +28,12 @@ def check(
     decode: Annotated[bool, typer.Option(help="Decode every image.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="Processes that decode images.")] = 1,
     state: Annotated[
-        Path | None, typer.Option(help="A file that keeps which images were decoded, so that a later call continues.")
+        Path | None, typer.Option(help="A file that records which images were decoded, so that a later call continues.")
     ] = None,
     bad: Annotated[Path | None, typer.Option(help="A file to list broken images in, for data.exclude.")] = None,
     out: Annotated[Path | None, typer.Option(help="A JSON file for the findings.")] = None,
 ) -> None:
-    """Check a dataset before hours are spent on it.
+    """Check a dataset before you spend hours on it.
 
     The exit status is 1 if a finding is an error.
     """
@@ -52,7 +52,7 @@ def check(
     with ConsoleProgress(console) as progress:
         chosen = load_config(config, settings or []).data
         if isinstance(chosen, ImagesConfig):
-            chosen = chosen.model_copy(update={"missing": "skip"})  # they are told of with the broken ones
+            chosen = chosen.model_copy(update={"missing": "skip"})  # missing images are reported with the broken ones
         data = load_data(chosen)
         loaded = None if bank is None else Bank.load(bank)
         files = isinstance(data.train.inputs, ImageFiles)
@@ -68,7 +68,7 @@ def check(
 def _save_findings(
     data: "MultiLabelData", findings: "list[Finding]", look: "Look | None", bad: Path | None, out: Path | None
 ) -> None:
-    """Both files or none."""
+    """Writes both files, or neither."""
     from embeddings.io import atomic
 
     content = {"data": data.name, "fingerprint": data.fingerprint, "findings": [asdict(f) for f in findings]}
@@ -83,7 +83,7 @@ def _save_findings(
 @clear_errors
 def extract(
     config: ConfigArgument,
-    out: Annotated[Path, typer.Option(help="Folder to make, or one in which the same command was stopped.")],
+    out: Annotated[Path, typer.Option(help="Folder to make, or one in which to continue the same command.")],
     settings: Settings = None,
     views: Annotated[
         int, typer.Option(min=1, help="Views of each training image: the image itself, then augmented ones.")
@@ -94,7 +94,7 @@ def extract(
         bool, typer.Option("--skip-unreadable", help="Leave out images that do not decode, and list them.")
     ] = False,
 ) -> None:
-    """Write a frozen backbone's tokens of a dataset to disk.
+    """Write the tokens of a dataset under a frozen backbone to disk.
 
     Train from them with --set data.name=tokens --set data.root=OUT.
     """

@@ -33,14 +33,14 @@ UnseenFile = Annotated[
 ]
 Shift = Annotated[
     float | None,
-    typer.Option(help="For --from-scores: a bias taken off seen scores; choose it on validation data."),
+    typer.Option(help="For --from-scores: a bias subtracted from seen scores; choose it on validation data."),
 ]
 BankFile = Annotated[
     Path | None,
     typer.Option(
         metavar="BANK",
-        help="For a run: another bank of the same width; nothing is written then. For scores: word vectors, for "
-        "the similarity to seen labels.",
+        help="For a run: another bank of the same width to test with; then nothing is written. For scores: word "
+        "vectors, for the similarity to seen labels.",
     ),
 ]
 Curve = Annotated[
@@ -48,7 +48,7 @@ Curve = Annotated[
     typer.Option(metavar="LABEL", help="With --out: draw precision against recall of this label; may be repeated."),
 ]
 Keep = Annotated[bool, typer.Option("--save-scores/--no-save-scores", help="Save a run's scores in its folder.")]
-Mixed = Annotated[bool, typer.Option("--mixed-protocols", help="Compare results of different protocols all the same.")]
+Mixed = Annotated[bool, typer.Option("--mixed-protocols", help="Compare results even if their protocols differ.")]
 Out = Annotated[Path | None, typer.Option(help="Folder to make for the results of --from-scores or of a comparison.")]
 
 

@@ -1,4 +1,4 @@
-"""The `zsl` command: all its commands by name. Each imports what is heavy when it is called, so that help is quick."""
+"""The `zsl` command and its subcommands. Each imports heavy libraries only when it is called, so that help is quick."""
 
 from importlib.metadata import version
 from typing import Annotated

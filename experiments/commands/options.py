@@ -1,4 +1,4 @@
-"""Arguments and options that several commands have."""
+"""Arguments and options that several commands share."""
 
 from typing import Annotated
 
@@ -9,5 +9,5 @@ ConfigArgument = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Give a key of the config a value; may be repeated."),
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Set a key of the config; may be repeated."),
 ]

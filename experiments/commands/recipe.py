@@ -15,7 +15,7 @@ def recipe(
 ) -> None:
     """List the recipes, or print one with all that it inherits.
 
-    What is printed is a TOML file that zsl train takes.
+    The output is a TOML file that zsl train takes.
     """
     from experiments.config.recipes import RECIPES, as_toml, recipes, remarks, summaries
 

@@ -19,7 +19,7 @@ def train(
 ) -> None:
     """Train one model; the test images are not used.
 
-    Measure it with zsl evaluate. A run that was stopped continues with --resume, to the same weights bit for bit.
+    Measure it with zsl evaluate. --resume continues a run that was stopped; it ends with the same weights, bit for bit.
     """
     from experiments.config.reading import load_config
     from experiments.grids.variants import random_labels

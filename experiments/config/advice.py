@@ -21,8 +21,8 @@ def encoder_notes(base: RunConfig, runs: Sequence[tuple[Mapping[str, Any], RunCo
     """One note if a readout is made from word vectors and the user did not choose them.
 
     Args:
-        base: the config as it was read, which knows the given values from defaults.
-        runs: for each run, settings over `base` by key, and the config that they make; without any, `base` is run.
+        base: the config as it was read; it distinguishes given values from defaults.
+        runs: for each run, settings over `base` by key, and the resulting config; without any, `base` is the run.
     """
     given = {f"bank.{key}" for key in base.bank.model_fields_set}
     default = any(
@@ -42,15 +42,14 @@ def training_notes(history: History, solved: bool) -> tuple[str, ...]:
     if not at_chance(history.best, history.chance):
         return ()
     told = f"seen validation mAP {100 * history.best:.1f} %, by chance {100 * history.chance:.1f} %"
-    remedy = "look at the data by zsl data check, and at the backbone" if solved else f"{FIRST}, then more train.epochs"
+    remedy = "check the data (zsl data check) and the backbone" if solved else f"{FIRST}, then more train.epochs"
     return (f"the run ended at chance ({told}): {remedy}",)
 
 
 def parts_at_chance(metrics: Mapping[str, float], intervals: Mapping[str, tuple[float, float]]) -> tuple[str, ...]:
     """The groups of labels whose mAP cannot be told apart from that of a random ranking.
 
-    Seen labels alone are no such group: they are named only together with unseen ones.
-
+    Seen labels are named only together with unseen ones.
 
     Args:
         metrics, intervals: of `zsl.evaluation.evaluation.Evaluation`.
@@ -64,9 +63,9 @@ def parts_at_chance(metrics: Mapping[str, float], intervals: Mapping[str, tuple[
 
 
 def chance_notes(parts: Sequence[str]) -> tuple[str, ...]:
-    """The line that says so, for what `parts_at_chance` found."""
+    """The line that reports what `parts_at_chance` found."""
     told = " and ".join(parts)
-    return (f"At chance: the mAP of {told} is not told apart from that of a random ranking.",) if parts else ()
+    return (f"At chance: the mAP of {told} does not differ from that of a random ranking.",) if parts else ()
 
 
 def remedies(parts: Sequence[str]) -> tuple[str, ...]:

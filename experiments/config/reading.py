@@ -1,4 +1,4 @@
-"""One run's config, read from a recipe or a file, with `--set section.key=value` over it, and validated."""
+"""Reads one run's config: a recipe or a file, with `--set section.key=value` over it, validated."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ def load_config(source: str, settings: Sequence[str], trains: bool = False) -> R
     Args:
         source: a recipe's name, or a .toml or .json file.
         settings: `section.key=value`, in any order.
-        trains: whether it is to be trained; then it gets a backbone if it lacks one (`with_backbone`).
+        trains: whether the config is for training; then a missing backbone is filled in (`with_backbone`).
     Raises:
         InputError: no such file, not TOML, an unknown key (with the known ones), an impossible value.
     """
@@ -26,7 +26,7 @@ def load_config(source: str, settings: Sequence[str], trains: bool = False) -> R
 
 
 def with_backbone(config: RunConfig) -> RunConfig:
-    """The config with a recipe's frozen backbone, if it reads pictures and names no backbone; warns of it."""
+    """Fills in a recipe's frozen backbone, with a warning, if a config of pictures has none."""
     if "backbone" in config.model_fields_set or not config.data.pictures:
         return config
     recipe = "demo" if config.data.drawn else "photographs"
@@ -40,7 +40,7 @@ def run_config(folder: Path, settings: Sequence[str] = ()) -> RunConfig:
     """The config that a run was trained with, with settings over it.
 
     Raises:
-        InputError: as `load_config`.
+        InputError: as for `load_config`.
     """
     return _settled(config_values(folder), settings, str(folder / CONFIG))
 
@@ -66,7 +66,7 @@ def validated_settings(settings: list[str], sections: tuple[str, ...]) -> RunCon
 
 
 def changed(config: RunConfig, settings: Mapping[str, Any], place: str) -> RunConfig:
-    """A config with other values by key, resolved.
+    """The config with some values replaced, by key, and resolved.
 
     Raises:
         InputError: an unknown key or an impossible value; the message begins with `place`.

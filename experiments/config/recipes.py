@@ -1,4 +1,4 @@
-"""The recipes, which are configs that come with the toolkit; listing them imports no torch."""
+"""Recipes: configs that come with the toolkit. Listing them does not import torch."""
 
 import json
 from collections.abc import Mapping

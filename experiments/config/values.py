@@ -13,7 +13,7 @@ from zsl.runs.config import RunConfig
 
 # keys that decide which other keys a section has, or what they default to
 TAGS = ("data.name", "decoder.kind", "backbone.name")
-BASE = "base"  # the key, before all sections, that names the recipe or the file that a file goes over
+BASE = "base"  # the key, before all sections, that names the recipe or file to inherit from
 GROUPS = {"decoder.group_size": "num_groups", "decoder.num_groups": "group_size"}  # each with the key that it replaces
 
 
@@ -47,7 +47,7 @@ def _read(path: Path, above: tuple[Path, ...]) -> dict[str, Any]:
     chain = (*above, path)
     if any(base.samefile(one) for one in chain):
         told = " -> ".join(str(one) for one in (*chain, base))
-        raise InputError(f"{path}: the bases form a circle: {told}; take one of them out")
+        raise InputError(f"{path}: the bases form a circle: {told}; remove one of them")
     values = _read(base, chain)
     merge_sections(values, content, str(path))
     return values
@@ -67,10 +67,10 @@ def apply_settings(values: dict[str, Any], settings: Sequence[str]) -> None:
     """Puts settings `section.key=value` into nested values, as `put_value` does, in any order.
 
     Raises:
-        InputError: not of that form, or a part of a key names a value.
+        InputError: a setting is not of that form, or a key treats a value as a section.
     """
     split = [(*split_setting(setting), f"--set {setting!r}") for setting in settings]
-    for key, text, place in sorted(split, key=lambda one: one[0] not in TAGS):  # first, since other keys depend on them
+    for key, text, place in sorted(split, key=lambda one: one[0] not in TAGS):  # these first: other keys depend on them
         put_value(values, key, text, place)
 
 
@@ -80,7 +80,7 @@ def merge_sections(values: dict[str, Any], sections: Mapping[str, Any], place: s
     Args:
         sections: nested, as a TOML file has them.
     Raises:
-        InputError: a part of a key names a value.
+        InputError: a key treats a value as a section.
     """
     for key, value in sorted(flat(dict(sections)).items(), key=lambda item: item[0] not in TAGS):
         put_value(values, key, value, place)
@@ -94,7 +94,7 @@ def put_value(values: dict[str, Any], key: str, value: Any, place: str) -> None:
     drop each other, and `backbone=none` drops the section.
 
     Raises:
-        InputError: a part of the key names a value; the message begins with `place`.
+        InputError: the key treats a value as a section; the message begins with `place`.
     """
     value = fitted(kind_at(RunConfig, values, key), value)
     data, decoder = values.get("data"), values.get("decoder")

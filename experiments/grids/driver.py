@@ -1,4 +1,4 @@
-"""The driver of a grid: it checks all, makes what runs share, and puts the runs into the queue."""
+"""The driver of a grid: it checks everything, makes what runs share, and puts the runs into the queue."""
 
 import time
 from dataclasses import dataclass, field, replace
@@ -25,7 +25,7 @@ Banks = dict[str, Bank]
 
 @dataclass(frozen=True)
 class Ending:
-    """What is left of a grid: why runs failed, by their folders, and the folders of runs beyond the budget."""
+    """How a grid ended: the reason of each failed run, by its folder, and the folders of runs beyond the budget."""
 
     failed: dict[str, str]
     left: list[str]
@@ -33,15 +33,15 @@ class Ending:
 
 @dataclass
 class Driver:
-    """Does the runs of a grid that are not finished; their results lie in its folder.
+    """Executes the unfinished runs of a grid, and writes their results into its folder.
 
     Args:
-        folder: made if it is missing; if it holds this grid, what is not finished is continued.
-        progress: told of what is done in this process.
-        tell: takes lines for people.
-        executor: where runs are done; None is this process, one run after another.
+        folder: made if it is missing; if it holds this grid, unfinished runs continue.
+        progress: called as work is done in this process.
+        tell: prints a line for the user.
+        executor: what executes the runs; None for this process, one run after another.
         retry_failed: whether runs that failed before are tried again.
-        processes: how many processes train each run together.
+        processes: number of processes that train each run together.
     """
 
     folder: GridFolder
@@ -60,8 +60,8 @@ class Driver:
         """Runs the grid to its end.
 
         Raises:
-            InputError: what can be known to fail, before the first run starts.
-            OSError: the disk could not be written for half an hour.
+            InputError: a fault that can be found before the first run starts.
+            OSError: the disk could not be written to for half an hour.
         """
         self.folder.check()
         wanted = {"new", "begun", "failed"} if self.retry_failed else {"new", "begun"}
@@ -110,7 +110,7 @@ class Driver:
         return found
 
     def _prepare(self, todo: list[Run], in_memory: bool) -> None:
-        """Checks what can be known before the first run, makes the folder and what runs share."""
+        """Checks all that can be checked before the first run, and makes the folder and what runs share."""
         sources: dict[str, Source] = {}
         for key in dict.fromkeys(shared_key(run.config) for run in todo):
             config = self._source_configs[key]
@@ -122,12 +122,12 @@ class Driver:
         banks = self._check(todo, sources)
         for source in sources.values() if in_memory else ():
             if source.cached and source.config.backbone and source.config.backbone.pretrain is None:
-                source.read()  # an image that does not decode shows before anything is written
+                source.read()  # an image that does not decode is found before anything is written
         self.folder.begin()
         for key, source in sources.items():
             self.sources[f"shared/{key}"] = self._share(key, source, banks, not in_memory)
         if not in_memory:
-            self.sources.clear()  # they are on the disk
+            self.sources.clear()  # the runs read them from the disk
 
     def _check(self, todo: list[Run], sources: dict[str, Source]) -> dict[str, Bank]:
         """The banks of the runs, by their paths in the grid's folder; checks that each run's readout fits its bank."""
@@ -145,7 +145,7 @@ class Driver:
         return banks
 
     def _share(self, key: str, source: Source, banks: dict[str, Bank], on_disk: bool) -> Source:
-        """Makes what the runs of a key share; waits while the disk cannot be written."""
+        """Makes what the runs of a key share; waits while the disk cannot be written to."""
         path = self.folder.path / "shared" / key
         patience = Patience()
         while True:
@@ -162,7 +162,7 @@ class Driver:
                 seconds = patience.next()
                 if fault is None or seconds is None:
                     raise
-                self.tell(f"waits for the disk ({fault}); tries again in {seconds:.0f} s")
+                self.tell(f"waits for the disk ({fault}); next try in {seconds:.0f} s")
                 time.sleep(seconds)
                 # opened again: an interrupted training has changed the backbone
                 source = open_source(source.config, source.context)

@@ -1,4 +1,4 @@
-"""Where the runs of a grid are done: in this process, or in a pool of processes on this machine."""
+"""What executes the runs of a grid: this process, or a pool of processes on this machine."""
 
 import multiprocessing
 import os
@@ -16,7 +16,7 @@ from experiments.grids.job import Job, Outcome, perform_shared
 
 
 class Executor(Protocol):
-    """Does jobs, several at a time."""
+    """Runs jobs, several at a time."""
 
     def slots(self) -> int:
         """How many jobs may run at the same time."""
@@ -36,7 +36,7 @@ class Executor(Protocol):
 
 
 class Inline:
-    """One job after another, in this process."""
+    """Runs one job after another in this process."""
 
     def __init__(self, perform: Callable[[Job], Outcome]):
         self.perform = perform
@@ -112,7 +112,6 @@ def usable_cores() -> int:
 
 
 def _begin_worker(threads: int, alive: Connection) -> None:
-
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process of a terminal; the driver acts on it
     torch.set_num_threads(threads)
     threading.Thread(target=_end_with_driver, args=(alive,), daemon=True).start()
@@ -120,4 +119,4 @@ def _begin_worker(threads: int, alive: Connection) -> None:
 
 def _end_with_driver(alive: Connection) -> None:
     alive.poll(None)  # nothing is sent: it returns at the end of the file
-    os._exit(1)  # at once; what a run needs to continue is on the disk
+    os._exit(1)  # at once: what a run needs to continue is on the disk

@@ -1,7 +1,8 @@
-"""A grid's folder, which holds all that is known of its state.
+"""A grid's folder, which holds the whole state of the grid.
 
 `grid.json` describes the grid. `runs/` holds its runs; a run with a `metrics.json` is finished. `failed/` holds the
-logs of failed runs, `locks/` a lock for each run, held by the process that does it, and `shared/` what runs share.
+logs of failed runs, `locks/` a lock for each run, held by the process that
+executes it, and `shared/` what runs share.
 """
 
 import json
@@ -76,13 +77,15 @@ class GridFolder:
         if other:
             told = "; ".join(_told(key, was, now) for key in other[:4])
             more = f"; and {len(other) - 4} more" if len(other) > 4 else ""
-            raise InputError(f"{self.path} holds another grid: {told}{more}; give the same, or choose another --out")
+            raise InputError(
+                f"{self.path} holds another grid: {told}{more}; give the same grid, or choose another --out"
+            )
 
     def begin(self) -> None:
         """Makes the folder in one step; a folder that holds this grid is kept.
 
         Raises:
-            InputError: as `check`, or it cannot be made.
+            InputError: as for `check`, or the folder cannot be made.
         """
         self.check()
         if self.path.exists():
@@ -111,7 +114,7 @@ class GridFolder:
         return self.path / "failed" / f"{Path(run.folder).name}.log"
 
     def write_log(self, run: Run, text: str) -> None:
-        """Keeps why a run failed: one line, then the traceback."""
+        """Writes why a run failed: one line, then the traceback."""
         atomic.write_bytes(self.log(run), text.encode("utf-8", "backslashreplace"))  # file names need not be UTF-8
 
     def reason(self, run: Run) -> str:
@@ -138,8 +141,8 @@ class GridFolder:
         return Record(run.variant.axes, run.seed, metrics | {COST: cost}, run.folder)
 
     def gather(self) -> None:
-        """Writes `results.json` anew from the finished runs."""
-        with FileLock(self.path / "locks" / "results.lock"):  # the later of two commands has read more runs
+        """Rewrites `results.json` from the finished runs."""
+        with FileLock(self.path / "locks" / "results.lock"):  # of two commands, the later one has read more runs
             content = json.dumps([asdict(record) for record in self.records()], indent=1)
             baseline = self.baseline()
             atomic.write_text(self.path / "results.json", content + "\n")
@@ -170,7 +173,7 @@ def first_line(log: Path) -> str:
     """Why a run failed: the first line of its log.
 
     Raises:
-        InputError: the log is no text.
+        InputError: the log is not text.
     """
     with open_text(log, "a failure", AGAIN) as file:
         return file.readline().rstrip("\n")
@@ -186,5 +189,5 @@ def _told(key: str, was: dict[str, Any], now: dict[str, Any]) -> str:
     if key.startswith("runs/"):
         if key not in was or key not in now:
             return f"{key} is {'new' if key in now else 'gone'}"
-        return f"{key} changed {was[key]}, now {now[key]}"
+        return f"the changes of {key} were {was[key]}, now {now[key]}"
     return f"{key} was {was.get(key)!r}, now {now.get(key)!r}"

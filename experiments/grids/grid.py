@@ -1,4 +1,4 @@
-"""A grid: the runs of a table, each a whole config, checked before the first one starts."""
+"""A grid: the runs of a table, each with a complete config that is checked before the first run starts."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -22,7 +22,7 @@ NOT_PROTOCOL = ("evaluate.batch_size", "evaluate.bootstrap")
 
 
 class Budget(Config):
-    """What a grid may cost: its first `runs` alone are done, and no run starts after `hours` of one command."""
+    """Limits of a grid: only the first `runs` runs are done; none starts after the command has run for `hours`."""
 
     runs: int | None = Field(None, ge=1)
     hours: float | None = Field(None, gt=0)
@@ -73,7 +73,7 @@ class Grid:
         return self.runs[: self.budget.runs]
 
     def changes(self, run: Run) -> dict[str, Any]:
-        """The values of a run that are not those of the base config, by key."""
+        """The values of a run that differ from the base config, by key."""
         return differences(self.config, run.config)
 
     def changed_axes(self, run: Run) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def table_grid(ablation: Ablation, config: RunConfig, seeds: int) -> Grid:
     """The grid of a table: its variants over a config, under seeds counted from the config's.
 
     Raises:
-        InputError: as `check_grid`.
+        InputError: as for `check_grid`.
     """
     first = config.train.seed
     variants = ablation.over(config)
@@ -134,31 +134,31 @@ def table_grid(ablation: Ablation, config: RunConfig, seeds: int) -> Grid:
 
 
 def check_grid(grid: Grid, place: str) -> None:
-    """Checks of a grid what does not need its data.
+    """Checks everything about a grid that does not need its data.
 
     Raises:
-        InputError: no run, a run that stands twice, two runs of one name, a variant that changes the protocol.
+        InputError: no run, a duplicate run, two runs with one name, a variant that changes the protocol.
     """
     if not grid.runs:
         raise InputError(f"{place}: no run is left; give [axes] or [[include]], and seeds")
     if len(set(grid.seeds)) < len(grid.seeds):
-        raise InputError(f"{place}: seeds holds a seed twice: {list(grid.seeds)}")
+        raise InputError(f"{place}: seeds has a duplicate: {list(grid.seeds)}")
     known: dict[str, Variant] = {}
     for variant, config in zip(grid.ablation.variants, grid.configs, strict=True):
         told = ", ".join(f"{key} = {value!r}" for key, value in variant.settings.items())
         _check_protocol_keys(differences(grid.config, config), place)
         same = known.setdefault(config.model_dump_json(), variant)
         if same is not variant:
-            raise InputError(f"{place}: the run {told} stands twice; take one of them out")
+            raise InputError(f"{place}: the run {told} is listed twice; remove one of them")
     titles = [variant.title for variant in grid.ablation.variants]
     if len(set(titles)) < len(titles):
-        raise InputError(f"two variants have one name; there are {', '.join(titles)}: rename a file or a folder")
+        raise InputError(f"two variants have the same name: {', '.join(titles)}; rename a file or a folder")
 
 
 def _check_protocol_keys(changes: Mapping[str, Any], place: str) -> None:
     for key in changes:
         if key == "train.seed":
-            raise InputError(f"{place}: train.seed is no axis; give seeds")
+            raise InputError(f"{place}: train.seed cannot be an axis; give seeds")
         named = key in ("data.name", "data.test") or (key.startswith("evaluate.") and key not in NOT_PROTOCOL)
         if named:
             raise InputError(
@@ -167,7 +167,7 @@ def _check_protocol_keys(changes: Mapping[str, Any], place: str) -> None:
 
 
 def check_protocol(tests: Sequence[tuple[RunConfig, MultiLabelData]], place: str) -> None:
-    """Checks that the datasets of a grid's configs are one test: the same labels, and the same test targets.
+    """Checks that all datasets of a grid make the same test: the same labels and the same test targets.
 
     Contents are compared: images of another size, fewer training images or the tokens of another backbone pass.
 
@@ -194,7 +194,7 @@ def check_test_parts(grid: Grid, place: str) -> None:
     """`check_protocol` of a grid whose data are not loaded yet; it loads them only if variants change `[data]`.
 
     Raises:
-        InputError: as `check_protocol`; unusable data.
+        InputError: as for `check_protocol`; unusable data.
     """
     distinct = {config.data.model_dump_json(): config for config in grid.configs}
     if len(distinct) > 1:

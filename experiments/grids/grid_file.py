@@ -21,11 +21,11 @@ SECTIONS = tuple(RunConfig.model_fields)
 
 
 class GridSpec(Config):
-    """The file's keys.
+    """The keys of a grid's file.
 
-    `config` is a recipe or a config file, by its path from the grid's file; the keys of the sections replace its keys.
-    Every combination of the values of `axes` is a variant, except those that an entry of `exclude` fits; `include` adds
-    variants. `seeds` is how many seeds there are, counted from train.seed, or a list of them.
+    `config` is a recipe, or a config file by its path from the grid's file; the keys of the sections replace its keys.
+    Every combination of the values of `axes` is a variant, except those that match an entry of `exclude`; `include`
+    adds variants. `seeds` is the number of seeds, counted from train.seed, or a list of seeds.
     """
 
     caption: str | None = None
@@ -62,9 +62,9 @@ def spec_grid(path: Path, source: str | None, settings: list[str], seeds: int | 
         path: of the grid's file.
         source: a recipe or a config file, in place of the grid's own; None keeps that.
         settings: `section.key=value`; they replace values of the config.
-        seeds: how many seeds, in place of the grid's own; None keeps those.
+        seeds: number of seeds, in place of the grid's own; None keeps those.
     Raises:
-        InputError: as `read_spec`; an unknown axis, no run, a run that stands twice, a config that is impossible.
+        InputError: as for `read_spec`; an unknown axis, no run, a duplicate run, an impossible config.
     """
     spec = read_spec(path)
     asked = _base(spec, path, source, settings)
@@ -80,7 +80,7 @@ def spec_grid(path: Path, source: str | None, settings: list[str], seeds: int | 
     combinations = _combinations(spec, path)
     keys = list(dict.fromkeys(key for values in combinations for key in values))
     _check_keys(config, keys, path)
-    # from the config as it was asked for: each backbone then reads pictures in its own way
+    # from the config before it is resolved, so that each backbone reads pictures in its own way
     configs = tuple(changed(asked, first | values, f"{path}: {_told(values)}") for values in combinations)
     variants = completed([Variant(values) for values in combinations], configs)
     caption = " ".join((spec.caption or "").split()) or path.stem  # a text of several lines becomes one
@@ -121,7 +121,7 @@ def _combinations(spec: GridSpec, path: Path) -> list[dict[str, Any]]:
         wanted = flat(entry)
         fitting = {place for place, one in enumerate(product) if wanted and wanted.items() <= one.items()}
         if not fitting:
-            raise InputError(f"{path}: exclude {number} ({_told(wanted)}) fits no run of the axes")
+            raise InputError(f"{path}: exclude {number} ({_told(wanted)}) matches no run of the axes")
         excluded |= fitting
     kept = [one for place, one in enumerate(product) if place not in excluded]
     return kept + [flat(entry) for entry in spec.include]
@@ -133,7 +133,7 @@ def _check_keys(config: RunConfig, keys: list[str], path: Path) -> None:
         section, dot, _ = key.partition(".")
         if section not in SECTIONS or not dot:
             raise InputError(
-                f"{path}: unknown axis {key!r}; an axis is a key of a config: {', '.join(SECTIONS)} + .KEY"
+                f"{path}: unknown axis {key!r}; an axis is SECTION.KEY, with a section of {', '.join(SECTIONS)}"
             )
         if config.model_dump().get(section) is None:
             raise InputError(f"{path}: axis {key!r}: the config has no [{section}]")

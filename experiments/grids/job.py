@@ -1,4 +1,4 @@
-"""One run of a grid, in whichever process: its lock, its training, its test, its outcome."""
+"""Executes one run of a grid, in any process: lock, training, test, outcome."""
 
 import contextlib
 import errno
@@ -26,16 +26,16 @@ from zsl.runs.config import RunConfig
 from zsl.runs.folder import begin_run, train_run
 from zsl.runs.source import Source
 
-# faults that may pass: a disk that is full, read-only or disconnected
+# temporary faults: a disk that is full, read-only or disconnected
 DISK = {errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.ETIMEDOUT}
 ANSWER = "outcome of the run: "
 
 
 class Job(Config):
-    """What a process needs to do a run; processes pass it as JSON.
+    """What a process needs to execute a run; processes pass it as JSON.
 
-    `out` is the grid's folder; `run`, `lock`, `shared` and `bank` are paths in it. `source` is the config by which the
-    shared data and tokens were made. `processes` is how many processes train the run together, by Accelerate.
+    `out` is the grid's folder; `run`, `lock`, `shared` and `bank` are paths in it. `source` is the config from which
+    the shared data and tokens were made. `processes` is the number of processes that train the run together.
     """
 
     out: Path
@@ -56,8 +56,8 @@ class Job(Config):
 class Outcome(Config):
     """How a run ended.
 
-    `kind` is "finished"; "busy", if another process is doing it; "waiting", if the disk cannot be written; "failed"; or
-    "lost", if its process died. `log` is the traceback of a failure.
+    `kind` is "finished"; "busy", if another process is executing it; "waiting", if the disk cannot be written to;
+    "failed"; or "lost", if its process died. `log` is the traceback of a failure.
     """
 
     kind: Literal["finished", "busy", "waiting", "failed", "lost"]
@@ -66,7 +66,7 @@ class Outcome(Config):
 
 
 def perform(job: Job, source_of: Callable[[Job], Source]) -> Outcome:
-    """Does a run, or the rest of it; under Accelerate, each of its processes calls this."""
+    """Executes a run, or what is left of it; if several processes train it, each of them calls this."""
     try:
         source = source_of(job).of(job.config)
         with _held(job, source) as held:
@@ -89,7 +89,7 @@ def perform_alone(job: Job) -> Outcome:
 
 
 def outcome_of(error: BaseException) -> Outcome:
-    """The outcome that an error means: a disk to wait for, or a failure."""
+    """The outcome of a run that ended in an error: a disk to wait for, or a failure."""
     fault = disk_fault(error)
     if fault is not None:
         return Outcome(kind="waiting", message=fault)
@@ -100,7 +100,7 @@ def outcome_of(error: BaseException) -> Outcome:
 
 
 def disk_fault(error: BaseException) -> str | None:
-    """What is wrong with the disk, if the error or one of its causes is a fault that may pass; else None."""
+    """What is wrong with the disk, if the error or one of its causes is a temporary fault; else None."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno in DISK:
@@ -138,7 +138,7 @@ def _opened(job: Job) -> Source:
 
 
 def _launch(job: Job) -> Outcome:
-    """Does the run in several processes; they end when this one does."""
+    """Executes the run in several processes; they end when this one does."""
     module = ["-m", "experiments.grids.torchrun_worker", job.model_dump_json()]
     command = [
         sys.executable,

@@ -14,7 +14,8 @@ BASELINES = tuple(Variant({"decoder.kind": kind}) for kind in ("eszsl", "conse",
 def encoder_variants(encoders: Sequence[str]) -> tuple[Variant, ...]:
     """A decoder and an ESZSL for each encoder.
 
-    If several encoders know something about names (all but `random`), a last row of each kind has them joined.
+    Every encoder but `random` knows something about names. If there are several of
+    these, a last row of each kind joins them.
     """
     distinct = dict.fromkeys(encoders)
     informed = [spec for spec in distinct if all(family_of(part).informed for part in split_spec(spec))]
@@ -131,7 +132,7 @@ ABLATIONS: dict[str, Ablation] = {
         "NUS-WIDE: full and group decoding, beside zero-shot baselines",
         (
             _decoded("shared", 1, _unseen(31.1) | {"zsl/f1@3": 0.341, "zsl/f1@5": 0.308}),
-            _decoded("text", 10, _unseen(28.7)),  # of 925 labels: what num_groups = 100 comes to
+            _decoded("text", 10, _unseen(28.7)),  # as num_groups = 100 for 925 labels
             Variant({"decoder.kind": "label-attention"}),
             *BASELINES,
         ),

@@ -1,4 +1,4 @@
-"""The runs of a grid on a Ray cluster, whose machines need no disk in common.
+"""Executes the runs of a grid on a Ray cluster, whose machines need no shared disk.
 
 A run is one task. It works in a folder on its machine's temporary disk; what runs share is copied there once. Its files
 return to the driver, which writes them into the grid's folder and holds the run's lock meanwhile.
@@ -48,7 +48,7 @@ class RayCluster:
     def __init__(self, folder: GridFolder, address: str, cpus: float, gpus: float, tell: Tell):
         if address.startswith("ray://"):
             raise InputError(
-                f"--on ray:{address}: files are served by a machine of the cluster; run zsl on one of them"
+                f"--on ray:{address}: run zsl on a machine of the cluster, because that machine serves the files"
             )
         try:
             dashboard = None if address else False  # a cluster has its own
@@ -61,7 +61,7 @@ class RayCluster:
         self.node = ray.get_runtime_context().get_node_id()
         self.server: Any = None
         self.locks: dict[str, FileLock] = {}
-        self.kept: dict[str, tuple[Outcome, Files]] = {}  # came back while the disk could not be written
+        self.kept: dict[str, tuple[Outcome, Files]] = {}  # results that wait for the disk
         task = ray.remote(_perform)
         self.task = task.options(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)
 
@@ -77,7 +77,7 @@ class RayCluster:
         return f"zsl-grid-{self.folder.id}-{'here' if self.alone else NODE}"
 
     def slots(self) -> int:
-        """How many runs fit the cluster now, and one more, so that a cluster that can grow does."""
+        """The number of runs that fit on the cluster now, plus one, so that a cluster that can grow does so."""
         have = ray.cluster_resources()
         fitting = [have.get("CPU", 0) // self.cpus] + ([have.get("GPU", 0) // self.gpus] if self.gpus else [])
         return int(min(fitting)) + 1
@@ -159,7 +159,7 @@ def _fits(have: dict[str, float], cpus: float, gpus: float) -> bool:
 
 
 class SharedFiles:
-    """An actor on the driver's machine that serves the files of a grid's folder, an absolute path, to others."""
+    """An actor on the driver's machine that serves the files of a grid's folder (an absolute path)."""
 
     def __init__(self, folder: str):
         self.folder = Path(folder)

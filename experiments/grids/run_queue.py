@@ -1,5 +1,7 @@
-"""The queue of a grid's runs: each goes to the executor, and comes again where its process died, another command is at
-it, or the disk cannot be written."""
+"""The queue of a grid's runs. Each run goes to the executor.
+
+A run returns to the queue if its process died, if another command is executing it, or if the disk cannot be written to.
+"""
 
 import time
 from collections import Counter, deque
@@ -15,9 +17,9 @@ from experiments.grids.job import Job, Outcome, disk_fault
 
 LOST = 3  # times that the process of a run may die before the run counts as failed
 PATIENCE = 1800.0  # seconds of waiting for the disk
-LONGEST = 60.0  # seconds between two looks at the disk
-AGAIN = 2.0  # seconds until the next look at a run that another command is doing
-TICK = 0.5  # seconds between looks at what waits
+LONGEST = 60.0  # seconds between two tries, at most
+AGAIN = 2.0  # seconds until the next try of a run that another command is executing
+TICK = 0.5  # seconds between two checks of the queue
 
 Tell = Callable[[str], None]
 
@@ -43,7 +45,7 @@ class Patience:
 class RunQueue:
     """Runs and their jobs, in order.
 
-    `failed` holds at the end the reason of each run that failed, by its folder.
+    After `run`, `failed` has the reason of each failed run, by its folder.
     """
 
     folder: GridFolder
@@ -60,7 +62,7 @@ class RunQueue:
         self.patience: dict[str, Patience] = {}
         self.lost: Counter[str] = Counter()
         self.told: set[str] = set()
-        self.logs: dict[str, tuple[Run, str]] = {}  # to be written
+        self.logs: dict[str, tuple[Run, str]] = {}  # not written yet
         self.gathered = False  # whether results.json holds all finished runs
         self.gather_due = 0.0
         self.gathering = Patience()
@@ -101,7 +103,7 @@ class RunQueue:
                 return
             run, job = self.queue.popleft()
             state = self.folder.state(run)
-            if state in ("finished", "failed"):  # by another command
+            if state in ("finished", "failed"):  # another command did it
                 self._count(run)
             elif time.monotonic() < self.due.get(run.folder, 0):
                 self.queue.append((run, job))
@@ -109,7 +111,7 @@ class RunQueue:
                 self.under_way[self.executor.submit(job)] = run, job
 
     def _settle(self, run: Run, job: Job, outcome: Outcome) -> None:
-        """Counts a run, or puts it back."""
+        """Counts a run, or puts it back into the queue."""
         name, now = run.folder, time.monotonic()
         if outcome.kind == "finished":
             self._count(run)
@@ -122,7 +124,7 @@ class RunQueue:
             if seconds is None:
                 self._fail(run, Outcome(kind="failed", message=f"the disk could not be written: {outcome.message}"))
                 return
-            self.tell(f"{name} waits for the disk ({outcome.message}); tried again in {seconds:.0f} s")
+            self.tell(f"{name} waits for the disk ({outcome.message}); next try in {seconds:.0f} s")
             self.due[name] = now + seconds
             self.queue.append((run, job))
         elif outcome.kind == "lost":
@@ -156,7 +158,7 @@ class RunQueue:
         self.progress("runs", len(self.jobs) - left, len(self.jobs), run.task)
 
     def _write(self) -> None:
-        """Writes the logs of failures and `results.json` when there is news and the disk can be written."""
+        """Writes the logs of failures and `results.json` when something changed and the disk can be written to."""
         now, ended = time.monotonic(), not (self.queue or self.under_way)
         if self.gathered or (now < self.gather_due and not (ended and self.gathering.tries == 0)):
             return
@@ -169,7 +171,7 @@ class RunQueue:
             fault, seconds = disk_fault(error), self.gathering.next()
             if fault is None or seconds is None:
                 raise
-            self.tell(f"results.json waits for the disk ({fault}); tried again in {seconds:.0f} s")
+            self.tell(f"results.json waits for the disk ({fault}); next try in {seconds:.0f} s")
             self.gather_due = now + seconds
             return
         self.gathered, self.gathering, self.gather_due = True, Patience(), now + 1

@@ -33,7 +33,7 @@ from zsl.tensor_file import load_module, save_module
 from zsl.training.checkpoint import Checkpoints
 
 BASELINE = "baseline.json"  # the metrics of the backbone's own readout
-ROWS = 2048  # of a shard, about
+ROWS = 2048  # in a shard, approximately
 AGAIN = "remove it, and give the command again"
 
 
@@ -44,7 +44,7 @@ def shared_key(config: RunConfig) -> str:
     if chosen is not None:
         parts["batch_size"] = (
             config.evaluate.batch_size
-        )  # of the backbone's passes: sums of other sizes round otherwise
+        )  # of the backbone's passes: with another batch size, sums round differently
     if chosen is not None and chosen.pretrain is not None:
         parts |= {"augment": config.augment, "validation": train.validation}
     return _digest(parts)
@@ -83,7 +83,7 @@ class SharedFolder:
         return self.path / "tokens"
 
     def make(self, source: Source, on_disk: bool) -> None:
-        """Pretrains the backbone where the config asks for it, and computes its tokens; what is there is used again.
+        """Pretrains the backbone if the config asks for it, and computes its tokens; existing files are used again.
 
         Args:
             source: gets the backbone's weights and the tokens.
@@ -92,12 +92,12 @@ class SharedFolder:
             InputError: an image that does not decode, a damaged file.
         """
         self.path.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.path / "lock"):  # of another command on the folder
+        with FileLock(self.path / "lock"):  # another command may use the folder
             self._check_same(source)
             self._make(source, on_disk)
 
     def _check_same(self, source: Source) -> None:
-        """Checks that data and weights file are those that the grid was begun with, on every machine."""
+        """Checks, on every machine, that data and weights file are those that the grid was started with."""
         chosen = source.config.backbone
         weights = None if chosen is None or chosen.weights is None else hash_of(weights_file(chosen.weights))
         now = MadeOf(data=source.data.fingerprint, backbone_weights=weights)
@@ -108,7 +108,7 @@ class SharedFolder:
         before = read_model(path, MadeOf, "restore it, or choose another --out").model_dump(by_alias=True)
         for name, value in now.model_dump(by_alias=True).items():
             if before[name] != value:
-                told = f"the grid was begun with other {name} ({before[name]}, now {value})"
+                told = f"the grid was started with other {name} ({before[name]}, now {value})"
                 raise InputError(f"{told}; restore them, or choose another --out")
 
     def _make(self, source: Source, on_disk: bool) -> None:
@@ -135,7 +135,7 @@ class SharedFolder:
         size = source.config.evaluate.batch_size
         precision = source.context.accelerator.mixed_precision
         settings = Extraction(
-            rows=size * max(1, ROWS // size),  # whole batches, as without a disk: the same sums
+            rows=size * max(1, ROWS // size),  # whole batches, as in memory, so that sums round equally
             made_with={"weights_sha256": weights_hash(_required(source)), "precision": precision},
         )
         extract(source.backbone, source.data, self.tokens, settings, source.context)
@@ -146,10 +146,10 @@ class SharedFolder:
         source.train, source.test = read.train, read.test
 
     def open(self, config: RunConfig, progress: Progress = silent, verify: str = "size") -> Source:
-        """The source that was made here, for a process that did not make it.
+        """Opens the source that another process made here.
 
         Raises:
-            InputError: data that are not there, a damaged file.
+            InputError: missing data, a damaged file.
         """
         chosen, bare = config.backbone, config
         if chosen is not None and self.backbone.is_file():
@@ -164,7 +164,7 @@ class SharedFolder:
         return source
 
     def keep_bank(self, path: Path, bank: Bank) -> None:
-        """Writes a bank, unless it is there."""
+        """Writes a bank, unless the file exists."""
         if not path.is_file():
             path.parent.mkdir(parents=True, exist_ok=True)
             bank.save(path)
@@ -175,7 +175,7 @@ def _required(source: Source) -> Any:
     return source.backbone
 
 
-@lru_cache(maxsize=1)  # one after another: images may fill the memory
+@lru_cache(maxsize=1)  # one at a time: images may fill the memory
 def opened(folder: Path, config_json: str) -> Source:
     """`SharedFolder.open`, kept for the next run of this process."""
     return SharedFolder(folder).open(RunConfig.model_validate_json(config_json))

@@ -1,7 +1,6 @@
-"""torchrun for the processes of one run; unlike torchrun itself, it ends with the process that started it.
+"""torchrun for the processes of one run; unlike torchrun itself, it ends when the process that started it ends.
 
-`accelerate launch` starts one process where there is no GPU, whatever it is asked for; Accelerate itself takes
-torchrun's.
+Without a GPU, `accelerate launch` starts only one process. Accelerate also works in processes that torchrun starts.
 """
 
 import os
@@ -14,7 +13,7 @@ from torch.distributed.run import main
 
 def _end_with_starter() -> None:
     os.read(sys.stdin.fileno(), 1)  # nothing is written to it: it ends when the starter does
-    os.kill(os.getpid(), signal.SIGTERM)  # on which the launcher ends its processes
+    os.kill(os.getpid(), signal.SIGTERM)  # the launcher then ends its processes
 
 
 if __name__ == "__main__":

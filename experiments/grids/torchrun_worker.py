@@ -6,7 +6,7 @@ from experiments.grids.job import ANSWER, Job, perform_alone
 
 
 def main() -> None:
-    """Does the run that the first argument describes in JSON, and prints how it ended."""
+    """Executes the run that the first argument describes in JSON, and prints how it ended."""
     outcome = perform_alone(Job.model_validate_json(sys.argv[1]))
     print(ANSWER + outcome.model_dump_json(), flush=True)
     if outcome.kind not in ("finished", "busy"):

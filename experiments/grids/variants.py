@@ -1,4 +1,4 @@
-"""Tables of variants: the same data, tokens and bank, one part of the decoder changed at a time."""
+"""Tables of variants: they share data, tokens and bank, and differ in a few config keys."""
 
 import hashlib
 import json
@@ -25,7 +25,7 @@ class Variant:
 
     @property
     def axes(self) -> dict[str, Any]:
-        """The values by the last part of their keys, {"query": "text", ...}; by whole keys if two keys end alike."""
+        """The values by the last part of their keys, {"query": "text", ...}; by whole keys if last parts are equal."""
         ends = [key.rpartition(".")[2] for key in self.settings]
         named = zip(self.settings.items(), ends, strict=True)
         return {end if ends.count(end) == 1 else key: value for (key, value), end in named}

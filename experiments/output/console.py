@@ -29,8 +29,10 @@ QUIET = 30  # seconds between lines where there is no terminal to draw bars on
 
 
 class PlainConsole(Console):
-    """A console on which strings, of cells and titles too, are one line of text each: not markup, emoji codes or
-    numbers to colour."""
+    """A console that prints each string, also in cells and titles, literally and on one line.
+
+    Markup and emoji codes are not interpreted, and numbers are not coloured.
+    """
 
     def __init__(self, width: int | None = None):
         super().__init__(width=width, markup=False, emoji=False, highlight=False)
@@ -40,7 +42,7 @@ class PlainConsole(Console):
 
 
 def make_console() -> Console:
-    """The terminal, or text of 160 columns at least."""
+    """The terminal; elsewhere, plain text at least 160 columns wide."""
     console = PlainConsole()
     return console if console.is_terminal else PlainConsole(max(console.width, 160))
 
@@ -61,9 +63,9 @@ def console_table(title: str, header: list[str], rows: list[list[str]], left: in
 
 
 def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Turns errors that users can mend into one line on stderr, and an exit status.
+    """Turns errors that users can correct into one line on stderr, and an exit status.
 
-    Bad input has exit status 2; a failed run or too little memory has 1. Each `InputWarning` is a line on stderr too.
+    Bad input ends with status 2; a failed run or too little memory with 1. Each `InputWarning` is a line on stderr too.
     """
 
     @functools.wraps(command)
@@ -72,7 +74,7 @@ def clear_errors(command: Callable[P, R]) -> Callable[P, R]:
 
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
-                stream.reconfigure(errors="backslashreplace")  # a terminal may lack letters of a name
+                stream.reconfigure(errors="backslashreplace")  # a terminal may lack characters of a name
         try:
             with _warnings_as_lines():
                 return command(*args, **kwargs)
@@ -125,10 +127,10 @@ def _lacks_memory(error: Exception) -> bool:
 
 @contextmanager
 def stoppable(how_to_continue: Callable[[], str]) -> Iterator[None]:
-    """Ctrl-C ends in one line that tells how to continue, and exit status 130.
+    """Ends Ctrl-C with one line that says how to continue, and exit status 130.
 
     Args:
-        how_to_continue: what to tell, asked for once the work has stopped; of several processes, the first one tells.
+        how_to_continue: returns that line, after the work has stopped; of several processes, only the first prints it.
     """
     try:
         yield
@@ -139,7 +141,7 @@ def stoppable(how_to_continue: Callable[[], str]) -> Iterator[None]:
 
 
 class ConsoleProgress:
-    """A `embeddings.io.progress.Progress`; use it in a `with` block."""
+    """An `embeddings.io.progress.Progress`; use it in a `with` block."""
 
     def __init__(self, console: Console):
         self.console = console

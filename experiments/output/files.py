@@ -26,9 +26,9 @@ InnerPath = Annotated[str, AfterValidator(_inner)]  # a path in a file of ours, 
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to write into, which one rename at the end of the `with` block turns into `path`.
+    """A temporary folder to write into; one rename at the end of the `with` block makes it `path`.
 
-    An exception leaves nothing behind. Folders of runs are made in another way: they are kept for continuing.
+    An exception leaves nothing behind. Folders of runs are made in another way: they are kept, so that runs can resume.
 
     Raises:
         InputError: `path` exists, or cannot be made.
@@ -45,7 +45,7 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def filling(path: Path) -> Iterator[Path]:
-    """As `new_folder`; if `path` is a folder already, the files are moved into it at the end.
+    """Like `new_folder`; if `path` is a folder already, the files are moved into it at the end.
 
     Raises:
         InputError: `path` cannot be made or written to.
@@ -56,7 +56,7 @@ def filling(path: Path) -> Iterator[Path]:
         return
     with _written_beside(path, path.resolve()) as made:
         yield made
-        # in the order of writing: the last file may mean that the others are whole
+        # in the order of writing: the last file may say that the others are complete
         for file in sorted(made.rglob("*"), key=lambda file: file.stat().st_mtime_ns):
             if file.is_file():
                 place = path / file.relative_to(made)
@@ -66,7 +66,7 @@ def filling(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def _written_beside(path: Path, parent: Path) -> Iterator[Path]:
-    """A folder of the name of `path`, somewhere in `parent` and gone after the block; errors speak of `path`."""
+    """A temporary folder below `parent`, named like `path`; errors name `path` instead of it."""
     holder = parent / f".making-{uuid.uuid4().hex}"
     made = holder / path.resolve().name
     try:
@@ -91,5 +91,5 @@ def check_new_file(path: Path) -> None:
     """
     folder = path.absolute().parent
     if path.exists() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
-        reason = "exists" if path.exists() else "lies in no folder that can be written"
+        reason = "exists" if path.exists() else "cannot be made: its folder is missing or read-only"
         raise InputError(f"output file {path} {reason}; choose another --out")

@@ -1,4 +1,4 @@
-"""Figures as files."""
+"""Figures, written as PNG files."""
 
 import io
 import warnings
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 @contextmanager
 def plain_text(style: dict[Any, Any] | None = None) -> Iterator[None]:
-    """A block in which figures draw text as it is: "$" is a dollar, and letters that the font lacks are boxes.
+    """A block in which figures draw text literally: "$" is a dollar, and characters that the font lacks are boxes.
 
-    Names of users go through `embeddings.io.markup.drawn` too.
+    Users' names go through `embeddings.io.markup.drawn` too.
 
     Args:
         style: further settings of matplotlib.
@@ -38,7 +38,7 @@ def plain_text(style: dict[Any, Any] | None = None) -> Iterator[None]:
 
 @contextmanager
 def new_plot(path: Path, inches: tuple[float, float]) -> "Iterator[tuple[Figure, Axes]]":
-    """An empty figure with one pair of axes, and `plain_text`; it is a PNG file at the end of the `with` block."""
+    """An empty figure with one pair of axes, under `plain_text`; the end of the `with` block writes it as PNG."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -54,7 +54,7 @@ def new_plot(path: Path, inches: tuple[float, float]) -> "Iterator[tuple[Figure,
 
 
 def history_plotter(folder: Path) -> "Watch":
-    """What draws the history of a run after every epoch, in `history.png` of its folder."""
+    """A callback that draws the history of a run after every epoch, into `history.png` of its folder."""
     return partial(save_history_plot, path=folder / "history.png")
 
 

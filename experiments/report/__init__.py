@@ -1,1 +1,1 @@
-"""The HTML report of tables' folders, and what is left of a finished table."""
+"""The HTML report of tables' folders, and the files of a finished table."""

@@ -143,7 +143,7 @@ def _seeds_mean(histories: Sequence[Epochs], kind: str, scale: int) -> np.ndarra
 
 
 def ap_against(rows: Sequence[LabelRow], fact: str, protocol: str, part: str, name: str) -> tuple[str, str] | None:
-    """AP of labels against a property of theirs, with Spearman's correlation as caption; None for too few labels."""
+    """AP of labels against one of their properties, with Spearman's correlation as caption; None for too few labels."""
     points = [
         (float(row.facts[fact]), 100 * ap, row)
         for row in rows

@@ -1,4 +1,4 @@
-"""What `zsl ablate` leaves of a grid: the files of its table, and the table on the console."""
+"""The result of a grid: the files of its table, and the table on the console."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,11 +22,11 @@ def finish_table(out: Path, ablation: Ablation, command: str, console: "Console"
     """Writes the table of a grid's folder, in all its forms, and prints it.
 
     The table holds the variants that are finished under all seeds; the HTML page has the others too. Nothing is written
-    where no variant is.
+    if there is no such variant.
 
     Args:
         out: the grid's folder, with one finished run at least.
-        ablation: the grid's table: its variants, their published figures and what these are of.
+        ablation: the grid's table: its variants, their published figures, and the data of these figures.
         command: that makes the table again.
         console: for the table.
     Raises:

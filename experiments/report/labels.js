@@ -1,7 +1,7 @@
 "use strict";
 // the drill-down into labels: search, sort, compare two variants, open a label for all
 (() => {
-  const FIRST = 25; // labels shown before one asks for all
+  const FIRST = 25; // labels shown at first
   const titleOf = { train_images: "train images", test_images: "test images", nearest_seen: "nearest seen", similarity: "similarity", note: "note", chance_ap: "chance AP" };
   const shown = (name, value) => {
     if (value === null || value === undefined) return "";

@@ -1,4 +1,4 @@
-"""The report: the content of tables' folders in one HTML file that needs no other."""
+"""The report: the content of tables' folders in one self-contained HTML file."""
 
 import json
 import re
@@ -182,7 +182,7 @@ def _provenance(table: TableFolder) -> dict[str, Any]:
 
 
 def _lacking(runs: Sequence[FinishedRun]) -> dict[str, list[str]]:
-    """The folders of runs by what they lack."""
+    """The folders of runs, by the file that they lack."""
     found: dict[str, list[str]] = {}
     for run in runs:
         for name in run.lacks:
@@ -191,7 +191,7 @@ def _lacking(runs: Sequence[FinishedRun]) -> dict[str, list[str]]:
 
 
 def _uneven(table: TableFolder) -> dict[int, list[int]]:
-    """The seeds that variants lack, by their numbers."""
+    """The seeds that variants lack, by the variants' numbers."""
     seeds = {run.seed for run in table.runs}
     lacking = [sorted(seeds - {run.seed for run in table.of(axes)}) for axes in table.variants]
     return {number: lack for number, lack in enumerate(lacking, 1) if lack}
@@ -204,6 +204,6 @@ def _restated(runs: Sequence[FinishedRun]) -> list[str]:
 
 
 def _embedded(value: Any) -> Markup:
-    """JSON that cannot end the script element it stands in."""
+    """JSON that cannot close the script element that contains it."""
     text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
     return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))

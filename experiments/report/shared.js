@@ -11,7 +11,7 @@ const option = (value, text) => {
   element.value = value;
   return element;
 };
-// empty values go last whichever way one sorts
+// empty values come last in both directions
 const compare = (a, b, sign) => {
   const none = (v) => v === null || v === undefined || v === "";
   if (none(a) || none(b)) return none(a) - none(b);

@@ -1,4 +1,4 @@
-"""matplotlib figures as SVG inside a page: its fonts, its colours on light, dark and paper, text as text."""
+"""matplotlib figures as SVG for a page: with the page's fonts and colours (light, dark, print), and text as text."""
 
 import io
 import re
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "{http://www.w3.org/1999/xlink}href"
-# stand-ins that charts draw with; the page's style sheet knows what they are on its background
+# placeholder colours of charts; the page's style sheet replaces them to suit its background
 INK, MUTED, RULE, MAIN, OTHER, PAGE = (f"#00000{digit}" for digit in range(1, 7))
 COLOURS = {INK: "ink", MUTED: "muted", RULE: "rule", MAIN: "main", OTHER: "other", PAGE: "page"}
 STYLE: dict[Any, Any] = {
@@ -47,8 +47,8 @@ def as_svg(figure: "Figure", name: str, label: str) -> str:
     """The figure as an <svg> element.
 
     Args:
-        name: unlike that of any other figure of the page; ids are made from it, so equal figures are equal text.
-        label: what is seen, for readers who do not see it.
+        name: unique on the page; ids are made from it, so that equal figures give equal text.
+        label: a description of the figure, for screen readers.
     """
     import matplotlib as mpl
 

@@ -1,4 +1,4 @@
-"""Single runs, as the commands do them; the library's part is `zsl.runs`.
+"""Single runs of the commands; the library's part is `zsl.runs`.
 
 `train` is `zsl train`: it claims the run's folder (`zsl.runs.claims`), checks all that can be checked, and trains.
 `measurement` is the test of a run: it opens the folder, measures, and saves a `Result` (`result`) with sample pictures

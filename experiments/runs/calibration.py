@@ -1,4 +1,4 @@
-"""The bias on seen logits, chosen on seen data alone: models are trained for which some seen labels play unseen."""
+"""The bias on seen logits, chosen on seen data alone: extra models are trained to which some seen labels are unseen."""
 
 import json
 import shutil
@@ -25,13 +25,13 @@ from zsl.runs.records import read_finished
 from zsl.runs.saved import read_config, trained_bank, trained_model
 from zsl.runs.source import Source
 
-FOLDS = 2  # the fewest of which one can check what the other chooses
+FOLDS = 2  # the fewest with which each choice can be checked on another model
 FILE = "calibration.json"
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """What was chosen for a run; `shift` is None where no bias helps. `played` are the labels left out, by model."""
+    """What was chosen for a run; `shift` is None if no bias helps. `played` are the left-out labels of each model."""
 
     k: int
     shift: float | None
@@ -40,29 +40,29 @@ class Calibration:
 
 
 def calibrate_run(folder: Path, k: int, share: float | None, progress: Progress) -> Calibration:
-    """Chooses the shift that `zsl evaluate` then gives calibrated figures at, and writes `calibration.json`.
+    """Chooses the shift for the calibrated figures of `zsl evaluate`, and writes `calibration.json`.
 
-    Two models of the run's config, with what the run chose on validation, are trained without the annotations of some
-    seen labels, each without others, and rank all seen labels on the validation images. What is chosen is how readily
-    unseen labels are taken (`zsl.evaluation.calibration`), for the best harmonic mean of the recalls at K; the run's
-    own model takes its unseen labels as readily at the shift that is written. Where a model does not gain by what the
-    other one would choose, no file is written, and an earlier one is removed. The test set is not used (Chao et al.
-    2016 choose the shift by cross-validation over classes).
+    Two models are trained with the run's config, and with what the run chose on validation. Each is trained without the
+    annotations of some seen labels, and the two leave out different ones. Each ranks all seen labels on the validation
+    images. What is chosen is how readily unseen labels are taken (`zsl.evaluation.calibration`): the readiness with the
+    best harmonic mean of the recalls at K. The shift is the one at which the run's own model takes its unseen labels as
+    readily. If a model does not gain by the other model's choice, no file is written, and an earlier one is removed.
+    The test set is not used (Chao et al. 2016 choose the shift by cross-validation over classes).
 
     Args:
         folder: of a trained run; a calibration that was stopped there is continued.
         k: labels taken per image.
-        share: of the seen labels that play unseen ones to a model, half at most; by default that of unseen labels
-            among all.
-        progress: is told how far the training has come.
+        share: of the seen labels, those that each model treats as unseen, a half at most; by default the share of
+            unseen labels among all labels.
+        progress: called as training proceeds.
     Raises:
-        InputError: not a whole run; a closed set; too few labels or images for the purpose.
+        InputError: not a finished run; a closed set; too few labels or images.
     """
     chosen = read_finished(folder).chosen
     own = open_run(folder, [], progress)
     config = changed(read_config(folder), chosen, str(folder / "run.json"))
-    if k > len(own.data.seen):  # which the two models rank
-        raise InputError(f"--k {k}: {own.data.name} has {len(own.data.seen)} seen labels; take fewer of them an image")
+    if k > len(own.data.seen):  # the two models rank these
+        raise InputError(f"--k {k}: {own.data.name} has {len(own.data.seen)} seen labels; give a smaller --k")
     drawn = draw_labels(own.data, share)
     sources = [played_source(own, config, columns) for columns in drawn]
     folds = []
@@ -80,7 +80,7 @@ def calibrate_run(folder: Path, k: int, share: float | None, progress: Progress)
 
 
 def draw_labels(data: MultiLabelData, share: float | None) -> list[np.ndarray]:
-    """The columns of the seen labels that play unseen ones, of each model; no label is drawn twice.
+    """For each model, the columns of the seen labels that it treats as unseen; no label is drawn twice.
 
     Raises:
         InputError: as `calibrate_run`.
@@ -96,7 +96,7 @@ def draw_labels(data: MultiLabelData, share: float | None) -> list[np.ndarray]:
 
 
 def played_source(own: Source, config: RunConfig, drawn: np.ndarray) -> Source:
-    """What a model without those labels is trained and tested on; tokens of the run's frozen backbone are shared.
+    """What a model without the drawn labels is trained and tested on; tokens of the run's frozen backbone are shared.
 
     Raises:
         InputError: as `calibrate_run`.
@@ -112,9 +112,9 @@ def played_source(own: Source, config: RunConfig, drawn: np.ndarray) -> Source:
 
 
 def played_data(own: Source, part: Part, drawn: np.ndarray) -> MultiLabelData:
-    """The training part, of images or of tokens, as a zero-shot dataset: the seen labels that were drawn are unseen.
+    """The training part (images or tokens) as a zero-shot dataset, in which the drawn seen labels are unseen.
 
-    Its test images are the validation images of the run; training images without a label that is left are left out.
+    Its test images are the validation images of the run; training images that keep no label are left out.
 
     Raises:
         InputError: as `calibrate_run`.
@@ -125,7 +125,7 @@ def played_data(own: Source, part: Part, drawn: np.ndarray) -> MultiLabelData:
     train, held = own.split(part)
     rows = train.rows[train.targets.columns(columns[:-count]).image_counts() > 0]
     if not len(rows):
-        raise InputError(f"no training image of {data.name} is left without {count} labels; lower --share")
+        raise InputError(f"without {count} seen labels, {data.name} has no training image; lower --share")
     shown = held.targets.columns(columns).label_counts()
     if not (shown[:-count].any() and shown[-count:].any()):
         told = "left out" if shown[:-count].any() else "kept"
@@ -155,7 +155,7 @@ def _fold(config: RunConfig, source: Source, work: Path, k: int, task: str) -> F
 
 
 def _shift_of_run(folder: Path, own: Source, k: int, readiness: float) -> float:
-    """The bias at which the run's model takes unseen labels so readily, on its validation images."""
+    """The bias at which the run's model takes unseen labels with this readiness, on its validation images."""
     bank = trained_bank(folder)
     rows = own.split(own.data.train)[1].rows
     source = replace(own, data=replace(own.data, test=_chosen(own.data.train, rows)))
@@ -163,7 +163,7 @@ def _shift_of_run(folder: Path, own: Source, k: int, readiness: float) -> float:
         vars(source)["test"] = _chosen(own.train, rows)
     scores = source.scores(trained_model(folder, source, bank), bank, "calibration, validation")["gzsl"]
     seen, unseen = len(own.data.seen), len(own.data.unseen)
-    nothing = np.zeros(scores.shape, np.bool_)  # what an image shows has no part in what is taken
+    nothing = np.zeros(scores.shape, np.bool_)  # the annotations do not matter for which labels are taken
     return Fold(trade_off(scores, nothing, seen, k), seen, unseen).shift(readiness)
 
 

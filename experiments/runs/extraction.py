@@ -31,13 +31,13 @@ def weights_hash(backbone: BaseBackbone) -> str:
 
 
 def _stamps(data: DatasetConfig) -> list[tuple[str, int, int]]:
-    """Which feature files: another backbone's may have the same labels and shapes."""
+    """Sizes and times of the feature files: another backbone's files may have the same labels and shapes."""
     found = [(name, path.stat()) for name, path in data.feature_files.items()]
     return [(file, told.st_size, told.st_mtime_ns) for file, told in found]
 
 
 def run_extraction(config: RunConfig, out: Path, stored: Extraction, progress: Progress) -> str:
-    """Writes the tokens of a config's dataset, and returns a line that tells how to train from them.
+    """Writes the tokens of a config's dataset, and returns a line that says how to train from them.
 
     Features of another format ("hdf5", "tfrecords") are rewritten as they are.
 
@@ -45,18 +45,18 @@ def run_extraction(config: RunConfig, out: Path, stored: Extraction, progress: P
         config: dataset, backbone, augmentation and seed.
         out: the folder to make, or one in which the same extraction was stopped.
         stored: how tokens are stored; the rest is filled in from the config.
-        progress: is told of batches.
+        progress: called after each batch.
     Raises:
         InputError: no frozen backbone; images that do not decode; a folder with another extraction, or that another
-            command is at.
+            command is using.
     """
     new, chosen = not out.exists(), config.backbone
     features = bool(config.data.feature_files)
     if not features and (chosen is None or chosen.mode == "tuned"):
-        raise InputError('tokens are those of a frozen backbone: give [backbone] with mode = "frozen"')
+        raise InputError('tokens need a frozen backbone: give [backbone] with mode = "frozen"')
     augment = None if features else make_augmentation(config.augment)
     if stored.views > 1 and augment is None:
-        raise InputError("several views of an image differ by augmentation alone; give [augment], or --views 1")
+        raise InputError("views of an image differ only by augmentation; give [augment], or --views 1")
     source = open_source(config, Context.of(config.train.precision, progress=progress), in_order=True)
     source.pretrain()
     made_with = {
@@ -68,7 +68,7 @@ def run_extraction(config: RunConfig, out: Path, stored: Extraction, progress: P
         "augment": config.augment.model_dump(mode="json") if stored.views > 1 else None,
     }
     stored = replace(stored, seed=config.train.seed, augment=augment, made_with=made_with)
-    source.context.accelerator.wait_for_everyone()  # each has looked whether the folder is there
+    source.context.accelerator.wait_for_everyone()  # every process has checked whether the folder exists
     with claimed(out, make=new):
         extract(source.backbone, source.data, out, stored, source.context)
     use = shell("--set", "data.name=tokens", "--set", f"data.root={out}", "--set", "backbone=none")

@@ -1,4 +1,4 @@
-"""A trained run is opened with settings and measured on its test set, and the results are saved in its folder."""
+"""Opens a trained run, measures it on its test set, and saves the results in its folder."""
 
 from pathlib import Path
 
@@ -25,13 +25,13 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
     """The data and backbone of a trained run, for its test.
 
     Raises:
-        InputError: not a whole run, unusable data, a backbone file that is not the one of training.
+        InputError: not a finished run, unusable data, a backbone file that is not the one of training.
     """
     record = read_finished(folder)
     for setting in settings:
         if not setting.startswith(("data.", "evaluate.", "backbone.weights=", "train.precision=")):
             own = "data.*, evaluate.*, backbone.weights and train.precision"
-            raise InputError(f"--set {setting!r}: a trained run takes {own} alone")
+            raise InputError(f"--set {setting!r}: a trained run takes only {own}")
     config = run_config(folder, settings)
     chosen, own_weights = config.backbone, BACKBONE in record.weights_sha256 or (folder / BACKBONE).is_file()
     if chosen is not None and own_weights:
@@ -70,10 +70,10 @@ def measure_run(folder: Path, source: Source, bank_file: Path | None = None, tas
     Args:
         folder: of `train_run`.
         source: data and tokens, which several runs may share.
-        bank_file: another bank to take word vectors from, of the width of training.
+        bank_file: another bank to take word vectors from, of the same width as in training.
         task: for the progress.
     Raises:
-        InputError: not a whole run, a bank of another width or without a label that the data names.
+        InputError: not a finished run, a bank of another width or without a label of the data.
     """
     bank = own = trained_bank(folder)
     if bank_file is not None:

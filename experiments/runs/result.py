@@ -28,7 +28,7 @@ class Measured:
 
 @dataclass(frozen=True)
 class Result:
-    """An evaluation with what it rests on.
+    """An evaluation, with the scores and the test set behind it.
 
     Args:
         name: of the run or the file of scores, for tables.
@@ -50,5 +50,5 @@ def save_metrics(result: Result, folder: Path) -> None:
     found = result.evaluation
     measured = Measured(dict(found.metrics), found.stamp.as_json(), dict(found.intervals))
     atomic.write_text(folder / "labels.csv", result.labels.as_csv())
-    # last: a grid regards a run with a metrics.json as finished
+    # last: to a grid, a run with a metrics.json is finished
     atomic.write_text(folder / "metrics.json", json.dumps(asdict(measured), indent=1, allow_nan=False) + "\n")

@@ -20,7 +20,7 @@ UNSEEN = 3  # the best unseen labels shown beside the best of all
 
 
 class Found(BaseModel):
-    """A label with its rank (from 1) among all labels; `right` is None if nobody annotated it."""
+    """A label with its rank (from 1) among all labels; `right` is None if it is not annotated."""
 
     label: str
     unseen: bool
@@ -67,7 +67,7 @@ def save_samples(
 
 
 def draw_samples(data: "MultiLabelData", scores: Mapping[str, np.ndarray], count: int, top: int, seed: int) -> Samples:
-    """As `save_samples`, without the file."""
+    """Like `save_samples`, without the file."""
     targets = data.test.targets
     protocol = "gzsl" if data.unseen else "closed"
     values = scores[protocol]

@@ -26,15 +26,15 @@ from zsl.training.checkpoint import Checkpoints
 def train(
     config: RunConfig, folder: Path, resume: bool, progress: Progress, tell: Callable[[str], None]
 ) -> Bank | None:
-    """Trains a run in a folder, which no other command may claim meanwhile; nothing is written before all is checked.
+    """Trains a run in a folder that no other command may use meanwhile; all is checked before anything is written.
 
     Args:
-        folder: made; with `resume`, one in which the same run was begun is continued.
-        tell: is given lines for people, by the main process.
+        folder: made; with `resume`, the folder of the same run, which continues.
+        tell: prints a line for the user; only the main process calls it.
     Returns:
-        the run's bank; None where the run was finished before.
+        the run's bank; None if the run was finished before.
     Raises:
-        InputError: unusable data, bank or sizes; a folder with something else, or that another command is at.
+        InputError: unusable data, bank or sizes; a folder with something else, or that another command is using.
     """
     with ExitStack() as claims:
         again = folder.is_dir()
@@ -50,7 +50,7 @@ def train(
             return None
         accelerator = make_accelerator(config.train.precision, config.train.trackers, folder)
         source, bank = _prepared(config, Context(accelerator, progress=progress), tell)
-        accelerator.wait_for_everyone()  # each has looked whether the folder is there
+        accelerator.wait_for_everyone()  # every process has checked whether the folder exists
         if not again:
             claims.enter_context(claimed(folder, make=True))
         _, history = carry_out(source, bank, folder, resume, history_plotter(folder))
@@ -62,17 +62,17 @@ def train(
 
 
 def _check_begun(folder: Path, resume: bool) -> None:
-    """Checks that a folder that is there is to be continued."""
+    """Checks that a run in an existing folder is to be continued."""
     if resume:
         return
     if (folder / "begun.json").is_file() and not (folder / "run.json").is_file():
-        with claimed(folder):  # or else another command is at it
-            raise InputError(f"{folder} holds a run that was begun; continue it by --resume, or choose another --out")
+        with claimed(folder):  # an error if another command is using it
+            raise InputError(f"{folder} holds an unfinished run; continue it with --resume, or choose another --out")
     check_new(folder)
 
 
 def _prepared(config: RunConfig, context: Context, tell: Callable[[str], None]) -> tuple[Source, Bank]:
-    """Data, backbone and bank of a run, with all checked that can be before it begins."""
+    """Data, backbone and bank of a run, after all checks that are possible before it starts."""
     source = open_source(config, context)
     if context.is_main:
         asked = {name: len(protocol.labels) for name, protocol in protocols(source.data).items()}
@@ -81,5 +81,5 @@ def _prepared(config: RunConfig, context: Context, tell: Callable[[str], None]) 
     bank = load_bank(config.bank, source.data)
     check_readout(config.decoder, 1, bank.embed_dim, len(source.data.seen), context.device)
     if source.cached and config.backbone is not None and config.backbone.pretrain is None:
-        _ = source.train  # an image that does not decode shows before anything is written
+        _ = source.train  # an image that does not decode is found before anything is written
     return source, bank

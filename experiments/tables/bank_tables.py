@@ -13,7 +13,7 @@ from embeddings.io.markup import drawn
 from experiments.output.plots import new_plot
 
 MOST_UNSEEN = 10_000  # with more unseen labels than this, a summary does not look for their nearest seen ones
-MOST_MAPPED = 5_000  # labels on a map; of more, so many are drawn
+MOST_MAPPED = 5_000  # labels on a map; of more labels, this many are drawn at random
 NAMED = 100  # labels with their names on a map
 
 
@@ -74,7 +74,7 @@ def summary_lines(bank: Bank, told: dict[str, Any]) -> list[str]:
     if told["skipped"]:
         lines.append(f"skipped     {_listed(told['skipped'])}")
     groups = [" = ".join(map(repr, group)) for group in told["duplicates"]]
-    lines.append(f"duplicates  {_listed(groups) if groups else 'none: no two labels have one vector'}")
+    lines.append(f"duplicates  {_listed(groups) if groups else 'none: no two labels share a vector'}")
     if told["nearest_seen_similarity"] is not None:
         lines.append(f"unseen      mean similarity to the nearest seen label {told['nearest_seen_similarity']:.3f}")
     return [*lines, f"sha256      {told['sha256']}"]

@@ -1,4 +1,4 @@
-"""`zsl evaluate`: runs and files of scores are measured, written, and shown alone or side by side."""
+"""`zsl evaluate`: measures runs and files of scores, writes the results, and shows them alone or side by side."""
 
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -33,9 +33,9 @@ class Asked:
     Args:
         runs: folders of trained runs.
         scores: files or folders of scores of any system.
-        given: what those scores are measured against; its bank and settings are for runs too.
+        given: what those scores are measured against; its bank and settings apply to runs too.
         curves: labels whose precision is drawn against recall.
-        keep: whether the scores of a run are kept in it.
+        keep: whether the scores of a run are saved in its folder.
         mixed: whether results of different protocols may stand side by side.
         out: a folder to make, for scores and comparisons.
     """
@@ -71,7 +71,7 @@ def evaluate(asked: Asked, console: "Console") -> None:
     """Measures runs and scores, writes their files, and prints their tables.
 
     Raises:
-        InputError: as `Asked.check`, `result_of_run` and `result_of_scores`; results of different protocols.
+        InputError: as for `Asked.check`, `result_of_run` and `result_of_scores`; results of different protocols.
     """
     asked.check()
     with ConsoleProgress(console) as progress:
@@ -86,14 +86,14 @@ def evaluate(asked: Asked, console: "Console") -> None:
 
 
 def result_of_run(run: Path, asked: Asked, progress: Progress) -> Result:
-    """Tests a trained run and writes its files into it, unless another bank than its own is given.
+    """Tests a trained run and writes its files into it, unless `asked` names another bank.
 
     Args:
         run: its folder.
         asked: for the bank, the settings, and whether scores are kept.
-        progress: told of the images read.
+        progress: called as images are read.
     Raises:
-        InputError: as `open_run` and `measure_run`; another command writes into the run.
+        InputError: as for `open_run` and `measure_run`; another command is using the run.
     """
     bank = asked.given.bank
     with nullcontext() if bank is not None else claimed_run(run):
@@ -115,7 +115,7 @@ def _compare(results: Sequence[Result], asked: Asked, console: "Console") -> Non
     console.print(table.console())
     console.print(
         "Percent; in brackets the 95 % interval of the difference from the first, over the same bootstrap draws of "
-        "test images; * where it leaves out 0.",
+        "test images; * marks an interval that excludes 0.",
     )
 
 

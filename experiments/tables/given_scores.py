@@ -55,7 +55,7 @@ def result_of_scores(path: Path, given: Given) -> Result:
     """
     scores, test, config, train_images = _saved(path, given) if path.is_dir() else _matched(path, given)
     if given.shift is not None and "gzsl" not in scores:
-        raise InputError(f"--shift is a bias on seen among all labels, of which {path} has no scores; leave it out")
+        raise InputError(f"--shift is for scores of seen and unseen labels together, which {path} lacks; leave it out")
     found = measure(scores, test, config.evaluate.k, config.evaluate.bootstrap, given.shift)
     rows = per_label(found, test, None if given.bank is None else Bank.load(given.bank), train_images)
     return Result(str(path), test, scores, found, rows)
@@ -76,7 +76,7 @@ def _saved(folder: Path, given: Given) -> Read:
 def _matched(path: Path, given: Given) -> Read:
     """The scores of a file in the order of a test set; the last entry counts training images by seen label."""
     if (given.targets is None) == (given.config is None):
-        raise InputError(f"to measure {path} give one of --targets FILE and --config CONFIG")
+        raise InputError(f"to measure {path} give either --targets FILE or --config CONFIG")
     names, train_images = read_labels(given.labels) if given.labels else None, None
     if given.targets is not None:
         config = validated_settings(list(given.settings), ("evaluate.",))

@@ -15,7 +15,7 @@ NUMBERS = ("train_images", "test_images", "similarity", "chance_ap")
 
 
 class LabelRow(BaseModel):
-    """A line of labels.csv: what is known of a label, and its AP by protocol, fractions."""
+    """A line of labels.csv: what is known of a label, and its AP by protocol, as fractions."""
 
     label: str
     part: str
@@ -48,11 +48,11 @@ def _label_row(header: list[str], line: list[str], place: str) -> LabelRow:
 
 
 def _number(text: str, place: str) -> float | None:
-    """None of an empty field."""
+    """The number of a field; None if the field is empty."""
     try:
         value = float(text) if text else None
     except ValueError:
         value = math.nan
     if value is not None and not math.isfinite(value):
-        raise InputError(f"{place}: {text[:50]!r} is no number; {AGAIN}")
+        raise InputError(f"{place}: {text[:50]!r} is not a number; {AGAIN}")
     return value

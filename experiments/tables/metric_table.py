@@ -1,7 +1,7 @@
 """The one model of a table of variants: its rows, columns and cells, made once from the table's folder.
 
-The console, Markdown, LaTeX, CSV, the plot and the HTML page all show these, so that they agree in every figure and
-mark.
+The console, Markdown, LaTeX, CSV, the plot and the HTML page all show this model, so that they agree in every
+figure and mark.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ from zsl.evaluation.metric_names import parsed, shown_columns
 from zsl.evaluation.uncertainty import against_best, at_chance
 
 LEVEL = 0.05  # of significance
-NOT_APART = "°"  # beside figures that seeds do not tell apart from the best
+NOT_APART = "°"  # marks figures that do not differ significantly from the best
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A variant's value of a metric, as the metric has it: fractions are not in percent.
+    """A variant's value of a metric; fractions are not converted to percent.
 
     Args:
         values: one for each seed.
@@ -47,7 +47,7 @@ class Cell:
 
     @property
     def tied(self) -> bool:
-        """Whether seeds do not tell it apart from the best."""
+        """Whether it does not differ significantly from the best."""
         return self.p is not None and self.p >= LEVEL
 
 
@@ -58,13 +58,13 @@ class Column:
     Args:
         metric: its name.
         title: in the header.
-        main: whether it is shown unless others are asked for. In main columns of metrics the best is marked, and the
+        main: whether it is shown by default. In main columns of metrics the best is marked, and the
             others are compared with it.
         measured: whether it is measured on test images, and so varies with the seed; costs do not.
         fraction: whether it lies in [0, 1] and is shown in percent.
         cells: one for each row; None where no run has the metric.
-        chance: what a random ranking has, if that is known.
-        baseline: what the backbone's own readout has, if it was trained here.
+        chance: the figure of a random ranking, if it is known.
+        baseline: the figure of the backbone's own readout, if it was trained here.
         paper: the published figure of each row, None where there is none.
     """
 
@@ -79,9 +79,9 @@ class Column:
     paper: tuple[float | None, ...]
 
     def figure(self, value: float | None) -> str:
-        """A value as every table shows it: percent, and what is 100 or more, with one decimal; else three digits.
+        """A value as tables show it: one decimal for percent and for 100 or more, else three significant digits.
 
-        A cost that is a whole number, such as a batch's size, has no decimal.
+        A cost that is a whole number, such as the size of a batch, has no decimal.
         """
         if value is None:
             return ""
@@ -91,7 +91,7 @@ class Column:
         return f"{shown:.1f}" if self.fraction or shown >= 100 else f"{shown:.3g}"
 
     def published(self, value: float | None) -> str:
-        """A published figure with the decimals that it has, of percent one at least; "" without one."""
+        """A published figure with its own decimals, in percent at least one; "" without a figure."""
         if value is None:
             return ""
         text = f"{100 * value if self.fraction else value:.4g}"
@@ -102,7 +102,7 @@ class Column:
         return self.figure(cell.spread) if self.measured else ""
 
     def text(self, cell: Cell | None) -> str:
-        """A cell in one line: mean, spread, and the mark of those not told apart from the best."""
+        """A cell in one line: mean, spread, and the mark for no significant difference from the best."""
         if cell is None:
             return ""
         spread = f" ± {self.spread(cell)}" if self.spread(cell) else ""
@@ -147,7 +147,7 @@ class MetricTable:
 
     @property
     def main(self) -> list[Column]:
-        """The columns that are shown unless others are asked for."""
+        """The columns that are shown by default."""
         return [column for column in self.columns if column.main]
 
     def whole(self) -> "MetricTable":
@@ -181,7 +181,7 @@ class MetricTable:
         return TextTable(self.caption, header, rows, left=len(axes))
 
     def at_chance(self) -> tuple[str, ...]:
-        """A line that names the variants whose first metric, by its mean over seeds, is at chance; none without one."""
+        """A line that names the variants whose first metric, as the mean over seeds, is at chance; () if none is."""
         column = self.columns[0]
         cells = zip(self.rows, column.cells, strict=True)
         chance = column.chance
@@ -193,7 +193,7 @@ class MetricTable:
 
 
 def metric_table(folder: TableFolder) -> MetricTable:
-    """The rows and columns of a table's folder: every metric that a run has, those that tables show first."""
+    """The rows and columns of a table's folder: every metric of its runs, beginning with those that tables show."""
     seeds = sorted({run.seed for run in folder.runs})
     runs = [folder.of(axes) for axes in folder.variants]
     rows = tuple(Row(own[0].axes, folder.note(own[0].axes), [run.seed for run in own] == seeds) for own in runs)

@@ -4,16 +4,17 @@ from experiments.grids.variants import Ablation
 from experiments.tables.metric_table import NOT_APART, MetricTable
 
 GMAC = "G MAC: 10^9 multiply-accumulates an image, backbone included."
-_APART = f"{NOT_APART} not told apart from the column's best (paired t-test over seeds, Holm's correction, p >= 0.05)"
+_TEST = "paired t-test over seeds, Holm's correction, p >= 0.05"
+_APART = f"{NOT_APART} no significant difference from the column's best ({_TEST})"
 _ONE_SEED = "one seed: differences may be luck, and are not tested"
 
 
 def spread_note(table: MetricTable) -> str:
-    """What stands behind a mean, and what the mark is."""
+    """What a mean and its mark say."""
     return f"mean ± standard deviation over seeds; {_APART}" if len(table.seeds) > 1 else _ONE_SEED
 
 
 def paper_note(table: MetricTable, ablation: Ablation) -> str:
-    """Which data the paper's columns are of; "" where there are none."""
+    """On which data the paper's figures were measured; "" without such columns."""
     told = any(value is not None for column in table.main for value in column.paper)
     return f"The paper's columns are its figures on {ablation.published}, not on this data." if told else ""

@@ -40,9 +40,9 @@ def save_result(result: Result, folder: Path, labels: Sequence[str] = ()) -> Non
     Args:
         result: of the evaluation.
         folder: to make.
-        labels: as of `save_pages`.
+        labels: as for `save_pages`.
     Raises:
-        InputError: as `check_curves`; the folder exists or cannot be made.
+        InputError: as for `check_curves`; the folder exists or cannot be made.
     """
     check_curves(result, labels)
     with new_folder(folder) as made:

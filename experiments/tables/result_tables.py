@@ -115,17 +115,17 @@ def _cell(found: Evaluation, first: Evaluation | None, column: str) -> str:
 
 
 def footnotes(result: Result) -> list[str]:
-    """What the figures are, one sentence per line."""
+    """Explains the figures, one sentence per line."""
     stamp, test = result.evaluation.stamp, result.test
     parts = f"{len(test.seen)} seen and {len(test.unseen)} unseen labels" if test.unseen else f"{len(test.seen)} labels"
     lines = [f"Percent; {stamp.images:,} test images ({stamp.test_set}), {parts}, {stamp.absent}."]
     if result.evaluation.intervals:
-        lines.append("Intervals: bootstrap over test images; other seeds of training are not in them.")
+        lines.append("Intervals: bootstrap over test images; they do not cover the differences between training seeds.")
     lines += chance_notes(parts_at_chance(result.evaluation.metrics, result.evaluation.intervals))
     if stamp.partial:
         lines.append(f"Partial annotations: {stamp.partial}.")
     if stamp.shift is not None:
-        lines.append(f"Calibrated: {stamp.shift:.4g} off seen logits, chosen on validation data.")
+        lines.append(f"Calibrated: {stamp.shift:.4g} subtracted from seen logits, chosen on validation data.")
     lines += left_out({name: labels for name, (labels, _) in stamp.labels.items()}, stamp.k)
     lines += [f"{protocol}: {title}." for protocol, title in stamp.known_as().items()]
     absent = [n for n, values in result.evaluation.ap.items() if np.isnan(values).any()]

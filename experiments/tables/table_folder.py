@@ -1,4 +1,4 @@
-"""A table's folder, read back: what its files hold, checked, and which of them are not there."""
+"""Reads a table's folder: the checked content of its files, and which files are missing."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -33,8 +33,10 @@ class Paper(BaseModel):
 
 
 class About(BaseModel):
-    """`table.json`: what the command that made a table knew of it; `machine` and `setup` are where and how costs were
-    measured."""
+    """`table.json`: what the command that made a table recorded about it.
+
+    `machine` and `setup` say where and how costs were measured.
+    """
 
     caption: str
     command: str
@@ -45,7 +47,7 @@ class About(BaseModel):
 
 @dataclass(frozen=True)
 class FinishedRun:
-    """A run of a table, read back. What its folder lacks is None, and named in `lacks`.
+    """A run of a table, read back. Files that its folder lacks are None, and named in `lacks`.
 
     Args:
         axes: its variant's values as tables show them, by axis.
@@ -58,7 +60,7 @@ class FinishedRun:
         history: `history.json`.
         labels: `labels.csv`.
         samples: `samples.json`.
-        lacks: the files that are not there.
+        lacks: the missing files.
     """
 
     axes: Mapping[str, str]
@@ -163,14 +165,14 @@ def save_about(
 
 
 def read_table_folder(folder: Path) -> TableFolder:
-    """Reads a table's folder; parts that are not there are no error.
+    """Reads a table's folder; missing parts are not an error.
 
     Raises:
-        InputError: the folder holds no table, or a file of it is damaged.
+        InputError: the folder holds no table, or one of its files is damaged.
     """
     path = folder / "results.json"
     if not path.is_file():
-        raise InputError(f"{folder} is no table's folder: it has no results.json; make one with zsl ablate")
+        raise InputError(f"{folder} is not the folder of a table: it has no results.json; make one with zsl ablate")
     records = read_model(path, list[Record], AGAIN)
     _check_records(records, path)
     about, plan = _read(folder / "table.json", About), _read(folder / "grid.json", GridFile)
@@ -179,7 +181,7 @@ def read_table_folder(folder: Path) -> TableFolder:
         *(Paper(variant=planned.variant, metrics=planned.paper) for planned in (plan.runs if plan else [])),
     ]
     variants = {json.dumps(record.variant): record.variant for record in records}
-    # two files of one name in different folders: the names alone would make one variant of two
+    # with two files of the same name in different folders, file names alone would merge two variants
     short = len({title_of(shown(variant)) for variant in variants.values()}) == len(variants)
     return TableFolder(
         folder,
@@ -197,7 +199,7 @@ def read_table_folder(folder: Path) -> TableFolder:
 
 def _check_records(records: Sequence[Record], path: Path) -> None:
     if not records:
-        raise InputError(f"{path} holds no run; go on with the table, or make another with zsl ablate")
+        raise InputError(f"{path} holds no finished run; continue the table, or make another with zsl ablate")
     axes = list(records[0].variant)
     for record in records:
         if list(record.variant) != axes:
@@ -206,7 +208,7 @@ def _check_records(records: Sequence[Record], path: Path) -> None:
             )
     twice = len(records) - len({(json.dumps(r.variant), r.seed) for r in records})
     if twice:
-        raise InputError(f"{path} holds {twice} runs twice (same variant and seed); make the table again")
+        raise InputError(f"{path} holds {twice} duplicate runs (same variant and seed); make the table again")
 
 
 def _unfinished(folder: Path, records: Sequence[Record], plan: GridFile | None) -> dict[str, str | None]:

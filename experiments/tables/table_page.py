@@ -25,8 +25,8 @@ def save_table(folder: TableFolder, table: MetricTable, ablation: Ablation) -> N
 
     Args:
         folder: of the table, with its plan and command.
-        table: what is shown of it.
-        ablation: whose data the published figures are of.
+        table: its rows and columns.
+        ablation: names the data of the published figures.
     Raises:
         InputError: the plan holds a config of another version.
     """
@@ -38,7 +38,7 @@ def save_table(folder: TableFolder, table: MetricTable, ablation: Ablation) -> N
 
 
 def report(folder: TableFolder, table: MetricTable, ablation: Ablation) -> str:
-    """The table in Markdown, with what it rests on and how to repeat it."""
+    """The table in Markdown, with what it was made from and how to repeat it."""
     assert folder.plan is not None
     config = validated(folder.plan.config, str(folder.path / "grid.json"))
     note = paper_note(table, ablation)
@@ -62,7 +62,7 @@ Repeat with {markdown_code(folder.command or "")}; every run's config, weights a
 
 
 def _made_from(config: RunConfig, table: MetricTable) -> dict[str, str]:
-    """What a table rests on, by what it is."""
+    """What a table was made from, by kind."""
     backbone = "none: the dataset holds tokens"
     if config.backbone is not None:
         trained = "trained on seen labels" if config.backbone.pretrain else "given weights"

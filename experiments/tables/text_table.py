@@ -21,7 +21,7 @@ class TextTable:
     left: int = 1
 
     def fitting(self, width: int) -> "TextTable":
-        """The table without its F1@K columns, if a terminal of so many letters has no room for all of them."""
+        """The table, without its F1@K columns if a terminal of `width` characters is too narrow for all columns."""
         columns = [[name, *cells] for name, cells in zip(self.header, zip(*self.rows, strict=True), strict=True)]
         if sum(3 + max(map(len, column)) for column in columns) < width:
             return self

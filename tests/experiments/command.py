@@ -26,7 +26,7 @@ def run(commands, *arguments):
 
 
 def refused(result, *words):
-    """One line on stderr that holds the words, exit status 2."""
+    """Checks for exit status 2 and one line on stderr that holds the words."""
     assert result.exit_code == 2, result.output
     assert result.stderr.startswith("error: ")
     assert result.stderr.count("\n") == 1
@@ -35,7 +35,7 @@ def refused(result, *words):
 
 
 def launched(processes, *arguments):
-    """Runs the command to its end in so many processes, by torch's launcher."""
+    """Runs the command in several processes, by torch's launcher, until it ends."""
     launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
     command = [sys.executable, *launch, "-m", "tests.experiments.counted", processes, *arguments]
     # accelerate launch would start one process where there is no GPU

@@ -1,4 +1,4 @@
-"""The datasets in their layouts, for the commands; a grid that nothing happened to."""
+"""Datasets in their layouts, for the commands, and a grid that ran undisturbed."""
 
 import json
 
@@ -17,7 +17,7 @@ from tests.zsl.layouts import album, classes, coco, open_images, voc  # noqa: F4
 
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory):
-    """A grid's file, and its folder as one process makes it from beginning to end."""
+    """A grid's file, and the folder that one process makes of it without an interruption."""
     root = tmp_path_factory.mktemp("undisturbed")
     write_tokens(root)
     path = write_grid(root, FOUR, head="seeds = 6")

@@ -1,4 +1,4 @@
-"""The command in a process of which there are so many: `python -m tests.experiments.counted NUMBER ARGUMENTS`."""
+"""Runs the command as one of NUMBER processes: `python -m tests.experiments.counted NUMBER ARGUMENTS`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Grids of runs that take a fraction of a second, as files and as processes."""
+"""Small grids, whose runs take a fraction of a second, as files and as processes."""
 
 import json
 import os
@@ -54,7 +54,7 @@ FOUR = 'decoder.query = ["text", "learnable"]\ndecoder.head = ["text", "learnabl
 
 
 def started(*arguments, **options):
-    """The command as a process of a session of its own."""
+    """Starts the command as a process in its own session."""
     command = [str(Path(sys.executable).parent / "zsl"), *map(str, arguments)]
     pipe = subprocess.PIPE
     environment = os.environ | {"RAY_AUTH_MODE": "disabled"}
@@ -64,14 +64,14 @@ def started(*arguments, **options):
 
 
 def finished(process, status=0):
-    """The output of a process that ends with a status."""
+    """Waits for a process to end with a status, and returns its output."""
     output, errors = process.communicate()
     assert process.returncode == status, output + errors
     return output + errors
 
 
 def until(condition, process, seconds=300):
-    """Waits until a condition holds, while a process goes on."""
+    """Waits until a condition holds, while a process runs."""
     end = time.monotonic() + seconds
     while not condition():
         assert process.poll() is None, process.communicate()
@@ -85,7 +85,7 @@ def done(out):
 
 
 def workers(process):
-    """The ids of the pool's processes of a driver, or of the driver's that is no more."""
+    """The process ids of a driver's workers, also after the driver has ended."""
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -104,7 +104,7 @@ def kill(pid):
 
 
 def same_runs(one, two, count):
-    """The runs of two grids' folders are the same, bit for bit, and their results."""
+    """Checks that two grids' folders hold the same runs, bit for bit, and the same results."""
     names = sorted(path.name for path in (one / "runs").iterdir())
     assert len(names) == count
     for name in names:
@@ -117,7 +117,7 @@ def same_runs(one, two, count):
 
 
 def same_part(out, whole, count):
-    """The runs of a grid's folder are so many of another's, bit for bit."""
+    """Checks that a grid's folder holds `count` of another's runs, bit for bit."""
     runs = list((out / "runs").iterdir())
     assert len(runs) == count
     for run in runs:

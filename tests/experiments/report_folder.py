@@ -1,4 +1,4 @@
-"""A table's folder as its contract has it, made of drawn numbers: any variants, seeds and labels."""
+"""Makes a table's folder from random numbers, with any variants, seeds and labels."""
 
 import base64
 import io
@@ -46,7 +46,7 @@ def make_folder(
 
 
 def write_run(run: Path, variant, seed, metrics, labels, ap, seen, images):
-    """Every file of a run that a report reads."""
+    """Writes every file of a run that a report reads."""
     intervals = {name: [0.9 * value, 1.1 * value] for name, value in metrics.items() if "chance" not in name}
     protocol = {"data": "drawn", "images": 59, "labels": {"zsl": len(labels) - seen}}
     write(run / "metrics.json", {"metrics": metrics, "intervals": intervals, "protocol": protocol})

@@ -1,4 +1,4 @@
-"""Processes of Python find the toolkit, whatever lies in the working directory."""
+"""Python subprocesses find the toolkit, whatever is in the working directory."""
 
 import subprocess
 import sys
@@ -24,7 +24,7 @@ def _output(command, **options):
     return subprocess.run([sys.executable, *command], capture_output=True, text=True, **options).stdout
 
 
-def test_a_folder_of_ones_own_does_not_stand_in_for_the_toolkit(place):
+def test_a_users_folder_named_experiments_is_not_imported(place):
     assert _output(["-c", WHERE]).startswith(str(place))  # as Python has it
     assert _output(["-c", WHERE], env=own_environment()).startswith(OURS)
 

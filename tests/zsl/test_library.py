@@ -165,7 +165,7 @@ def test_a_stopped_run_continues_to_the_same_weights(data, bank, tmp_path):
 
 def test_a_folder_is_held_while_it_is_trained_in(data, bank, tmp_path):
     given = {"backbone": BACKBONE, "readout": READOUT, "train": SMALL, "out": tmp_path / "run"}
-    busy = r"another command is at .*run; wait until it has ended, or choose another folder"
+    busy = r"another command is using .*run; wait until it has ended, or choose another folder"
     tried = []
 
     def others(task, done, total, note=""):
@@ -174,7 +174,7 @@ def test_a_folder_is_held_while_it_is_trained_in(data, bank, tmp_path):
             for resume in (False, True):
                 with pytest.raises(zsl.InputError, match=busy):
                     zsl.fit(data, bank, **given, resume=resume)
-            refused(command("train", "demo", "--out", tmp_path / "run", "--resume"), "another command is at")
+            refused(command("train", "demo", "--out", tmp_path / "run", "--resume"), "another command is using")
             tried.append(note)
 
     zsl.fit(data, bank, **given, progress=others)

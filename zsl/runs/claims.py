@@ -1,4 +1,4 @@
-"""One command at a time may write into a folder: it holds a lock of the system, which ends with its process."""
+"""Only one command at a time may write into a folder: it holds a lock of the operating system, which ends with it."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -21,7 +21,7 @@ def claimed(folder: Path, make: bool = False) -> Iterator[None]:
 
     Args:
         folder: of a run, or of tokens.
-        make: make the folder; one that exists belongs to another command. It is removed again if it is left empty.
+        make: make the folder; an existing one belongs to another command. An empty folder is removed at the end.
     Raises:
         InputError: another command holds the folder, or has made it; it is missing, or cannot be made or written to.
     """
@@ -34,7 +34,7 @@ def claimed(folder: Path, make: bool = False) -> Iterator[None]:
                 stack.enter_context(_locked(folder))
             except InputError as error:
                 told = [str(error)]
-        broadcast_object_list(told)  # the others would wait for a main process that has ended
+        broadcast_object_list(told)  # without it, the others would wait for a main process that has ended
         if told[0]:
             raise InputError(told[0])
         yield
@@ -45,7 +45,7 @@ def claimed_run(folder: Path) -> Iterator[None]:
     """Claims the folder of a finished run; nothing is written into another folder.
 
     Raises:
-        InputError: not a finished run, or another command is at it.
+        InputError: not a finished run, or another command is using it.
     """
     if not (folder / BEGUN).is_file():
         read_finished(folder)
@@ -74,10 +74,10 @@ def _locked(folder: Path) -> Iterator[None]:
         lock.acquire()
     except Timeout as error:
         raise InputError(
-            f"another command is at {folder}; wait until it has ended, or choose another folder"
+            f"another command is using {folder}; wait until it has ended, or choose another folder"
         ) from error
     except (OSError, NotImplementedError) as error:
-        raise InputError(f"{folder} cannot be written to, or its disk knows no locks ({error})") from error
+        raise InputError(f"{folder} cannot be written to, or its file system has no locks ({error})") from error
     try:
         yield
     finally:
@@ -85,7 +85,7 @@ def _locked(folder: Path) -> Iterator[None]:
 
 
 def _lock_of(folder: Path) -> Path:
-    """The file that is locked; that of the grid where the folder is one of its runs."""
+    """The file that is locked; for a run of a grid, the grid's own lock of the run."""
     place = folder.resolve()
     grid = place.parent.parent
     if place.parent.name == "runs" and (grid / "grid.json").is_file():

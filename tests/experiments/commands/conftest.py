@@ -1,4 +1,4 @@
-"""Runs at small size that several commands are tested on."""
+"""Small runs on which several commands are tested."""
 
 import pytest
 import timm
@@ -25,7 +25,7 @@ def frozen(photographs, tmp_path):
 
 @pytest.fixture
 def tuned(photographs, tmp_path):
-    """A config file and options of runs that train their backbone too."""
+    """A config file, and options of runs that also train the backbone."""
     settings = (
         f"data.root={photographs}",
         "data.image_size=32",

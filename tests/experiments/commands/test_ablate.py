@@ -74,17 +74,17 @@ def test_encoders_are_compared_on_both_unseen_sets(small, tmp_path):
     assert (tmp_path / "out" / "plot.png").is_file()
 
 
-def test_encoders_that_cannot_be_had_stop_the_table_before_it_starts(small, tmp_path):
+def test_unusable_encoders_stop_a_table_before_it_starts(small, tmp_path):
     out = tmp_path / "out"
     compared = ("--encoder", "lexical:16", "--encoder", "gensim:nowhere.txt")
     refused(zsl("ablate", "encoders", "--config", "demo", "--out", out, *compared, *small), "nowhere.txt")
     same = ("--encoder", "gensim:a/v.txt", "--encoder", "gensim:b/v.txt")
-    refused(zsl("ablate", "encoders", "--out", out, *same, *small), "two variants have one name")
+    refused(zsl("ablate", "encoders", "--out", out, *same, *small), "two variants have the same name")
     refused(zsl("ablate", "table8", "--encoder", "lexical", "--out", out), "--encoder is for zsl ablate encoders")
     assert not out.exists()
 
 
-def test_ablate_lists_what_there_is():
+def test_ablate_lists_its_tables():
     result = zsl("ablate", "--list")
     assert [line.split()[0] for line in result.stdout.splitlines()] == [
         *("table7", "table8", "table9", "table10", "table11", "table12", "table13", "table15", "table16"),

@@ -85,7 +85,7 @@ def _stripped(cells):
     return [cell.strip() for cell in cells]
 
 
-def test_tables_of_costs_refuse_what_is_for_trainings(tmp_path):
+def test_tables_of_costs_refuse_options_of_training(tmp_path):
     out = tmp_path / "out"
     refused(zsl("ablate", "table9", "--seeds", 3, "--out", out), "--seeds: table9 is measured, not trained")
     refused(zsl("ablate", "table9", "--set", "train.lr=1", "--out", out), "known: backbone, image_size, classes")
@@ -94,7 +94,7 @@ def test_tables_of_costs_refuse_what_is_for_trainings(tmp_path):
     assert not out.exists()
 
 
-def test_on_photographs_the_resolutions_are_the_papers():
+def test_photographs_get_the_resolutions_of_the_paper():
     config = load_config("coco", [])
     grid = table_grid(ABLATIONS["table13"], config, 1)
     assert [one.data.image_size for one in grid.configs] == [224, 448, 640]
@@ -102,7 +102,7 @@ def test_on_photographs_the_resolutions_are_the_papers():
 
 
 @pytest.mark.parametrize("name", ABLATIONS)
-def test_real_data_take_every_table_by_one_option(name):
+def test_one_option_runs_every_table_on_real_data(name):
     closed = name in ("table7", "table10", "table13", "table15")
     recipe = "imagenet_softmax" if name == "table16" else "coco" if closed else "nus_wide"
     grid = table_grid(ABLATIONS[name], load_config(recipe, list(ABLATIONS[name].settings)), 2)

@@ -1,4 +1,4 @@
-"""Help of all commands is of one form."""
+"""Help of all commands has one form."""
 
 import re
 from pathlib import Path

@@ -172,7 +172,7 @@ def test_plots_of_odd_labels(tmp_path):
     assert zsl("bank", "plot", tmp_path / "bank", "--out", tmp_path / "plots").exit_code == 0
 
 
-def test_a_matrix_goes_by_names_where_labels_are_reordered(names, tmp_path):
+def test_a_matrix_with_names_follows_reordered_labels(names, tmp_path):
     np.save(tmp_path / "m.npy", np.arange(1, 9)[:, None] * np.ones((8, 3)))  # rows in the order of all.txt
     (tmp_path / "one.txt").write_text("cat\n")
     split = (names[0], "--unseen", tmp_path / "one.txt")
@@ -186,11 +186,11 @@ def test_a_matrix_goes_by_names_where_labels_are_reordered(names, tmp_path):
     assert zsl("bank", "build", names[0], *plain[:-1], tmp_path / "plain").exit_code == 0
 
 
-def test_entries_for_no_label_are_told(names, tmp_path):
+def test_entries_that_match_no_label_are_noted(names, tmp_path):
     (tmp_path / "aliases.tsv").write_text("Dog\thound\nsky\theaven\n")
     options = ("--encoder", "lexical", "--aliases", tmp_path / "aliases.tsv", "--out", tmp_path / "bank")
     result = zsl("bank", "build", *names, *options)
-    assert "--aliases has 1 entries for no label, such as 'Dog'; the nearest label is 'dog'" in result.stderr
+    assert "--aliases has 1 entries that match no label, such as 'Dog'; the nearest label is 'dog'" in result.stderr
 
 
 def test_files_that_cannot_be_read_or_written_are_one_line(names, tmp_path):
@@ -231,7 +231,7 @@ def test_bad_input_is_one_line_and_writes_nothing(names, keyed, bank, tmp_path):
     refused(build(tmp_path / "dog.txt", *lexical, "--unseen", tmp_path / "dog.txt"), "no seen label is left")
     assert not out.exists()
     refused(zsl("bank", "build", *names, *lexical, "--out", bank), "glove.bank exists")
-    refused(zsl("bank", "build", *names, *lexical, "--out", tmp_path / "no" / "bank"), "lies in no folder")
+    refused(zsl("bank", "build", *names, *lexical, "--out", tmp_path / "no" / "bank"), "missing or read-only")
     described = ("--descriptions", tmp_path / "d.tsv", "--prompt", "a {}")
     (tmp_path / "d.tsv").write_text("sky\tblue\n")
     refused(build(*names, *lexical, *described), "give prompts or descriptions, not both")

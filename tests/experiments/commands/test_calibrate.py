@@ -13,11 +13,11 @@ from zsl.evaluation.calibration import Choice
 
 @pytest.fixture
 def always(monkeypatch):
-    """A bias is taken to help or not, whatever small noisy models make of it."""
+    """Fixes whether a bias helps, because small models are too noisy to decide it."""
     return lambda helps: monkeypatch.setattr(Choice, "helps", helps)
 
 
-def test_calibration_looks_at_validation_images_alone(config, photographs, tmp_path, always):
+def test_calibration_uses_only_validation_images(config, photographs, tmp_path, always):
     run = tmp_path / "run"
     assert zsl("train", config, "--out", run).exit_code == 0
     assert zsl("evaluate", run).exit_code == 0
@@ -40,14 +40,14 @@ def test_calibration_looks_at_validation_images_alone(config, photographs, tmp_p
         pixels = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(photographs / "images" / f"{number}.jpg")
     result = zsl("evaluate", run)
-    assert "off seen logits, chosen on validation data" in result.stdout
+    assert "subtracted from seen logits, chosen on validation data" in result.stdout
     after = json.loads((run / "metrics.json").read_text())
     assert after["protocol"]["shift"] == content["shift"]
     assert "gzsl/calibrated_recall_harmonic@2" in after["metrics"].keys() - before["metrics"].keys()
     (run / "calibration.json").write_text("{}")
     refused(zsl("evaluate", run), "calibration.json is damaged")
     refused(zsl("calibrate", run, "--k", 1, "--share", 0.01), "makes 0 of 5 seen labels unseen")
-    refused(zsl("calibrate", run, "--k", 6), "--k 6", "has 5 seen labels; take fewer")
+    refused(zsl("calibrate", run, "--k", 6), "--k 6", "has 5 seen labels; give a smaller")
 
 
 def test_a_bias_that_does_not_help_is_not_kept(regions, tmp_path, always):

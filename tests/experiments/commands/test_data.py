@@ -52,7 +52,7 @@ def test_training_from_tokens_is_training_through_the_backbone(options, tmp_path
     assert metrics[0] == pytest.approx(metrics[1], abs=1e-3)
 
 
-def test_an_extraction_that_is_stopped_and_gone_on_with_gives_the_same_files(options, tmp_path):
+def test_a_stopped_extraction_continues_to_the_same_files(options, tmp_path):
     whole = tmp_path / "whole"
     assert zsl("data", "extract", options, "--out", whole, "--rows", 8).exit_code == 0
     expected = _files(whole)
@@ -107,7 +107,7 @@ def test_views_differ_and_are_drawn(options, tmp_path):
     train, held = source.split(source.train)
     assert (train.views, held.views) == (3, 1)
     assert map_shard(out / "test-00000.safetensors").shape[1] == 1
-    refused(zsl("data", "extract", options, "--out", tmp_path / "x", "--views", 2), "differ by augmentation alone")
+    refused(zsl("data", "extract", options, "--out", tmp_path / "x", "--views", 2), "differ only by augmentation")
 
 
 def test_images_that_do_not_decode_are_refused_or_left_out(options, photographs, tmp_path):
@@ -160,7 +160,7 @@ def test_a_check_gives_a_verdict_on_each_item(options, photographs, tmp_path):
     assert "2.000" in found["positives per test image"]["message"]
 
 
-def test_a_check_finds_what_would_spoil_a_run(options, photographs, tmp_path):
+def test_a_check_finds_faults_that_would_spoil_a_run(options, photographs, tmp_path):
     (photographs / "images" / "3.jpg").write_bytes(b"")
     split = {"train class": [*SEEN, "gone", "pink stars"], "test class": UNSEEN}
     (photographs / "split.json").write_text(json.dumps(split))
@@ -184,7 +184,7 @@ def test_a_check_finds_what_would_spoil_a_run(options, photographs, tmp_path):
     # the same file under two names
     assert "/4.jpg and " in found["identical images"]["message"]
     assert "1 of the pictures are in training and in test" in found["identical images"]["message"]
-    # a second look goes by the first one's state
+    # the second check continues from the state of the first
     (photographs / "images" / "3.jpg").write_bytes((photographs / "images" / "4.jpg").read_bytes())
     again = ("--state", tmp_path / "state.json", "--no-decode")
     assert zsl("data", "check", options, *again).exit_code == 0
@@ -207,7 +207,7 @@ def test_a_file_that_many_images_share_is_a_placeholder(options, photographs, tm
     assert "27 training images" in " ".join(zsl("data", "check", options, *excluded).stdout.split())
 
 
-def test_two_processes_give_the_files_of_one(options, tmp_path):
+def test_two_processes_write_the_same_files_as_one(options, tmp_path):
     assert zsl("data", "extract", options, "--out", tmp_path / "one", "--rows", 8).exit_code == 0
     launched(2, "data", "extract", options, "--out", tmp_path / "two", "--rows", 8)
     assert _files(tmp_path / "two") == _files(tmp_path / "one")

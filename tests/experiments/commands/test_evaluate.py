@@ -156,7 +156,7 @@ def test_scores_of_other_labels_side_by_side(others, tmp_path):
     assert "columns that are no label of targets.csv, left out: 1 label(s): 'Polar bear'" in second
     shifted = zsl("evaluate", "--from-scores", seen, *given, "--shift", 1)
     assert shifted.exit_code == 2
-    assert "error: --shift is a bias on seen among all labels, of which" in shifted.stderr
+    assert "error: --shift is for scores of seen and unseen labels together, which" in shifted.stderr
 
 
 def test_curves_of_seen_and_unseen_labels(others, tmp_path):

@@ -40,7 +40,7 @@ def test_the_version_is_the_packages():
     assert zsl("--version").stdout == f"zsl {version('zero-shot-toolkit')}\n"
 
 
-def test_a_mistyped_command_is_told_with_the_one_that_was_meant():
+def test_a_mistyped_command_suggests_the_right_one():
     result = zsl("trian")
     assert result.exit_code == 2
     assert "Did you mean 'train'?" in result.stderr

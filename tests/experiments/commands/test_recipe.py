@@ -1,4 +1,4 @@
-"""`zsl recipe`: what is printed is a config."""
+"""`zsl recipe` prints configs."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from experiments.config.values import read_values
 from tests.experiments.command import refused, zsl
 
 
-def test_recipes_are_listed_with_a_line_each():
+def test_recipes_are_listed_with_one_line_each():
     lines = zsl("recipe").stdout.splitlines()
     assert [line.split()[0] for line in lines] == recipes()
     assert lines[0].startswith("coco               MS-COCO as a closed set (appendix C)")

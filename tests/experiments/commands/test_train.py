@@ -34,7 +34,7 @@ def test_train_with_a_tuned_backbone(tuned, tmp_path):
     assert zsl("evaluate", tmp_path / "run").exit_code == 0
 
 
-def test_a_last_batch_of_one_image_is_told_of_before_anything_is_written(tuned, tmp_path):
+def test_a_last_batch_of_one_image_is_refused_before_anything_is_written(tuned, tmp_path):
     config, options = tuned
     settings = ("--set", "backbone.level=4", "--set", "train.batch_size=35")  # of 36 training images
     result = zsl("train", config, "--out", tmp_path / "run", *options, *settings)
@@ -129,7 +129,7 @@ def test_a_run_is_not_tested_with_what_does_not_fit_it(frozen, photographs, tmp_
     refused(zsl("evaluate", tmp_path), "is not a finished run")
     refused(
         zsl("evaluate", run, "--set", "decoder.width=8"),
-        "takes data.*, evaluate.*, backbone.weights and",
+        "takes only data.*, evaluate.*, backbone.weights and",
     )
     split = photographs / "split.json"
     whole = split.read_text()

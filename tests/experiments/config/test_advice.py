@@ -1,4 +1,4 @@
-"""What users are told where nobody chose word vectors, and where results are no better than chance."""
+"""Notes for users: word vectors that they did not choose, and results no better than chance."""
 
 import json
 
@@ -29,7 +29,7 @@ WITHOUT = ("coco", "imagenet_sigmoid", "imagenet_softmax", "open_images", "voc")
 
 
 @pytest.mark.parametrize("name", recipes())
-def test_recipes_choose_word_vectors_or_say_that_nobody_did(name):
+def test_recipes_choose_word_vectors_or_note_the_default(name):
     chosen = name in DRAWN + WITHOUT or name.startswith("nus_wide")
     assert encoder_notes(load_config(name, [])) == (() if chosen else (SPELLING,))
     assert encoder_notes(load_config(name, ["bank.encoder=lexical"])) == ()
@@ -42,7 +42,7 @@ def test_a_readout_without_word_vectors_needs_none():
     assert encoder_notes(load_config("coco", ["decoder.query=text"])) == (SPELLING,)
 
 
-def test_tables_and_grids_say_it_too(tmp_path):
+def test_tables_and_grids_note_the_default_too(tmp_path):
     config = load_config("corel5k", [])
     assert table_grid(ABLATIONS["table8"], config, 1).notes == (SPELLING,)
     assert table_grid(ABLATIONS["encoders"], config, 1).notes == ()  # each row has an encoder
@@ -52,7 +52,7 @@ def test_tables_and_grids_say_it_too(tmp_path):
     assert spec_grid(path, None, ["bank.encoder=random"], None).notes == ()
 
 
-def test_a_config_of_a_user_without_an_encoder_says_so_once(regions, tmp_path):
+def test_a_users_config_without_an_encoder_gets_one_note(regions, tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(f'[data]\nname = "corel5k"\nfile = "{tmp_path}/r.npz"\nsplit = "{tmp_path}/split.json"\n')
     options = ["--set", "decoder.kind=eszsl", "--set", "evaluate.k=[1]"]

@@ -1,4 +1,4 @@
-"""Configs that are read: every recipe is whole, settings replace values, a mistake is one line that names the key."""
+"""Reading configs: every recipe is complete, settings replace values, a mistake is one line that names the key."""
 
 import json
 from pathlib import Path
@@ -16,7 +16,7 @@ from zsl.runs.config import validated
 
 
 @pytest.mark.parametrize("recipe", recipes())
-def test_every_recipe_is_whole_and_survives_json(recipe, tmp_path):
+def test_every_recipe_is_complete_and_survives_json(recipe, tmp_path):
     config = load_config(recipe, [])
     (tmp_path / "config.json").write_text(config.model_dump_json())
     assert load_config(str(tmp_path / "config.json"), []) == config
@@ -87,7 +87,7 @@ def test_files_that_are_no_configs_are_named(tmp_path):
         load_config("nothing", [])
 
 
-def test_another_dataset_drops_the_keys_of_the_one_before():
+def test_another_dataset_drops_the_keys_of_the_previous_one():
     config = load_config("photographs", ["data.name=voc", "data.root=VOC2007", "backbone=none"])
     assert config.data == VocConfig(name="voc", root=Path("VOC2007"))
     assert config.backbone is None
@@ -124,7 +124,7 @@ def test_pictures_are_read_as_the_backbones_weights_were_trained():
     assert read_as(load_config("coco", ["backbone.name=resnet50"])) == (whole, IMAGENET)  # the paper's
 
 
-def test_another_backbone_drops_the_mean_and_std_of_the_one_before():
+def test_another_backbone_drops_the_mean_and_std_of_the_previous_one():
     for settings in ([], ["backbone.name=resnet10t"]):
         demo = load_config("demo", settings)
         assert (demo.backbone.mean, demo.backbone.std, demo.data.image_size) == (HALF, HALF, 64)
@@ -134,7 +134,7 @@ def test_another_backbone_drops_the_mean_and_std_of_the_one_before():
     assert (given.backbone.mean, given.backbone.std) == (IMAGENET[0], (1, 2, 3))
 
 
-def test_a_way_to_read_pictures_without_a_key_is_named():
+def test_a_backbone_that_does_not_read_a_square_crop_is_named():
     with pytest.raises(InputError, match="'vit_base_patch16_sapiens2' is no crop of a square; set data.image_size"):
         load_config("photographs", ["backbone.name=vit_base_patch16_sapiens2"])
     with pytest.raises(InputError, match="'deepseek_vit_412m' is no crop of a square; set data.squash"):
@@ -143,7 +143,7 @@ def test_a_way_to_read_pictures_without_a_key_is_named():
         load_config("photographs", ["backbone.name=resnt18"])
 
 
-def test_runs_of_before_there_were_keys_are_read_as_they_were(tmp_path):
+def test_old_runs_without_the_keys_of_reading_pictures_get_the_old_values(tmp_path):
     values = load_config("photographs", []).model_dump(mode="json")
     for key in ("interpolation", "crop", "squash"):
         del values["data"][key]
@@ -154,19 +154,19 @@ def test_runs_of_before_there_were_keys_are_read_as_they_were(tmp_path):
     assert run_config(tmp_path) == load_config("photographs", [])
 
 
-def test_another_readout_drops_the_keys_that_it_has_no_use_for():
+def test_another_readout_drops_the_keys_that_it_does_not_know():
     config = load_config("demo", ["decoder.kind=transformer-decoder", "decoder.layers=2"])
     assert config.decoder == TransformerDecoderConfig(
         kind="transformer-decoder", width=256, layers=2, attention_heads=4, ffn=512, dropout=0.0
     )
     assert load_config("demo", ["decoder.kind=gap"]).decoder == GapConfig(kind="gap")
     same = load_config("demo", ["decoder.kind=ml-decoder"])
-    assert same == load_config("demo", [])  # configs of before there were kinds
+    assert same == load_config("demo", [])  # as in configs from before `kind` existed
     with pytest.raises(InputError, match="unknown key 'decoder.width'; known: kind, image_ridge, label_ridge"):
         load_config("demo", ["decoder.kind=eszsl", "decoder.width=9"])
 
 
-def test_readouts_that_cannot_do_what_training_asks():
+def test_readouts_that_do_not_fit_the_training_are_refused():
     for kind in ("gap", "conse", "eszsl"):
         with pytest.raises(InputError, match=f"train.random_queries .* than decoder.kind = '{kind}'"):
             load_config("demo", [f"decoder.kind={kind}", "train.random_queries=3"])
@@ -190,7 +190,7 @@ def test_settings_may_stand_in_any_order():
         load_config("demo", ["decoder.width=16", "decoder.kind=eszsl"])
 
 
-def test_sections_that_may_be_absent_come_back_by_a_key(tmp_path):
+def test_a_key_restores_a_section_that_was_absent(tmp_path):
     config = load_config("demo", ["backbone.pretrain=none"])
     (tmp_path / "config.json").write_text(config.model_dump_json())
     again = load_config(str(tmp_path / "config.json"), ["backbone.pretrain.epochs=3", "backbone.weights=none"])
@@ -211,7 +211,7 @@ def test_files_hold_values_as_settings_do(tmp_path):
     assert (config.train.clip, config.train.trackers) == (None, ("tensorboard",))
 
 
-def test_pictures_have_a_backbone_where_they_are_trained_on(tmp_path):
+def test_training_on_pictures_fills_in_a_backbone(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text('[data]\nname = "folder"\nroot = "x"\n')
     with pytest.warns(InputWarning, match=r"no \[backbone\] is given; using that of the recipe 'photographs', .+"):

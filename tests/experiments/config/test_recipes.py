@@ -1,4 +1,4 @@
-"""Every recipe: what it resolves to, and a run of it, whole, on a few pictures in the layout that it names."""
+"""Every recipe: the values that it resolves to, and a complete run of it on a few pictures in its layout."""
 
 import hashlib
 import json

@@ -14,7 +14,7 @@ def _file(folder, name, text):
     return str(folder / name)
 
 
-def test_a_file_goes_over_a_recipe_key_by_key(tmp_path):
+def test_a_file_overrides_a_recipe_key_by_key(tmp_path):
     text = 'base = "demo"\n[backbone]\npretrain = { epochs = 9 }\n[decoder]\nnum_groups = 3\n[train]\nlr = 1\n'
     config = load_config(_file(tmp_path, "mine.toml", text), [])
     known = load_config("demo", [])
@@ -24,7 +24,7 @@ def test_a_file_goes_over_a_recipe_key_by_key(tmp_path):
     assert config.data == known.data
 
 
-def test_another_dataset_drops_the_keys_of_the_one_before(tmp_path):
+def test_another_dataset_drops_the_keys_of_the_previous_one(tmp_path):
     text = 'base = "demo"\nbackbone = "none"\n[data]\nroot = "mine"\nname = "csv"\n[decoder]\nkind = "eszsl"\n'
     values = read_values(_file(tmp_path, "mine.toml", text))
     assert values["data"] == {"name": "csv", "root": "mine"}
@@ -47,8 +47,8 @@ def test_a_base_is_named_by_its_path_from_the_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('base = "a.toml"', r"a.toml: the bases form a circle: \S+a.toml -> \S+a.toml; take one"),
-        ('base = "b.toml"', r"b.toml: the bases form a circle: \S+a.toml -> \S+b.toml -> \S+a.toml; take one"),
+        ('base = "a.toml"', r"a.toml: the bases form a circle: \S+a.toml -> \S+a.toml; remove one"),
+        ('base = "b.toml"', r"b.toml: the bases form a circle: \S+a.toml -> \S+b.toml -> \S+a.toml; remove one"),
         ('base = "nowhere"', r"a.toml: no recipe or file base = 'nowhere'; recipes: coco, "),
         ("base = 3", r"a.toml: no recipe or file base = 3; recipes: coco, "),
         ('base = ["demo"]', r"a.toml: no recipe or file base = \['demo'\]; recipes: coco, "),
@@ -58,7 +58,7 @@ def test_a_base_is_named_by_its_path_from_the_file(tmp_path, monkeypatch):
         ('base = "demo"\n[train]\nlr = "much"', "train.lr: Input should be a valid number"),
     ],
 )
-def test_a_base_that_cannot_be_had_is_one_line(tmp_path, text, message):
+def test_an_unusable_base_is_one_line(tmp_path, text, message):
     _file(tmp_path, "b.toml", 'base = "a.toml"')
     with pytest.raises(InputError, match=message):
         load_config(_file(tmp_path, "a.toml", text), [])

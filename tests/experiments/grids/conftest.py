@@ -1,4 +1,4 @@
-"""Tokens of a small dataset, of which grids are run."""
+"""Tokens of a small dataset, for grids."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""`zsl ablate GRID.toml` in one process: what is run, continued, failed, left, and shared."""
+"""`zsl ablate GRID.toml` in one process: which runs it starts, continues, fails and leaves, and what they share."""
 
 import json
 
@@ -13,7 +13,7 @@ from tests.experiments.command import refused, zsl
 from tests.experiments.grid_files import FOUR, same_runs, write_grid
 
 
-def test_a_dry_run_shows_and_a_grid_goes_on(tokens):
+def test_a_dry_run_prints_the_runs_and_a_grid_continues(tokens):
     grid, out = write_grid(tokens, FOUR), tokens / "out"
     shown = zsl("ablate", grid, "--out", out, "--dry-run").stdout
     assert "runs/learnable-text-seed0 (new): changes decoder.query = 'learnable'" in shown
@@ -41,7 +41,7 @@ def test_a_dry_run_shows_and_a_grid_goes_on(tokens):
     assert (run / "metrics.json").read_bytes() == before
 
 
-def test_a_grid_does_not_go_on_with_other_data(tokens):
+def test_a_grid_does_not_continue_with_other_data(tokens):
     budget = {"head": "budget = {runs = 1}"}
     grid, out = write_grid(tokens, FOUR, **budget), tokens / "out"
     assert zsl("ablate", grid, "--out", out).exit_code == 0
@@ -50,11 +50,11 @@ def test_a_grid_does_not_go_on_with_other_data(tokens):
         content = dict(archive)
     content["X"][0] ^= 1
     np.savez(tokens / "regions.npz", **content)
-    refused(zsl("ablate", write_grid(tokens, FOUR), "--out", out), "begun with other data", "restore them")
+    refused(zsl("ablate", write_grid(tokens, FOUR), "--out", out), "started with other data", "restore them")
     assert json.loads((out / "results.json").read_text()) == kept
 
 
-def test_failed_runs_keep_their_log_and_are_retried_on_demand(tokens):
+def test_failed_runs_keep_their_log_and_are_run_again_if_asked_for(tokens):
     grid, out = write_grid(tokens, "train.lr = [1e30, 1e-3]"), tokens / "out"
     result = zsl("ablate", grid, "--out", out)
     assert result.exit_code == 1
@@ -88,7 +88,7 @@ def test_what_is_beyond_the_budget_is_listed(tokens):
 
 
 def test_what_runs_share_is_the_same_from_memory_and_from_the_disk(small, tmp_path):
-    """A backbone that is trained first, an axis that the tokens do not depend on, one that they do."""
+    """A pretrained backbone, one axis that changes the tokens, and one that does not."""
     path = tmp_path / "grid.toml"
     path.write_text('config = "demo"\n[axes]\ndecoder.head = ["text", "shared"]\n')
     memory, disk = tmp_path / "memory", tmp_path / "disk"

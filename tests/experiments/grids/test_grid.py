@@ -1,4 +1,4 @@
-"""A grid compares runs by one test."""
+"""A grid measures all its runs on the same test."""
 
 from experiments.config.reading import load_config
 from experiments.grids.grid import table_grid

@@ -28,14 +28,14 @@ def test_a_grid_is_the_product_of_its_axes(tokens):
     assert grid.changes(grid.runs[1]) == {"train.warmup": 0.3}
 
 
-def test_axes_that_end_alike_keep_their_whole_keys(tokens):
+def test_axes_with_the_same_last_part_keep_their_whole_keys(tokens):
     grid = spec_grid(
         write_grid(tokens, "train.lr = [1e-3]\ntrain.batch_size = [8]\nevaluate.batch_size = [8]"), None, [], None
     )
     assert list(grid.ablation.variants[0].axes) == ["lr", "train.batch_size", "evaluate.batch_size"]
 
 
-def test_sections_go_over_the_config(tokens):
+def test_sections_override_the_config(tokens):
     text = write_grid(tokens, "decoder.width = [16]", data='name = "corel5k"').read_text()
     (tokens / "grid.toml").write_text('backbone = "none"\n' + text.replace('config = "corel5k"', 'config = "demo"'))
     config = spec_grid(tokens / "grid.toml", None, ["train.lr=0.5"], None).config
@@ -71,15 +71,15 @@ def test_axes_are_read_as_settings_are(tokens):
             {"tail": '[[exclude]]\n"decoder.width" = 9'},
             ("exclude 1 (decoder.width = 9)", "no run"),
         ),
-        ("decoder.width = [8, 16, 8]", {}, ("decoder.width = 8 stands twice",)),
-        ("decoder.width = [8]", {"tail": '[[include]]\n"decoder.width" = 8'}, ("decoder.width = 8 stands twice",)),
-        ("decoder.width = [8]", {"head": "seeds = [1, 1]"}, ("a seed twice",)),
+        ("decoder.width = [8, 16, 8]", {}, ("decoder.width = 8 is listed twice",)),
+        ("decoder.width = [8]", {"tail": '[[include]]\n"decoder.width" = 8'}, ("decoder.width = 8 is listed twice",)),
+        ("decoder.width = [8]", {"head": "seeds = [1, 1]"}, ("seeds has a duplicate",)),
         ("decoder.width = [8]", {"head": "seeds = 0"}, ("seeds = 0",)),
         ("decoder.width = [8]", {"head": "seeds = [-1]"}, ("seeds", "train.seed")),
         ("decoder.width = [8]", {"head": 'seeds = "all"'}, ("seeds", "'all'")),
         ("decoder.width = [8]", {"head": "seed = 3"}, ("unknown key 'seed'", "seeds")),
         ("decoder.width = [8]", {"head": "budget = {run = 3}"}, ("unknown key 'budget.run'",)),
-        ("train.seed = [1, 2]", {}, ("train.seed is no axis", "seeds")),
+        ("train.seed = [1, 2]", {}, ("train.seed cannot be an axis", "seeds")),
         ("evaluate.k = [[1], [2]]", {}, ("evaluate.k changes the protocol inside one table",)),
         ('data.name = ["scenes"]', {}, ("data.name changes the protocol",)),
         (

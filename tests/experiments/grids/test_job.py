@@ -1,4 +1,4 @@
-"""One run of a grid: which errors are waited for, and which are failures."""
+"""One run of a grid: which errors it waits for, and which are failures."""
 
 import errno
 
@@ -6,7 +6,7 @@ from embeddings.io.errors import InputError
 from experiments.grids.job import disk_fault, outcome_of
 
 
-def test_faults_of_the_disk_are_waited_for_and_others_are_not():
+def test_a_run_waits_for_faults_of_the_disk_only():
     def wrapped(number):
         try:
             try:

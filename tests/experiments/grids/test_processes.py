@@ -103,9 +103,7 @@ def test_nothing_is_lost_when_the_disk_is_read_only_for_a_while(undisturbed, tmp
         shell.stdin.flush()
         assert shell.stdout.readline() == "status 0\n", told.read_text()
         shell.stdin.close()
-    assert re.search(
-        r"waits for the disk \((Read-only file system|Permission denied): .*tried again in", told.read_text()
-    )
+    assert re.search(r"waits for the disk \((Read-only file system|Permission denied): .*next try in", told.read_text())
     assert not list((out / "failed").iterdir())
     same_runs(whole, out, RUNS)
 
@@ -120,7 +118,7 @@ def test_two_commands_on_one_folder_share_its_runs(undisturbed, tmp_path):
     same_part(out, whole, 12)
 
 
-def test_ctrl_c_stops_at_once_and_the_command_goes_on(undisturbed, tmp_path):
+def test_ctrl_c_stops_at_once_and_the_command_continues(undisturbed, tmp_path):
     grid, whole = undisturbed
     out = tmp_path / "out"
     # a shell's background jobs ignore it, and what they start does

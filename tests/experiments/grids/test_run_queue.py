@@ -1,4 +1,4 @@
-"""The queue of runs: how long the disk is waited for, and when a run is given up."""
+"""The queue of runs: how long it waits for the disk, and when it gives a run up."""
 
 from concurrent.futures import Future
 
@@ -10,7 +10,7 @@ from experiments.grids.run_queue import LONGEST, LOST, PATIENCE, Patience
 from tests.experiments.grid_files import FOUR, write_grid
 
 
-def test_the_disk_is_waited_for_twice_as_long_each_time_up_to_half_an_hour():
+def test_each_wait_for_the_disk_is_twice_as_long_up_to_half_an_hour_in_all():
     patience = Patience()
     waits = list(iter(patience.next, None))
     # 1 + 2 + ... + 32 = 63 s, then a minute each until half an hour is over: 63 + 29 * 60 = 1803
@@ -19,7 +19,7 @@ def test_the_disk_is_waited_for_twice_as_long_each_time_up_to_half_an_hour():
 
 
 class Deadly:
-    """An executor whose processes die at one run, whatever is done."""
+    """An executor in which the process of one run dies every time."""
 
     def __init__(self):
         self.tries = 0
@@ -41,7 +41,7 @@ class Deadly:
         pass
 
 
-def test_a_run_that_kills_its_process_is_given_up_and_the_others_are_not(tokens):
+def test_only_the_run_that_kills_its_process_is_given_up(tokens):
     grid = spec_grid(write_grid(tokens, FOUR), None, [], None)
     deadly, lines = Deadly(), []
     folder = GridFolder(tokens / "out", grid)

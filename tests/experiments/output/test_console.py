@@ -17,7 +17,7 @@ from experiments.output.console import clear_errors, stoppable
         lambda: torch.empty(10**14, 10**14),
     ],
 )
-def test_memory_that_cannot_be_had_is_one_line(attempt, capsys):
+def test_running_out_of_memory_is_one_line(attempt, capsys):
     with pytest.raises(typer.Exit) as caught:
         clear_errors(attempt)()
     assert caught.value.exit_code == 1
@@ -27,7 +27,7 @@ def test_memory_that_cannot_be_had_is_one_line(attempt, capsys):
 
 
 @pytest.mark.parametrize("error", [RuntimeError("another fault"), ValueError("another fault")])
-def test_other_faults_come_through(error):
+def test_other_errors_are_raised(error):
     def fails():
         raise error
 

@@ -1,4 +1,4 @@
-"""Output folders: whole or not there."""
+"""Output folders are complete or not there."""
 
 import errno
 
@@ -27,7 +27,7 @@ def full_disk(*_, **__):
     raise OSError(errno.ENOSPC, "No space left on device", None)
 
 
-def test_a_new_folder_is_whole_or_not_there(tmp_path):
+def test_a_new_folder_is_complete_or_not_there(tmp_path):
     out = tmp_path / "a" / "b"
     for error in (ValueError, KeyboardInterrupt):
         with pytest.raises(error), new_folder(out) as made:
@@ -66,7 +66,7 @@ def test_a_folder_is_filled_at_once(tmp_path):
     assert everything(tmp_path / "new") == ["x"]
 
 
-def test_an_evaluation_that_fails_leaves_nothing_and_is_repeated(tmp_path, monkeypatch):
+def test_a_failed_evaluation_leaves_nothing_and_can_be_repeated(tmp_path, monkeypatch):
     (tmp_path / "s.csv").write_text("image,sky,sea\na,0.3,0.2\nb,0.1,0.4\n")
     (tmp_path / "t.csv").write_text("image,sky,sea\na,1,0\nb,0,1\n")
     out, k = tmp_path / "out", ("--set", "evaluate.k=[1]", "--set", "evaluate.bootstrap=0")
@@ -87,7 +87,7 @@ def test_an_evaluation_that_fails_leaves_nothing_and_is_repeated(tmp_path, monke
     assert everything(tmp_path) == sorted([*before, "out", *(f"out/{name}" for name in everything(out))])
 
 
-def test_plots_of_a_bank_are_both_there_or_none(tmp_path, monkeypatch):
+def test_both_plots_of_a_bank_are_written_or_none(tmp_path, monkeypatch):
     bank = tmp_path / "x.bank"
     (tmp_path / "names.txt").write_text("Ba$$in\n$_$\n")
     (tmp_path / "unseen.txt").write_text("a [bold]\n")
@@ -103,7 +103,7 @@ def test_plots_of_a_bank_are_both_there_or_none(tmp_path, monkeypatch):
     assert everything(tmp_path / "plots") == ["map.png", "nearest_seen.png"]
 
 
-def test_a_table_of_costs_is_whole_or_not_there(tmp_path, monkeypatch):
+def test_a_table_of_costs_is_complete_or_not_there(tmp_path, monkeypatch):
     class Row:
         variant, metrics, paper = {"head": "$_$"}, {"images/s": 3.0}, {}
 

@@ -1,4 +1,4 @@
-"""Hostile names through every medium: each shows them as they are."""
+"""Hostile names in every medium: each shows them literally."""
 
 import csv
 import doctest

@@ -56,7 +56,7 @@ def page(request, browser, report):
 
 
 def texts(page, selector):
-    """The texts of what is shown."""
+    """The texts of the visible elements."""
     code = "return [...document.querySelectorAll(arguments[0])].filter(e => e.checkVisibility()).map(e => e.innerText)"
     return page.execute_script(code, selector)
 

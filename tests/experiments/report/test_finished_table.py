@@ -1,4 +1,4 @@
-"""What a finished grid leaves and prints, made of a folder; whole grids are tested by the command zsl ablate."""
+"""What a finished grid writes and prints, from a folder alone; the tests of zsl ablate run complete grids."""
 
 import io
 import json

@@ -38,7 +38,7 @@ def change(path, edit):
     path.write_text(json.dumps(value))
 
 
-def test_one_seed_is_said_to_be_one(tmp_path):
+def test_the_page_says_that_there_is_one_seed(tmp_path):
     make_folder(tmp_path / "one", VARIANTS, seeds=1)
     assert "One seed: differences may be luck" in page_of(tmp_path / "one")
 
@@ -84,7 +84,7 @@ PARTS = {
 }
 
 
-def test_what_some_runs_lack_is_said_to_be_missing(folder):
+def test_files_that_some_runs_lack_are_reported_as_missing(folder):
     for place, name in enumerate(PARTS):
         (folder / f"runs/{place % 3}-seed{place % 2}" / name).unlink()
     page = re.sub(r"\s+", " ", page_of(folder))
@@ -106,9 +106,9 @@ def test_a_folder_of_results_alone_is_a_report(folder, tmp_path):
     ("name", "content", "words"),
     [
         ("results.json", "[", ("results.json", "damaged")),
-        ("results.json", "[]", ("holds no run",)),
+        ("results.json", "[]", ("holds no finished run",)),
         ("results.json", '[{"variant": {}}]', ("0.seed", "damaged")),
-        ("results.json", None, ("no table's folder", "zsl ablate")),
+        ("results.json", None, ("is not the folder of a table", "zsl ablate")),
         ("table.json", '{"caption": 3}', ("table.json", "caption")),
         ("grid.json", "{}", ("grid.json", "format")),
         ("grid.json", "[" * 10_000, ("grid.json", "nested too deeply")),
@@ -121,7 +121,7 @@ def test_a_folder_of_results_alone_is_a_report(folder, tmp_path):
         ("runs/0-seed0/labels.csv", "label,part,ap:zsl\na,seen,nan\n", ("labels.csv:2", "'nan'")),
         ("runs/0-seed0/labels.csv", "label,part,ap:zsl\na,seen," + "9" * 5000, ("labels.csv:2", "'999")),
         ("runs/0-seed0/labels.csv", f"label,part,ap:zsl\n{'a' * 200_000},seen,1", ("labels.csv:2", "field limit")),
-        ("runs/0-seed0/labels.csv", "label,part,similarity\na,seen,x\n", ("labels.csv:2", "'x' is no number")),
+        ("runs/0-seed0/labels.csv", "label,part,similarity\na,seen,x\n", ("labels.csv:2", "'x' is not a number")),
         ("runs/0-seed0/run.json", "{", ("run.json", "damaged")),
         (
             "runs/0-seed0/history.json",
@@ -152,7 +152,7 @@ def test_runs_outside_the_folder_are_not_embedded(folder, tmp_path, run):
 
 def test_runs_that_do_not_belong_together_are_refused(folder):
     change(folder / "results.json", lambda records: records.append(records[0]))
-    with pytest.raises(InputError, match="1 runs twice"):
+    with pytest.raises(InputError, match="1 duplicate runs"):
         page_of(folder)
     change(folder / "results.json", lambda records: records[-1].update(variant={"loss": "bce"}))
     with pytest.raises(InputError, match=r"has the axes \['loss'\]"):
@@ -173,7 +173,7 @@ def test_several_tables_join_in_one_file(folder, tmp_path):
     refused(zsl("report", tmp_path / "nothing"), "nothing", "results.json")
 
 
-def test_unfinished_failed_and_lacking_runs_are_told(folder):
+def test_unfinished_failed_and_missing_runs_are_reported(folder):
     records = json.loads((folder / "results.json").read_text())
     runs = [{k: record[k] for k in ("run", "seed", "variant")} | {"changes": {}, "paper": {}} for record in records]
     grid = {"format": "zsl-grid/2", "id": "0" * 32, "caption": "mine", "config": {}, "seeds": [0, 1, 2]}
@@ -187,18 +187,18 @@ def test_unfinished_failed_and_lacking_runs_are_told(folder):
     assert "2 lacks 1" in page
 
 
-def test_runs_that_disagree_are_told(folder):
+def test_runs_that_disagree_are_reported(folder):
     change(folder / "runs/0-seed0/metrics.json", lambda value: value["protocol"].update(images=61))
     change(folder / "runs/1-seed0/run.json", lambda value: value["versions"].update(torch="3"))
     change(folder / "runs/2-seed0/metrics.json", lambda value: value["metrics"].update({"zsl/map": 0.5}))
     page = re.sub(r"\s+", " ", page_of(folder))
-    assert "<b>The runs differ in protocol; their figures do not compare.</b>" in page
+    assert "<b>The runs differ in protocol; their figures are not comparable.</b>" in page
     assert "<code>images</code>: <code>61</code> in 1 (runs/0-seed0); <code>59</code> in 8" in page
     assert "<code>versions.torch</code>" in page
     assert "the <code>metrics.json</code> of runs/2-seed0 differs" in page
 
 
-def test_config_differences_leave_out_seeds_and_mark_what_is_no_axis(folder):
+def test_config_differences_leave_out_seeds_and_mark_keys_that_are_no_axis(folder):
     change(folder / "runs/0-seed0/config.json", lambda value: value["train"].update(lr=0.2))
     differences, shared = config_differences(read_table_folder(folder))
     assert [(d.key, d.values, d.axis) for d in differences] == [
@@ -210,7 +210,7 @@ def test_config_differences_leave_out_seeds_and_mark_what_is_no_axis(folder):
     assert disagreeing(read_table_folder(folder).runs[:2], [{"a": 1}, None]) == {}
 
 
-def test_labels_are_means_over_seeds_and_shared_facts_stand_once(folder):
+def test_labels_are_means_over_seeds_and_shared_facts_are_stored_once(folder):
     table = read_table_folder(folder)
     merged = [over_seeds(table.of(axes)) for axes in table.variants]
     data = label_data(table, merged, 2)

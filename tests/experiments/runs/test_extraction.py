@@ -1,4 +1,4 @@
-"""`zsl data extract` in a folder that another command is at."""
+"""`zsl data extract` in a folder that another command is using."""
 
 from tests.experiments.command import refused, zsl
 from zsl.runs.claims import claimed
@@ -10,5 +10,5 @@ def test_tokens_are_written_by_one_command(photographs, tmp_path):
     command = ("data", "extract", "photographs", "--out", tmp_path / "tokens", *options)
     (tmp_path / "tokens").mkdir()
     with claimed(tmp_path / "tokens"):
-        refused(zsl(*command), "another command is at", "tokens")
+        refused(zsl(*command), "another command is using", "tokens")
     assert [path.name for path in (tmp_path / "tokens").iterdir()] == [".lock"]

@@ -37,7 +37,7 @@ def test_every_readout_makes_a_run(regions, tmp_path, kind):
         assert metrics["gzsl/map_seen"] > 0.9  # every seen label has a region of its own
 
 
-def test_a_run_of_before_there_were_kinds_is_read(regions, tmp_path):
+def test_a_run_without_decoder_kind_in_its_config_is_read(regions, tmp_path):
     run = tmp_path / "run"
     assert zsl("train", "corel5k", "--out", run, *regions, "--set", "decoder.width=16").exit_code == 0
     assert zsl("evaluate", run).exit_code == 0
@@ -56,7 +56,7 @@ def test_a_readout_that_does_not_fit_is_refused_before_anything_is_written(regio
     assert not (tmp_path / "run").exists()
 
 
-def test_a_whole_config_takes_another_kind():
+def test_a_complete_config_accepts_another_kind():
     values = load_config("corel5k", []).model_dump(mode="json")
     for kind in READOUTS:
         other = json.loads(json.dumps(values))

@@ -1,4 +1,4 @@
-"""Runs that are killed and gone on with end as if they had not been; two processes do what one does."""
+"""Runs that are killed and resumed end like runs that were not killed; two processes train like one."""
 
 import json
 import random
@@ -52,7 +52,7 @@ def _same(one, two):
         assert (one / name).read_bytes() == (two / name).read_bytes(), name
 
 
-def test_a_run_killed_five_times_ends_as_one_left_alone(options, tmp_path):
+def test_a_run_that_is_killed_five_times_ends_like_an_undisturbed_one(options, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     _finish(_started("train", options, "--out", whole))
     lasted = (whole / "run.json").stat().st_mtime - (whole / "begun.json").stat().st_mtime
@@ -62,7 +62,7 @@ def test_a_run_killed_five_times_ends_as_one_left_alone(options, tmp_path):
         process = _started("train", options, "--out", cut, "--resume")
         while not seen and not (cut / "begun.json").is_file() and process.poll() is None:
             time.sleep(0.01)
-        time.sleep(chance.random() * lasted + (4 if seen else 0))  # the imports of a second start
+        time.sleep(chance.random() * lasted + (4 if seen else 0))  # later starts need time for imports
         process.send_signal(signal.SIGKILL)
         process.communicate()
     _finish(_started("train", options, "--out", cut, "--resume"))
@@ -74,7 +74,7 @@ def test_a_run_killed_five_times_ends_as_one_left_alone(options, tmp_path):
     assert "is finished" in zsl("train", options, "--out", cut, "--resume").stdout
 
 
-def test_a_frozen_backbone_that_was_trained_before_is_gone_on_with(small, tmp_path):
+def test_the_pretraining_of_a_frozen_backbone_resumes(small, tmp_path):
     more = [*small, "--set", "backbone.pretrain.epochs=3", "--set", "train.epochs=3"]
     _finish(_started("train", "demo", "--out", tmp_path / "whole", *more))
     cut = tmp_path / "cut"
@@ -90,7 +90,7 @@ def test_a_frozen_backbone_that_was_trained_before_is_gone_on_with(small, tmp_pa
 
 
 def _stop(run, options, *settings):
-    """A run that has a checkpoint and no more."""
+    """Leaves a run that was killed after its first checkpoint."""
     process = _started("train", options, "--out", run, *settings)
     while not (run / "checkpoint/checkpoint.safetensors").is_file() and process.poll() is None:
         time.sleep(0.001)
@@ -98,12 +98,12 @@ def _stop(run, options, *settings):
     process.communicate()
 
 
-def test_a_run_is_not_gone_on_with_as_another(options, photographs, tmp_path):
+def test_a_run_does_not_resume_with_another_config_or_other_data(options, photographs, tmp_path):
     run = tmp_path / "run"
     _stop(run, options, "--set", "train.epochs=40")
     before = {path.name: path.read_bytes() for path in run.rglob("*") if path.is_file()}
     go_on = ("train", options, "--out", run, "--set", "train.epochs=40", "--resume")
-    refused(zsl(*go_on[:-1]), "holds a run that was begun; continue it by --resume")
+    refused(zsl(*go_on[:-1]), "holds an unfinished run; continue it with --resume")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/bank.safetensors").write_bytes(b"mine")
     refused(zsl("train", options, "--out", tmp_path / "mine", "--resume"), "not empty and holds no run to go on with")
@@ -175,13 +175,13 @@ def test_two_processes_train_and_measure_as_one(options, tmp_path):
 
 
 def _as_trained(run):
-    """The weights; attention does not change with the keys' bias, whose gradient is rounding that Adam blows up."""
+    """The weights; attention does not change with the keys' bias, whose gradient is rounding, scaled up by Adam."""
     weights = load_file(run / "readout.safetensors")
     weights["attention.in_proj_bias"][16:32] = 0
     return weights
 
 
-def test_trackers_are_told_of_the_course(options, tmp_path):
+def test_trackers_record_the_training(options, tmp_path):
     run = tmp_path / "run"
     assert zsl("train", options, "--out", run, "--set", 'train.trackers=["tensorboard"]').exit_code == 0
     files = [EventAccumulator(str(path)).Reload() for path in (run / "trackers").rglob("events.*")]

@@ -33,7 +33,7 @@ def make_data(kind="images", unseen=UNSEEN, partial=False, images=13):
 
 
 @pytest.mark.parametrize("partial", [False, True])
-def test_samples_are_the_best_labels_of_images_drawn_by_lot(tmp_path, partial):
+def test_samples_are_the_best_labels_of_images_drawn_at_random(tmp_path, partial):
     data = make_data(partial=partial)
     scores = np.random.default_rng(1).normal(size=(13, 8)).astype(np.float32)
     save_samples(tmp_path, data, {"gzsl": scores, "zsl": scores[:, 5:]}, count=6, top=4)

@@ -1,4 +1,4 @@
-"""Each file of ours, damaged: the command that reads it ends in one line with its name, and changes nothing."""
+"""Damaged files of the toolkit: the command that reads one ends with one line that names it, and changes nothing."""
 
 import shutil
 
@@ -22,7 +22,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def grid(made, tmp_path):
-    """A copy of it, whose data are where they were."""
+    """A copy of the grid; its data stay where they are."""
     shutil.copytree(made / "out", tmp_path / "out")
     return made / "grid.toml", tmp_path / "out"
 
@@ -66,7 +66,7 @@ def test_damage_is_one_line(grid, name, content, command, removed):
     assert not (out / "r.html").exists()
 
 
-def test_a_damaged_beginning_is_the_failure_of_a_run(grid):
+def test_a_run_with_a_damaged_begun_json_fails(grid):
     spec, out = grid
     for name in ("metrics.json", "run.json"):
         (out / RUN / name).unlink()

@@ -1,4 +1,4 @@
-"""`zsl train` and the other commands that write into a run's folder wait for each other."""
+"""`zsl train` and the other commands refuse a run's folder that another command is using."""
 
 import pytest
 
@@ -21,7 +21,7 @@ def config(tmp_path):
     return path
 
 
-def test_of_two_that_train_in_one_folder_the_second_to_begin_is_refused(config, tmp_path, monkeypatch):
+def test_the_second_of_two_trainings_in_one_folder_is_refused(config, tmp_path, monkeypatch):
     run, prepared = tmp_path / "run", experiments.runs.train._prepared
 
     def overtaken(*arguments):
@@ -33,24 +33,26 @@ def test_of_two_that_train_in_one_folder_the_second_to_begin_is_refused(config, 
     monkeypatch.setattr(experiments.runs.train, "_prepared", overtaken)
     refused(zsl("train", config, "--out", run, "--set", "train.lr=1"), "was made by another command meanwhile")
     assert "lr" not in (run / "begun.json").read_text()
-    assert zsl("train", config, "--out", run, "--resume").exit_code == 0  # of the first one, which is finished
+    assert (
+        zsl("train", config, "--out", run, "--resume").exit_code == 0
+    )  # with the config of the first one, which is finished
 
 
-def test_commands_that_write_into_a_folder_wait_for_each_other(config, tmp_path):
+def test_a_command_refuses_a_folder_that_another_is_using(config, tmp_path):
     run, begun = tmp_path / "run", tmp_path / "begun"
     assert zsl("train", config, "--out", run).exit_code == 0
     before = {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()}
     begun.mkdir()
     (begun / "begun.json").write_text("{}")
     with claimed(run), claimed(begun):
-        refused(zsl("evaluate", run), "another command is at", "run")
-        refused(zsl("calibrate", run), "another command is at", "run")
-        refused(zsl("evaluate", begun), "another command is at", "begun")
-        refused(zsl("train", config, "--out", begun), "another command is at", "begun")
-        refused(zsl("train", config, "--out", begun, "--resume"), "another command is at", "begun")
+        refused(zsl("evaluate", run), "another command is using", "run")
+        refused(zsl("calibrate", run), "another command is using", "run")
+        refused(zsl("evaluate", begun), "another command is using", "begun")
+        refused(zsl("train", config, "--out", begun), "another command is using", "begun")
+        refused(zsl("train", config, "--out", begun, "--resume"), "another command is using", "begun")
     refused(zsl("evaluate", begun), "is not a finished run")
     refused(zsl("evaluate", tmp_path), "is not a finished run")
     assert not (tmp_path / ".lock").exists()
-    refused(zsl("train", config, "--out", begun), "holds a run that was begun; continue it by --resume")
+    refused(zsl("train", config, "--out", begun), "holds an unfinished run; continue it with --resume")
     assert {path.name: path.read_bytes() for path in run.iterdir() if path.is_file()} == before
     assert zsl("evaluate", run).exit_code == 0

@@ -10,7 +10,7 @@ from zsl.runs.claims import claimed
 
 
 def test_a_folder_is_one_commands_at_a_time(tmp_path):
-    with claimed(tmp_path), pytest.raises(InputError, match=r"another command is at .*; wait until it has ended"):
+    with claimed(tmp_path), pytest.raises(InputError, match=r"another command is using .*; wait until it has ended"):
         claimed(tmp_path).__enter__()
     with claimed(tmp_path):
         pass
