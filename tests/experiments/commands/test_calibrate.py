@@ -28,7 +28,7 @@ def test_calibration_uses_only_validation_images(config, photographs, tmp_path, 
     always(True)
     result = zsl("calibrate", run, "--k", 1, "--share", 0.4)
     assert result.exit_code == 0, result.output
-    assert "against" in result.stdout
+    assert "without a bias: " in result.stdout
     assert f"now: zsl evaluate {run}" in result.stdout
     content = json.loads((run / "calibration.json").read_text())
     assert [len(names) for names in content["played_unseen"]] == [2, 2]

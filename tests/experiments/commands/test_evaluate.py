@@ -200,7 +200,7 @@ def test_bad_input_is_one_line(others, tmp_path):
         return zsl("evaluate", "--from-scores", path, *options, "--out", out)
 
     refused(zsl("evaluate"), "nothing to evaluate")
-    refused(measured(), "one of --targets FILE and --config CONFIG")
+    refused(measured(), "either --targets FILE or --config CONFIG")
     refused(measured("--targets", targets, "--set", "evaluate.k=0"), "evaluate.k: Input should be greater than 0")
     refused(measured("--targets", targets, "--set", "train.lr=1"), "only evaluate.* can be set here")
     refused(measured("--targets", targets, "--curve", "moon", "--set", "evaluate.k=[1]"), "'moon'")
