@@ -50,7 +50,10 @@ def test_a_grid_survives_the_loss_of_a_node(cluster, undisturbed, tmp_path):
 
 def test_no_cluster_is_one_line(undisturbed, tmp_path):
     grid, _ = undisturbed
-    refused(zsl("ablate", grid, "--out", tmp_path / "out", "--on", "ray:ray://127.0.0.1:1"), "run zsl on a machine of the cluster")
+    refused(
+        zsl("ablate", grid, "--out", tmp_path / "out", "--on", "ray:ray://127.0.0.1:1"),
+        "run zsl on a machine of the cluster",
+    )
     refused(zsl("ablate", grid, "--out", tmp_path / "out", "--on", "slurm"), "--on 'slurm'", "ray:ADDRESS")
     refused(
         zsl("ablate", grid, "--out", tmp_path / "out", "--on", "ray", "--workers", 2), "--workers is for this machine"

@@ -9,7 +9,7 @@ from tests.experiments.grid_files import write_grid, write_tokens
 from zsl.runs.claims import claimed
 
 
-def test_a_folder_is_one_commands_at_a_time(tmp_path):
+def test_only_one_command_at_a_time_claims_a_folder(tmp_path):
     with claimed(tmp_path), pytest.raises(InputError, match=r"another command is using .*; wait until it has ended"):
         claimed(tmp_path).__enter__()
     with claimed(tmp_path):
@@ -18,7 +18,7 @@ def test_a_folder_is_one_commands_at_a_time(tmp_path):
         pass
 
 
-def test_a_folder_that_is_made_is_new_and_goes_if_it_stays_empty(tmp_path):
+def test_a_claimed_folder_is_new_and_is_removed_if_it_stays_empty(tmp_path):
     with claimed(tmp_path / "a/new", make=True):
         (tmp_path / "a/new/file").touch()
     with pytest.raises(InputError, match="new was made by another command meanwhile"):
