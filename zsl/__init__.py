@@ -54,12 +54,18 @@ if TYPE_CHECKING:
     from zsl.evaluation.measures import measure
     from zsl.evaluation.protocol import TestSet
     from zsl.library import evaluate, fit
+    from zsl.losses.asymmetric import asymmetric_loss
+    from zsl.losses.cross_entropy import binary_cross_entropy
+    from zsl.losses.focal import focal_loss
+    from zsl.losses.ranking import ranking_loss
+    from zsl.losses.softmax import softmax_cross_entropy
     from zsl.metrics.average_precision import average_precision, mean_average_precision
     from zsl.metrics.chance import chance_average_precision, chance_f1_at_k
     from zsl.metrics.f1 import f1_at_k, f1_at_threshold
     from zsl.metrics.label_ranking import label_ranking
     from zsl.metrics.stream import MetricStream
     from zsl.model import ZeroShotModel
+    from zsl.readouts.closed_form import ClosedFormReadout
     from zsl.readouts.conse import ConseConfig
     from zsl.readouts.eszsl import EszslConfig
     from zsl.readouts.gap import GapConfig
@@ -87,6 +93,7 @@ __all__ = [
     "BaseBackbone",
     "Cifar100Config",
     "ClassFoldersConfig",
+    "ClosedFormReadout",
     "CocoConfig",
     "ConseConfig",
     "Context",
@@ -129,7 +136,9 @@ __all__ = [
     "VocConfig",
     "ZeroShotModel",
     "__version__",
+    "asymmetric_loss",
     "average_precision",
+    "binary_cross_entropy",
     "chance_average_precision",
     "chance_f1_at_k",
     "evaluate",
@@ -137,11 +146,14 @@ __all__ = [
     "f1_at_k",
     "f1_at_threshold",
     "fit",
+    "focal_loss",
     "label_ranking",
     "load_data",
     "mean_average_precision",
     "measure",
+    "ranking_loss",
     "score",
+    "softmax_cross_entropy",
     "vocabularies",
 ]
 
@@ -176,12 +188,18 @@ _MODULES = {
     "zsl.evaluation.measures": ("measure",),
     "zsl.evaluation.protocol": ("TestSet",),
     "zsl.library": ("evaluate", "fit"),
+    "zsl.losses.asymmetric": ("asymmetric_loss",),
+    "zsl.losses.cross_entropy": ("binary_cross_entropy",),
+    "zsl.losses.focal": ("focal_loss",),
+    "zsl.losses.ranking": ("ranking_loss",),
+    "zsl.losses.softmax": ("softmax_cross_entropy",),
     "zsl.metrics.chance": ("chance_average_precision", "chance_f1_at_k"),
     "zsl.metrics.f1": ("f1_at_k", "f1_at_threshold"),
     "zsl.metrics.label_ranking": ("label_ranking",),
     "zsl.metrics.average_precision": ("average_precision", "mean_average_precision"),
     "zsl.metrics.stream": ("MetricStream",),
     "zsl.model": ("ZeroShotModel",),
+    "zsl.readouts.closed_form": ("ClosedFormReadout",),
     "zsl.readouts.conse": ("ConseConfig",),
     "zsl.readouts.eszsl": ("EszslConfig",),
     "zsl.readouts.gap": ("GapConfig",),
