@@ -23,7 +23,7 @@ Aliases = Annotated[
 Cache = Annotated[bool, typer.Option(help="Keep encoded texts in $ZSL_CACHE, or else in ~/.cache/zsl.")]
 # options of `build` only
 Labels = Annotated[
-    str, typer.Argument(help="A text file with one name a line; or a recipe, or a TOML file, of a dataset.")
+    str, typer.Argument(help="A text file with one name per line; or a recipe, or a TOML file, of a dataset.")
 ]
 Encoder = Annotated[str, typer.Option(help="A spec, such as lexical or gensim:FILE; see zsl bank encoders.")]
 Unseen = Annotated[
@@ -33,7 +33,7 @@ Prompt = Annotated[
     list[str] | None,
     typer.Option(help="A template with {} for the name. May be repeated; the vectors are averaged."),
 ]
-Prompts = Annotated[Path | None, typer.Option(help="A text file with one template a line.")]
+Prompts = Annotated[Path | None, typer.Option(help="A text file with one template per line.")]
 Policy = Annotated[
     str,
     typer.Option(
@@ -120,7 +120,7 @@ def _tell(bank: Any) -> None:
 @clear_errors
 def extend(
     bank: BankFile,
-    labels: Annotated[Path, typer.Argument(help="A text file with one new name a line.")],
+    labels: Annotated[Path, typer.Argument(help="A text file with one new name per line.")],
     out: Out,
     descriptions: Descriptions = None,
     aliases: Aliases = None,

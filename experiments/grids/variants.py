@@ -44,7 +44,7 @@ class Variant:
 
 
 LONGEST = 100  # letters of a title: names of files have 255 bytes
-COST = "G MAC"  # the metric of a run's cost: 10^9 multiply-accumulates an image, backbone included
+COST = "G MAC"  # the metric of a run's cost: 10^9 multiply-accumulates per image, backbone included
 
 
 def shown_value(value: Any, short: bool = True) -> str:

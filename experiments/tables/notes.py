@@ -3,7 +3,7 @@
 from experiments.grids.variants import Ablation
 from experiments.tables.metric_table import NOT_APART, MetricTable
 
-GMAC = "G MAC: 10^9 multiply-accumulates an image, backbone included."
+GMAC = "G MAC: 10^9 multiply-accumulates per image, backbone included."
 _TEST = "paired t-test over seeds, Holm's correction, p >= 0.05"
 _APART = f"{NOT_APART} no significant difference from the column's best ({_TEST})"
 _ONE_SEED = "one seed: differences may be luck, and are not tested"
