@@ -21,7 +21,8 @@ def test_the_code_of_the_page_runs(tmp_path, monkeypatch, capsys):
                 text = text.replace(whole, quick)
             exec(text, names)
     printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == 4
+    assert len(printed) == 6
+    assert printed[3].startswith("train: 1/2 epoch 1/2")
     assert printed[-1] == "(20, 3)"
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["mine", "own"]
 
