@@ -16,13 +16,15 @@ Aliases = Mapping[str, str]
 
 
 def read_lines(path: Path, what: str) -> list[tuple[int, str]]:
-    """The lines of a text file that are not blank, stripped, each with its number from 1.
+    """The non-blank lines of a text file, stripped, each with its line number (the first line is 1).
 
     Args:
         path: the file.
         what: what it should hold, for messages.
+    Returns:
+        (line number, text) of each line, in order.
     Raises:
-        InputError: as `open_text`; a zero byte; no such line.
+        InputError: same as for `open_text`; a zero byte; a file with blank lines only.
     """
     with open_text(path, what) as file:
         numbered = enumerate(map(str.strip, without_zeros(file, path)), 1)
@@ -33,31 +35,33 @@ def read_lines(path: Path, what: str) -> list[tuple[int, str]]:
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
-    """The label names of a text file, one a line.
+    """The label names of a text file, one per line.
 
     Args:
         path: the file; blank lines are skipped.
     Returns:
-        the names in order, composed (NFC).
+        the names in order, in Unicode's composed form (NFC).
     Raises:
-        InputError: as `read_lines` and `label_name`; a name stands twice.
+        InputError: same as for `read_lines` and `label_name`; a JSON file; a name that appears twice.
     """
     if path.suffix == ".json":
-        raise InputError(f"{path} is JSON; give label names as a text file, one a line")
+        raise InputError(f"{path} is JSON; give label names as a text file, one per line")
     first: dict[str, int] = {}
     for number, line in read_lines(path, "label names"):
         label = label_name(line, f"{path}:{number}")
         if label in first:
-            raise InputError(f"{path}:{number}: label {label!r} stands on line {first[label]} too; remove one")
+            raise InputError(f"{path}:{number}: label {label!r} is also on line {first[label]}; remove one")
         first[label] = number
     return tuple(first)
 
 
 def read_prompts(path: Path) -> tuple[str, ...]:
-    """The prompt templates of a text file, one a line, each with `{}` where the name goes.
+    """The prompt templates of a text file, one per line, each with `{}` where the name goes.
 
     Args:
         path: the file.
+    Returns:
+        the templates, in order.
     Raises:
         InputError: as `read_lines`; a template without `{}`.
     """
@@ -70,8 +74,11 @@ def read_prompts(path: Path) -> tuple[str, ...]:
 def check_prompt(prompt: str, place: str = "") -> None:
     """Checks that a template has `{}`, where the name goes.
 
+    Args:
+        prompt: the template.
+        place: file and line, with which the message begins; "" for none.
     Raises:
-        InputError: it has none.
+        InputError: the template has no `{}`.
     """
     if "{}" not in prompt:
         raise InputError(f"{place}prompt template {prompt!r} must hold {{}}, where the name goes")
@@ -81,11 +88,11 @@ def read_descriptions(path: Path) -> dict[str, tuple[str, ...]]:
     """The descriptions of labels.
 
     Args:
-        path: lines "label<TAB>text", any number a label, or JSON {"label": ["text", ...]}.
+        path: lines "label<TAB>text", any number of lines per label, or JSON {"label": ["text", ...]}.
     Returns:
         each label's texts, in order.
     Raises:
-        InputError: as `read_lines` and `read_json`; another layout; an empty text.
+        InputError: same as for `read_lines` and `read_json`; another layout; an empty text.
     """
     found: dict[str, list[str]] = {}
     for place, label, text in _pairs(path, "descriptions"):
@@ -96,12 +103,14 @@ def read_descriptions(path: Path) -> dict[str, tuple[str, ...]]:
 
 
 def read_aliases(path: Path) -> dict[str, str]:
-    """The aliases of labels: names that are encoded instead of their own.
+    """The aliases of labels: other names, which are encoded instead of the labels' own.
 
     Args:
         path: lines "label<TAB>alias", or JSON {"label": "alias"}.
+    Returns:
+        the alias of each label in the file.
     Raises:
-        InputError: as `read_lines` and `read_json`; another layout; an empty alias, or two for one label.
+        InputError: same as for `read_lines` and `read_json`; another layout; an empty alias; two aliases of one label.
     """
     found: dict[str, str] = {}
     for place, label, alias in _pairs(path, "aliases"):
@@ -112,7 +121,7 @@ def read_aliases(path: Path) -> dict[str, str]:
 
 
 def _pairs(path: Path, what: str) -> list[tuple[str, str, str]]:
-    """For each entry: its place in the file, the label and the text."""
+    """For each entry: its place in the file (for messages), the label and the text."""
     if path.suffix == ".json":
         return _pairs_of_json(path, what)
     pairs = []
@@ -161,16 +170,18 @@ class Texts:
 def texts_of(
     labels: Sequence[str], prompts: Sequence[str], descriptions: Descriptions | None, aliases: Aliases | None
 ) -> Texts:
-    """Each label's texts: its descriptions if any are given, else its name or alias in every template.
+    """Each label's texts: its descriptions if descriptions are given, else its name or alias in every template.
 
     Args:
         labels: the names.
         prompts: templates, each with `{}`.
         descriptions: for each label, one or several texts; None encodes the names.
         aliases: for a label, the name that is encoded instead of its own.
+    Returns:
+        the distinct texts, and which of them belong to each label.
     Raises:
-        InputError: a template without `{}`; prompts and descriptions together; a label without a description; text
-            that UTF-8 cannot hold.
+        InputError: a template without `{}`; prompts and descriptions together; a label without a description; a text
+            that is not valid Unicode.
     """
     for prompt in prompts:
         check_prompt(prompt)

@@ -14,12 +14,14 @@ from zsl.config import Precision
 
 
 def make_accelerator(precision: Precision, trackers: tuple[str, ...] = (), folder: Path | None = None) -> Accelerator:
-    """Device, processes and precision; one made before in this process is not to be used again.
+    """An Accelerator: device, processes and precision. Afterwards, do not use an earlier one of the same process.
 
     Args:
-        precision: of the arithmetic; "auto" is bf16 where the hardware multiplies it, else float32.
+        precision: of the arithmetic; "auto" is bf16 if the hardware computes in it, else float32.
         trackers: names of Accelerate's trackers ("tensorboard", "wandb", ...) to which training reports.
         folder: where trackers write.
+    Returns:
+        the accelerator.
     Raises:
         InputError: a precision that this machine lacks, a tracker that is not installed.
     """
@@ -32,7 +34,7 @@ def make_accelerator(precision: Precision, trackers: tuple[str, ...] = (), folde
     there = sorted(str(getattr(found, "value", found)) for found in get_available_trackers())
     for tracker in trackers:
         if tracker not in there:
-            raise InputError(f"train.trackers: {tracker!r} is not installed; there are {', '.join(there) or 'none'}")
+            raise InputError(f"train.trackers: {tracker!r} is not installed; installed: {', '.join(there) or 'none'}")
     AcceleratorState._reset_state()  # Accelerate refuses a second precision in one process
     try:
         return Accelerator(mixed_precision=mixed, log_with=list(trackers) or None, project_dir=folder)
@@ -46,19 +48,19 @@ def is_main_process() -> bool:
 
 
 def _state() -> PartialState:
-    """The processes and the device, as an `Accelerator` will have them: the first to ask decides for all."""
+    """The processes and the device that every `Accelerator` of this process will have; the first call fixes them."""
     return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU"))
 
 
 def memory_of(device: torch.device) -> int:
-    """Bytes of memory that a device has in all; those of the machine for a CPU."""
+    """Total memory of a device in bytes; for the CPU, that of the machine."""
     if device.type == "cuda":
         return int(torch.cuda.get_device_properties(device).total_memory)
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _check_gpus() -> None:
-    """Of several processes on a machine with GPUs each takes one; Accelerate's own words for too few are CUDA's.
+    """Checks that each process on a machine with GPUs can have its own; Accelerate would fail with an error of CUDA.
 
     Raises:
         InputError: there are fewer GPUs than processes.
@@ -77,5 +79,5 @@ def _multiplies_bf16() -> bool:
     if hasattr(torch.cpu, "get_capabilities"):
         capabilities = torch.cpu.get_capabilities()
         return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
-    # torch 2.9 knows the same by private names
+    # torch 2.9 has the same checks under private names
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()

@@ -40,7 +40,9 @@ def kinds_of(union: Any, key: str) -> dict[str, Any]:
     """The configs of a union by name.
 
     Args:
-        union: of `Config` classes.
-        key: the field that tells them apart, a `Literal` of one name in each.
+        union: a union of `Config` classes.
+        key: the field that tells them apart; in each class it is a `Literal` of one name.
+    Returns:
+        each class by its name.
     """
     return {get_args(config.model_fields[key].annotation)[0]: config for config in get_args(union)}

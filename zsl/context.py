@@ -1,4 +1,4 @@
-"""Where and how long work runs: device and processes, the size of a reading pass, workers, and progress."""
+"""How work on a dataset runs: device and processes, batch size, workers, and progress."""
 
 from dataclasses import dataclass
 
@@ -16,9 +16,9 @@ class Context:
 
     Args:
         accelerator: device, processes and precision.
-        batch_size: images of a batch where nothing is trained: scoring, and reading tokens.
-        workers: processes that read images; 0 reads them in this one.
-        progress: is told how far a task has come; processes other than the main one tell nothing.
+        batch_size: images per batch in scoring and in reading tokens; training has a batch size of its own.
+        workers: processes that read images; 0 reads them in this process.
+        progress: called with how far a task has come; only the main process calls it.
     """
 
     accelerator: Accelerator
@@ -34,8 +34,13 @@ class Context:
     def of(
         cls, precision: Precision = "auto", batch_size: int = 128, workers: int = 0, progress: Progress = silent
     ) -> "Context":
-        """A context on this machine's device, in a precision; "auto" is bf16 where the hardware multiplies it.
+        """A context on this machine's device.
 
+        Args:
+            precision: of the arithmetic; "auto" is bf16 if the hardware computes in it, else float32.
+            batch_size, workers, progress: same as for the class.
+        Returns:
+            the context.
         Raises:
             InputError: a precision that this machine lacks.
         """
@@ -43,7 +48,7 @@ class Context:
 
     @property
     def device(self) -> torch.device:
-        """That tensors are computed on."""
+        """The device that tensors are computed on."""
         return self.accelerator.device
 
     @property
@@ -53,5 +58,5 @@ class Context:
 
     @property
     def on_gpu(self) -> bool:
-        """Whether a loader should copy into memory from which a GPU copies faster."""
+        """Whether a loader should copy batches into pinned memory, from which a GPU copies faster."""
         return self.device.type == "cuda"

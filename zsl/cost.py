@@ -11,10 +11,16 @@ from zsl.readouts.readout import Readout, Vectors
 
 
 def multiply_accumulates(run: Callable[..., object], *inputs: Tensor) -> int:
-    """Of a call, by torch's counter, which counts two operations for each; the paper counts one.
+    """Multiply-accumulates of the call `run(*inputs)`: half of the operations that torch's counter reports.
 
     Convolutions and matrix products count, as in the paper; softmax, norms and sums do not. On the device "meta"
     nothing is computed.
+
+    Args:
+        run: the function or module.
+        inputs: its arguments.
+    Returns:
+        the number of multiply-accumulates.
     """
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         run(*inputs)
@@ -24,11 +30,15 @@ def multiply_accumulates(run: Callable[..., object], *inputs: Tensor) -> int:
 def image_cost(backbone: nn.Module | None, readout: Readout, sample: Tensor, vectors: Vectors | None) -> int:
     """Multiply-accumulates of one image's logits.
 
-    What depends on the vocabulary alone is computed before, and does not count.
+    What depends only on the vocabulary is computed before, and does not count.
 
     Args:
+        backbone: images to tokens; None if `sample` holds tokens.
+        readout: tokens and word vectors to logits.
         sample: one image (1, channel, height, width), or without a backbone its tokens (1, token, channel).
         vectors: (label, embed) of the vocabulary.
+    Returns:
+        multiply-accumulates of the backbone and of the readout together.
     """
     readout = copy.deepcopy(readout).eval().requires_grad_(False)  # torch's counter fails on views of parameters
     backbone_macs = 0
@@ -38,6 +48,6 @@ def image_cost(backbone: nn.Module | None, readout: Readout, sample: Tensor, vec
             backbone_macs = multiply_accumulates(backbone, sample)
             sample = backbone(sample)
         else:
-            sample = sample.to(next(readout.parameters()).dtype)  # tokens are kept in half the bits
+            sample = sample.to(next(readout.parameters()).dtype)  # cached tokens are bfloat16
         bound = readout.bind(vectors)
     return backbone_macs + multiply_accumulates(bound, sample)

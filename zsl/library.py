@@ -1,4 +1,4 @@
-"""The library's two long calls: `fit` trains a model, `evaluate` measures one."""
+"""The two main calls of the library: `fit` trains a model, `evaluate` measures one."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -54,18 +54,20 @@ def fit(
 ) -> ZeroShotModel:
     """Trains a model on the seen labels of a dataset; the test part is not looked at.
 
-    A share of the training images, `train.validation`, picks the best epoch. The model has its weights.
+    The share `train.validation` of the training images picks the best epoch; the model has the weights of that epoch.
 
     Args:
-        data: of `load_data`, or made in Python.
+        data: from `load_data`, or made in Python.
         bank: a word vector for each of `data.names`.
         backbone: images to tokens: a timm model's config, or a module of your own, which `OwnBackbone` describes. None
             for data of tokens.
         readout: tokens and word vectors to logits: a config, or a module of your own, which is trained in place.
         train: epochs, learning rate, loss and seed.
-        augment: of training images, where the backbone's tokens are not cached.
-        out: a folder to make for the run, as `zsl train` makes it, and to hold meanwhile; None writes nothing.
-        resume: continue the run in `out`, which must have been begun with the same arguments; a finished one is read.
+        augment: of training images, if the backbone's tokens are not cached.
+        out: the folder of the run, which is made and then locked until training ends; it has the same files as
+            a run of `zsl train`. None writes nothing.
+        resume: continue the run in `out`, which must have been started with the same arguments; the model of a finished
+            run is loaded.
         progress: called with (task, done, total, note) as training goes on.
     Returns:
         the model, from the dataset's inputs to logits, on the device it was trained on.
@@ -102,11 +104,11 @@ def evaluate(
     """Measures a model on the test part of a dataset, under every protocol that the dataset has.
 
     Args:
-        model: of `fit`.
-        data: with the seen labels of training.
+        model: from `fit`.
+        data: its seen labels must be those of training.
         bank: a word vector for each of `data.names`; of the width that the model was trained with.
         config: K of F1@K, replicates of the bootstrap, images of a batch.
-        context: device, workers and progress; by default the precision of training, and this process alone reads.
+        context: device, precision, workers and progress; by default the precision of training and no worker processes.
     Returns:
         `metrics` by name, such as "zsl/map", as fractions, with `intervals` of 95 %.
     Raises:
@@ -150,7 +152,7 @@ def _config(
     sections: Mapping[str, Any],
     folder: Path | None,
 ) -> RunConfig:
-    """The config of the run; sections of own objects keep their defaults, but for how a backbone is trained.
+    """The config of the run. The sections of the user's own objects keep their defaults; the backbone's says its mode.
 
     Raises:
         InputError: values that do not fit together.
@@ -170,7 +172,7 @@ def _config(
         return resolved(validated(values, "zsl.fit"))
     if backbone is not None:
         part = _as_backbone(backbone)
-        plain = {"mean": (0, 0, 0), "std": (1, 1, 1)}  # not read; timm would be asked for those of the name
+        plain = {"mean": (0, 0, 0), "std": (1, 1, 1)}  # not used, but without them timm is asked for them
         values["backbone"] = {"name": _kind(backbone), "mode": part.mode, "cached": part.cached, **plain}
     return validated(values, "zsl.fit")
 
@@ -197,27 +199,26 @@ def _as_backbone(module: nn.Module) -> BaseBackbone:
 
 @contextmanager
 def _continued(config: RunConfig, own: Mapping[str, str], folder: Path | None, resume: bool) -> Iterator[bool]:
-    """Claims a folder that is there, and checks that it is to be continued by the same arguments.
+    """Claims an existing folder, and checks that its run is to be continued and that the arguments are the same.
 
-    A finished run is not claimed: it is only read. Gives whether the folder is new, and still to be made.
+    A finished run is not claimed, because it is only read. Yields whether the folder is new and must be made.
     """
     if folder is None or not folder.exists():
         yield True
         return
     finished = (folder / FINISHED).is_file()
     if not resume:
-        with (
-            claimed(folder) if (folder / BEGUN).is_file() and not finished else nullcontext()
-        ):  # or another is using it
+        # claiming raises its own error if another command is using the folder
+        with claimed(folder) if (folder / BEGUN).is_file() and not finished else nullcontext():
             raise InputError(f"{folder} exists; give zsl.fit another out, or resume=True to continue the run in it")
     with nullcontext() if finished else claimed(folder):
         if any((folder / name).is_file() for name in (CONFIG, OWN)):
-            check_same_config(config, folder, own, (*PRACTICAL, "bank."))  # whose content `begin_run` compares
+            check_same_config(config, folder, own, (*PRACTICAL, "bank."))  # `begin_run` compares the bank
         yield False
 
 
 def _trained(source: Source, bank: Bank, folder: Path | None, resume: bool, new: bool) -> ZeroShotModel:
-    """The model for the source's inputs: trained here, or read where its run is finished."""
+    """The model for the source's inputs: trained here, or loaded if its run is finished."""
     if folder is None:
         source.pretrain()
         return train_model(source, bank)[0]
@@ -230,7 +231,7 @@ def _trained(source: Source, bank: Bank, folder: Path | None, resume: bool, new:
 
 
 def _whole(model: ZeroShotModel, source: Source, embed_dim: int) -> ZeroShotModel:
-    """The model with what its inputs go through before: images where it was trained on cached tokens of them."""
+    """The model for the dataset's own inputs: if it was trained on cached tokens of images, with the backbone."""
     whole = ZeroShotModel(source.backbone if source.cached else model.backbone, model.readout, model.softmax)
     whole.rounded = source.cached
     whole.precision, whole.seen, whole.embed_dim = source.config.train.precision, source.data.seen, embed_dim

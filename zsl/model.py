@@ -16,14 +16,14 @@ class ZeroShotModel(nn.Module):
     Args:
         backbone: images to tokens.
         readout: tokens and word vectors to logits.
-        softmax: trained with the loss "softmax", so that logits of one image do not compare with those of another;
+        softmax: it was trained with the loss "softmax", so logits of different images are not comparable;
             `zsl.scoring.score` then gives log-probabilities.
     Attributes:
-        rounded: the readout was trained on cached tokens, which are bfloat16: tokens of images are rounded alike.
+        rounded: the readout was trained on cached tokens, which are bfloat16, so the backbone's tokens are rounded too.
         precision: of the arithmetic in training.
-        seen: the labels that it was trained on; empty where that is not known.
-        embed_dim: size of the word vectors that it was trained with; None where that is not known.
-        square: how pictures were read in training; None where that is the dataset's own way.
+        seen: the labels that it was trained on; empty if they are not known.
+        embed_dim: size of the word vectors that it was trained with; None if it is not known.
+        square: how pictures were read in training; None means the dataset's own way.
     """
 
     def __init__(self, backbone: BaseBackbone | None, readout: Readout, softmax: bool = False):
@@ -42,7 +42,7 @@ class ZeroShotModel(nn.Module):
         tokens = inputs if self.backbone is None else self.backbone(inputs)
         if self.backbone is not None and not self.rounded:
             return tokens
-        # cached tokens are kept in half the bits; without autocast the readout wants its own type
+        # cached tokens are bfloat16; without autocast the readout needs its own type
         own = next(self.readout.parameters()).dtype
         return tokens.to(torch.bfloat16).to(own) if self.rounded else tokens.to(own)
 

@@ -29,21 +29,21 @@ def score(
     context: Context,
     task: str = "score",
 ) -> dict[str, Scores]:
-    """Scores of every sample, in order, under each vocabulary; each input is read and encoded once.
+    """Scores of every sample, in order, for each vocabulary; each input is read and encoded once.
 
     Args:
         model: moved to the context's device.
-        samples: images, or tokens where the model has no backbone.
+        samples: images, or tokens if the model has no backbone.
         vectors: word vectors (label, embed) by the name of the vocabulary.
         context: device, batch size, workers and progress.
-        task: what progress calls this.
+        task: the name of the task in progress reports.
     Returns:
-        (image, label) float32 by vocabulary, on every process: logits, or log-probabilities over the vocabulary where
+        (image, label) float32 by vocabulary, on every process: logits, or log-probabilities over the vocabulary if
         `model.softmax` is set.
     Raises:
         InputError: an input that cannot be read.
     """
-    with torch.inference_mode(False):  # weights that are moved may be trained on
+    with torch.inference_mode(False):  # the moved weights may still be trained later
         model.to(context.device).eval()
     loader = scoring_batches(samples, context)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in vectors}
@@ -56,7 +56,7 @@ def score(
                 logits = gathered(logits.log_softmax(1) if model.softmax else logits, context)
                 parts[name].append(logits.cpu().numpy())
             context.progress(task, step + 1, len(loader))
-    # what was repeated to fill the last turn is at the end
+    # processes without a batch in the last turn repeated one; the repeated rows are at the end, and are cut off
     return {name: np.concatenate(chunks)[: len(samples)] for name, chunks in parts.items()}
 
 
@@ -70,7 +70,7 @@ def score_test(
         data: the dataset.
         bank: the word vectors of its labels.
         context: device, batch size, workers and progress.
-        task: what progress calls this.
+        task: the name of the task in progress reports.
     Returns:
         (image, label) by protocol.
     Raises:
@@ -85,7 +85,7 @@ def score_test(
 
 
 def scoring_batches(samples: Samples, context: Context) -> DataLoader[Batch]:
-    """A loader of all samples in order, dealt to the context's processes; pass each batch through `opened`."""
+    """A loader of all samples in order, divided among the context's processes; pass each batch through `opened`."""
     accelerator = context.accelerator
     order = ScoringOrder(len(samples), context.batch_size, accelerator.num_processes, accelerator.process_index)
     return batches_of(samples, order, context.workers, context.on_gpu)
@@ -108,13 +108,15 @@ def extract_tokens(backbone: BaseBackbone, part: Part, context: Context, task: s
 
     Args:
         backbone: moved to the context's device.
-        part: of images.
+        part: images and their targets.
         context: device, batch size, workers and progress.
-        task: what progress calls this.
+        task: the name of the task in progress reports.
+    Returns:
+        the same targets, with tokens (image, token, channel) as inputs.
     Raises:
         InputError: an image that cannot be read, or whose tokens are not finite; it names the image.
     """
-    with torch.inference_mode(False):  # weights that are moved may be trained on
+    with torch.inference_mode(False):  # the moved weights may still be trained later
         backbone.to(context.device).eval()
     loader = scoring_batches(Samples(part), context)
     tokens: Tensor | None = None
@@ -125,7 +127,7 @@ def extract_tokens(backbone: BaseBackbone, part: Part, context: Context, task: s
             chunk = gathered(read, context).to("cpu", torch.bfloat16)
         if tokens is None:
             tokens = torch.empty(len(part.targets), *chunk.shape[1:], dtype=chunk.dtype)
-        chunk = chunk[: len(tokens) - done]  # what was repeated to fill the last turn is at the end
+        chunk = chunk[: len(tokens) - done]  # cut off rows that were repeated in the last turn
         spoilt = not_finite(chunk)
         if spoilt is not None:
             raise InputError(f"tokens of {part.inputs.name(done + spoilt)} are not finite: {SPOILT}")

@@ -1,4 +1,4 @@
-"""Tensors of our own on disk: weights and checkpoints, in files that hold the hash of their content."""
+"""Weights and checkpoints on disk, in files that contain the hash of their content."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,10 +28,12 @@ def read_tensors(path: Path, remedy: str) -> tuple[dict[str, Tensor], str]:
     """The tensors of a file that `dump_tensors` wrote, and the hash that it holds.
 
     Args:
-        path: of the file.
-        remedy: what to do if it is damaged ("train again").
+        path: the file.
+        remedy: what to do if it is damaged ("train again"), for messages.
+    Returns:
+        the tensors by name, and the hash.
     Raises:
-        InputError: no such file; one that is damaged, or of an earlier version, which wrote no hash.
+        InputError: no such file; a damaged file, or one of an earlier version, which wrote no hash.
     """
     try:
         _, header = hashed_file.check(path)
@@ -49,15 +51,15 @@ def save_module(path: Path, module: torch.nn.Module) -> str:
 
 
 def load_module(path: Path, module: torch.nn.Module, remedy: str, sha256: str | None = None) -> None:
-    """Puts the weights of a file of `save_module` into a module.
+    """Loads weights that `save_module` wrote.
 
     Args:
-        path: of the file.
-        module: of the same kind and sizes as the one that was saved.
-        remedy: what to do if the file is damaged ("train again").
-        sha256: the hash that the file must have, where another record keeps it.
+        path: the file.
+        module: gets the weights; it must have the class and sizes of the module that was saved.
+        remedy: what to do if the file is damaged ("train again"), for messages.
+        sha256: the hash that the file must have; None accepts any.
     Raises:
-        InputError: no such file, a damaged one, another one than was recorded, another module's.
+        InputError: the file is missing or damaged, has another hash than `sha256`, or does not fit the module.
     """
     tensors, found = read_tensors(path, remedy)
     if sha256 not in (None, found):

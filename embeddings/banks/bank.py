@@ -23,13 +23,13 @@ class Bank:
     """Label names and their word vectors.
 
     Args:
-        labels: distinct names, the seen ones first; they are stored composed (NFC).
+        labels: distinct names, the seen ones first; stored in Unicode's composed form (NFC).
         vectors: (label, embed), stored as float32; finite, no row of zeros.
         provenance: how the vectors were made.
-        notes: for each label, what was done to find its vector; "" where it was encoded as it stands.
+        notes: for each label, what was done to find its vector; "" if the name was encoded unchanged.
         num_seen: number of seen labels; None counts all labels as seen.
         transforms: what was done to the vectors after encoding, in order.
-        verified: the vectors are known to be finite and not zero, so they are not checked again.
+        verified: True if the vectors are known to be finite and not zero; they are then not checked again.
     Raises:
         InputError: the parts do not fit together; a vector is not finite or all zeros.
 
@@ -65,7 +65,7 @@ class Bank:
             raise InputError(f"a bank of {len(self.labels)} labels cannot have {self.num_seen} seen ones")
         if len(self._rows) < len(self.labels):
             twice = next(label for row, label in enumerate(self.labels) if self._rows[label] != row)
-            raise InputError(f"label {twice!r} stands twice in the bank; remove one")
+            raise InputError(f"label {twice!r} is in the bank twice; remove one")
         if not verified:
             for _ in checked(blocks(vectors), self.labels, "label", "leave it out"):
                 pass
@@ -76,7 +76,7 @@ class Bank:
 
     @property
     def head(self) -> Head:
-        """All of the bank but its vectors."""
+        """Everything in the bank except its vectors."""
         assert self.num_seen is not None
         return Head(self.labels, self.provenance, self.notes, self.num_seen, self.transforms)
 
@@ -109,7 +109,7 @@ class Bank:
         Args:
             labels: names, in any order.
         Returns:
-            one row a name.
+            the row of each name.
         Raises:
             InputError: labels that are not in the bank, with their nearest spellings.
         """
@@ -125,7 +125,7 @@ class Bank:
         Returns:
             (label, embed) float32, a copy.
         Raises:
-            InputError: as `rows`.
+            InputError: same as for `rows`.
 
         >>> Bank(("sky", "dog"), np.eye(2)).select(["dog"])
         array([[0., 1.]], dtype=float32)

@@ -32,15 +32,16 @@ class Provenance:
     """How vectors were made: enough to make them again, and to treat new labels in the same way.
 
     Args:
-        encoder: the spec; "object:" and a name for an object given from Python; "given" for vectors without encoder.
+        encoder: the spec; "object:" and a name for an object given from Python; "given" for vectors that came without
+            an encoder.
         revision: identifies the encoder's weights, mostly by a hash; "" if an object gave none.
         prompts: the templates that turned names into texts.
         descriptions: the hash of the texts that were encoded instead of names; "" if there were none.
         oov: the policy for names out of vocabulary.
         seed: for encoders that draw random numbers.
-        skipped: labels that were asked for and left out.
-        remarks: what a user should know about the encoders: rows of a file that could not be read, a pooling that was
-            guessed, a prompt that a model puts before every text.
+        skipped: labels that were requested and left out, because the encoder has no vector for them.
+        remarks: what a user should know about the encoders: rows of a file that could not be read, a pooling method
+            that was guessed, a prompt that a model puts before every text.
     """
 
     encoder: str = "given"
@@ -79,7 +80,7 @@ def _parts(head: Head, width: int) -> tuple[bytes, list[bytes]]:
             tail.append(stored.tobytes())
     made = {
         "format": FORMAT,
-        # without remarks a bank has the bytes, and the hash, that it had before there were any
+        # a bank without remarks has the same bytes and hash as in earlier versions, which had no remarks
         "provenance": {name: value for name, value in asdict(head.provenance).items() if value or name != "remarks"},
         "num_seen": head.num_seen,
         "transforms": [transform.name for transform in head.transforms],
@@ -113,7 +114,7 @@ def digest(head: Head, width: int, blocks: Iterable[np.ndarray]) -> str:
     """The hash that the file would have.
 
     Args:
-        head: all of the bank but its vectors.
+        head: everything in the bank except its vectors.
         width: of a vector.
         blocks: the vectors in order, (rows, width) each.
     """
@@ -128,7 +129,7 @@ def write(path: Path, head: Head, width: int, blocks: Iterable[np.ndarray]) -> s
 
     Args:
         path: the file to write.
-        head: all of the bank but its vectors.
+        head: everything in the bank except its vectors.
         width: of a vector.
         blocks: the vectors in order, (rows, width) each.
     """
@@ -174,9 +175,9 @@ def read(path: Path, mode: Literal["r", "c"]) -> tuple[Head, np.ndarray, str]:
         path: the file.
         mode: "r" maps the vectors read-only; "c" allows changes, which stay in memory.
     Returns:
-        all of the bank but its vectors; the vectors, memory-mapped; the hash.
+        everything in the bank except its vectors; the vectors, memory-mapped; the hash.
     Raises:
-        InputError: no such file, not a bank, damaged, a vector that is not finite or all zeros.
+        InputError: the file is missing, damaged or not a bank; a vector is not finite or all zeros.
     """
     if not path.is_file():
         raise InputError(f"no bank file {path}")
@@ -222,10 +223,12 @@ def checked(parts: Iterable[np.ndarray], names: Sequence[str], place: str, remed
     Args:
         parts: (row, width) each.
         names: of all rows.
-        place: what stands before the name, for the message.
+        place: what the message says before the name.
         remedy: what to do, for the message.
+    Yields:
+        the same blocks.
     Raises:
-        InputError: a row that is not finite or all zeros, with its name.
+        InputError: a row is not finite or all zeros; the message names it.
     """
     done = 0
     for part in parts:

@@ -60,13 +60,14 @@ def build_bank(
         oov: the policy for names that an encoder's table of words lacks; see `embeddings.encoders.oov`.
         transforms: what to do to the vectors, in order: "l2", "center", "whiten", "pca:WIDTH".
         seed: for encoders that draw random numbers.
-        tag_lists: for each training image, its tags; for `corpus` without a file.
+        tag_lists: for each training image, its tags; the encoder `corpus` needs them if its spec names no file.
         cache: folder that keeps encoded texts (see `default_cache`); None keeps nothing.
         progress: called with the number of texts encoded.
     Returns:
-        the bank, with one vector a label; labels that the policy skips are left out.
+        the bank, with one vector per label; labels that the policy skips are left out.
     Raises:
-        InputError: an unknown family, labels that the encoder lacks, a template without `{}`, unusable labels.
+        InputError: an unknown family, labels for which the encoder has no vector, a template without `{}`, label names
+            that cannot be used.
 
     >>> bank = build_bank(["sky", "polar bear"], "lexical:64", prompts="a photo of a {}")
     >>> bank.vectors.shape
@@ -79,7 +80,7 @@ def build_bank(
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is asked of a bank, besides its encoder; the fields are the arguments of `build_bank`."""
+    """The arguments of `build_bank` except the encoder; the fields have the same meaning."""
 
     labels: tuple[str, ...]
     num_seen: int | None
@@ -92,7 +93,7 @@ class _Wanted:
     tag_lists: TagLists | None
 
     def bank(self, encoder: AnyEncoder, cache: Path | None, progress: Progress) -> Bank:
-        """The bank of these labels under an encoder."""
+        """The bank of these labels, made with an encoder."""
         first = self._first_unseen()
         check_policy(self.oov)
         texts = texts_of(self.labels, self.prompts, self.descriptions, self.aliases)
@@ -131,12 +132,12 @@ class _Wanted:
         return first
 
     def _check_order(self, encoder: AnyEncoder) -> None:
-        """An encoder that goes by the labels' order takes the names as they are."""
+        """Refuses prompts, aliases and descriptions for an encoder that matches vectors to labels by their order."""
         plain = self.prompts == ("{}",) and self.descriptions is None and not self.aliases
         for part in filter(by_order, split_spec(encoder) if isinstance(encoder, str) else ()):
             if not plain:
                 raise InputError(
-                    f"encoder {part} goes by the labels' order, so it takes no prompts, aliases or descriptions"
+                    f"encoder {part} matches vectors to labels by order; it takes no prompts, aliases or descriptions"
                 )
 
 
@@ -144,7 +145,7 @@ def _transformed(
     names: Sequence[str], labels: Sequence[str], vectors: np.ndarray, num_seen: int, widths: Sequence[int]
 ) -> tuple[np.ndarray, tuple[Transform, ...]]:
     """The vectors after the transforms, in memory if they are small, and the transforms fitted on the seen labels."""
-    # one thread: how many there are changes the last bits
+    # a single thread, because the number of threads changes the last bits
     with threadpool_limits(1):
         fitted = fit_transforms(names, vectors[:num_seen], widths)
         if fitted:
@@ -166,22 +167,23 @@ def extend_bank(
     cache: Path | None = None,
     progress: Progress = silent,
 ) -> Bank:
-    """The bank with new unseen labels after its own, encoded and transformed as its own were.
+    """Adds unseen labels to a bank, encoded and transformed in the same way as the bank's own labels.
 
     Args:
-        bank: the bank, whose vectors stay as they are.
+        bank: the bank; its labels keep their vectors.
         labels: the new names; none of them is in the bank.
-        encoder: needed only where the bank was made with an object: the same object.
-        descriptions: for each new label, one or several texts; given if, and only if, the bank's labels have some.
+        encoder: the object that the bank was made with; None if the bank was made with a spec.
+        descriptions: for each new label, one or several texts; required if the bank was made with descriptions, else
+            not allowed.
         aliases: for a new label, the name that is encoded instead of its own.
-        tag_lists: for each training image, its tags; for a bank of `corpus` without a file.
+        tag_lists: for each training image, its tags; needed if the bank's encoder is `corpus` without a file.
         cache: folder that keeps encoded texts; None keeps nothing.
         progress: called with the number of texts encoded.
     Returns:
-        a new bank; the one given is not changed.
+        a new bank, with the new labels after the bank's own; `bank` is not changed.
     Raises:
-        InputError: as `build_bank`; a label that is in the bank already; an encoder that is not the bank's, or whose
-            weights have changed; descriptions missing or not wanted.
+        InputError: same as for `build_bank`; a label that is in the bank already; an encoder that is not the bank's, or
+            whose weights have changed; descriptions that are missing or not allowed.
 
     >>> bank = build_bank(["sky", "dog"], "lexical:64", transforms=["center"])
     >>> longer = extend_bank(bank, ["polar bear"])
@@ -218,14 +220,14 @@ def _check_new(
         name = made.encoder.removeprefix(OBJECT)
         raise InputError(f"the bank was made with an object, {name}; from Python, give extend_bank the same object")
     if encoder is None and any(map(by_order, split_spec(made.encoder))):
-        raise InputError(f"a bank of {made.encoder} goes by the order of its labels, so it cannot be extended")
+        raise InputError(f"encoder {made.encoder} matches vectors to labels by order, so its bank cannot be extended")
     if (descriptions is None) != (not made.descriptions):
         remedy = "give some for the new labels" if made.descriptions else "leave them out"
         raise InputError(f"the bank's labels have {'' if made.descriptions else 'no '}descriptions: {remedy}")
 
 
 def _joined(bank: Bank, new: Bank) -> Bank:
-    """The bank, then the labels of another that its encoder made, under the bank's transforms."""
+    """The bank followed by the labels of `new`, which the same encoder made; the bank's transforms are applied."""
     made, added = bank.provenance, new.provenance
     if added.encoder != made.encoder:
         raise InputError(f"the bank was made with encoder {made.encoder}, not {added.encoder}; give the bank's own")
@@ -254,7 +256,7 @@ def _names(labels: Sequence[str]) -> tuple[str, ...]:
     names = tuple(label_name(label, "the labels") for label in labels)
     if len(set(names)) < len(names):
         twice = next(label for label, count in Counter(names).items() if count > 1)
-        raise InputError(f"label {twice!r} stands twice among the labels; remove one")
+        raise InputError(f"label {twice!r} appears twice among the labels; remove one")
     return names
 
 
@@ -267,10 +269,10 @@ def _hash_of_descriptions(descriptions: Descriptions | None, labels: Sequence[st
 
 
 def _remarks(opened: Sequence[Opened], encoded: Sequence[Bank]) -> tuple[str, ...]:
-    """What a user should know about the encoders; each remark is a warning, too.
+    """What a user should know about the encoders; each remark is also issued as a warning.
 
     Raises:
-        InputError: an encoder gives one vector to many texts.
+        InputError: an encoder gives the same vector to many texts.
     """
     remarks = []
     for part, bank in zip(opened, encoded, strict=True):

@@ -1,4 +1,4 @@
-"""The vectors of texts under one encoder: encoded in blocks into a bank file, which the cache may keep."""
+"""Encodes texts with one encoder, in blocks, into a bank file; the cache may keep the file."""
 
 import json
 import tempfile
@@ -23,11 +23,11 @@ LIBRARIES = ("gensim", "numpy", "sentence-transformers", "torch", "transformers"
 
 
 def encode(opened: Opened, request: Request, cache: Path | None, progress: Progress) -> Bank:
-    """The vectors of the request's texts under one encoder, from the cache if they are there.
+    """The vectors of the request's texts from one encoder; they are read from the cache if it has them.
 
     Args:
         opened: the encoder.
-        request: distinct texts, and what may decide their vectors.
+        request: distinct texts, and the settings on which their vectors may depend.
         cache: folder of encoded texts; None keeps nothing.
         progress: called with the number of texts encoded.
     Returns:
@@ -41,7 +41,7 @@ def encode(opened: Opened, request: Request, cache: Path | None, progress: Progr
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "texts.safetensors"
             _encode_to(path, opened, revision, request, progress)
-            return Bank.load(path, writable=False)  # the mapping outlives the file's name
+            return Bank.load(path, writable=False)  # the memory mapping stays valid after the file is deleted
     used = [bank_file.FORMAT, family.version, *(f"{library} {version(library)}" for library in LIBRARIES)]
     key = sha256(json.dumps([opened.name, revision, family.depends_on(request), used]).encode()).hexdigest()
     path = cache / f"{key}.safetensors"
@@ -56,7 +56,7 @@ def encode(opened: Opened, request: Request, cache: Path | None, progress: Progr
             try:
                 return Bank.load(path, writable=False)
             except InputError:
-                told = f"the cached vectors of {opened.spec} in {path} are damaged; they are made again"
+                told = f"the cached vectors of {opened.spec} in {path} are damaged; the texts are encoded again"
                 warnings.warn(told, InputWarning, stacklevel=3)
         _encode_to(path, opened, revision, request, progress)
         return Bank.load(path, writable=False)
@@ -72,7 +72,7 @@ def _encode_to(path: Path, opened: Opened, revision: str, request: Request, prog
         kept = np.delete(np.arange(len(texts)), encoding.skipped)
         texts, notes = tuple(texts[row] for row in kept), tuple(notes[row] for row in kept)
     if not texts:
-        raise InputError(f"encoder {opened.spec} has a vector for none of the labels, and the policy skips them all")
+        raise InputError(f"encoder {opened.spec} has no vector for any of the labels, and the policy skips them all")
 
     def counted(parts: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         done = 0

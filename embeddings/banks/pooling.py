@@ -1,4 +1,4 @@
-"""From texts to labels: a label's vector is the mean over its texts, with the encoders' vectors side by side."""
+"""From texts to labels: a label's vector is the mean over its texts; several encoders' vectors are concatenated."""
 
 from collections.abc import Iterator, Sequence
 
@@ -17,8 +17,8 @@ def pooled(texts: Texts, encoded: Sequence[Bank]) -> tuple[np.ndarray, np.ndarra
         texts: each label's texts.
         encoded: for each encoder, the vectors of the distinct texts.
     Returns:
-        (label,) bool, whether a label is kept: every encoder has a vector for all its texts; and (kept label, embed)
-        float32, the encoders' vectors side by side, each the mean over the label's texts.
+        (label,) bool: a label is kept if every encoder has a vector for each of its texts; and (kept label, embed)
+        float32: for each encoder the mean over the label's texts, concatenated.
     Raises:
         InputError: a mean is all zeros.
     """
@@ -32,7 +32,7 @@ def pooled(texts: Texts, encoded: Sequence[Bank]) -> tuple[np.ndarray, np.ndarra
     alone = len(encoded) == 1 and len(texts.rows) == len(texts.distinct) == len(texts.counts)
     if alone and kept.all() and not texts.averaged:
         return kept, encoded[0].vectors
-    places = np.cumsum(present, axis=1) - 1  # of each distinct text among an encoder's vectors
+    places = np.cumsum(present, axis=1) - 1  # the row of each distinct text among an encoder's vectors
     labels = np.flatnonzero(kept)
     most = int(texts.counts.max())
 
@@ -60,10 +60,10 @@ def pooled_notes(texts: Texts, specs: Sequence[str], encoded: Sequence[Bank]) ->
 
     Args:
         texts: each label's texts.
-        specs: the encoders, as their notes begin where there are several.
+        specs: the encoders; if there are several, each note begins with its encoder's spec.
         encoded: for each encoder, the vectors of the distinct texts, with notes.
     Returns:
-        one note a label; "" where nothing was done.
+        one note per label; "" if nothing was done.
     """
     of_text = []
     for spec, bank in zip(specs, encoded, strict=True):

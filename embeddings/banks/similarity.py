@@ -10,11 +10,11 @@ from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError
 from embeddings.io.mapping import ROWS, blocks, release
 
-MOST_RANKED = 2_000  # labels whose similarities are ranked against each other; of more, so many are drawn
+MOST_RANKED = 2_000  # labels whose similarities are ranked; of more labels, a random sample of this size is used
 NEIGHBOURS = 10
-ROUNDING = 1e-5  # directions that are nearer than this are the same
-FEW = 3  # so many texts may share the vector of another: "Sky" and "sky" in a model without capitals
-SQUARE = 4_096  # labels of either side whose similarities are in memory at the same time
+ROUNDING = 1e-5  # unit vectors closer than this count as equal
+FEW = 3  # up to this many texts may share another text's vector: "Sky" and "sky" in a model without capitals
+SQUARE = 4_096  # labels on each side of a block of similarities that is in memory
 
 
 def unit(vectors: Float[np.ndarray, "label embed"]) -> Float[np.ndarray, "label embed"]:
@@ -48,14 +48,14 @@ def duplicates(bank: Bank) -> list[tuple[str, ...]]:
 
 
 def told_apart(bank: Bank, place: str, advice: str) -> str:
-    """A remark about labels that have the same vector as another, up to rounding; "" if there are none.
+    """A remark about labels whose vector equals another label's, up to rounding; "" if there are none.
 
     Args:
         bank: labels and vectors.
         place: the encoder, for the message.
         advice: what to check, for the message.
     Raises:
-        InputError: they are half of all labels, or more than three and more than one in a hundred.
+        InputError: they are at least half of all labels, or more than three and more than one in a hundred.
     """
     pairs = _coinciding(bank.vectors)
     if not pairs:
@@ -69,10 +69,10 @@ def told_apart(bank: Bank, place: str, advice: str) -> str:
 
 
 def _coinciding(vectors: np.ndarray) -> list[tuple[int, int]]:
-    """Pairs of rows whose directions are the same, so many that one row of each direction is left over.
+    """Pairs of rows with the same direction; n rows with one direction give n - 1 pairs.
 
-    A batch's size changes the last bits of a model's vectors. Equal directions lie side by side in the order of their
-    components along any one direction.
+    Directions are compared with a tolerance, because the batch size changes the last bits of a model's vectors. Rows
+    are sorted by their projection on a random direction, which puts equal rows next to each other.
     """
     along = np.random.default_rng(0).normal(size=vectors.shape[1])
     places = np.concatenate([unit(block) @ along for block in blocks(vectors)])
@@ -97,7 +97,7 @@ def neighbors(bank: Bank, label: str, k: int, among: Sequence[str] | None = None
         bank: labels and vectors.
         label: a label of the bank.
         k: number of neighbours.
-        among: the labels that may be neighbours; None allows all of the bank.
+        among: the labels that may be neighbours; None allows all labels of the bank.
     Returns:
         at most k pairs of a label and its similarity, in [-1, 1].
     Raises:
@@ -146,7 +146,7 @@ def nearest_seen(bank: Bank) -> tuple[Int[np.ndarray, " unseen"], Float[np.ndarr
 
 @dataclass(frozen=True)
 class Comparison:
-    """How far two banks agree about the labels that both have.
+    """How well two banks agree on the labels that both have.
 
     Args:
         labels: number of labels that both have.
@@ -246,7 +246,7 @@ def _cka(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def _hsic(first: np.ndarray, second: np.ndarray) -> float:
-    """The unbiased estimate, of Gram matrices without their diagonals."""
+    """The unbiased estimate of HSIC (Song et al. 2012) from two Gram matrices whose diagonals are 0."""
     n = len(first)
     product = (first * second).sum() + first.sum() * second.sum() / ((n - 1) * (n - 2))
     return float((product - 2 / (n - 2) * (first.sum(axis=0) * second.sum(axis=0)).sum()) / (n * (n - 3)))

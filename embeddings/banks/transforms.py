@@ -1,4 +1,4 @@
-"""Transforms of vectors after encoding: fitted on the seen labels only, and stored, so that new labels get the same."""
+"""Transforms of encoded vectors, fitted on the seen labels only; a bank stores them and applies them to new labels."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from jaxtyping import Float
 from embeddings.io.errors import InputError
 from embeddings.io.mapping import blocks
 
-SMALLEST_VARIANCE = 1e-6  # of the largest; directions below it are rounding errors, which whitening would magnify
+SMALLEST_VARIANCE = 1e-6  # relative to the largest; smaller ones are rounding errors, which whitening would magnify
 
 Vectors = Float[np.ndarray, "label embed"]
 
@@ -20,7 +20,7 @@ class Transform:
 
     Args:
         name: "l2", "center", "whiten" or "pca:WIDTH".
-        arrays: the numbers that were fitted: "widths" of the parts, or "mean" and perhaps "matrix" (embed, width).
+        arrays: the fitted numbers: "widths" of the parts, or "mean" (embed,) and perhaps "matrix" (embed, width).
     """
 
     name: str
@@ -55,7 +55,7 @@ def _moments(parts: Iterator[np.ndarray]) -> _Moments:
     shift: np.ndarray | None = None
     for rows in parts:
         block = np.asarray(rows, np.float64)
-        if shift is None:  # sums about a point near the mean do not cancel
+        if shift is None:  # sums relative to a point near the mean keep their precision
             shift = block.mean(axis=0)
             total, products = np.zeros_like(shift), np.zeros((len(shift), len(shift)))
         centred = block - shift
@@ -102,7 +102,7 @@ def _pca(argument: str, seen: Iterator[np.ndarray], widths: Sequence[int]) -> di
     moments = _moments(seen)
     variances, directions = _components(moments)
     if int(argument) > len(variances):
-        raise InputError(f"transform pca:{argument}: the seen labels' vectors span {len(variances)} dimensions alone")
+        raise InputError(f"transform pca:{argument}: the seen labels' vectors span only {len(variances)} dimensions")
     return {"mean": moments.mean, "matrix": directions[:, : int(argument)]}
 
 
@@ -111,8 +111,10 @@ TRANSFORMS: dict[str, Fit] = {"l2": _l2, "center": _center, "whiten": _whiten, "
 
 
 def check_transforms(names: Sequence[str]) -> None:
-    """Checks that names are of `TRANSFORMS`, "pca" with its width.
+    """Checks that every name is in `TRANSFORMS`; only "pca" may be followed by a width, as in "pca:64".
 
+    Args:
+        names: transforms.
     Raises:
         InputError: an unknown name.
     """
@@ -126,7 +128,7 @@ def fit_transforms(names: Sequence[str], seen: Vectors, widths: Sequence[int]) -
     """Fits each transform on the seen labels' vectors after the transforms before it.
 
     Args:
-        names: of `TRANSFORMS`, "pca" with its width: "pca:64".
+        names: keys of `TRANSFORMS`; "pca" with its width, as in "pca:64".
         seen: (label, embed), the seen labels' vectors.
         widths: the width of each encoder's part of a vector; one for a single encoder.
     Returns:
@@ -152,7 +154,7 @@ def transformed(vectors: Vectors, transforms: Sequence[Transform]) -> Iterator[n
         vectors: (label, embed).
         transforms: fitted ones, in order.
     Yields:
-        (row, width): float64, or as `vectors` if there are no transforms.
+        (row, width): float64; the dtype of `vectors` if there are no transforms.
     """
     for block in blocks(vectors):
         for transform in transforms:

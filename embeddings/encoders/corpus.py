@@ -36,7 +36,7 @@ def train_vectors(
     Returns:
         the words' vectors.
     Raises:
-        InputError: no list has two words; no word stands `min_count` times.
+        InputError: no list has two words; no word appears `min_count` times.
     """
     from gensim.models import FastText, Word2Vec
 
@@ -47,7 +47,7 @@ def train_vectors(
     buckets = {"bucket": chosen["bucket"]} if family == "fasttext" else {}
     kept = Counter(word for sentence in sentences for word in sentence)
     if not any(count >= chosen["min_count"] for count in kept.values()):
-        raise InputError(f"encoder corpus: no word stands {chosen['min_count']} times in the lists; lower min_count")
+        raise InputError(f"encoder corpus: no word appears {chosen['min_count']} times in the lists; lower min_count")
     trained = {"word2vec": Word2Vec, "fasttext": FastText}[family](
         sentences,
         vector_size=chosen["width"],
@@ -69,7 +69,7 @@ def read_tag_lists(path: Path) -> list[list[str]]:
     """The tag lists of a text file.
 
     Args:
-        path: one image a line, its tags separated by tabs or commas, else by spaces.
+        path: one image per line; its tags are separated by tabs or commas, else by spaces.
     Returns:
         for each image, its tags.
     Raises:
@@ -91,13 +91,14 @@ def _open(family: str, argument: str, request: Request) -> Encoder:
             raise InputError(f"encoder corpus: {key}={value[:40]} is not a positive number up to {most}")
     numbers = {key: int(value) for key, value in options.items()}
     if name and not Path(name).is_file():
-        raise InputError(f"encoder corpus: no file of tag lists {name}; options are {', '.join(known)}, as width=100")
+        listed = ", ".join(known)
+        raise InputError(f"encoder corpus: no file of tag lists {name}; options are {listed}, such as width=100")
     if name:
         lists = read_tag_lists(Path(name))
     elif request.tag_lists is not None:
         lists = list(request.tag_lists() if callable(request.tag_lists) else request.tag_lists)
     else:
-        raise InputError("encoder corpus needs tag lists: corpus:FILE, one image a line, or a dataset to train on")
+        raise InputError("encoder corpus needs tag lists: corpus:FILE, one image per line, or a dataset to train on")
     digest = hashlib.sha256(json.dumps([family, lists, numbers, request.seed]).encode()).hexdigest()
     train = partial(train_vectors, family, lists, numbers, request.seed, name or "the tag lists")
     return Words(f"{family} on {len(lists)} lists, sha256 {digest[:16]}", train)

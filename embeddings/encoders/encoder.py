@@ -1,4 +1,4 @@
-"""What every text encoder is: a request goes in, blocks of vectors come out; and the facts of a family of encoders."""
+"""The interface of text encoders (a request goes in, blocks of vectors come out), and facts about their families."""
 
 import hashlib
 import re
@@ -19,13 +19,13 @@ TagLists = Callable[[], Iterable[list[str]]] | Iterable[list[str]]
 
 @dataclass(frozen=True)
 class Request:
-    """What an encoder is asked.
+    """What an encoder is asked to encode.
 
     Args:
         texts: distinct texts.
         oov: the policy for names out of vocabulary; only tables of words use it.
         seed: for encoders that draw random numbers.
-        tag_lists: for each training image, its tags; given where there is a training set. Only `corpus` uses them.
+        tag_lists: for each training image, its tags; None without a training set. Only `corpus` uses them.
     """
 
     texts: tuple[str, ...]
@@ -36,11 +36,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Encoding:
-    """What an encoder answers.
+    """What an encoder returns.
 
     Args:
-        blocks: (text, embed) float32 a block, for the texts that are not skipped, in order.
-        notes: for each text, what was done for it; "" where it was encoded as it stands.
+        blocks: blocks of (text, embed) float32, in order, of the texts that are not skipped.
+        notes: for each text, what was done for it; "" if it was encoded unchanged.
         skipped: rows of the texts that have no vector.
         remarks: what a user should know about the encoder itself.
     """
@@ -56,7 +56,7 @@ class Encoder(ABC):
 
     @abstractmethod
     def revision(self) -> str:
-        """Identifies the weights: a hash, a commit, a version. Other vectors need another revision."""
+        """Identifies the weights: a hash, a commit, a version. If the vectors change, the revision must change too."""
 
     @abstractmethod
     def encode(self, request: Request) -> Encoding:
@@ -72,12 +72,12 @@ class Family:
         source: where the vectors come from, for `zsl bank encoders`.
         width: the vectors' width, for `zsl bank encoders`.
         licence: of the vectors, for `zsl bank encoders`.
-        version: of this toolkit's part in the vectors; raise it when a family's vectors or remarks change.
+        version: of this toolkit's code for the family; raise it when the family's vectors or remarks change.
         cached: whether encoded texts are kept in the cache.
-        words: whether it is a table of words, in which the policy for names out of vocabulary looks up texts.
-        informed: whether vectors say anything about their texts; random ones do not.
-        by_order: `by_order(argument)` is true where labels get vectors by their order, not by their names.
-        apart: what to check if distinct texts have the same vector; "" where that is normal, as in a table of words.
+        words: whether it is a table of words; texts are then looked up by the policy for names out of vocabulary.
+        informed: whether vectors carry information about their texts; random ones do not.
+        by_order: `by_order(argument)` is true if vectors are matched to labels by their order, not by their names.
+        apart: what to check if distinct texts have the same vector; "" if that is normal, as in a table of words.
     """
 
     open: Callable[[str, Request], Encoder]
@@ -98,11 +98,11 @@ class Family:
 
 @dataclass(frozen=True)
 class Opened:
-    """An encoder that is ready, with what is known of it.
+    """An encoder that is ready to encode, with the facts of its family.
 
     Args:
         spec: the part of a spec that names it, such as "gensim:vectors.txt".
-        name: of its family; of an object, "object:" and its name.
+        name: the family's name; for an object, "object:" and the object's name.
         family: the facts of its family.
         encoder: the encoder itself.
     """
@@ -141,6 +141,8 @@ def width_of(argument: str, default: int, family: str) -> int:
         argument: what follows the colon of a spec; "" for the default.
         default: the width without an argument.
         family: the encoder's family, for the message.
+    Returns:
+        the width.
     Raises:
         InputError: the argument is not a number from 1 to `MAX_WIDTH`.
     """

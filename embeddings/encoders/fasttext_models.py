@@ -1,7 +1,7 @@
-"""fastText: a word's vector is the mean of its own and its letter n-grams'; reads fastText's native `.bin` files.
+"""fastText: a word's vector is the mean of its own vector and those of its letter n-grams; reads native `.bin` files.
 
-gensim's loader takes the whole file into memory, and never ends on a file that is cut within a word. Only its function
-for n-grams is used here; results are tested against its own.
+gensim's loader reads the whole file into memory, and never returns if the file ends within a word. Only its function
+for n-grams is used here; the tests compare the results with gensim's.
 """
 
 import mmap
@@ -19,7 +19,7 @@ from embeddings.io.reading import reason_of
 
 MAGIC = b"\xba\x16\x4f\x2f"
 BEGIN = struct.Struct("<2i12id3i2q")  # magic and version, 12 numbers and one of training, counts, tokens and pruned
-ENTRY = struct.Struct("<qb")  # after a word and its zero byte: how often it stands, and whether it is a label
+ENTRY = struct.Struct("<qb")  # after a word and its zero byte: its count, and whether it is a label
 MATRIX = struct.Struct("<?2q")  # quantised, rows, columns
 
 
@@ -30,7 +30,7 @@ class SubwordTable(WordTable):
         rows: the row of each word in `own`.
         own: (word, embed), the words' own vectors.
         ngrams: (bucket, embed), the n-grams' vectors by their hashes; no rows for a model without n-grams.
-        letters: the least and the greatest length of an n-gram.
+        letters: the shortest and the longest length of an n-gram.
         place: the table's name in messages.
         remark: what is odd about the table; "" if nothing is.
     Raises:

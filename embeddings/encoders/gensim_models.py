@@ -1,4 +1,4 @@
-"""What gensim's `save` wrote (`.kv`, `.model`), read without running the code that a pickle may name."""
+"""Reads files of gensim's `save` (`.kv`, `.model`) without running the code that a pickle may name."""
 
 import mmap
 import pickle
@@ -17,7 +17,7 @@ from embeddings.io.reading import reason_of
 
 
 class _Inert:
-    """Stands for every class and function that a pickle names: takes any arguments and keeps its state."""
+    """Replaces every class and function that a pickle names: it takes any arguments and keeps its state."""
 
     def __init__(self, *arguments: Any, **_: object):
         self.arguments = arguments
@@ -49,7 +49,7 @@ class _Type(_Inert):
 
 
 class _Array(_Inert):
-    """A pickled array. numpy's own `__setstate__` would follow pointers that a file can make up."""
+    """A pickled array. numpy's own `__setstate__` would follow pointers that a malicious file may contain."""
 
     def __setstate__(self, state: Any) -> None:
         _, self.shape, self.type, self.columns, self.content = state
@@ -95,7 +95,8 @@ _REFUSED = {
 class _NumbersOnly(pickle._Unpickler):
     """Reads numbers, text, lists, dicts and arrays of numbers; looks up and calls nothing that a pickle names.
 
-    It is based on the unpickler in Python: the one in C takes the memory that a damaged length asks for before reading.
+    It is based on the unpickler written in Python: before reading, the one in C allocates as much memory as a damaged
+    length declares.
     """
 
     stack: list[Any]
@@ -135,13 +136,13 @@ def load_saved(path: Path) -> WordTable:
     """Reads what gensim's `save` wrote: KeyedVectors, FastTextKeyedVectors, Word2Vec or FastText.
 
     gensim's own loader unpickles, which runs whatever code a file names. This one builds only arrays and plain values.
-    Arrays that `save` put into files of their own are memory-mapped.
+    Arrays that `save` wrote to separate files are memory-mapped.
 
     Raises:
         InputError: a file of another kind; a damaged file; a missing or damaged array file.
     """
     try:
-        # a mapped file gives no more than it has, however much a damaged length asks for
+        # a mapped file never returns more bytes than it has, whatever a damaged length declares
         with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
             saved = _NumbersOnly(content).load()
         state = _state(saved, path)
@@ -153,23 +154,23 @@ def load_saved(path: Path) -> WordTable:
         if rows.ndim != 2 or rows.dtype.kind != "f" or not all(isinstance(word, str) for word in words):
             raise ValueError("no word list or no float matrix")
         if not all(type(row) is int and 0 <= row < len(rows) for row in words.values()):
-            raise ValueError("a word whose vector is not there")
+            raise ValueError("a word without a vector")
         if "vectors_vocab" not in state:
             return RowTable(words, rows, str(path))
         ngrams, letters = state["vectors_ngrams"], (state["min_n"], state["max_n"])
         if ngrams.dtype.kind != "f" or not all(type(length) is int for length in letters):
-            raise ValueError("no float matrix of n-grams or no numbers of letters")
+            raise ValueError("no float matrix of n-grams or no n-gram lengths")
         if state["bucket"] != len(ngrams):
             raise ValueError(f"{state['bucket']} buckets with {len(ngrams)} vectors")
         return SubwordTable(words, rows, ngrams, letters, str(path))
     except InputError:
         raise
-    except Exception as error:  # an unpickler meets damage in many ways
+    except Exception as error:  # a damaged pickle raises many kinds of errors
         raise InputError(f"{path} is a damaged gensim file ({reason_of(error)}); save it again") from error
 
 
 def _state(saved: Any, path: Path) -> dict[str, Any]:
-    """The attributes of the KeyedVectors in a saved object, including those in files of their own."""
+    """The attributes of the KeyedVectors in a saved object, including those in separate files."""
     state = dict(vars(saved))
     if isinstance(state.get("wv"), _Inert):
         return _state(state["wv"], Path(f"{path}.wv"))

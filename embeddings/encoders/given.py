@@ -12,7 +12,7 @@ from embeddings.io.errors import InputError
 from embeddings.io.names import brief, label_name
 from embeddings.io.spelling import LOOKED_UP, require
 
-OBJECT = "object:"  # how the spec of a bank begins whose encoder was an object
+OBJECT = "object:"  # the spec of a bank begins with this if its encoder was an object
 
 
 @runtime_checkable
@@ -23,11 +23,11 @@ class TextEncoder(Protocol):
     tensor or nested lists. It must give a text the same vector whatever the other texts are. Three more attributes are
     used if the object has them:
 
-    - `name`, a string: stands in the bank's provenance. Otherwise the name of the class or function does.
+    - `name`, a string, is recorded in the bank's provenance; without it, the name of the class or function is.
     - `revision`, a string: identifies the weights. With it, encoded texts are cached, and `extend_bank` notices other
       weights.
     - `missing(texts)`: the texts that have no vector. `encode` is not called with them; the last step of the policy
-      `oov` ("error", "skip" or "random") says what becomes of them.
+      `oov` ("error", "skip" or "random") decides what happens to them.
     """
 
     def encode(self, texts: list[str], /) -> Any:
@@ -60,13 +60,13 @@ class Given(Encoder):
         if absent and end not in ("skip", "random"):
             require(texts, set(texts) - absent, f"encoder {self.spec}", LOOKED_UP)
         if len(absent) == len(texts):
-            raise InputError(f"encoder {self.spec} has a vector for none of the labels; choose another encoder")
+            raise InputError(f"encoder {self.spec} has no vector for any of the labels; choose another encoder")
         skipped = [row for row, text in enumerate(texts) if text in absent] if end == "skip" else []
         notes = ["random vector" if text in absent and end == "random" else "" for text in texts]
         return Encoding(self._blocks(texts, absent, request.seed, end == "random"), notes, skipped)
 
     def _blocks(self, texts: Sequence[str], absent: Collection[str], seed: int, filled: bool) -> Iterator[np.ndarray]:
-        """Vectors of the texts that are present; of all of them if `filled`, random ones for those that are absent."""
+        """Blocks of vectors of the texts that the encoder has; if `filled`, absent texts get random vectors."""
         width = self._vectors([next(text for text in texts if text not in absent)]).shape[1] if absent else None
         for start in range(0, len(texts), BLOCK):
             block = texts[start : start + BLOCK]

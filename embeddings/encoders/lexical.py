@@ -12,7 +12,7 @@ from embeddings.io.errors import InputError
 from embeddings.io.names import composed, sets_apart
 
 NGRAMS = (3, 4, 5)
-NGRAM_WEIGHT = 0.25  # a whole word says more than a piece of one; the pieces only bring spellings together
+NGRAM_WEIGHT = 0.25  # a whole word tells more than a part of it; n-grams only bring similar spellings together
 
 
 def _bucket(feature: str, width: int) -> tuple[int, float]:

@@ -1,4 +1,4 @@
-"""`matrix`: a ready matrix of vectors, `.npy`, `.safetensors`, or torch's `.pth` and `.pt` read with weights_only."""
+"""`matrix`: a matrix of vectors from a file: `.npy`, `.safetensors`, or torch's `.pth` and `.pt` (weights_only)."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,11 +22,12 @@ def read_matrix(path: Path, key: str | None = None) -> np.ndarray:
 
     Args:
         path: a file that ends in .npy, .safetensors, .pth or .pt.
-        key: the name of the tensor, in a file of several.
+        key: the name of the tensor; needed if the file holds several.
     Returns:
-        an array of two axes.
+        an array with two axes.
     Raises:
-        InputError: another suffix, damaged, a pickle of anything but tensors, several tensors and no key.
+        InputError: no such file, an unknown suffix, a damaged file, a pickle with other objects than tensors, several
+            tensors and no key.
     """
     if not path.is_file():
         raise InputError(f"encoder matrix: no file {path}; options are labels=, key=, layout=, each after a comma")
@@ -36,7 +37,7 @@ def read_matrix(path: Path, key: str | None = None) -> np.ndarray:
         content = READERS[path.suffix](path)
     except InputError:
         raise
-    except Exception as error:  # each library has its own kinds
+    except Exception as error:  # each library raises its own kinds of errors
         reason = reason_of(error)
         if "weights_only" in str(error):
             reason = "it holds objects besides tensors; save the tensor alone"
@@ -95,12 +96,14 @@ def rows_by_label(matrix: np.ndarray, labels: int, layout: str | None, place: st
     """The matrix as (label, embed).
 
     Args:
-        matrix: one row a label, or one column a label (ML-Decoder's `[..., 300, N]`).
+        matrix: one row per label, or one column per label (ML-Decoder's `[..., 300, N]`).
         labels: number of labels.
-        layout: "rows" or "columns"; needed only where both would fit.
+        layout: "rows" or "columns"; needed only if both would fit.
         place: the matrix's name in messages.
+    Returns:
+        (label, embed), a view of `matrix`.
     Raises:
-        InputError: neither axis has one entry a label, or both have.
+        InputError: neither axis has one entry per label, or both have and no layout is given.
     """
     fits = {"rows": matrix.shape[0] == labels, "columns": matrix.shape[1] == labels}
     if layout is not None and layout not in fits:

@@ -1,12 +1,12 @@
 """How a name is looked up in a table of words: the policy for multiword names and names out of vocabulary.
 
-A policy lists steps. Every name is looked up as it stands, then by each step in turn. The last step may say what
+A policy lists steps. Every name is first looked up unchanged, then by each step in turn. The last step may say what
 happens to a name that no step finds.
 
-- `phrase`: `_` for spaces ("polar_bear").
-- `lower`: lower case, of the spellings so far.
+- `phrase`: spaces become `_` ("polar_bear").
+- `lower`: the spellings so far in lower case.
 - `singular`: English singulars ("dog" for "dogs") of all the spellings so far.
-- `parts`: the mean of the words' vectors. Each word is looked up by the steps before; all must be found.
+- `parts`: the mean of the words' vectors. Each word is looked up by the steps before `parts`; all must be found.
 - `subwords`: fastText's vector from character n-grams, if the name is long enough to have any.
 - `random`: a random vector of norm 1; `skip`: leave the name out; `error`: stop and list the names (the default).
 """
@@ -37,13 +37,13 @@ def check_policy(policy: Sequence[str]) -> None:
     """Checks a policy: steps of `WAYS`, then at most one of `ENDS`.
 
     Raises:
-        InputError: an unknown step, or an end that is not last.
+        InputError: an unknown step, or a step of `ENDS` that is not the last one.
     """
     for place, step in enumerate(policy):
         if step not in WAYS + ENDS:
             raise InputError(f"unknown policy {step!r} for names out of vocabulary; known: {', '.join(WAYS + ENDS)}")
         if step in ENDS and place < len(policy) - 1:
-            raise InputError(f"policy {','.join(policy)}: {step} must stand last")
+            raise InputError(f"policy {','.join(policy)}: {step} must be the last step")
 
 
 def singulars(word: str) -> tuple[str, ...]:
@@ -87,11 +87,11 @@ def spellings(text: str, policy: Sequence[str]) -> list[list[str]]:
     """The spellings to look for.
 
     Args:
-        text: a name, which has two spellings of its own if Unicode has two: composed, as names are here, and
-            decomposed, as in some tables.
+        text: a name. If Unicode has two forms of it, both are its own spellings: the composed form, which this toolkit
+            uses, and the decomposed form, which some tables use.
         policy: steps.
     Returns:
-        the name's own spellings, then the new ones that each step adds; [] for a step that adds none.
+        the name's own spellings, then for each step the new ones that it adds; [] for a step that adds none.
 
     >>> spellings("Polar Bears", ("phrase", "lower"))
     [['Polar Bears'], ['Polar_Bears'], ['polar bears', 'polar_bears']]
@@ -149,7 +149,7 @@ def look_up(table: WordTable, texts: Sequence[str], policy: Sequence[str], seed:
     Args:
         table: the table of words.
         texts: distinct texts.
-        policy: steps; see above.
+        policy: steps; see the top of this file.
         seed: of random vectors.
     Returns:
         how each text gets its vector, and the words that were found.
@@ -161,7 +161,7 @@ def look_up(table: WordTable, texts: Sequence[str], policy: Sequence[str], seed:
     lookup = _LookUp(table, found, tuple(policy), seed, plan)
     missing = [text for row, text in enumerate(texts) if not lookup.resolve(row, text)]
     if missing:
-        odd = f"; the file is odd, too: {found.remark}" if found.remark else ""
+        odd = f"; the file also has faults: {found.remark}" if found.remark else ""
         require(missing, table.words(), table.place, LOOKED_UP + odd)
     return plan, found
 
@@ -208,7 +208,7 @@ class _LookUp:
         return next(filter(self.found.has, forms), None)
 
     def _made_by(self, way: str, row: int, text: str) -> bool:
-        """Whether a step that does not look for a spelling settles the text."""
+        """Applies a step that is not a spelling; True if it decides what happens to the text."""
         if way == "parts":
             return self._mean_of_parts(row, text)
         if way == "subwords":
@@ -243,7 +243,7 @@ def gather(plan: Plan, found: Found) -> Iterator[np.ndarray]:
         plan: how each text gets its vector.
         found: the words that were found.
     Yields:
-        (text, embed) float32 a block, without the skipped texts.
+        blocks of (text, embed) float32, without the skipped texts.
     """
     kept = np.delete(np.arange(len(plan.rows)), plan.skipped)
     for start in range(0, len(kept), BLOCK):
@@ -261,10 +261,10 @@ def gather(plan: Plan, found: Found) -> Iterator[np.ndarray]:
 
 @dataclass(frozen=True)
 class Words(Encoder):
-    """The encoder over a table of words.
+    """An encoder that looks up texts in a table of words.
 
     Args:
-        version: identifies the table, as `Encoder.revision` does.
+        version: identifies the table; it is what `revision` returns.
         open: opens the table; it is called when texts are first encoded.
     """
 

@@ -1,4 +1,4 @@
-"""`random`: seeded normal vectors, the control of every comparison; `oov` fills gaps with them too."""
+"""`random`: seeded normal vectors, the baseline of comparisons; `oov` also uses them for names without a vector."""
 
 import hashlib
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""`sentence-transformers`: any model of that library, CLIP-type text towers among them."""
+"""`sentence-transformers`: any model of that library, including text encoders of CLIP."""
 
 import hashlib
 import os
@@ -16,10 +16,10 @@ BLOCK = 16_384  # texts in one call of the model: it sorts them by length, so sh
 
 
 class SentenceEncoder(Encoder):
-    """A model by its folder, or by its name on the hub.
+    """A model, given by its folder or by its name on the hub.
 
     Raises:
-        InputError: no name is given; later, the model cannot be loaded.
+        InputError: no name is given; when the model is first needed, it cannot be loaded.
     """
 
     def __init__(self, name: str):
@@ -36,7 +36,7 @@ class SentenceEncoder(Encoder):
         logging.disable_progress_bar()  # it draws over the bars of the command line
         try:
             model = SentenceTransformer(self.name)
-        except Exception as error:  # the library, its hub client and its parsers raise kinds of their own
+        except Exception as error:  # the library, its hub client and its parsers raise many kinds of errors
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise InputError(
                 f"sentence-transformers cannot load {self.name!r} ({reason[0]}); give a folder that holds the model, "
@@ -44,7 +44,7 @@ class SentenceEncoder(Encoder):
             ) from error
         tokenizer = model.tokenizer
         if hasattr(tokenizer, "get_vocab") and len(tokenizer.get_vocab()) <= len(tokenizer.all_special_tokens):
-            # without its files transformers makes an empty tokenizer, to which all words are one
+            # without its files transformers makes an empty tokenizer, which cannot tell words apart
             lacks = "the folder lacks tokenizer.json, or vocab.txt and the like"
             raise InputError(f"the tokenizer of {self.name!r} knows no word; {lacks}")
         return model
@@ -82,11 +82,12 @@ class SentenceEncoder(Encoder):
         return None
 
     def remarks(self) -> tuple[str, ...]:
-        """What the library chose because the model does not say it, and what it adds to every text."""
+        """A pooling method that the library had to guess, and a prompt that it puts before every text."""
         found = []
         pooled = [module for module in self.model if type(module).__name__ == "Pooling"]
         if pooled and self._file("modules.json") is None:
-            mode = getattr(pooled[0], "pooling_mode", None) or pooled[0].get_pooling_mode_str()  # by the library's age
+            # the attribute of new versions of the library, or the method of old ones
+            mode = getattr(pooled[0], "pooling_mode", None) or pooled[0].get_pooling_mode_str()
             found.append(f"there is no modules.json, so {mode} pooling of the tokens is a guess; get the whole folder")
         prompt = self.model.prompts.get(self.model.default_prompt_name)
         if prompt:
@@ -112,5 +113,5 @@ FAMILY = Family(
     "the model's",
     version=2,
     apart="check that the model's folder holds its tokenizer (tokenizer.json, or vocab.txt and the like), that the "
-    "model knows the script of the names, and that no names differ in capitals alone",
+    "model knows the script of the names, and that no names differ only in capitals",
 )

@@ -26,13 +26,13 @@ ENCODERS: dict[str, Family] = {
 
 
 def parts_of(spec: str) -> tuple[str, ...]:
-    """The encoders that a spec joins; their names are not checked. A `+` counts where a family's name follows it."""
+    """The encoders that a spec joins; names are not checked. A `+` separates only if a family's name follows it."""
     names = "|".join(map(re.escape, ENCODERS))
     return tuple(re.split(rf"\+(?=(?:{names})(?::|\+|$))", spec))
 
 
 def split_spec(spec: str) -> tuple[str, ...]:
-    """The encoders that a spec joins, of families that are known.
+    """The encoders that a spec joins; each family must be known.
 
     Raises:
         InputError: an unknown family.
@@ -59,20 +59,20 @@ def family_of(part: str) -> Family:
 
 
 def by_order(part: str) -> bool:
-    """Whether an encoder gives vectors to labels by their order, not by their names."""
+    """Whether an encoder matches vectors to labels by their order, not by their names."""
     return family_of(part).by_order(part.partition(":")[2])
 
 
 def open_encoder(encoder: AnyEncoder, request: Request) -> tuple[Opened, ...]:
-    """The encoders of a spec, or the one of an object, ready to encode.
+    """The encoders of a spec, or the encoder made from an object, ready to encode.
 
     Args:
         encoder: a spec, an object with a method `encode(texts)`, or a function of texts.
-        request: what they are asked; some encoders depend on it.
+        request: what they are asked to encode; some encoders depend on it.
     Returns:
         one encoder for each part of the spec.
     Raises:
-        InputError: an unknown family, an argument that its family cannot use, an object that is no encoder.
+        InputError: an unknown family, an argument that its family cannot use, an object that is not an encoder.
     """
     if not isinstance(encoder, str):
         return (given_encoder(encoder),)

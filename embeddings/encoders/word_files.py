@@ -1,8 +1,8 @@
 """Files of word vectors: word2vec's text and binary formats, and GloVe's text without a header; plain or gzip.
 
-One pass keeps the rows that are asked for, so that a thousand names from a file of millions of words need little
-memory. Published files have headers with a wrong count, words with spaces and words that are not text. These harm no
-other row, so they are only counted; the message about a name that is not found reports them.
+One pass over the file keeps only the requested rows, so that a thousand names from a file of millions of words need
+little memory. Published files have headers with a wrong count, words with spaces and words that are not text. These do
+not affect other rows, so they are only counted; the message about a name that is not found reports them.
 """
 
 import codecs
@@ -24,16 +24,16 @@ from embeddings.io.errors import InputError
 DIGITS = 18  # of a header's numbers
 LONGEST_LINE = 1 << 22
 SNIFFED = 1 << 12
-CONTROL = set(range(9)) | set(range(14, 32))  # bytes that text never has, and binary vectors often
+CONTROL = set(range(9)) | set(range(14, 32))  # bytes that text never contains, and binary vectors often do
 READ = 1 << 20
-LOST = 1_000  # so many rows, or as many as are kept, may be left out; of more, the file is something else
+LOST = 1_000  # up to this many rows, or as many as are kept, may be unusable; with more, the file has another format
 RATIO, ROOM = 100, 1 << 26  # a gzip file may unpack to RATIO times its size and ROOM bytes
 
 Row = tuple[int, bytes, bytes]  # number of the line (text) or of the word (binary); word; numbers
 
 
 class _Bytes:
-    """A file that is unpacked while it is read, if it is gzip."""
+    """A file; if it is a gzip file, it is unpacked while it is read."""
 
     def __init__(self, path: Path):
         self.path = path
@@ -61,7 +61,8 @@ class _Bytes:
             raise InputError(f"{self.path} is a damaged gzip file ({error}); fetch it again") from error
         self.left -= len(content)
         if self.left < 0:
-            raise InputError(f"{self.path} unpacks to more than {RATIO} times its size, as vectors do not; unpack it")
+            told = f"{self.path} unpacks to more than {RATIO} times its size, which vectors never do"
+            raise InputError(f"{told}; unpack it")
         return content
 
 
@@ -71,8 +72,8 @@ class Layout:
 
     Args:
         path: the file.
-        count: the number of words by the header; None without a header.
-        width: numbers a word.
+        count: the number of words in the header; None without a header.
+        width: numbers per word.
         binary: whether numbers are binary float32, not text.
     """
 
@@ -82,7 +83,7 @@ class Layout:
     binary: bool
 
     def place(self, number: int) -> str:
-        """The place of a row, for messages."""
+        """Where a row is, for messages."""
         return f"{self.path}: word {number}" if self.binary else f"{self.path}:{number}"
 
 
@@ -112,12 +113,12 @@ def read_layout(path: Path) -> Layout:
             "binary file or a GloVe file, plain or gzip, or one of gensim's or fastText's own files, not zipped"
         )
     if width > MAX_WIDTH:
-        raise InputError(f"{path}:1: {width:,} numbers a word are more than {MAX_WIDTH:,}; correct the header")
+        raise InputError(f"{path}:1: {width:,} numbers per word are more than {MAX_WIDTH:,}; correct the header")
     return Layout(path, count, width, binary)
 
 
 class Scan:
-    """One pass over a file's rows; each kind of oddity is counted, with its first place."""
+    """One pass over a file's rows; it counts each kind of fault and keeps the place of the first."""
 
     def __init__(self, layout: Layout):
         self.layout = layout
@@ -129,7 +130,7 @@ class Scan:
         """Number, word and numbers of each usable row.
 
         Raises:
-            InputError: a damaged file, or one with hardly a usable row.
+            InputError: a damaged file, or one with too few usable rows.
         """
         with _Bytes(self.layout.path) as file:
             for number, word, numbers in self._binary(file) if self.layout.binary else self._lines(file):
@@ -231,10 +232,10 @@ class WordFile(WordTable):
         self.layout = read_layout(path)
 
     def find(self, wanted: Callable[[], Collection[str]]) -> Found:
-        """The rows of the wanted words, in a temporary file; of a word that stands twice, the first.
+        """The rows of the wanted words, in a temporary file; for a word that appears twice, the first row.
 
         Raises:
-            InputError: as `Scan.rows`.
+            InputError: same as for `Scan.rows`.
         """
         rows: dict[str, int] = {}
         faults: dict[str, str] = {}
@@ -263,7 +264,7 @@ class WordFile(WordTable):
         if self.layout.binary:
             vector = np.frombuffer(numbers, "<f4")
         else:
-            with np.errstate(over="ignore"):  # reported below, as any number that is not finite
+            with np.errstate(over="ignore"):  # reported below, like any number that is not finite
                 vector = np.array(_floats(numbers.split()), np.float32)
         if len(vector) != self.layout.width:
             raise ValueError(f"{len(vector)} numbers instead of {self.layout.width}")

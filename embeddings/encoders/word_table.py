@@ -17,7 +17,7 @@ class Found:
         rows: the row of each word in `vectors`.
         vectors: (word, embed); it may be memory-mapped.
         faults: for words whose vectors cannot be used, the reason.
-        remark: what is odd about the table; "" where nothing is.
+        remark: what is odd about the table; "" if nothing is.
     """
 
     rows: Mapping[str, int]
@@ -29,7 +29,7 @@ class Found:
         """Whether a word has a vector.
 
         Raises:
-            InputError: it has one that cannot be used.
+            InputError: the word has a vector that cannot be used.
         """
         if form in self.faults and form not in self.rows:
             raise InputError(self.faults[form])
@@ -39,7 +39,7 @@ class Found:
 class WordTable(ABC):
     """A table of words; `place` is its name in messages."""
 
-    has_subwords = False  # whether any text has a vector, made from its character n-grams
+    has_subwords = False  # whether any text can get a vector from its character n-grams
 
     def __init__(self, place: str):
         self.place = place
@@ -53,11 +53,11 @@ class WordTable(ABC):
         """All words, to look for near spellings."""
 
     def subwords(self, text: str) -> list[int]:
-        """The text's character n-grams, as rows of a second matrix; [] where the text is too short for any."""
+        """The text's character n-grams, as rows of a second matrix; [] if the text is too short for any."""
         raise NotImplementedError
 
     def from_subwords(self, text: str) -> np.ndarray:
-        """The vector, (embed,), made from the text's character n-grams, where `subwords` gives any."""
+        """The vector (embed,) made from the text's character n-grams; `subwords` must give some for the text."""
         raise NotImplementedError
 
 

@@ -1,1 +1,1 @@
-"""What goes in and out: files, label names and messages, the same for all three packages; no torch here."""
+"""Files, label names and messages: input and output for all three packages. Nothing here imports torch."""

@@ -1,4 +1,4 @@
-"""Reads array files, `.npy` and `.npz`, and checks the size that they declare before it takes memory.
+"""Reads array files, `.npy` and `.npz`; the declared size is checked before memory is allocated.
 
 Nothing else in the packages opens such files. Nothing is unpickled.
 """
@@ -37,7 +37,7 @@ def read_array(path: Path, what: str, mode: Literal["r", "c"] = "r") -> np.ndarr
     Returns:
         the array, of any shape.
     Raises:
-        InputError: no such file, a damaged header, objects, another size than the header declares.
+        InputError: no such file, a damaged header, an array of objects, a size that differs from the header's.
     """
     with _faults(path, what), path.open("rb") as file:
         shape, columns, dtype = _head(file)
@@ -55,7 +55,7 @@ def read_arrays(path: Path, what: str, room: int = ROOM) -> dict[str, np.ndarray
     Args:
         path: the file.
         what: what it should hold, for messages.
-        room: bytes that the arrays may take together, if that is more than `RATIO` times the file's size.
+        room: bytes that all arrays together may take; `RATIO` times the file's size is allowed if that is more.
     Returns:
         each array under its name, without the suffix.
     Raises:
@@ -66,7 +66,7 @@ def read_arrays(path: Path, what: str, room: int = ROOM) -> dict[str, np.ndarray
         members = archive.infolist()
         name, often = Counter(m.filename for m in members).most_common(1)[0] if members else ("", 0)
         if often > 1:
-            raise ValueError(f"{name!r} is in it {often} times")
+            raise ValueError(f"it contains {name!r} {often} times")
         for member in members:
             _check_member(member)
         total, size = sum(m.file_size for m in members), path.stat().st_size
@@ -80,13 +80,13 @@ def check_stored(path: Path) -> None:
 
     Raises:
         ValueError: the members unpack to more bytes than the file has.
-        zipfile.BadZipFile: it begins like an archive, but is not one.
+        zipfile.BadZipFile: it looks like an archive, but is not one.
     """
     if is_zipfile(path):
         with ZipFile(path) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
         if unpacked > path.stat().st_size:
-            raise ValueError(f"its members are compressed and unpack to {unpacked:,} bytes, as torch writes none")
+            raise ValueError(f"its members are compressed and unpack to {unpacked:,} bytes; torch never compresses")
 
 
 def _check_member(member: ZipInfo) -> None:
@@ -116,15 +116,15 @@ def _read_member(archive: ZipFile, member: ZipInfo) -> np.ndarray:
 
 
 def _of_letters(array: np.ndarray) -> np.ndarray:
-    """The array, after a check of its texts: numpy and Python fail late and oddly on a code that is no letter.
+    """The array, after checking its texts: on an invalid code point, numpy and Python fail late and unclearly.
 
     Raises:
-        ValueError: a text holds such a code.
+        ValueError: a text has an invalid code point.
     """
     if array.dtype.kind == "U":
         codes = np.ascontiguousarray(array).reshape(-1).view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
         if codes.max() > sys.maxunicode:
-            raise ValueError("its texts have codes that are not letters")
+            raise ValueError("its texts have invalid Unicode code points")
     return array
 
 
@@ -132,11 +132,11 @@ def _head(file: IO[bytes] | BufferedIOBase) -> tuple[tuple[int, ...], bool, np.d
     """An array's shape, whether it is stored column by column, and its type."""
     readers = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
     version = npy.read_magic(file)
-    if version not in readers:  # 3.0 is for fields' names alone
+    if version not in readers:  # 3.0 is only needed for names of fields, which are refused
         raise ValueError(f"a header of version {version[0]}.{version[1]}")
     try:
         shape, columns, dtype = readers[version](file)
-    except (MemoryError, TokenError) as error:  # of Python's parser
+    except (MemoryError, TokenError) as error:  # raised by Python's parser
         raise ValueError("its header is cut, or nested too deeply") from error
     if dtype.kind not in KINDS:
         raise ValueError(f"it holds {'objects' if dtype.hasobject else dtype}; save only numbers or text")

@@ -1,4 +1,4 @@
-"""Writes files so that they are there whole or not at all, even after a crash."""
+"""Writes files atomically: a crash never leaves a part of a file."""
 
 import os
 import secrets
@@ -13,15 +13,16 @@ from typing import BinaryIO
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A temporary file beside `path`; the end of the `with` block flushes it to the disk and renames it to `path`.
 
-    A crash or an exception leaves the old file, or none. As with an ordinary write, an existing file keeps its
-    permissions, a new one gets those of the umask, and a symbolic link stays: the file that it points to is replaced.
+    A crash or an exception leaves the old file, or no file if there was none. As with an ordinary write, an existing
+    file keeps its permissions, a new file gets those of the umask, and a symbolic link stays: the file that it points
+    to is replaced.
 
     Args:
         path: the file to write.
     Yields:
         the temporary file, open for reading and writing bytes.
     Raises:
-        OSError: it cannot be written; the error names `path`.
+        OSError: the file cannot be written; the error names `path`.
     """
     target = Path(os.path.realpath(path))
     start = os.fsencode(target.name)[:100].decode(errors="ignore")  # a name may have 255 bytes
@@ -46,11 +47,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file of these bytes, as `replacing` does."""
+    """Writes bytes to a file atomically (see `replacing`)."""
     with replacing(path) as file:
         file.write(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """Writes a file of this text in UTF-8, as `replacing` does."""
+    """Writes text to a file atomically (see `replacing`), in UTF-8."""
     write_bytes(path, content.encode())

@@ -1,4 +1,4 @@
-"""The folder that keeps what can be made again: encoded texts, and the index of large label files."""
+"""The cache folder: encoded texts, and the index of large label files. All of it can be made again."""
 
 import os
 from pathlib import Path

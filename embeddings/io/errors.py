@@ -10,4 +10,4 @@ class TrainingError(RuntimeError):
 
 
 class InputWarning(UserWarning):
-    """Odd input that was dealt with: the message is one line that says how."""
+    """Unusual input that the toolkit handled: the message is one line that says how."""

@@ -7,10 +7,10 @@ from embeddings.io.errors import InputError
 
 
 def check_new(path: Path) -> None:
-    """Checks that an output folder is not there yet and can be made.
+    """Checks that an output folder does not exist yet and can be made.
 
     Raises:
-        InputError: it exists, or its parent cannot hold it.
+        InputError: it exists, or the folder above it is read-only or not a folder.
     """
     if path.exists():
         raise InputError(f"output folder {path} exists; choose another --out or remove it")
@@ -23,7 +23,7 @@ def make_folder(path: Path) -> None:
     """Makes a folder and its parents.
 
     Raises:
-        InputError: it cannot be made, or has been made since `check_new`.
+        InputError: it cannot be made, or another command has made it since `check_new`.
     """
     try:
         path.mkdir(parents=True)
@@ -34,5 +34,5 @@ def make_folder(path: Path) -> None:
 
 
 def not_made(path: Path, error: OSError) -> InputError:
-    """What to tell of a folder that the system refused to make."""
+    """The error for a folder that the system refused to make."""
     return InputError(f"output folder {path} cannot be made ({error.strerror}); choose another --out")

@@ -1,11 +1,11 @@
-"""How long work reports its progress, whatever shows it: a bar, lines of text, or nothing."""
+"""How long-running work reports its progress: to a bar, to lines of text, or to nothing."""
 
 from typing import Protocol, runtime_checkable
 
 
 @runtime_checkable
 class Progress(Protocol):
-    """A function that long work calls with its title, steps done, steps in all, and a short note ("loss 3.10")."""
+    """A function that is called with a task's title, the steps done, their total, and a short note ("loss 3.10")."""
 
     def __call__(self, task: str, done: int, total: int, note: str = "") -> None: ...
 

@@ -1,4 +1,4 @@
-"""Reads text, JSON, TOML and CSV; every fault is one line with the file, the place and the remedy.
+"""Reads text, JSON, TOML and CSV; every error is one line with the file, the place and the remedy.
 
 Nothing else in the packages opens such files.
 """
@@ -38,7 +38,7 @@ def open_text(path: Path, what: str, remedy: str = "save it as UTF-8") -> Iterat
     Yields:
         the open file.
     Raises:
-        InputError: no such file; bytes that are not text in the encoding, with their line.
+        InputError: no such file; bytes that are not text in the encoding; the message names their line.
     """
     try:
         with path.open("rb") as file:
@@ -57,7 +57,7 @@ def without_zeros(lines: TextIO, path: Path) -> Iterator[str]:
     """Yields the lines of a text file.
 
     Raises:
-        InputError: a zero byte, which no text holds, with its line.
+        InputError: a zero byte, which text never contains; the message names its line.
     """
     for number, line in enumerate(lines, 1):
         if "\0" in line:
@@ -69,7 +69,7 @@ def read_text(path: Path, what: str) -> str:
     """The whole of a text file (see `open_text`).
 
     Raises:
-        InputError: as `open_text`; a zero byte, which no text holds.
+        InputError: same as for `open_text`; a zero byte, which text never contains.
     """
     with open_text(path, what) as file:
         text = file.read()
@@ -85,14 +85,17 @@ def read_json(path: Path, what: str, object_hook: Callable[[dict[str, Any]], Any
     Args:
         path: the file.
         what: what it should hold, for messages.
-        object_hook: as in `json.loads`: what becomes of each JSON object.
+        object_hook: same as for `json.loads`: a function that replaces each JSON object.
+    Returns:
+        the value.
     Raises:
-        InputError: as `read_text`; not JSON, nested too deeply, a number of thousands of digits, half a letter.
+        InputError: same as for `read_text`; not JSON, nested too deeply, a number with thousands of digits, half of a
+            surrogate pair.
     """
     try:
         text = read_text(path, what)
         if SURROGATE.search(text):
-            json.dumps(json.loads(text), ensure_ascii=False).encode()  # of a pair, one alone cannot be written again
+            json.dumps(json.loads(text), ensure_ascii=False).encode()  # half of a surrogate pair cannot be encoded
         return json.loads(text, object_hook=object_hook)
     except InputError:
         raise
@@ -104,7 +107,7 @@ def read_toml(path: Path, what: str) -> dict[str, Any]:
     """The tables of a TOML file.
 
     Raises:
-        InputError: as `read_text`; not TOML, nested too deeply, a number of thousands of digits.
+        InputError: same as for `read_text`; not TOML, nested too deeply, a number with thousands of digits.
     """
     try:
         return tomllib.loads(read_text(path, what).replace("\r\n", "\n"))
@@ -122,7 +125,8 @@ def read_rows(path: Path, what: str, **dialect: Any) -> Iterator[tuple[int, list
         what: what it should hold, for messages.
         dialect: options of `csv.reader`.
     Raises:
-        InputError: as `open_text`; a zero byte, an open quote, a field of more than `csv.field_size_limit` letters.
+        InputError: same as for `open_text`; a zero byte, a quote that is not closed, a field longer than
+            `csv.field_size_limit`.
     """
     with open_text(path, what) as file:
         reader = csv.reader(without_zeros(file, path), strict=True, **dialect)
@@ -139,12 +143,12 @@ def read_rows(path: Path, what: str, **dialect: Any) -> Iterator[tuple[int, list
 
 
 def separator_of(path: Path, what: str, fits: Callable[[list[str]], bool], **dialect: Any) -> str:
-    """The separator of a CSV file: the first under which its first row fits, a comma if none does.
+    """The separator of a CSV file: the first one with which its first row fits; a comma if none does.
 
     Args:
         path: the file.
         what: what it should hold, for messages.
-        fits: whether a row is what the file should begin with.
+        fits: whether a row can be the first row of such a file.
         dialect: options of `csv.reader`.
     Returns:
         one of `SEPARATORS`.
@@ -174,7 +178,7 @@ def read_model(path: Path, kind: type[T] | GenericAlias, remedy: str) -> T:
     Returns:
         a value of the type.
     Raises:
-        InputError: no such file; content that is not of the type, with the first key that is wrong.
+        InputError: no such file; content that does not fit the type; the message names the first wrong key.
     """
     try:
         content = path.read_bytes()
@@ -184,13 +188,13 @@ def read_model(path: Path, kind: type[T] | GenericAlias, remedy: str) -> T:
 
 
 def parse_model(content: bytes | str, kind: type[T] | GenericAlias, place: str, remedy: str) -> T:
-    """As `read_model`, for JSON that is part of another file, which `place` names.
+    """Same as `read_model`, for JSON inside another file; `place` names that file in messages.
 
     Raises:
-        InputError: the content is not of the type.
+        InputError: the content does not fit the type.
     """
     try:
-        # Python's parser: pydantic's own refuses names of files that are no UTF-8, which Python's writes
+        # Python's parser: pydantic's refuses file names that are not UTF-8, which Python's `json.dumps` writes
         value = json.loads(content)
         _check_depth(value)
         found: T = _adapter(kind).validate_python(value)
@@ -205,7 +209,7 @@ def parse_model(content: bytes | str, kind: type[T] | GenericAlias, place: str, 
 
 
 def _check_depth(value: Any) -> None:
-    """Refuses deep nesting, which would end Python's recursion later on."""
+    """Refuses deep nesting, which would later exceed Python's recursion limit."""
     level = [value]
     for _ in range(DEEPEST):
         level = [inner for one in level if isinstance(one, dict | list) for inner in _inside(one)]
@@ -219,7 +223,7 @@ def _inside(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
 
 
 def _line_of(path: Path, error: UnicodeError) -> str:
-    """The line where UTF-8 ends; the decoder reads in blocks, and its errors count from the block's start."""
+    """The first line that is not UTF-8; the decoder reads in blocks, and its errors count from a block's start."""
     if not isinstance(error, UnicodeDecodeError) or error.encoding.lower().replace("_", "-") not in (
         "utf-8",
         "utf-8-sig",

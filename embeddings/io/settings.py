@@ -1,7 +1,7 @@
-"""Settings by key: text and TOML values as the type of the key takes them, and one line for what does not fit.
+"""Settings by key: converts text and TOML values to the key's type, and explains in one line what does not fit.
 
-`--set`, config files, the axes of grids and the settings of cost tables all pass through here, so that each key reads
-the same text alike wherever it stands.
+`--set`, config files, the axes of grids and the settings of cost tables all pass through here, so that a key reads the
+same text in the same way everywhere.
 """
 
 import difflib
@@ -26,7 +26,7 @@ def split_setting(setting: str, form: str = "section.key=value") -> tuple[str, s
     """The key and the text of `key=text`.
 
     Raises:
-        InputError: no key, or no equals sign; it shows the form.
+        InputError: the key or the equals sign is missing; the message shows the form.
     """
     key, equals, text = setting.partition("=")
     if not equals or not key.strip():
@@ -35,10 +35,10 @@ def split_setting(setting: str, form: str = "section.key=value") -> tuple[str, s
 
 
 def changed_by(config: Changed, settings: Sequence[str]) -> Changed:
-    """One section's config with settings `key=value` over it.
+    """A copy of one section's config, changed by settings `key=value`.
 
     Raises:
-        InputError: not of that form, an unknown key, an impossible value.
+        InputError: a setting of another form, an unknown key, an impossible value.
     """
     kind, values = type(config), config.model_dump()
     for setting in settings:
@@ -51,9 +51,11 @@ def parsed(model: type[Changed], values: Any, source: str) -> Changed:
     """A config of these values, or one line that says what is wrong with which key.
 
     Args:
-        source: where the values come from, as the line begins.
+        model: the config's class.
+        values: by key, nested.
+        source: where the values come from; the message begins with it.
     Raises:
-        InputError: an unknown key, a key that is missing, an impossible value.
+        InputError: an unknown key, a missing key, an impossible value.
     """
     try:
         return model.model_validate(values)
@@ -65,10 +67,11 @@ def kind_at(model: type[BaseModel], values: Any, key: str) -> Any:
     """The type of "section.key".
 
     Args:
-        model: of the whole config.
-        values: nested, as they stand; they tell which of several kinds a section is.
+        model: the class of the whole config.
+        values: the config's values, nested; they decide the class of a section that may have several.
+        key: the key, with dots between its parts.
     Returns:
-        a type, or `Any` for a key that is unknown or lies in a table of free keys.
+        a type, or `Any` for a key that is unknown or in a table that takes any key.
     """
     kind: Any = model
     for part in key.split("."):
@@ -81,14 +84,14 @@ def kind_at(model: type[BaseModel], values: Any, key: str) -> Any:
 
 
 def fitted(kind: Any, value: Any) -> Any:
-    """A value as its key takes it; one that does not fit comes back as it is, for validation to name.
+    """Converts a value to its key's type. A value that does not fit is returned unchanged, and validation reports it.
 
-    Text is a number or a truth value where the key takes one, else text: "2017" is a year to a number and a name to a
-    path. Lists take one item, or several with commas; "none" is None or the empty list where the key may be absent or
-    empty. A section takes a table.
+    Text becomes a number or a truth value if the key takes one: "2017" becomes an integer for a number, and stays text
+    for a path. A list takes one item, or several with commas between them. "none" becomes None if the key may be None,
+    and the empty list for a list. A section takes a table.
 
     Args:
-        kind: of the key.
+        kind: the key's type.
         value: text, or a value of TOML.
     """
     kinds = list(_members(kind))
@@ -104,7 +107,7 @@ def fitted(kind: Any, value: Any) -> Any:
     if sequence is not None and isinstance(value, list | tuple):
         return [fitted(one, item) for one, item in zip(_items(sequence, len(value)), value, strict=True)]
     if isinstance(value, bool | int | float) and not {int, float, bool, Any} & set(kinds):
-        if _takes_words(kinds) and not isinstance(value, float):  # whose digits are no longer known
+        if _takes_words(kinds) and not isinstance(value, float):  # a float has lost the digits that were written
             return str(value).lower()
         if sequence is not None:
             return [fitted(_items(sequence, 1)[0], value)]
@@ -112,7 +115,7 @@ def fitted(kind: Any, value: Any) -> Any:
 
 
 def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested values by "section.key"."""
+    """Nested values as one table with keys "section.key"."""
     found: dict[str, Any] = {}
     for key, value in values.items():
         found |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {f"{prefix}{key}": value}
@@ -155,7 +158,7 @@ def shown(value: Any) -> str:
 
 
 def _members(kind: Any) -> Iterator[Any]:
-    """The types of a union, bare of constraints."""
+    """The types of a union, without constraints."""
     if get_origin(kind) is Annotated:
         yield from _members(get_args(kind)[0])
     elif get_origin(kind) in (Union, UnionType):
@@ -182,7 +185,7 @@ def _literal(model: type[BaseModel], name: str) -> tuple[Any, ...]:
 
 
 def _section(kind: Any, values: Any) -> type[BaseModel] | None:
-    """The model of a section, by the value of its tag where it may be one of several."""
+    """The model of a section; the value of the tag chooses among several."""
     models = _models(kind)
     if len(models) < 2:
         return models[0] if models else None
@@ -197,7 +200,7 @@ def _takes_words(kinds: Sequence[Any]) -> bool:
 
 
 def _toml(text: str) -> Any:
-    """The value of a piece of TOML; `ABSENT` if it is none."""
+    """The value of a TOML expression; `ABSENT` if the text is not one."""
     try:
         found = tomllib.loads(f"value = {text}")
     except (ValueError, RecursionError):
@@ -232,7 +235,7 @@ def _list_of(sequence: Any, text: str, found: Any, listed: bool) -> list[Any]:
 
 
 def _items(sequence: Any, count: int) -> list[Any]:
-    """The types of the items of a tuple of so many."""
+    """The type of each of `count` items of a tuple type."""
     types = get_args(sequence)
     if types[-1] is Ellipsis:
         return [types[0]] * count
@@ -240,7 +243,7 @@ def _items(sequence: Any, count: int) -> list[Any]:
 
 
 def _place(model: type[BaseModel], where: Sequence[int | str]) -> tuple[list[str], Any]:
-    """The key at pydantic's location, which names tags and the branches of unions too, and its type."""
+    """The key at a location that pydantic reports, and its type; the location also names tags and union branches."""
     keys: list[str] = []
     kind: Any = model
     for part in where:

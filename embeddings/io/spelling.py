@@ -1,4 +1,4 @@
-"""Unknown names: error messages that list them, each with the known name that is spelled most like it."""
+"""Error messages that list unknown names, each with the known name of the most similar spelling."""
 
 import difflib
 from collections.abc import Collection, Iterable, Sequence
@@ -7,11 +7,11 @@ from embeddings.io.errors import InputError
 from embeddings.io.names import LONGEST, brief
 
 SHOWN = 10
-MANY = 20_000  # of more words than this, a name is compared only with those of its first letter and about its length
+MANY = 20_000  # of more words, a name is compared only with those of the same first letter and similar length
 
 
 def nearest(name: str, known: Collection[str]) -> str | None:
-    """The known name that is spelled most like `name`; None if none is like it.
+    """The known name whose spelling is most similar to `name`; None if none is similar.
 
     >>> nearest("dogs", ["cat", "dog"])
     'dog'
@@ -41,7 +41,7 @@ def require(
     Args:
         names: the names.
         known: all known names.
-        place: where the known names stand, for the message.
+        place: where the known names are, for the message.
         remedy: what to do, for the message.
         thing: what `place` has for each known name, for the message.
     Raises:
@@ -54,7 +54,7 @@ def require(
 
 
 def shown(missing: Sequence[str], known: Collection[str] = ()) -> str:
-    """The number of names and the first of them, each with its nearest spelling among the known names."""
+    """The number of missing names and the first of them, each with the nearest spelling among the known names."""
     told = []
     for name in missing[:SHOWN]:
         near = nearest(name, known)

@@ -69,7 +69,7 @@ def test_files_of_aliases_and_descriptions_as_lines_or_json(tmp_path):
     [
         (read_labels, "n.txt", b"", "n.txt holds no label names"),
         (read_labels, "n.txt", b" \n\n", "n.txt holds no label names"),
-        (read_labels, "n.txt", b"dog\ncat\n\ndog\n", "n.txt:4: label 'dog' stands on line 1 too"),
+        (read_labels, "n.txt", b"dog\ncat\n\ndog\n", "n.txt:4: label 'dog' is also on line 1"),
         (read_labels, "n.json", b'{"test class": ["dog"]}', "n.json is JSON; give label names as a text file"),
         (read_labels, "n.txt", b"dog\n\xff\xfe\n", "n.txt:2: not UTF-8"),
         (read_prompts, "p.txt", b"a {}\na photo\n", r"p.txt:2: prompt template 'a photo' must hold \{\}"),

@@ -152,13 +152,13 @@ def test_a_stopped_run_continues_to_the_same_weights(data, bank, tmp_path):
     with pytest.raises(zsl.InputError, match=r"cut exists; give zsl.fit another out, or resume=True"):
         zsl.fit(data, bank, **given, out=tmp_path / "cut")
     other = given | {"readout": READOUT.model_copy(update={"width": 8})}
-    with pytest.raises(zsl.InputError, match="begun with another config: decoder.width was 16, now 8"):
+    with pytest.raises(zsl.InputError, match="started with another config: decoder.width was 16, now 8"):
         zsl.fit(data, bank, **other, out=tmp_path / "cut", resume=True)
-    with pytest.raises(zsl.InputError, match="cut was begun with other bank"):
+    with pytest.raises(zsl.InputError, match="cut was started with other bank"):
         zsl.fit(data, build_bank(data.names, "random:16"), **given, out=tmp_path / "cut", resume=True)
     moved = (tmp_path / "cut").rename(tmp_path / "moved")
     cut = zsl.fit(data, bank, **given, out=moved, resume=True)
-    with pytest.raises(zsl.InputError, match="moved was begun with other bank"):
+    with pytest.raises(zsl.InputError, match="moved was started with other bank"):
         zsl.fit(data, build_bank(data.names, "random:16"), **given, out=moved, resume=True)
     assert all(torch.equal(value, cut.state_dict()[name]) for name, value in whole.state_dict().items())
 

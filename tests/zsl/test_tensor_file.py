@@ -65,12 +65,12 @@ def test_a_damaged_checkpoint_names_the_one_before(tmp_path):
     whole = bytearray(path.read_bytes())
     whole[-2] ^= 16  # of a number: safetensors' reader would take it
     path.write_bytes(whole)
-    with pytest.raises(InputError, match="damaged.*; remove it to go on from the one before it"):
+    with pytest.raises(InputError, match="damaged.*; remove it to continue from the one before it"):
         checkpoints.load(dict[str, int])
     path.unlink()
     assert checkpoints.load(dict[str, int])[1] == {"done": 1}
     checkpoints.save({"model.x": torch.ones(3)}, {"done": "x"})
-    with pytest.raises(InputError, match=r"is damaged \(done: .*; remove it to go on from the one"):
+    with pytest.raises(InputError, match=r"is damaged \(done: .*; remove it to continue from the one"):
         checkpoints.load(dict[str, int])
 
 

@@ -21,7 +21,7 @@ class Backbone(BaseBackbone):
     """A timm model: images (batch, 3, height, width) uint8 to tokens (batch, token, channel).
 
     Raises:
-        InputError: an unknown model, weights that cannot be had or do not fit it.
+        InputError: an unknown model; weights that cannot be fetched or do not fit the model.
     """
 
     mean: Tensor
@@ -46,7 +46,7 @@ class Backbone(BaseBackbone):
         self.register_buffer("std", 255 * torch.tensor(config.std).view(3, 1, 1), persistent=False)
 
     def _leave_out_head(self) -> None:
-        """Takes out what the tokens do not depend on: weights that no gradient reaches."""
+        """Removes the weights that the tokens do not depend on; no gradient would reach them."""
         try:
             if self.level is None:
                 self.model.reset_classifier(0)
@@ -66,7 +66,7 @@ class Backbone(BaseBackbone):
         return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
 
     def fault(self, images: Tensor) -> str | None:
-        """What is wrong with the model's tokens of images, where they are not those of a grid over the image."""
+        """Why the model's tokens are not those of a grid over the image; None if they are."""
         if self.level is not None:
             return None
         pixels = self._pixels(images)
@@ -85,7 +85,7 @@ def _create(config: BackboneConfig) -> nn.Module:
         remedy = offline(config.name) if fetched else "see backbone.arguments"
         raise InputError(f"timm cannot make {config.name!r} ({first_line(error)}); {remedy}") from error
     for tensor in (*model.parameters(), *model.buffers()):
-        if tensor.ndim == 4:  # those of 3D convolutions have no such layout
+        if tensor.ndim == 4:  # weights of 3D convolutions have no such layout
             tensor.data = tensor.data.contiguous(memory_format=torch.channels_last)
     return model
 
@@ -109,15 +109,19 @@ def _replace(model: nn.Module, name: str) -> None:
 
 
 def weights_file(path: Path) -> Path:
-    """The file itself, or that of a folder as hubs keep models."""
+    """The file itself, or the weights file in a folder that has the layout of a hub."""
     return next((path / name for name in IN_FOLDERS if (path / name).is_file()), path)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:
-    """A file of tensors: safetensors, or a torch file that holds nothing else; nothing is unpickled.
+    """The tensors of a safetensors file, or of a torch file that holds nothing else; nothing is unpickled.
 
+    Args:
+        path: the file.
+    Returns:
+        the tensors by name.
     Raises:
-        InputError: no such file, a file cut short, a pickle of objects.
+        InputError: no such file, a truncated file, a pickle of objects.
     """
     path = weights_file(path)
     if not path.is_file():
@@ -145,20 +149,20 @@ def _load_weights(model: nn.Module, path: Path) -> None:
         if _of_classifier(model, name):
             continue
         if name not in state:
-            raise InputError(f"{path} lacks {name!r} of the backbone; is it another model's?")
+            raise InputError(f"{path} lacks {name!r} of the backbone; is it a file of another model?")
         if state[name].shape != value.shape:
             raise InputError(
                 f"{path}: {name!r} is {tuple(state[name].shape)}, the backbone's {tuple(value.shape)}; "
-                "is it another model's?"
+                "is it a file of another model?"
             )
     surplus = sorted(set(state) - set(own))
     if surplus:
-        raise InputError(f"{path} has {surplus[0]!r}, which the backbone lacks; is it another model's?")
+        raise InputError(f"{path} has {surplus[0]!r}, which the backbone lacks; is it a file of another model?")
     model.load_state_dict(state, strict=False)
 
 
 def _of_classifier(model: nn.Module, name: str) -> bool:
-    """Whether a tensor is one of the classifier's, which tokens do not depend on."""
+    """Whether a tensor belongs to the classifier, on which tokens do not depend."""
     known = getattr(model, "default_cfg", {}).get("classifier") or ()
     classifiers = (known,) if isinstance(known, str) else known
     return any(name.startswith(f"{classifier}.") for classifier in classifiers)

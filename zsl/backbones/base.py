@@ -1,4 +1,4 @@
-"""What every backbone is to the rest: images to tokens, and what training asks of it."""
+"""The interface of backbones: images to tokens, and what training needs from them."""
 
 from abc import ABC, abstractmethod
 from itertools import chain
@@ -17,10 +17,10 @@ class BaseBackbone(nn.Module, ABC):
     Attributes:
         model: the module that does the work.
         name: for messages.
-        mode: "frozen", or "tuned" where `zsl.fit` trains it too; a backbone made from a config goes by the config.
+        mode: "frozen", or "tuned" if `zsl.fit` trains it too; for a backbone made from a config, the config decides.
         cached: a frozen backbone reads each image once, and its tokens are kept.
         frozen: no part of it is trained.
-        remedy: what to do where its tokens are not usable.
+        remedy: what to do if its tokens cannot be used, for messages.
     """
 
     model: Any
@@ -34,18 +34,23 @@ class BaseBackbone(nn.Module, ABC):
     def forward(self, images: UInt8[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch token channel"]: ...
 
     def fault(self, images: Tensor) -> str | None:
-        """What is wrong with the tokens of images (batch, 3, height, width); None where they are usable."""
+        """What is wrong with the tokens of images (batch, 3, height, width); None if they can be used."""
         return None
 
     @property
     def device(self) -> torch.device:
-        """That its weights are on."""
+        """The device that its weights are on."""
         tensors = chain(self.parameters(), self.buffers())
         return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
     def leave_out_unused(self, image_size: int) -> None:
-        """Excludes from training the parameters that the tokens do not depend on: several processes would wait for
-        their gradients."""
+        """Excludes from training the parameters that the tokens do not depend on.
+
+        With several processes, training would wait for their gradients for ever.
+
+        Args:
+            image_size: the side of a square image, in pixels.
+        """
         training = self.training
         self.eval()
         self(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=self.device)).sum().backward()
@@ -55,7 +60,7 @@ class BaseBackbone(nn.Module, ABC):
         self.train(training)
 
     def freeze(self) -> None:
-        """No gradients and no running statistics from here on."""
+        """From now on there are no gradients, and running statistics do not change."""
         self.frozen = True
         self.requires_grad_(False)
         self.eval()
@@ -73,6 +78,8 @@ class BaseBackbone(nn.Module, ABC):
 
         Args:
             image_size: the side of a square image, in pixels.
+        Returns:
+            (tokens, channels).
         Raises:
             InputError: the model does not take images of this size, or its tokens are not those of a grid over the
                 image.
@@ -83,7 +90,7 @@ class BaseBackbone(nn.Module, ABC):
         try:
             fault = self.fault(image)
             tokens = self(image) if fault is None else None
-        except Exception as error:  # models raise many kinds
+        except Exception as error:  # models raise many kinds of errors
             raise InputError(
                 f"the backbone does not take images of {image_size} px ({first_line(error)}); set data.image_size, or "
                 "backbone.arguments = {img_size = ...}"

@@ -1,4 +1,4 @@
-"""Batch normalisation cannot be trained on one value per channel; batches that would give it one are found first."""
+"""Batch normalisation cannot be trained on one value per channel; such batches are found before training."""
 
 from functools import partial
 
@@ -16,11 +16,14 @@ def check_pieces(
     """Checks that a backbone can be trained on every piece of every batch.
 
     Args:
-        images: of the training.
-        pieces: that a batch is shared out in, over all processes.
-        section: of the config, that `batch_size` is a key of.
+        backbone: the backbone that is trained.
+        image_size: the side of an image, in pixels.
+        images: number of training images.
+        batch_size: images per step.
+        pieces: number of pieces that each batch is divided into, over all processes.
+        section: the config section of `batch_size`, for messages.
     Raises:
-        InputError: a piece is one image, and a batch normalisation has one value a channel of it.
+        InputError: a piece has a single image, of which a batch normalisation gets one value per channel.
     """
     if smallest_piece(images, batch_size, pieces) > 1:
         return
@@ -32,20 +35,20 @@ def check_pieces(
     size = next((size for size in near if smallest_piece(images, size, pieces) > 1), None)
     remedy = f"a larger data.image_size than {image_size}" + (f", or {section}.batch_size={size}" if size else "")
     raise InputError(
-        f"{section}.batch_size={batch_size}{shared} leaves a single image of {images:,} for a step, on which batch "
-        f"normalisation {layer!r} of backbone {backbone.name!r} cannot be trained; set {remedy}"
+        f"{section}.batch_size={batch_size}{shared} leaves a single image of {images:,} for a step, and batch "
+        f"normalisation {layer!r} of backbone {backbone.name!r} cannot be trained on one image; set {remedy}"
     )
 
 
 def smallest_piece(images: int, batch_size: int, pieces: int) -> int:
-    """Images of the smallest piece of an epoch's batches; a piece without any repeats one."""
+    """The number of images in the smallest piece of an epoch; a piece without images repeats one, so it has 1."""
     last = images % batch_size or batch_size
     return max(1, min(last, batch_size) // pieces)
 
 
 @torch.no_grad()
 def lone_layer(backbone: BaseBackbone, image_size: int) -> str | None:
-    """The first batch normalisation that has one value a channel of a single image, by name."""
+    """The name of the first batch normalisation that gets one value per channel of a single image, or None."""
     found: list[str] = []
 
     def look(name: str, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:

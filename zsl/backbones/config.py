@@ -7,7 +7,7 @@ from pydantic import Field, PositiveFloat, field_validator
 
 from zsl.config import Config
 
-# arguments of `timm.create_model` that have no place among `backbone.arguments`, and what has
+# arguments of `timm.create_model` that `backbone.arguments` may not hold, and what to use instead
 OWN_KEYS = {
     "checkpoint_path": "backbone.weights",
     "features_only": "backbone.level",
@@ -22,7 +22,8 @@ OWN_KEYS = {
 class PretrainConfig(Config):
     """Training of the backbone on seen labels before it is frozen, with a max-pooled text readout on its tokens.
 
-    The readout takes vectors of an encoder of its own, so that ablations over encoders share one backbone.
+    The readout's word vectors come from an encoder of its own (`encoder`), so that ablations over encoders share one
+    backbone.
     """
 
     epochs: int = Field(4, ge=1)
@@ -36,14 +37,14 @@ class PretrainConfig(Config):
 class BackboneConfig(Config):
     """A timm model.
 
-    `weights` is a local file (safetensors, or a torch file of tensors alone) or a folder with one of them, as hubs
-    keep models; without it, `pretrained` asks timm's hub. `level` is a feature level of timm's
+    `weights` is a local file (safetensors, or a torch file that holds only tensors) or a folder with such a file in the
+    layout of a hub; without it, `pretrained` fetches timm's weights. `level` is a feature level of timm's
     `forward_intermediates`; without it the model's last features are taken. `arguments` go to `timm.create_model`;
     `identity` names modules to replace by identity, for weights that were trained without them. `mean` and `std` apply
-    to pixels scaled to [0, 1]; those that are not given are the model's own, as timm has them. `mode`: "frozen" reads
-    every image once and trains on its tokens; "tuned" trains the backbone too. A frozen backbone that is not `cached`
-    reads every image in every epoch, so that each is augmented anew. `checkpointing` saves memory in training at the
-    cost of time, where the model knows how.
+    to pixels scaled to [0, 1]; by default they are the model's own, from timm. `mode`: "frozen" reads every image once
+    and trains on its tokens; "tuned" trains the backbone too. A frozen backbone that is not `cached` reads every image
+    in every epoch, with new augmentation. `checkpointing` saves memory in training at the cost of time, if the model
+    supports it.
     """
 
     name: str
@@ -64,11 +65,11 @@ class BackboneConfig(Config):
     def _no_second_key(cls, arguments: dict[str, Any]) -> dict[str, Any]:
         for name in arguments:
             if name in OWN_KEYS:
-                raise ValueError(f"backbone.arguments takes no {name}; there is {OWN_KEYS[name]}")
+                raise ValueError(f"backbone.arguments takes no {name}; use {OWN_KEYS[name]}")
         return arguments
 
     def resolved(self) -> "BackboneConfig":
-        """The same, with the model's own mean and std where none are given.
+        """The same config, with the model's own mean and std if none are given.
 
         Raises:
             InputError: timm has no such model.

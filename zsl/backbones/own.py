@@ -18,7 +18,8 @@ class OwnBackbone(BaseBackbone):
 
     Args:
         module: takes images (batch, 3, height, width), float32 in [0, 1], and gives tokens (batch, token, channel) or
-            maps (batch, channel, row, column). Put `torchvision.transforms.v2.Normalize` before it where it needs that.
+            maps (batch, channel, row, column). If it needs normalised pixels, put
+            `torchvision.transforms.v2.Normalize` before it.
         mode: "frozen" trains a readout on the module's tokens; "tuned" trains the module too.
         cached: a frozen module reads each image once, and its tokens are kept in memory; otherwise it reads every image
             in every epoch.
@@ -37,7 +38,7 @@ class OwnBackbone(BaseBackbone):
         return output.flatten(2).transpose(1, 2) if output.ndim == 4 else output
 
     def fault(self, images: Tensor) -> str | None:
-        """The kind or the shape of an output that is neither tokens nor maps."""
+        """The type or the shape of an output that is neither tokens nor maps; None if it is one of them."""
         output = self.model(images.float() / 255)
         if not isinstance(output, Tensor):
             return f"an object of type {type(output).__name__}"

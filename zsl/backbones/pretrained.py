@@ -23,7 +23,7 @@ HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 class Reading:
     """How a model's weights read pictures: the fields of `zsl.data.squares.Square`, and the pixels' statistics.
 
-    `image_size` is None where it is no square, `squash` where timm pads pictures instead.
+    `image_size` is None if the input is not square; `squash` is None if timm pads pictures instead.
     """
 
     image_size: int | None
@@ -35,8 +35,13 @@ class Reading:
 
 
 def reading_of(name: str, arguments: Mapping[str, Any]) -> Reading:
-    """A timm model's own, with the arguments that it is made with.
+    """How a timm model's weights read pictures.
 
+    Args:
+        name: of the model, with or without a tag.
+        arguments: those of `timm.create_model`; `img_size` replaces the model's image size.
+    Returns:
+        size, interpolation, crop and pixel statistics.
     Raises:
         InputError: timm has no such model, or no such tag of it.
     """
@@ -57,10 +62,10 @@ def reading_of(name: str, arguments: Mapping[str, Any]) -> Reading:
 
 
 def known_config(name: str) -> "PretrainedCfg":
-    """What timm knows of a model, by its name with or without a tag.
+    """What timm knows about a model, by its name with or without a tag.
 
     Raises:
-        InputError: as `reading_of`.
+        InputError: same as for `reading_of`.
     """
     import timm
     from timm.models import get_deprecated_models, get_pretrained_cfg
@@ -85,10 +90,10 @@ def known_config(name: str) -> "PretrainedCfg":
 def check_weights(name: str) -> None:
     """Checks that timm has weights of a model, and that they are in the hub's cache or can be fetched.
 
-    The hub's own client tries for most of a minute where there is no network.
+    This check fails within seconds without a network; the hub's own client retries for most of a minute.
 
     Raises:
-        InputError: as `reading_of`; there are no weights, or no way to them.
+        InputError: same as for `reading_of`; there are no weights, or they cannot be fetched.
     """
     known = known_config(name)
     if not known.has_weights:
@@ -98,7 +103,7 @@ def check_weights(name: str) -> None:
     address = hf_hub_url(known.hf_hub_id, HUB_FILES[0]) if known.hf_hub_id else known.url
     try:
         get_session().head(address, timeout=HUB_SECONDS)
-    except Exception as error:  # of whichever library the hub's client uses
+    except Exception as error:  # the hub's client may use several HTTP libraries
         raise InputError(f"the weights of {name!r} cannot be fetched ({error}); {offline(name)}") from error
 
 
@@ -118,7 +123,7 @@ def _cached(known: "PretrainedCfg") -> bool:
 
 
 def _tags(architecture: str) -> str:
-    """The names, with tags, of a model's weights, or of those of models whose names are alike."""
+    """The names, with tags, of a model's weights; if it has none, those of models with similar names."""
     import timm
 
     every: dict[str, list[str]] = {}

@@ -8,9 +8,9 @@ Model = Any  # timm's models share methods, not a class
 
 
 def prefix_tokens(model: Model) -> int:
-    """How many tokens stand before those of the image: classes, distillation, registers.
+    """How many tokens come before those of the image: class, distillation and register tokens.
 
-    Where timm does not say, a model with a class token puts it first.
+    If timm does not say it, a model with a class token has it first.
     """
     known = getattr(model, "num_prefix_tokens", None)
     return int(any(n.startswith("cls_token") for n, _ in model.named_parameters()) if known is None else known)

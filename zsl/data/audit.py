@@ -1,4 +1,4 @@
-"""An audit of a dataset before hours are spent on it: one plain verdict an item."""
+"""An audit of a dataset before hours are spent on it: one plain verdict per item."""
 
 import hashlib
 import io
@@ -25,7 +25,7 @@ Verdict = Literal["ok", "note", "warning", "error"]
 BATCH = 64  # images that one process decodes at a time
 SHOWN = 5
 LIST = re.compile(r"""[][{}"“”|;,\t\\]|^'|'$""")  # an apostrophe within a name is no quote
-PLACEHOLDER = 10  # files of one content: what a site sends for a picture that is gone
+PLACEHOLDER = 10  # this many identical files are what a site sends instead of a deleted picture
 
 
 @dataclass(frozen=True)
@@ -39,19 +39,21 @@ class Finding:
 
 @dataclass(frozen=True)
 class Look:
-    """What looking at every image found: why some cannot be used, by path, and the groups of identical files."""
+    """The result of looking at every image: by path, why some cannot be used; and the groups of identical files."""
 
     broken: Mapping[str, str]
     same: tuple[tuple[str, ...], ...]
 
 
 def audit(data: MultiLabelData, bank: Bank | None = None, look: Look | None = None) -> list[Finding]:
-    """Looks at a dataset's labels, and tells of its images.
+    """Audits a dataset's labels, and reports on its images.
 
     Args:
-        data: of images or tokens.
-        bank: in which every label should have a vector.
-        look: of `look_at_images`, where they were looked at.
+        data: images or tokens.
+        bank: word vectors, in which every label should have one; None checks none.
+        look: the result of `look_at_images`; None says nothing about the images' content.
+    Returns:
+        one finding per item.
     """
     findings = [_sizes(data), *(Finding("read", "note", note) for note in data.notes), _fingerprint(data)]
     findings.append(_without_positives(data))
@@ -83,7 +85,7 @@ def _sizes(data: MultiLabelData) -> Finding:
 
 
 def _fingerprint(data: MultiLabelData) -> Finding:
-    """K p / R of published F1@K, precision and recall, is the positives per test image: it tells the test set."""
+    """Positives per test image; in published figures this is K * precision / recall, which identifies the test set."""
     counts = data.test.targets.label_counts()
     parts = {"unseen (ZSL)": counts[len(data.seen) :], "all labels (GZSL)": counts} if data.unseen else {"all": counts}
     told = ", ".join(f"{name} {part.sum() / len(data.test.targets):.3f}" for name, part in parts.items())
@@ -110,7 +112,7 @@ def _leaks(data: MultiLabelData) -> Finding:
 
 
 def _near_duplicates(data: MultiLabelData) -> Finding:
-    """Seen and unseen names that differ in case, spaces or number alone: the unseen label is not new."""
+    """Seen and unseen names that differ only in case, spaces or number: such an unseen label is not new."""
 
     of_form: dict[str, str] = {}
     for name in data.seen:
@@ -127,7 +129,7 @@ def _near_duplicates(data: MultiLabelData) -> Finding:
 
 
 def _by_case_alone(data: MultiLabelData) -> Finding:
-    """Names, seen or unseen, that are one name in two spellings: their images are each other's negatives."""
+    """Names, seen or unseen, that differ only in case: the images of one count as negatives of the other."""
     groups: dict[str, list[str]] = {}
     for name in data.seen + data.unseen:
         groups.setdefault(name.lower(), []).append(name)
@@ -138,7 +140,7 @@ def _by_case_alone(data: MultiLabelData) -> Finding:
 
 
 def _like_lists(data: MultiLabelData) -> Finding:
-    """Names that may be several, which a reader took for one."""
+    """Names that look like lists: a reader may have taken several labels for one."""
     odd = [name for name in data.seen + data.unseen if LIST.search(name)]
     if odd:
         total = len(data.seen) + len(data.unseen)
@@ -184,12 +186,14 @@ def look_at_images(
     """Decodes every image, and compares the files.
 
     Args:
-        data: of image files.
-        workers: processes that decode.
-        state: a file that remembers what was found, so that a stopped look goes on.
-        progress: told of images.
+        data: a dataset of image files.
+        workers: number of processes that decode.
+        state: a file that records what was found, so that a stopped check continues; None records nothing.
+        progress: called with the number of images.
+    Returns:
+        which images cannot be used, and which are identical.
     Raises:
-        InputError: `state` is another file.
+        InputError: `state` is a file of another kind.
     """
     stamps = {str(path): _stamp(path) for path in image_paths(data)}
     known = {path: told for path, told in _read_state(state).items() if told[0] == stamps.get(path)}
@@ -197,7 +201,7 @@ def look_at_images(
     batches = [left[start : start + BATCH] for start in range(0, len(left), BATCH)]
     done = len(stamps) - len(left)
     progress("decode images", done, len(stamps))
-    # "spawn": a fork would copy torch's threads in the middle of what they do
+    # "spawn": a fork would copy the locks of torch's running threads
     with _appended(state) as file, ProcessPoolExecutor(workers, get_context("spawn")) as pool:
         for found in pool.map(_seen, batches) if batches else ():
             fresh = {path: (stamps[path], *told) for path, told in found.items()}
@@ -221,7 +225,7 @@ def look_at_images(
 
 
 def _stamp(path: Path) -> str:
-    """Changes when a file does."""
+    """A text that changes when the file changes."""
     found = path.stat() if path.is_file() else None
     return "missing" if found is None else f"{found.st_size} {found.st_mtime_ns}"
 
@@ -232,12 +236,12 @@ def image_paths(data: MultiLabelData) -> list[Path]:
 
 
 def paths_of(part: Part) -> list[Path]:
-    """The image files of a part; none of one that holds something else."""
+    """The image files of a part; an empty list for a part without image files."""
     return list(part.inputs.paths) if isinstance(part.inputs, ImageFiles) else []
 
 
 def _seen(paths: list[str]) -> dict[str, tuple[str, str]]:
-    """Why each file does not decode, "" where it does, and a hash of its content."""
+    """For each file: why it does not decode ("" if it does), and a hash of its content."""
     found = {}
     for path in paths:
         try:
@@ -249,7 +253,7 @@ def _seen(paths: list[str]) -> dict[str, tuple[str, str]]:
 
 
 def _appended(state: Path | None) -> io.TextIOBase:
-    """The state to write on; what a kill left of a line is ended."""
+    """Opens the state to append to it; a line that a killed process left incomplete is ended first."""
     if state is None:
         return io.StringIO()
     file = state.open("a", encoding="utf-8")
@@ -259,7 +263,7 @@ def _appended(state: Path | None) -> io.TextIOBase:
 
 
 def _read_state(state: Path | None) -> dict[str, tuple[str, str, str]]:
-    """By path: the stamp of the file that was looked at, its fault, and its content's hash; a line a file."""
+    """By path: the stamp of the file, its fault, and its content's hash; the state has one line per file."""
     known: dict[str, tuple[str, str, str]] = {}
     if state is None or not state.is_file():
         return known
@@ -269,5 +273,5 @@ def _read_state(state: Path | None) -> dict[str, tuple[str, str, str]]:
             known[path] = (stamp, fault, digest)
         except InputError as error:
             if not known:
-                raise InputError(f"{state} is no state of an audit; give another --state, or remove it") from error
+                raise InputError(f"{state} is not the state of an audit; give another --state, or remove it") from error
     return known

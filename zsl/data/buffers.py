@@ -22,7 +22,7 @@ class Buffers:
         self.turn = 0
 
     def next(self, shape: tuple[int, ...]) -> "torch.Tensor":
-        """uint8 of the shape; what it holds is undefined."""
+        """A uint8 tensor of this shape; its values are undefined."""
         import torch
         from torch.utils.data import get_worker_info
 

@@ -34,8 +34,14 @@ class Inputs(Protocol):
 
 
 def read_finite(inputs: Inputs, rows: Rows, views: np.ndarray | None = None) -> "torch.Tensor":
-    """The inputs of some rows, in the views given where they have several; every number is finite.
+    """The inputs of some rows, after checking that every number is finite.
 
+    Args:
+        inputs: images or tokens.
+        rows: (batch,) the rows to read.
+        views: (batch,) which view to read of each row; None for inputs with one view.
+    Returns:
+        (batch, ...), same as `inputs.read`.
     Raises:
         InputError: an input that cannot be read, or that holds NaN or infinity; it names the image.
     """
@@ -47,12 +53,12 @@ def read_finite(inputs: Inputs, rows: Rows, views: np.ndarray | None = None) -> 
 
 
 def not_finite(values: "torch.Tensor") -> int | None:
-    """The first row that holds NaN or infinity."""
+    """The first row that holds NaN or infinity; None if there is none."""
     import torch
 
     if not values.is_floating_point() or not values.numel():
         return None
-    # NaN goes through both; this costs as much as a copy, and a look at each number many times that
+    # minimum and maximum pass NaN on; they cost as much as a copy, a test of each number many times that
     if all(torch.isfinite(end) for end in values.aminmax()):
         return None
     return int((~torch.isfinite(values)).flatten(1).any(1).nonzero()[0])
@@ -60,7 +66,7 @@ def not_finite(values: "torch.Tensor") -> int | None:
 
 @dataclass(frozen=True)
 class Tensors:
-    """Inputs in memory: tokens, perhaps of other inputs, or drawn images."""
+    """Inputs in memory: drawn images, or tokens; tokens of other inputs keep the names of those."""
 
     values: "torch.Tensor"
     source: Inputs | None = None
@@ -81,7 +87,7 @@ class Tensors:
 class ImageFiles:
     """Image files below a folder, decoded as RGB and made squares.
 
-    They are turned as EXIF says; of an animation the first picture is taken.
+    EXIF orientation is applied; of an animation the first frame is read.
     """
 
     folder: Path
@@ -97,7 +103,7 @@ class ImageFiles:
         return (self.folder / file for file in self.files)
 
     def read(self, rows: Rows) -> "torch.Tensor":
-        """(batch, 3, size, size) uint8, channels last in memory; see `Buffers` for how long it is good."""
+        """(batch, 3, size, size) uint8, channels last in memory; `Buffers` says how long it stays valid."""
         size = self.square.size
         batch = self._buffers.next((len(rows), size, size, 3))
         pixels = batch.numpy()
@@ -119,7 +125,7 @@ class ImageFiles:
                 return np.asarray(self.square.of(_as_rgb(image)))
         except MemoryError:
             raise
-        except Exception as error:  # Pillow's decoders raise many kinds on a damaged file
+        except Exception as error:  # Pillow's decoders raise many kinds of errors on a damaged file
             reason = str(error).replace(str(path), "the file")
             raise InputError(
                 f"image {path} does not decode ({reason}); replace it, or list such images by "
@@ -128,7 +134,7 @@ class ImageFiles:
 
 
 def _as_rgb(image: "PIL.Image.Image") -> "PIL.Image.Image":
-    """RGB of 8 bits a channel; 16-bit grey is scaled, where Pillow's own conversion would clip it to white."""
+    """RGB with 8 bits per channel; 16-bit grey is scaled, because Pillow's own conversion would clip it to white."""
     from PIL import Image
 
     if image.mode.startswith("I;16"):
@@ -153,16 +159,17 @@ class MultiLabelData:
     Args:
         name: for tables.
         seen, unseen: label names; a closed set has no unseen ones.
-        train: targets over `seen`; every image shows one at least.
+        train: targets over `seen`; every image shows at least one of them.
         test: targets over `seen + unseen`.
-        kind: what `read` gives: "images" (uint8), "tokens", or "records", which are tokens to be read in order alone.
-        renamed: further name lists of the same unseen labels, by title ("synonyms").
+        kind: what `read` gives: "images" (uint8), "tokens", or "records", which are tokens that can only be read in
+            order.
+        renamed: other lists of names for the same unseen labels, by title ("synonyms").
         fingerprint: identifies the content.
-        notes: what a user should know of the reading, such as images left out.
-        leaked: training annotations that name unseen labels; they are not in the targets.
-        missing: paths of image files that the data names and that are not there.
-        config: that it was loaded from; None of data made in Python.
-        expected: the protocol's known figures: "training images", "test images", "seen labels", "unseen labels".
+        notes: what a user should know about how the data was read, such as images that were left out.
+        leaked: number of training annotations that name unseen labels; they are not in the targets.
+        missing: paths of image files that the data names but that do not exist.
+        config: the config that it was loaded from; None for data made in Python.
+        expected: the protocol's known numbers of "training images", "test images", "seen labels" and "unseen labels".
     """
 
     name: str
@@ -180,7 +187,7 @@ class MultiLabelData:
     config: Config | None = None
 
     def read_as(self, square: Square) -> "MultiLabelData":
-        """The same data, with another way to make squares of pictures; data without pictures are unchanged."""
+        """The same data, with another way to turn pictures into squares; data without pictures is unchanged."""
         return replace(self, train=_read_as(self.train, square), test=_read_as(self.test, square))
 
     def tag_lists(self) -> Iterator[list[str]]:

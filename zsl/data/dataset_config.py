@@ -1,4 +1,4 @@
-"""What every dataset's config has."""
+"""The base classes of the datasets' configs."""
 
 from abc import ABC, abstractmethod
 from pathlib import Path
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 class DatasetConfig(Config, ABC):
-    """The base of every dataset's config: it loads the dataset, and states what the toolkit must know of its kind.
+    """The base of every dataset's config: it loads the dataset, and states what the toolkit must know about its kind.
 
     A subclass has a field `name: Literal[NAME] = NAME`, which `data.name` of a run chooses.
     """
 
-    pictures: ClassVar[bool] = False  # it holds pictures, which a backbone reads; else features
-    drawn: ClassVar[bool] = False  # the toolkit makes it: there are no files of the user's
+    pictures: ClassVar[bool] = False  # it holds pictures, which a backbone reads; otherwise features
+    drawn: ClassVar[bool] = False  # the toolkit draws it; it needs no files of the user
 
     @property
     def feature_files(self) -> dict[str, Path]:
@@ -32,13 +32,13 @@ class DatasetConfig(Config, ABC):
         """The dataset.
 
         Raises:
-            InputError: files that are missing or damaged, no image left.
+            InputError: missing or damaged files; a part without an image.
         """
 
 
 class SquareConfig(DatasetConfig):
-    """The base of every dataset of pictures: how each becomes a square (`Square`). Keys that are not given follow the
-    backbone's config in timm.
+    """The base of every dataset of pictures: how each picture becomes a square (`Square`). By default timm's config of
+    the backbone decides.
 
     `image_size`, in pixels, is the square's `size`.
     """
@@ -50,6 +50,6 @@ class SquareConfig(DatasetConfig):
     squash: bool | None = None
 
     def square(self, size: int = 224) -> Square:
-        """The square that the keys describe; those not given mean the whole picture, bilinear, of side `size`."""
+        """The square that the keys describe; by default the whole picture, resized bilinearly to side `size`."""
         given = {name: getattr(self, name) for name in ("interpolation", "crop", "squash")}
         return Square(self.image_size or size, **{name: value for name, value in given.items() if value is not None})

@@ -1,8 +1,8 @@
-"""Batches: which images, in which order, for which process, and their reading.
+"""Batches: which images, in which order, for which process, and how they are read.
 
 Nothing here has a state: the order of an epoch, the pieces of a batch that a process gets and the random numbers of an
 image's augmentation follow from the seed, the epoch and the image. So a run can continue from any step, and several
-processes or workers give the results of one.
+processes or workers give the same results as one.
 """
 
 from collections.abc import Iterator
@@ -27,9 +27,9 @@ class Samples(Dataset[Batch]):
 
     Args:
         part: inputs and targets.
-        rows: of the part; all by default.
-        augment: applied to each image, with random numbers of its own in each epoch.
-        views: where the inputs are tokens of several views, how many to draw from; 1 is the image itself.
+        rows: (sample,) rows of the part; None for all.
+        augment: applied to each image, with new random numbers in each epoch.
+        views: for tokens of several views, from how many of them one is drawn; 1 always reads the image itself.
         seed: of augmentation and views.
     """
 
@@ -54,7 +54,7 @@ class Samples(Dataset[Batch]):
         return self.part.targets[self.rows]
 
     def names(self, indices: np.ndarray) -> list[str]:
-        """What the inputs of some samples are called."""
+        """The names of the inputs of some samples."""
         return [self.part.inputs.name(int(row)) for row in self.rows[indices]]
 
     def __getitems__(self, indices: list[int]) -> Batch | InputError:
@@ -93,7 +93,7 @@ def mixed(*numbers: int | np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SeenSamples:
-    """What a model is trained on, and what picks its best epoch.
+    """The data on which a model is trained, and the data that picks its best epoch.
 
     Args:
         train, validation: inputs with targets over the seen labels.
@@ -106,10 +106,10 @@ class SeenSamples:
 
 
 class TrainingOrder(Sampler[list[int]]):
-    """Shuffled batches, each divided among processes and, on each, among pieces whose gradients are summed.
+    """Shuffled batches. Each is divided among processes, and on each process among pieces whose gradients are summed.
 
-    Every image counts once an epoch, whatever the number of processes: the last batch may be smaller. A piece without
-    an image of its own repeats one; `counts` then says that it must not count.
+    Every image counts once per epoch, whatever the number of processes; the last batch may be smaller. A piece without
+    an image of its own repeats one; `counts` is then False.
     """
 
     def __init__(self, images: int, batch_size: int, seed: int, processes: int = 1, process: int = 0, pieces: int = 1):
@@ -119,7 +119,7 @@ class TrainingOrder(Sampler[list[int]]):
         self.begin(0, 0)
 
     def begin(self, epoch: int, step: int) -> None:
-        """Sets what the next iteration yields: the steps of an epoch, from one on."""
+        """Makes the next iteration yield the steps of this epoch, beginning with `step`."""
         self.epoch, self.step = epoch, step
         self.permutation = np.random.default_rng([self.seed, epoch]).permutation(self.images)
 
@@ -146,10 +146,9 @@ class TrainingOrder(Sampler[list[int]]):
 
 
 class ScoringOrder(Sampler[list[int]]):
-    """Batches in order, dealt to the processes in turn, so that each is the same batch however many processes there
-    are.
+    """Batches in order; the processes take them in turn. The batches do not depend on the number of processes.
 
-    Where there are fewer batches than turns, a process repeats the last one.
+    In the last turn, a process for which no batch is left repeats the last one.
     """
 
     def __init__(self, images: int, batch_size: int, processes: int = 1, process: int = 0):
@@ -173,12 +172,16 @@ def batches_of(
 ) -> DataLoader[Batch]:
     """A loader of whole batches; pass each through `opened`.
 
-    Those of training keep their worker processes for the next epoch.
+    A loader of training batches keeps its worker processes for the next epoch.
 
     Args:
-        workers: processes that read; a batch of theirs is good until `GOOD_FOR` more have been taken, or another
+        samples: what is read.
+        order: which samples each batch has.
+        workers: processes that read; a batch of theirs stays valid until `GOOD_FOR` more have been taken, or another
             iteration begins.
-        pinned: into memory from which a GPU copies faster.
+        pinned: copy batches into pinned memory, from which a GPU copies faster.
+    Returns:
+        the loader.
     """
     return DataLoader(
         samples,
@@ -192,7 +195,7 @@ def batches_of(
 
 
 def opened(batch: Batch | InputError) -> Batch:
-    """The batch itself; an error that reading it met is raised here.
+    """The batch itself; an error that occurred in reading it is raised here.
 
     Raises:
         InputError: an input that cannot be read.

@@ -1,4 +1,4 @@
-"""How a picture becomes the square that a backbone reads."""
+"""How a picture becomes the square image that a backbone reads."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,8 @@ class Square:
         size: the side of the square, in pixels.
         interpolation: of the resize.
         crop: the share of the resized side that is kept: sides are resized to `size / crop` pixels.
-        squash: resize both sides to that; else the shorter one, so that the ends of the longer one are cut off.
+        squash: True resizes both sides to that length; False resizes the shorter side, and the ends of the longer one
+            are cut off.
     """
 
     size: int
@@ -27,7 +28,7 @@ class Square:
     squash: bool = True
 
     def of(self, image: "PIL.Image.Image") -> "PIL.Image.Image":
-        """The square of an image. Only its pixels are computed, however long the image is."""
+        """The square of an image. Only the pixels of the square are computed, however long the image is."""
         from PIL import Image
 
         scaled, short = math.floor(self.size / self.crop), min(image.size)

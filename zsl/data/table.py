@@ -63,8 +63,10 @@ def load_data(config: DatasetConfig | None = None, **keys: Any) -> MultiLabelDat
     Args:
         config: such as `FolderConfig(root=Path("photos"))`; or
         keys: those of a run's `data` section: `load_data(name="folder", root="photos", unseen="unseen.txt")`.
+    Returns:
+        the dataset.
     Raises:
-        InputError: an unknown name or key, files that are missing or damaged, no image left.
+        InputError: an unknown name or key, missing or damaged files, a part without an image.
     """
     if config is None:
         config = parsed(_Section, {"data": keys}, "load_data").data

@@ -1,4 +1,4 @@
-"""Annotations of images by labels, sparse: nine million images by twenty thousand labels are no array."""
+"""Sparse annotations (image, label): nine million images by twenty thousand labels do not fit an array in memory."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,9 +13,9 @@ Rows = Sequence[int] | np.ndarray | slice
 
 
 class Targets:
-    """(image, label) annotations: 1 for a label that is present, -1 for one known to be absent, else 0.
+    """(image, label) annotations: 1 for a label that is present, -1 for one that is known to be absent, else 0.
 
-    Where they are `partial`, 0 means that nobody looked; elsewhere it means absent, and there is no -1.
+    If they are `partial`, 0 means not annotated; otherwise 0 means absent, and there is no -1.
     """
 
     def __init__(self, matrix: "scipy.sparse.csr_array", partial: bool = False):
@@ -38,7 +38,9 @@ class Targets:
         values: np.ndarray | None = None,
         partial: bool = False,
     ) -> "Targets":
-        """From single annotations in any order; without `values` each is 1. Of several for an entry the highest counts.
+        """From single annotations in any order; if several are for the same entry, the highest counts.
+
+        Without `values` each is 1.
 
         Raises:
             ValueError: a row or a column that is not in the table.
@@ -50,7 +52,7 @@ class Targets:
                 raise ValueError(f"a {axis} is not among the {size} of the table")
         if values is None:
             matrix = csr_array((np.ones(len(rows), np.int8), (rows, columns)), shape=shape)
-            matrix.data[:] = 1  # what stood several times was added up
+            matrix.data[:] = 1  # duplicates were summed
             return cls(matrix, partial)
         places = rows.astype(np.int64) * shape[1] + columns
         order = np.lexsort((-values.astype(np.int8), places))
@@ -64,20 +66,22 @@ class Targets:
     ) -> "Targets":
         """From the arrays of a compressed sparse row matrix in a file.
 
-        All of them are checked: native code would follow a wrong index out of its memory.
+        All arrays are checked, because native code would follow a wrong index outside its memory.
 
         Args:
-            values: (entry,) whole numbers: 1, 0, and of `partial` annotations -1.
+            values: (entry,) whole numbers: 1 or 0; in `partial` annotations also -1.
             indices: (entry,) the label of each, in any order within an image.
             indptr: (image + 1,) where each image's entries begin, and where the last one's end.
             shape: images, labels.
-            partial: as of the class.
+            partial: same as for the class.
+        Returns:
+            the annotations.
         Raises:
-            ValueError: they are not that; it says which, and how.
+            ValueError: an array is not as described; the message says which, and why.
         """
         for name, array in (("values", values), ("indices", indices), ("indptr", indptr)):
             if array.ndim != 1 or array.dtype.kind not in "iu":
-                raise ValueError(f"its {name} are {array.dtype} of shape {array.shape}, no list of whole numbers")
+                raise ValueError(f"its {name} are {array.dtype} of shape {array.shape}, not a list of whole numbers")
         if len(values) != len(indices):
             raise ValueError(f"it has {len(values)} values, but {len(indices)} indices")
         begins, ends = indptr[:-1], indptr[1:]
@@ -119,18 +123,18 @@ class Targets:
         return Targets(hstack([self.matrix, other.matrix], format="csr"), self.partial)
 
     def dense(self) -> Int8[np.ndarray, "image label"]:
-        """As an array."""
+        """The annotations as an array."""
         return self.matrix.toarray()
 
     def __array__(self, dtype: object = None, copy: bool | None = None) -> np.ndarray:
         return self.dense().astype(dtype or np.int8)  # type: ignore[call-overload]
 
     def label_counts(self) -> Int64[np.ndarray, " label"]:
-        """Images that show each label."""
+        """How many images show each label."""
         return np.bincount(self.matrix.indices[self.matrix.data > 0], minlength=self.shape[1])
 
     def image_counts(self) -> Int64[np.ndarray, " image"]:
-        """Labels that each image shows."""
+        """How many labels each image shows."""
         total = np.concatenate([[0], np.cumsum(self.matrix.data > 0)])
         return np.diff(total[self.matrix.indptr])
 

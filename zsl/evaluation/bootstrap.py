@@ -10,7 +10,7 @@ from zsl.evaluation.uncertainty import Weights
 from zsl.metrics.arrays import Scores, Targets, as_array, as_binary, as_known, as_scores, check_finite, row_blocks
 from zsl.metrics.f1 import as_tensors, best_labels
 
-REPLICATES = 64  # that are summed in one go: a cache line of weights
+REPLICATES = 64  # replicates that are summed at once: a cache line of weights
 
 
 def bootstrap_average_precision(
@@ -22,11 +22,11 @@ def bootstrap_average_precision(
         scores: (batch, label), higher is more likely.
         targets: (batch, label), 0 or 1.
         weights: (batch, replicate) of `image_weights`.
-        annotated: (batch, label) bool, as of `zsl.metrics.average_precision.average_precision`.
+        annotated: (batch, label) bool, same as for `zsl.metrics.average_precision.average_precision`.
     Returns:
-        float64; NaN where a replicate shows no positive of a label.
+        float64; NaN if a replicate shows no positive of a label.
     Raises:
-        ValueError: as `zsl.metrics.average_precision.average_precision`.
+        ValueError: same as for `zsl.metrics.average_precision.average_precision`.
     """
     values = as_scores(as_array(scores))
     truth, known = as_binary(targets, values.shape), as_known(annotated, values.shape)
@@ -37,7 +37,7 @@ def bootstrap_average_precision(
         positive = np.flatnonzero(truth[:, label] if known is None else truth[:, label] & known[:, label])
         if len(positive):
             ranking = values[:, label]
-            candidate = ranking >= ranking[positive].min()  # the others are in no precision
+            candidate = ranking >= ranking[positive].min()  # images below every positive enter no precision
             if known is not None:
                 candidate &= known[:, label]
             result[:, label] = _weighted(ranking, positive, np.flatnonzero(candidate), weights)
@@ -69,10 +69,10 @@ def _weighted(ranking: np.ndarray, positive: np.ndarray, candidates: np.ndarray,
 def bootstrap_f1_at_k(
     scores: Scores, targets: Targets, k: int, weights: Weights, annotated: Targets | None = None
 ) -> Float[np.ndarray, " replicate"]:
-    """Micro F1@K in each replicate; NaN where a replicate shows no positive.
+    """Micro F1@K in each replicate; NaN if a replicate shows no positive.
 
     Args:
-        scores, targets, k, annotated: as of `zsl.metrics.f1.f1_at_k`.
+        scores, targets, k, annotated: same as for `zsl.metrics.f1.f1_at_k`.
         weights: (batch, replicate) of `image_weights`.
     """
     values, truth, known = as_tensors(scores, targets, annotated)

@@ -1,4 +1,4 @@
-"""The choice of the bias on seen logits, on models that were trained without some seen labels."""
+"""Chooses the bias on seen logits, with models that were trained without some seen labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

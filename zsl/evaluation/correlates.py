@@ -39,7 +39,7 @@ def correlates(ap: Float[np.ndarray, " label"], known: Float[np.ndarray, " label
     count = int(both.sum())
     if count < 3 or np.ptp(ap[both]) == 0 or np.ptp(known[both]) == 0:
         return Correlates(float("nan"), float("nan"), count)
-    from scipy.stats import rankdata, spearmanr  # takes as long to import as all the rest
+    from scipy.stats import rankdata, spearmanr  # imported here, because it takes as long as all the rest
 
     found = spearmanr(ap[both], known[both])
     p_value = float("nan") if count < TESTED else float(found.pvalue)

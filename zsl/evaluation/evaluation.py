@@ -1,4 +1,4 @@
-"""What a measurement of scores comes to: metrics, their intervals, AP by label, and the stamp of the question."""
+"""The result of measuring scores: metrics, their intervals, AP by label, and the stamp of the question."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ class Evaluation:
         replicates: (replicate,) of each metric that was bootstrapped over images, as drawn.
         ap, chance: (label,) AP of each label and that of a random ranking, by protocol; NaN without positives.
         trade_offs: of seen against unseen labels, by K; empty for a closed set.
-        stamp: which question the figures answer.
+        stamp: which question the figures answer: data, protocols and policies.
     """
 
     metrics: dict[str, float]

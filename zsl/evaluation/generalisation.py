@@ -11,18 +11,20 @@ from zsl.metrics.f1 import best_labels
 def trade_off(scores: Scores, targets: Targets, num_seen: int, k: int, annotated: Targets | None = None) -> TradeOff:
     """The exact curve of calibrated stacking at K.
 
-    The j-th best unseen label of an image is among its K best labels once the shift exceeds the score of the
-    (K - j + 1)-th best seen label less its own; it takes that one's place. All those differences, in order, are the
-    curve. At a difference itself the seen label stays, as the lower index wins a tie.
+    The j-th best unseen label of an image replaces the (K - j + 1)-th best seen label among the K best as soon as the
+    shift exceeds the difference of their scores, seen minus unseen. All those differences, sorted, are the curve. At a
+    shift equal to a difference the seen label stays, because the lower index wins a tie.
 
     Args:
         scores: (batch, label), seen labels first.
         targets: (batch, label), 0 or 1.
         num_seen: seen labels, at least one, and at least one label must be unseen.
         k: labels taken per image.
-        annotated: (batch, label) bool, as of `zsl.metrics.f1.f1_at_k`.
+        annotated: (batch, label) bool, same as for `zsl.metrics.f1.f1_at_k`.
+    Returns:
+        the curve.
     Raises:
-        ValueError: as `zsl.metrics.f1.f1_at_k`; no seen or no unseen label.
+        ValueError: same as for `zsl.metrics.f1.f1_at_k`; no seen or no unseen label.
     """
     values = as_scores(as_array(scores))
     truth, known = as_binary(targets, values.shape), as_known(annotated, values.shape)
@@ -54,14 +56,14 @@ def trade_off(scores: Scores, targets: Targets, num_seen: int, k: int, annotated
 def _events(
     scores: np.ndarray, hits: np.ndarray, valid: np.ndarray, num_seen: int, k: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Of each exchange of a seen for an unseen label: the difference, and what changes in the four counts."""
+    """For each replacement of a seen by an unseen label: the difference, and the changes of the four counts."""
     rows = np.arange(len(scores))[:, None]
     seen, unseen = (
         best_labels(torch.from_numpy(part), min(k, part.shape[1])).numpy()
         for part in (scores[:, :num_seen], scores[:, num_seen:])
     )
     unseen = unseen + num_seen
-    forced = max(k - seen.shape[1], 0)  # so few seen labels that unseen ones are taken at any shift
+    forced = max(k - seen.shape[1], 0)  # unseen labels that every shift takes: there are fewer than K seen ones
     entering = unseen[:, forced:]
     leaving = seen[:, ::-1][:, : entering.shape[1]]
     entering = entering[:, : leaving.shape[1]]

@@ -102,7 +102,7 @@ def match(matrix: NamedMatrix, test: TestSet) -> dict[str, np.ndarray]:
 
 
 def _tell(matrix: NamedMatrix, test: TestSet, labels: Sequence[str], found: Collection[str]) -> None:
-    """Warns of labels of the test set without scores, and of scores that are not used."""
+    """Warns about labels of the test set without scores, and about scores that are not used."""
     every, known = {*test.seen, *test.unseen}, {name for p in protocols(test).values() for name in p.labels}
     missing, other = [n for n in test.seen + test.unseen if n not in set(labels)], [n for n in labels if n not in known]
     told = []
@@ -125,7 +125,7 @@ def _matched_images(matrix: NamedMatrix, test: TestSet) -> np.ndarray | None:
     if matrix.images is not None and test.images is not None:
         own, wanted = list(matrix.images), list(test.images)
         if not set(own) >= set(wanted):
-            # the same files below another folder
+            # the same files in another folder
             names = [[name.replace("\\", "/").rpartition("/")[2] for name in side] for side in (own, wanted)]
             if all(len(set(side)) == len(side) for side in names) and set(names[0]) >= set(names[1]):
                 own, wanted = names

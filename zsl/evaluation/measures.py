@@ -31,18 +31,18 @@ def measure(
 ) -> Evaluation:
     """Every measure of every protocol; docs/evaluation.md defines each.
 
-    Of each protocol: `map` over the labels with a positive test image, its variants, F1, precision and recall at K,
-    rankings of the labels of an image, and chance. Of "gzsl" also the parts of seen and of unseen labels and their
-    trade-off. Where annotations are partial, entries that nobody annotated are in no measure.
+    For each protocol: `map` over the labels with a positive test image, its variants, F1, precision and recall at K,
+    rankings of the labels of an image, and chance. For "gzsl" also the parts of seen and of unseen labels and their
+    trade-off. If annotations are partial, entries that nobody annotated count in no measure.
 
     Args:
-        scores: (image, label) by protocol; the protocols that are there are measured.
+        scores: (image, label) by protocol; only these protocols are measured.
         test: the test set that the scores are of.
         k: the numbers of labels taken per image, for F1@K; a protocol with fewer labels than K is measured without it.
         bootstrap: number of replicates over test images, for intervals; 0 for none.
-        shift: a bias that is taken off seen logits, chosen on validation data; adds the `calibrated_...` metrics.
+        shift: a bias that is subtracted from seen logits, chosen on validation data; adds the `calibrated_...` metrics.
     Returns:
-        the figures, with what they rest on.
+        the metrics, with the values that they are computed from.
     Raises:
         InputError: a protocol without a positive; a shift that is not finite.
         ValueError: shapes that do not fit; scores that are not finite.
@@ -75,7 +75,7 @@ def measure(
 
 
 def _asked(scores: Mapping[str, Scores], test: TestSet) -> dict[str, Protocol]:
-    """The protocols that have scores, without that of seen labels where no test image shows one."""
+    """The protocols that have scores; without "seen" if no test image shows a seen label."""
     shown = test.targets.label_counts()[: len(test.seen)].any()
     asked = {n: p for n, p in protocols(test).items() if n in scores and (n != "seen" or shown)}
     check_measurable(test, asked)
@@ -83,7 +83,7 @@ def _asked(scores: Mapping[str, Scores], test: TestSet) -> dict[str, Protocol]:
 
 
 def _of_images(scores: Scores, targets: np.ndarray, k: Sequence[int], annotated: np.ndarray | None) -> dict[str, float]:
-    """What is counted over all entries, or image by image."""
+    """Measures over all entries, or image by image."""
     found = {"map_micro": mean_average_precision(scores, targets, average="micro", annotated=annotated)}
     for labels, counts in top_k_counts(scores, targets, k, annotated).items():
         for prefix, result in (("", counts.micro()), ("macro_", counts.macro())):
@@ -122,7 +122,7 @@ def _of_labels(ap: np.ndarray, chance: np.ndarray, protocol: Protocol, targets: 
 
 
 def _of_curve(curve: TradeOff, shift: float | None) -> dict[str, float]:
-    """Seen and unseen labels at no shift, and at one that was chosen elsewhere."""
+    """Measures of seen and unseen labels without a shift, and with one that was chosen elsewhere."""
     found = {f"ausuc@{curve.k}": curve.area}
     for prefix, bias in (("", 0.0), ("calibrated_", shift)):
         if bias is None:

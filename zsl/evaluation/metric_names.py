@@ -15,7 +15,7 @@ class Facts:
     """What tables know of a measure.
 
     Args:
-        title: in the header of tables that show it; "" where it is shown on request only.
+        title: in the header of tables that show it; "" if it is only shown on request.
         lower: whether lower values are better.
         fraction: whether it lies in [0, 1] and is shown in percent.
     """
@@ -60,7 +60,7 @@ class MetricName:
         protocol: one of `PROTOCOLS`.
         names: which other names of the unseen labels were ranked ("synonyms"); "" for their own.
         measure: a key of `MEASURES`, if it is a known one.
-        k: "@3" of F1@3; "" where nothing is cut off.
+        k: "@3" of F1@3; "" for a measure without K.
         chance: whether it is the figure of a random ranking.
     """
 
@@ -72,7 +72,7 @@ class MetricName:
 
     @property
     def facts(self) -> Facts:
-        """Those of its measure; of an unknown one, a fraction of which more is better."""
+        """The facts of its measure; an unknown measure counts as a fraction whose higher values are better."""
         return MEASURES.get(self.measure, Facts())
 
 
@@ -88,12 +88,14 @@ def parsed(metric: str) -> MetricName | None:
 
 
 def shown_columns(metrics: Iterable[str]) -> dict[str, str]:
-    """The metrics that a table shows unless others are asked for, with their titles.
+    """The metrics that a table shows by default, with their titles.
 
     mAP of unseen labels comes first, under their own names before other ones.
 
     Args:
-        metrics: the names that there are; those without a protocol are left out.
+        metrics: names of the available metrics; those without a protocol are left out.
+    Returns:
+        the title by metric, in the order of the columns.
     """
     names = {metric: name for metric in metrics if (name := parsed(metric)) is not None}
     alone = not any(name.protocol in ("zsl", "gzsl") for name in names.values())
@@ -103,7 +105,7 @@ def shown_columns(metrics: Iterable[str]) -> dict[str, str]:
 
 
 def _title(metric: str, name: MetricName, alone: bool) -> str:
-    """A column's title, "" for none; `alone` are scores of the seen labels, or of a closed set, and no others."""
+    """A column's title, "" for none; `alone`: there are only scores of the seen labels, or of a closed set."""
     title = f"{name.facts.title}{name.k}"
     if name.chance or not name.facts.title or metric.partition("/")[2].startswith("calibrated_"):
         return ""

@@ -28,7 +28,7 @@ class NamedMatrix:
     def blocks(self) -> Iterator[tuple[int, np.ndarray]]:
         """Blocks of rows, each with the place of its first row.
 
-        What is computed of all entries at once takes several times their memory.
+        Computing on all entries at once would take several times their memory.
         """
         rows = max(1, (1 << 22) // self.values.shape[1])
         for start in range(0, len(self.values), rows):
@@ -71,7 +71,7 @@ def read_matrix(path: Path, key: str) -> NamedMatrix:
 
 def _read_arrays(path: Path, key: str) -> NamedMatrix:
     if path.suffix == ".npy":
-        # "c", copied on write: torch warns of memory that is read-only
+        # "c", copied on write: torch warns about read-only memory
         return NamedMatrix(path, _of_size(path, read_array(path, key, "c")))
     arrays = read_arrays(path, key)
     if key not in arrays and len(arrays) != 1:
@@ -85,7 +85,7 @@ def _read_arrays(path: Path, key: str) -> NamedMatrix:
 
 
 def _of_size(path: Path, array: np.ndarray) -> np.ndarray:
-    """The array, unless it is larger than any test set; a small compressed file may unpack to so many zeros."""
+    """The array, after checking its shape; a small compressed file may unpack to an enormous array of zeros."""
     if max(array.shape, default=0) > LARGEST:
         raise InputError(f"{path} has shape {array.shape}; no axis may be longer than {LARGEST:,}")
     return array

@@ -25,7 +25,7 @@ class PerLabel:
         test_images: (label,) number of test images that show the label.
         nearest: for each unseen label the nearest seen one, "" for seen labels; None without word vectors.
         similarity: (label,) cosine similarity to the nearest seen label; NaN for seen labels.
-        notes: how the bank found each vector; "" for a name that the encoder has as it stands.
+        notes: how the bank found each vector; "" for a name that was encoded unchanged.
         chance: (label,) AP of a random ranking, in [0, 1].
         ap: (label,) in [0, 1], by protocol; NaN if the protocol does not rank the label, or no test image shows it.
     """

@@ -1,4 +1,4 @@
-"""What a model is asked: a test set, and the vocabularies that it ranks there."""
+"""The test set, and the protocols: which labels a model ranks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Protocol:
-    """One question to a model: which labels it ranks, and the columns of the targets that answer."""
+    """One question to a model: which labels it ranks, and in which columns of the targets the answers are."""
 
     labels: tuple[str, ...]
     columns: np.ndarray
@@ -35,7 +35,7 @@ class TestSet:
         images: names of the images, in order; None if they have no names.
     """
 
-    __test__ = False  # no class of tests
+    __test__ = False  # pytest: not a class of tests
     name: str
     seen: tuple[str, ...]
     unseen: tuple[str, ...]
@@ -80,7 +80,7 @@ def fitting(k: Sequence[int], protocol: Protocol) -> tuple[int, ...]:
 
 
 def left_out(labels: Mapping[str, int], k: Sequence[int]) -> list[str]:
-    """For each protocol that ranks fewer labels than K, a sentence that names the figures which it lacks.
+    """For each protocol that ranks fewer labels than K, a sentence that names the figures that it lacks.
 
     Args:
         labels: how many each protocol ranks.

@@ -14,13 +14,13 @@ from zsl.evaluation.protocol import Protocol, TestSet
 
 ABSENT_POLICY = "map leaves out labels without a positive test image; map_absent_zero counts them 0"
 PARTIAL_POLICY = "entries that nobody annotated are in no measure"
-# labels, positives per test image and the rounding of that: K * precision / recall of published figures is this number
+# labels; positives per test image, which is K * precision / recall of published figures; tolerance of the latter
 KNOWN = {
     "NUS-WIDE, 81 labels, all 107,859 test images (LESA, BiAM, MKT)": (81, 1.8764, 0.002),
     "NUS-WIDE, 81 labels, the 83,898 test images that show one (DualCoOp and later)": (81, 2.4123, 0.002),
     "NUS-WIDE, 1,006 labels, all 107,859 test images": (1006, 6.80, 0.005),
 }
-# names, versions and training data are no part of the question
+# names, versions and training data do not belong to the question
 COMPARED = ("test_set", "images", "absent", "partial", "k", "truth")
 
 
@@ -39,7 +39,7 @@ class Stamp:
         k: of F1@K.
         truth: hash of the test annotations.
         fingerprint: of the dataset: labels, images and annotations, of training too.
-        shift: bias taken off seen logits in the calibrated figures; None without a calibration.
+        shift: bias subtracted from seen logits in the calibrated figures; None without a calibration.
     """
 
     data: str
@@ -71,7 +71,7 @@ def make_stamp(test: TestSet, asked: Mapping[str, Protocol], k: Sequence[int], s
         test: the test set.
         asked: the protocols that were measured, by name.
         k: of F1@K.
-        shift: bias taken off seen logits in the calibrated figures; None without a calibration.
+        shift: bias subtracted from seen logits in the calibrated figures; None without a calibration.
     """
     return Stamp(
         data=test.name,

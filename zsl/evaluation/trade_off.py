@@ -17,7 +17,7 @@ def harmonic_mean(one: float, other: float) -> float:
 
 @dataclass(frozen=True)
 class TradeOff:
-    """Seen against unseen labels as a bias is taken off all seen logits: calibrated stacking (Chao et al. 2016).
+    """Seen against unseen labels with a bias subtracted from all seen logits: calibrated stacking (Chao et al. 2016).
 
     Nothing changes between two neighbouring `shifts`, so this is the whole curve. Entry i holds for the shifts from
     `shifts[i]` (exclusive) to `shifts[i + 1]` (inclusive). The first entry begins at minus infinity.
@@ -59,8 +59,8 @@ class TradeOff:
     @property
     def area(self) -> float:
         """Area under unseen recall as a function of seen recall (AUSUC, of recall at K), in [0, 1]."""
-        # seen recall falls as the shift grows; the curve is a staircase whose steps are joined by lines, as there
-        return float(0.0 - np.trapezoid(self.unseen_recall, self.seen_recall))  # a minus would make 0 a -0
+        # seen recall falls as the shift grows; as in Chao et al., lines join the points of the curve
+        return float(0.0 - np.trapezoid(self.unseen_recall, self.seen_recall))  # a unary minus would turn 0 into -0
 
     def step(self, shift: float) -> int:
         """The entry that holds for a shift."""
@@ -68,7 +68,7 @@ class TradeOff:
 
     def f1(self, step: int, part: str = "all") -> "zsl.metrics.f1.F1":
         """Micro F1@K of all, the "seen" or the "unseen" labels, among the K best of all labels."""
-        from zsl.metrics.f1 import F1  # with torch
+        from zsl.metrics.f1 import F1  # this imports torch
 
         chosen, hits, positives = {
             "all": (self.chosen[step], self.seen_hits[step] + self.unseen_hits[step], self._positives),

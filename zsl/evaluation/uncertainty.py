@@ -1,4 +1,4 @@
-"""How sure figures are: intervals of the bootstrap over test images, and paired tests over seeds."""
+"""The uncertainty of figures: bootstrap intervals over test images, and paired tests over seeds."""
 
 from collections.abc import Sequence
 
@@ -61,7 +61,7 @@ def interval(
     if not len(present):
         return float("nan"), float("nan")
     low, high = np.quantile(present, [(1 - level) / 2, (1 + level) / 2])
-    # centred replicates may pass the ends, the figure cannot: what is cut off never holds it, so coverage stays
+    # centred replicates may lie outside the ends, but the figure cannot; so cutting the interval keeps its coverage
     return float(np.clip(low, *ends)), float(np.clip(high, *ends))
 
 
@@ -98,15 +98,15 @@ def paired_p(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.n
         return float("nan")
     difference = one - two
     largest = np.abs(difference).max()
-    if np.ptp(difference) <= 1e-12 * largest:  # equal but for rounding, of which no t-value can be made
+    if np.ptp(difference) <= 1e-12 * largest:  # equal up to rounding, so there is no t-value
         return 1.0 if largest == 0 else 0.0
-    from scipy.stats import ttest_rel  # takes as long to import as all the rest
+    from scipy.stats import ttest_rel  # imported here, because it takes as long as all the rest
 
     return float(ttest_rel(one, two).pvalue)
 
 
 def holm(p_values: Sequence[float]) -> Float[np.ndarray, " test"]:
-    """p-values adjusted for their number by Holm (1979).
+    """p-values adjusted for the number of tests by Holm's method (1979).
 
     Args:
         p_values: one for each test; NaN for a test that was not made.
@@ -125,7 +125,7 @@ def holm(p_values: Sequence[float]) -> Float[np.ndarray, " test"]:
 def against_best(
     values: Sequence[Sequence[float] | np.ndarray], lower: bool = False
 ) -> tuple[int, Float[np.ndarray, " variant"]]:
-    """Which variant is the best, and how sure it is that each other one differs from it.
+    """The best variant, and for each other variant the p-value of its difference from the best.
 
     Args:
         values: of one metric: each variant's value under each seed, the same seeds in the same order.

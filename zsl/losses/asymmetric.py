@@ -1,4 +1,4 @@
-"""Asymmetric loss: easy negatives, of which there are many, count little."""
+"""Asymmetric loss: easy negatives, which are most of the terms, count little."""
 
 import torch
 from jaxtyping import Float
@@ -31,7 +31,7 @@ def asymmetric_loss(
         A scalar.
     """
     probabilities = logits.sigmoid()
-    # 1 - p and the floors below are the reference's arithmetic, to the last digit of float32
+    # 1 - p and the floors below repeat the reference's arithmetic to the last digit of float32
     negative_probabilities = (1 - probabilities + margin).clamp(max=1)
     positive = targets * probabilities.clamp(min=1e-8).log()
     negative = (1 - targets) * negative_probabilities.clamp(min=1e-8).log()

@@ -1,4 +1,4 @@
-"""Focal loss: what is decided already counts little."""
+"""Focal loss: terms that the model already gets right count little."""
 
 from jaxtyping import Float
 from torch import Tensor
@@ -17,7 +17,7 @@ def focal_loss(logits: Logits, targets: Logits, gamma: float = 2.0, weights: Log
     Returns:
         A scalar.
     """
-    from torchvision.ops import sigmoid_focal_loss  # takes seconds, which other losses need not wait for
+    from torchvision.ops import sigmoid_focal_loss  # imported here, because it takes seconds
 
     terms = sigmoid_focal_loss(logits, targets, alpha=-1, gamma=gamma, reduction="none")
     return (terms if weights is None else terms * weights).sum()

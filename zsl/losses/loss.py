@@ -1,4 +1,4 @@
-"""What a loss is to the training loop."""
+"""A loss as the training loop uses it."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,11 +17,10 @@ class Loss:
     """An entry of the table of losses.
 
     Args:
-        compute: `(logits, targets, weights=None, **options)`, summed over images and labels: the paper's training sums
-            too.
+        compute: `(logits, targets, weights=None, **options)`, summed over images and labels, as in the paper.
         options: keywords of `compute`, and the keys of `train` that give them.
-        exclusive: it takes labels for exclusive: it needs whole annotations, and logits of one image do not compare
-            with those of another.
+        exclusive: the loss treats labels as mutually exclusive. It then needs complete annotations, and logits of
+            different images are not comparable.
     """
 
     compute: Callable[..., Tensor]
@@ -29,5 +28,5 @@ class Loss:
     exclusive: bool = False
 
     def of(self, config: Config) -> Callable[..., Tensor]:
-        """`(logits, targets, weights=None)`, with the options of a `train` section."""
+        """The loss as a function of `(logits, targets, weights=None)`, with the options of a `train` section."""
         return partial(self.compute, **{keyword: getattr(config, key) for keyword, key in self.options.items()})

@@ -9,16 +9,16 @@ from zsl.losses.loss import Logits, Loss
 def ranking_loss(logits: Logits, targets: Logits, weights: Logits | None = None) -> Float[Tensor, ""]:
     """The pairwise ranking loss of LESA and BiAM: every positive should score 1 above every negative.
 
-    Of each image the mean of `1 + negative - positive` over the pairs that violate this, summed over images.
+    For each image, the mean of `1 + negative - positive` over the pairs that violate this; summed over images.
 
     Args:
         logits: (batch, label).
         targets: (batch, label), 0 or 1.
-        weights: (batch, label), factors of negatives in their pairs; None is 1.
+        weights: (batch, label), the factor of a negative in its pairs; None means 1.
     Returns:
         A scalar.
     """
-    most = max(int(targets.sum(1).max()), 1)  # positives are few: pairs of them with all labels, not of all with all
+    most = max(int(targets.sum(1).max()), 1)  # positives are few: pairs (positive, label) are enough
     there, places = targets.topk(most, dim=1)
     gaps = 1 + logits[:, None, :] - logits.gather(1, places)[:, :, None]
     negatives = (1 - targets) * (1 if weights is None else weights)

@@ -1,4 +1,4 @@
-"""What metrics take: scores and targets as numpy arrays or torch tensors, checked."""
+"""The input of metrics: scores and targets as numpy arrays or torch tensors, checked."""
 
 from collections.abc import Iterator
 from typing import Any, TypeGuard
@@ -9,7 +9,7 @@ from torch import Tensor
 
 Scores = np.ndarray | Tensor  # (batch, label), higher is more likely
 Targets = np.ndarray | Tensor  # (batch, label) of 0 and 1, or bool
-ROWS = 4096  # images that are looked at in one go
+ROWS = 4096  # images that are processed at once
 
 
 def on_device(scores: Scores) -> TypeGuard[Tensor]:
@@ -29,7 +29,7 @@ def as_scores(scores: Scores) -> np.ndarray:
     """Scores as float32 or float64, in which sums and differences are exact enough.
 
     Raises:
-        ValueError: not (batch, label).
+        ValueError: the shape is not (batch, label).
     """
     values = as_array(scores)
     if values.ndim != 2:
@@ -60,7 +60,7 @@ def as_binary(targets: Targets, shape: tuple[int, ...], title: str = "targets") 
 
 
 def as_known(annotated: Targets | None, shape: tuple[int, ...]) -> np.ndarray | None:
-    """A mask of the annotated entries, or None where all are."""
+    """A mask of the annotated entries, or None if all are annotated."""
     return None if annotated is None else as_binary(annotated, shape, "annotated")
 
 
@@ -68,12 +68,12 @@ def check_finite(scores: np.ndarray, first_row: int = 0, first_label: int = 0) -
     """Checks that scores are finite: NaN and infinity cannot be ranked.
 
     Args:
-        scores: (batch, label), perhaps a part of more.
-        first_row, first_label: where the part begins.
+        scores: (batch, label), or a part of such scores.
+        first_row, first_label: where the part begins, for the message.
     Raises:
-        ValueError: it names the first one.
+        ValueError: a score is not finite; the message names the first one.
     """
-    # extremes are not finite if anything is not, and need no array of their own
+    # minimum and maximum are not finite if any score is not, and need no array for a mask
     if scores.size and not (np.isfinite(scores.min()) and np.isfinite(scores.max())):
         row, label = np.argwhere(~np.isfinite(scores))[0]
         value = scores[row, label]

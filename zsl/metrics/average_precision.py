@@ -1,7 +1,7 @@
-"""Average precision of every label, exact, with time for 10^5 images x 10^3 labels.
+"""Average precision of every label: exact, and fast enough for 10^5 images x 10^3 labels.
 
 Only the ranks of the positives are needed, and positives are few. So scores are not sorted: they are counted in bins,
-and only those that share a bin with a positive are put in order.
+and only those that share a bin with a positive are sorted.
 """
 
 from collections.abc import Sequence
@@ -20,8 +20,8 @@ ABSENT = ("nan", "zero")
 AVERAGES = ("macro", "weighted", "micro")
 BINS = 1 << 14  # their counts fit a core's cache
 LABELS = 16  # columns of float32 that a cache line of a row holds
-DENSE = 20  # with more than one positive in so many images, most bins hold one, and sorting is cheaper
-FEW = 2_000  # images that are sorted sooner than counted
+DENSE = 20  # with more than one positive per so many images, most bins hold one, and sorting is cheaper
+FEW = 2_000  # for fewer images, sorting is faster than counting
 
 
 def average_precision(scores: Scores, targets: Targets, annotated: Targets | None = None) -> Any:
@@ -32,7 +32,8 @@ def average_precision(scores: Scores, targets: Targets, annotated: Targets | Non
     Args:
         scores: (batch, label), numpy or torch; higher is more likely.
         targets: (batch, label), 0 or 1.
-        annotated: (batch, label) bool: a label's other images are left out of its ranking (Open Images).
+        annotated: (batch, label) bool; images without an annotation of a label are left out of its ranking (Open
+            Images). None means that all entries are annotated.
     Returns:
         (label,) float64 in [0, 1], a tensor for tensors; NaN for a label without positives.
     Raises:
@@ -124,7 +125,7 @@ class _Counter:
         with np.errstate(over="ignore"):
             low, span = hits[0], ranking.max() - hits[0]
         if len(ranking) < FEW or len(hits) * DENSE > len(ranking) or not 0 < span < np.inf:
-            ranked = np.sort(ranking[ranking >= low])  # an image below the lowest positive is in no precision
+            ranked = np.sort(ranking[ranking >= low])  # an image below the lowest positive enters no precision
             return len(ranked) - np.searchsorted(ranked, hits, side="left")
         scale = ranking.dtype.type(BINS) / span
 
@@ -160,15 +161,15 @@ def mean_average_precision(
     Args:
         scores: (batch, label), numpy or torch.
         targets: (batch, label), 0 or 1.
-        absent: what a label without positives counts for: "nan" leaves it out; "zero" counts AP 0 and divides by
-            all labels, as published code does.
-        average: "macro", every label alike; "weighted" by its positives (where `absent` makes no difference); "micro",
-            the AP of one ranking of all (image, label) entries. As in scikit-learn.
-        annotated: as of `average_precision`.
+        absent: how a label without positives counts: "nan" leaves it out; "zero" counts AP 0 and divides by all
+            labels, as published code does.
+        average: same as in scikit-learn: "macro" counts all labels equally; "weighted" weights them by their positives
+            (`absent` then makes no difference); "micro" is the AP of one ranking of all (image, label) entries.
+        annotated: same as for `average_precision`.
     Returns:
         A fraction in [0, 1]; NaN if no label has a positive and `absent` is "nan".
     Raises:
-        ValueError: as `average_precision`, or an unknown `absent` or `average`.
+        ValueError: same as for `average_precision`; an unknown `absent` or `average`.
     """
     if average not in AVERAGES:
         raise ValueError(f"unknown average {average!r}; known: {sorted(AVERAGES)}")
@@ -206,7 +207,7 @@ def _micro(scores: Scores, targets: Targets, absent: str, annotated: Targets | N
 
 
 def mean_over_labels(values: Float[np.ndarray, " label"], absent: str = "nan") -> float:
-    """Mean of per-label values in which NaN marks a label without positives; `absent` as above."""
+    """Mean of per-label values; NaN marks a label without positives; `absent`: see `mean_average_precision`."""
     _check_absent(absent)
     if absent == "zero":
         return float(np.nan_to_num(values).mean())
@@ -215,7 +216,7 @@ def mean_over_labels(values: Float[np.ndarray, " label"], absent: str = "nan") -
 
 
 def weighted_mean(values: Float[np.ndarray, " label"], positives: np.ndarray) -> float:
-    """Mean of per-label values by the labels' positives; NaN without any."""
+    """Mean of per-label values, weighted by the labels' positives; NaN without positives."""
     present = positives > 0
     return float(np.average(values[present], weights=positives[present])) if present.any() else float("nan")
 

@@ -1,4 +1,4 @@
-"""What a random ranking gives."""
+"""The expected metrics of a random ranking."""
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -13,7 +13,7 @@ def chance_average_precision(targets: Targets, annotated: Targets | None = None)
 
     Args:
         targets: (batch, label), 0 or 1.
-        annotated: (batch, label) bool, as of `average_precision`.
+        annotated: (batch, label) bool, same as for `average_precision`.
     Returns:
         (label,) float64; NaN for a label without positives.
     """
@@ -28,7 +28,7 @@ def chance_average_precision(targets: Targets, annotated: Targets | None = None)
 def expected_average_precision(
     images: Int[np.ndarray, " label"], positives: Float[np.ndarray, " label"]
 ) -> Float[np.ndarray, " label"]:
-    """`chance_average_precision` of labels by how many images they rank and how many of those show them."""
+    """`chance_average_precision` from the number of ranked images of each label and the number of its positives."""
     harmonic = np.concatenate([[0], np.cumsum(1 / np.arange(1, images.max(initial=0) + 1))])
     first = harmonic[images] / np.maximum(images, 1)
     rest = (positives - 1) / np.maximum(images - 1, 1)
@@ -36,12 +36,12 @@ def expected_average_precision(
 
 
 def chance_f1_at_k(targets: Targets, k: int, annotated: Targets | None = None) -> float:
-    """Micro F1@K of a random ranking: of the expected precision and the expected recall.
+    """Micro F1@K of a random ranking, computed from the expected precision and the expected recall.
 
     Args:
         targets: (batch, label), 0 or 1.
         k: labels taken per image.
-        annotated: (batch, label) bool, as of `f1_at_k`.
+        annotated: (batch, label) bool, same as for `f1_at_k`.
     Returns:
         A fraction; 0 without positives.
     """

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-BLOCK = 1 << 24  # entries that are sorted in one go
+BLOCK = 1 << 24  # entries that are sorted at once
 
 
 def checked(scores: Tensor, targets: Tensor, annotated: Tensor | None) -> tuple[Tensor, Tensor, Tensor | None]:
@@ -44,7 +44,7 @@ def average_precision(scores: Tensor, targets: Tensor, annotated: Tensor | None 
         ranking, truth = scores[:, own].T.contiguous(), targets[:, own].T
         if known is not None:
             truth = truth & known[:, own].T
-            ranking = ranking.masked_fill(~known[:, own].T, -torch.inf)  # below every hit: in no precision
+            ranking = ranking.masked_fill(~known[:, own].T, -torch.inf)  # below every hit, so in no precision
         hits = ranking.masked_fill(~truth, -torch.inf).sort(1).values
         above = images - torch.searchsorted(ranking.sort(1).values, ranking)
         hits_above = images - torch.searchsorted(hits, ranking)

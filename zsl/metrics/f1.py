@@ -35,7 +35,7 @@ class F1(NamedTuple):
 
 @dataclass(frozen=True)
 class Counts:
-    """What F1 is made of, by label.
+    """The counts that F1 is computed from, by label.
 
     Args:
         hits: positives that were taken.
@@ -54,7 +54,7 @@ class Counts:
         return Counts(self.hits[labels], self.chosen[labels], self.positives[labels])
 
     def micro(self) -> F1:
-        """Over all entries alike ("overall"): the protocol's F1@K.
+        """Over all entries ("overall"): the protocol's F1@K.
 
         Raises:
             ValueError: no positives, so that recall is undefined.
@@ -102,12 +102,12 @@ def f1_at_k(scores: Scores, targets: Targets, k: int, average: str = "micro", an
         targets: (batch, label), 0 or 1.
         k: labels taken per image, 1 to the number of labels.
         average: "micro"; "macro", the mean over labels; or "label", arrays.
-        annotated: (batch, label) bool: other entries are neither taken nor positive, though they keep their place
-            among the K best.
+        annotated: (batch, label) bool; other entries count neither as taken nor as positive, but keep their place
+            among the K best. None means that all entries are annotated.
     Returns:
         F1(f1, precision, recall), fractions.
     Raises:
-        ValueError: as `average_precision`; k out of range; no positives at all, for "micro".
+        ValueError: same as for `average_precision`; k out of range; no positives at all, for "micro".
     """
     return top_k_counts(scores, targets, (k,), annotated)[k].of(average)
 
@@ -115,10 +115,15 @@ def f1_at_k(scores: Scores, targets: Targets, k: int, average: str = "micro", an
 def f1_at_threshold(
     scores: Scores, targets: Targets, threshold: float, average: str = "micro", annotated: Targets | None = None
 ) -> F1:
-    """F1 of the labels whose score is above a threshold; otherwise as `f1_at_k`.
+    """F1 of the labels whose score is above a threshold; otherwise the same as `f1_at_k`.
 
     Args:
-        threshold: in the units of the scores: logits above 0 are probabilities above one half.
+        scores, targets, average, annotated: same as for `f1_at_k`.
+        threshold: in the units of the scores; a logit above 0 is a probability above one half.
+    Returns:
+        F1(f1, precision, recall), fractions.
+    Raises:
+        ValueError: same as for `average_precision`; no positives at all, for "micro".
     """
     return threshold_counts(scores, targets, threshold, annotated).of(average)
 
@@ -129,7 +134,7 @@ def top_k_counts(
     """The counts of `f1_at_k` at several K, in one pass.
 
     Raises:
-        ValueError: as `f1_at_k`.
+        ValueError: same as for `f1_at_k`.
     """
     scores, truth, known = as_tensors(scores, targets, annotated)
     images, labels = scores.shape
@@ -154,7 +159,7 @@ def best_labels(scores: Float[Tensor, "batch label"], k: int) -> Int64[Tensor, "
     more = scores.topk(min(k + 1, scores.shape[1]), dim=1)
     best = more.indices[:, :k]
     tied = (more.values[:, 1:] == more.values[:, :-1]).any(1)
-    if bool(tied.any()):  # topk leaves their order open
+    if bool(tied.any()):  # topk does not define their order
         best[tied] = scores[tied].sort(dim=1, descending=True, stable=True).indices[:, :k]
     return best
 
@@ -163,7 +168,7 @@ def threshold_counts(scores: Scores, targets: Targets, threshold: float, annotat
     """The counts of `f1_at_threshold`.
 
     Raises:
-        ValueError: as `average_precision`.
+        ValueError: same as for `average_precision`.
     """
     scores, truth, known = as_tensors(scores, targets, annotated)
     hits = torch.zeros(scores.shape[1], dtype=torch.int64, device=scores.device)
@@ -184,7 +189,7 @@ def _positives(truth: Tensor, known: Tensor | None) -> Int64[np.ndarray, " label
 
 
 def as_tensors(scores: Scores, targets: Targets, annotated: Targets | None) -> tuple[Tensor, Tensor, Tensor | None]:
-    """All as tensors of the device that the scores are on, without a copy where that can be; checked."""
+    """All arguments, checked, as tensors on the scores' device; they are only copied if necessary."""
     if on_device(scores):
         known = None if annotated is None else torch.as_tensor(as_array(annotated))
         return device.checked(scores, torch.as_tensor(as_array(targets)), known)
@@ -196,4 +201,4 @@ def as_tensors(scores: Scores, targets: Targets, annotated: Targets | None) -> t
 
 
 def _tensor(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(values if values.flags.writeable else values.copy())  # torch warns of read-only memory
+    return torch.from_numpy(values if values.flags.writeable else values.copy())  # torch warns about read-only memory

@@ -1,7 +1,7 @@
 """How each image's labels are ranked: ranking loss, coverage and label-ranking AP, as scikit-learn defines them.
 
-scikit-learn goes through the images in Python, which takes minutes for a large test set; here each positive is compared
-with its image's labels at once.
+scikit-learn loops over the images in Python, which takes minutes for a large test set; here each positive is compared
+with all labels of its image at once.
 """
 
 import math
@@ -12,15 +12,15 @@ from jaxtyping import Float
 
 from zsl.metrics.arrays import Scores, Targets, as_array, as_binary, as_scores, check_finite, row_blocks
 
-ENTRIES = 1 << 22  # that are compared in one go
+ENTRIES = 1 << 22  # entries that are compared at once
 
 
 class LabelRanking(NamedTuple):
     """Means over images.
 
     Args:
-        loss: share of (positive, negative) label pairs that are not in order, ties too; 0 for an image without a pair.
-        coverage: how many of the best labels hold all positives; 0 for an image without one.
+        loss: share of (positive, negative) label pairs in the wrong order or tied; 0 for an image without a pair.
+        coverage: how many of the best labels are needed to include all positives; 0 for an image without a positive.
         average_precision: label-ranking AP; 1 for an image without a positive or without a negative.
     """
 
@@ -35,6 +35,8 @@ def label_ranking(scores: Scores, targets: Targets) -> LabelRanking:
     Args:
         scores: (batch, label), numpy or torch.
         targets: (batch, label), 0 or 1.
+    Returns:
+        the three means.
     Raises:
         ValueError: shapes differ, targets are not binary, or a score is not finite.
     """

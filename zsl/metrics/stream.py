@@ -17,14 +17,14 @@ from zsl.metrics.label_ranking import LabelRanking, mean_over_images, ranking_of
 class MetricStream:
     """Collects batches of scores and targets, and measures all their images together.
 
-    AP ranks all images, so their scores are kept, in host memory; the other measures keep counts. Measures do
-    not depend on the order of the batches, nor on which process had which.
+    AP ranks all images, so their scores are kept in host memory; the other measures only keep counts. Measures do not
+    depend on the order of the batches, nor on how they are divided among processes.
 
     Args:
         k: the K of F1@K.
         thresholds: of `f1_at_threshold`.
-        ap: whether average precision is wanted.
-        ranking: whether `label_ranking` is wanted; it has no partial annotations.
+        ap: whether average precision is needed.
+        ranking: whether `label_ranking` is needed; it does not support partial annotations.
     """
 
     def __init__(self, k: Sequence[int] = (), thresholds: Sequence[float] = (), ap: bool = True, ranking: bool = False):
@@ -41,7 +41,7 @@ class MetricStream:
         """Adds a batch. Give `annotated` with every batch or with none.
 
         Raises:
-            ValueError: as `average_precision`; nothing is added then.
+            ValueError: same as for `average_precision`; the batch is then not added.
         """
         values = as_scores(scores)
         truth, known = as_binary(targets, values.shape), as_known(annotated, values.shape)
@@ -60,7 +60,7 @@ class MetricStream:
         if self.ranking:
             self._rankings.append(ranking_of_images(values, truth))
         if self.ap:
-            # copies: a loader or a model may use the memory again
+            # copies, because a loader or a model may reuse the memory
             self._scores.append(values.copy())
             self._targets.append(truth.copy())
         if known is not None:

@@ -1,4 +1,4 @@
-"""Readouts that are solved in closed form: what they read of each image, and what their solution is made from."""
+"""Readouts that are solved in closed form: what they read from each image, and the problem that they solve."""
 
 from abc import abstractmethod
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ class Statistics:
 
     @classmethod
     def of(cls, batches: Iterable[tuple[np.ndarray, np.ndarray]], channels: int, labels: int) -> "Statistics":
-        """Of batches of x (batch, channel) and y (batch, label)."""
+        """The sums over batches of x (batch, channel) and y (batch, label)."""
         products = np.zeros((channels, channels)), np.zeros((channels, labels))
         sums = cls(0, np.zeros(channels), np.zeros(labels), *products, 0.0)
         for x, y in batches:
@@ -57,12 +57,12 @@ class Problem:
     """What a closed-form readout is solved from.
 
     Args:
-        sums: of the training images and their targets.
+        sums: over the training images and their targets.
         vectors: (label, embed) of the seen labels.
-        held: (image, channel), validation images less the mean of the training images; they share in choices alone.
-        values: (image, label), their targets: 1, 0, -1; at least one is 1.
-        partial: whether 0 means that nobody looked.
-        seed: of choices that are drawn.
+        held: (image, channel), validation images minus the mean of the training images; used only to choose settings.
+        values: (image, label), targets of the validation images: 1, 0, -1; at least one is 1.
+        partial: whether 0 means not annotated.
+        seed: of random choices.
     """
 
     sums: Statistics
@@ -75,12 +75,12 @@ class Problem:
 
 @dataclass(frozen=True)
 class Solution:
-    """What was found.
+    """The solution of a `Problem`.
 
     Args:
         weight: W; the logits are `x W . n_i`.
-        note: one line on it, for the progress.
-        chosen: keys of the run's config, and the values that were chosen for them.
+        note: one line about it, for progress reports.
+        chosen: values that were chosen for keys of the run's config, by key.
     """
 
     weight: Float64[np.ndarray, "channel embed"]
@@ -95,12 +95,16 @@ class ClosedFormReadout(Readout):
 
     @abstractmethod
     def read(self, features: Features) -> Float[Tensor, "batch channel"]:
-        """What the solution is made from: one vector per image."""
+        """The vector of each image that the solution is computed from."""
 
     @abstractmethod
     def solve(self, problem: Problem) -> Solution:
-        """Finds the weights, and keeps them.
+        """Computes the weights and stores them in the readout.
 
+        Args:
+            problem: sums over the training images, word vectors and validation images.
+        Returns:
+            the solution.
         Raises:
             InputError: images or vectors that are all the same.
         """

@@ -1,4 +1,4 @@
-"""ConSE: a classifier of seen labels, whose answers are mixed in the space of word vectors."""
+"""ConSE: a classifier of seen labels; an image's embedding is the mean of their word vectors by probability."""
 
 from collections.abc import Callable
 from typing import ClassVar, Literal
@@ -26,17 +26,17 @@ class ConseConfig(PooledConfig):
 
 
 class ConseReadout(Readout):
-    """ConSE: a classifier of the training labels, whose answers are mixed in the space of word vectors.
+    """ConSE: a classifier of the training labels, whose predictions are averaged in the space of word vectors.
 
-    Norouzi et al. 2014, "Zero-Shot Learning by Convex Combination of Semantic Embeddings": of an image's T most
+    Norouzi et al. 2014, "Zero-Shot Learning by Convex Combination of Semantic Embeddings": over an image's T most
     probable training labels, `f = sum_t p_t n_t / sum_t p_t`; a label's score is `cos(f, n_i)`. In training the
     logits are the classifier's, `W mean(x) + b`; p is their sigmoid, since labels do not exclude each other.
 
     Args:
         channels: size of an image token.
         embed_dim: size of a word vector.
-        num_labels: N of training.
-        top: T; all training labels where there are fewer.
+        num_labels: N, the number of training labels.
+        top: T; all training labels if there are fewer.
     Raises:
         InputError: a T below 1.
     """
@@ -49,11 +49,11 @@ class ConseReadout(Readout):
             raise InputError(f"top = {top} is less than 1")
         self.top, self.embed_dim = min(top, num_labels), embed_dim
         self.classifier = GapReadout(channels, num_labels)
-        # no number until training: scores of an untrained readout are errors
+        # NaN until training, so that scores of an untrained readout are an error
         self.register_buffer("seen", torch.full((num_labels, embed_dim), torch.nan))
 
     def remember(self, vectors: Vectors | None) -> None:
-        """Keeps the training labels' vectors, of which it mixes its answers."""
+        """Stores the training labels' vectors, which predictions average."""
         with torch.no_grad():
             self.seen.copy_(checked(vectors, self.embed_dim))
 
@@ -61,7 +61,8 @@ class ConseReadout(Readout):
         """Binds the readout to a vocabulary; in training, to the classifier's labels.
 
         Raises:
-            InputError: no vectors, vectors of another size, in training of other labels than the classifier's.
+            InputError: no vectors, or vectors of another size; in training, another number of labels than the
+                classifier has.
         """
         classify = self.classifier.bind(None)
         chosen = checked(vectors, self.embed_dim)
@@ -74,7 +75,7 @@ class ConseReadout(Readout):
         def scores(features: Tensor) -> Logits:
             values, labels = classify(features).sigmoid().topk(self.top, dim=1)
             with exact(features):
-                # a convex combination but for its length, which a cosine does not see
+                # the sum is not divided by sum_t p_t, because a cosine does not depend on length
                 mixed = torch.einsum("bt,bte->be", values, self.seen[labels])
                 return F.normalize(mixed, dim=1) @ directions.T
 

@@ -46,7 +46,7 @@ class Attention(nn.Module):
         dropout = self.dropout if self.training else 0.0
         queries = projected.to(keys.dtype)
         if memory.device.type == "cpu" and tokens <= FEW_TOKENS:
-            # torch's fused attention has a very slow backward pass there
+            # for few tokens, torch's fused attention on a CPU has a very slow backward pass
             weights = (queries @ keys.transpose(-1, -2)).softmax(-1).to(values.dtype)
             attended = F.dropout(weights, dropout, self.training) @ values
         else:
@@ -58,8 +58,8 @@ class Attention(nn.Module):
 class DecoderLayer(nn.Module):
     """`t = LN1(q + drop(q or SA(q)))`; `t = LN2(t + drop(MHA(t, m, m)))`; `h = LN3(t + drop(FFN(t)))`.
 
-    With self-attention SA it is `torch.nn.TransformerDecoderLayer` (post-norm, ReLU). Without, the queries stand in
-    its place, as in ML-Decoder: queries that do not depend on the image need no layer to exchange information.
+    With self-attention SA it is `torch.nn.TransformerDecoderLayer` (post-norm, ReLU). Without it, q takes the place of
+    SA(q), as in ML-Decoder: queries that do not depend on the image need not exchange information.
     """
 
     def __init__(self, width: int, heads: int, ffn: int, dropout: float, self_attention: bool):
@@ -71,7 +71,7 @@ class DecoderLayer(nn.Module):
         self.self_attention = Attention(width, heads, dropout) if self_attention else None
 
     def begin(self, queries: Queries) -> tuple[Queries, Projected]:
-        """What comes before the image: the queries after LN1, and their projection for the attention to the image."""
+        """The part that does not read the image: queries after LN1, and their projection for the attention to it."""
         said = queries
         if self.self_attention is not None:
             every = queries if queries.ndim == 3 else queries[None]
@@ -82,7 +82,7 @@ class DecoderLayer(nn.Module):
     def read(
         self, queries: Queries, projected: Projected, memory: Float[Tensor, "batch token width"]
     ) -> Float[Tensor, "batch group width"]:
-        """What the queries of `begin` find in the memory."""
+        """The part that reads the image: the output h for the queries of `begin`."""
         hidden = self.norm2(queries + self._drop(self.attention(projected, memory)))
         return self.norm3(hidden + self._drop(self.ffn_out(self._drop(self.ffn_in(hidden).relu()))))
 
@@ -91,7 +91,7 @@ class DecoderLayer(nn.Module):
 
 
 class GroupedLayer(DecoderLayer):
-    """A decoder layer of grouped labels: the sizes that its kinds of queries and heads share, and their parameters."""
+    """A decoder layer for groups of labels, with the sizes and parameters that kinds of queries and heads use."""
 
     width: int
     embed_dim: int | None

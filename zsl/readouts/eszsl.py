@@ -24,7 +24,7 @@ FOLDS = 5
 
 
 class EszslConfig(ReadoutConfig):
-    """`EszslReadout`; a ridge that is not given is chosen on seen validation."""
+    """`EszslReadout`; a ridge that is None is chosen on seen validation."""
 
     kind: Literal["eszsl"] = "eszsl"
     image_ridge: PositiveFloat | None = None
@@ -39,13 +39,13 @@ class EszslConfig(ReadoutConfig):
 class EszslReadout(ClosedFormReadout):
     """`(u - c) W . n_i` of the unit-length mean token u; W is solved (`zsl.training.solving`), not trained.
 
-    c is the mean of u in training. There is no bias: of how rare a label is, its word vector says nothing.
+    c is the mean of u in training. There is no bias, because a word vector does not tell how rare its label is.
 
     Args:
         channels: size of an image token.
         embed_dim: size of a word vector.
-        image_ridge, label_ridge: the paper's two regularisers, each in units of its matrix's mean eigenvalue; None is
-            chosen on validation.
+        image_ridge, label_ridge: the paper's two regularisers, each in units of its matrix's mean eigenvalue; if None,
+            the value is chosen on validation.
     """
 
     ridges: Tensor
@@ -57,13 +57,13 @@ class EszslReadout(ClosedFormReadout):
         self.channels, self.embed_dim = channels, embed_dim
         self.image_grid = RIDGES if image_ridge is None else (image_ridge,)
         self.label_grid = RIDGES if label_ridge is None else (label_ridge,)
-        # no numbers until they are solved: scores of an unsolved readout are errors
+        # NaN until they are solved, so that scores of an unsolved readout are an error
         self.weight = nn.Parameter(torch.full((channels, embed_dim), torch.nan), requires_grad=False)
         self.center = nn.Parameter(torch.full((channels,), torch.nan), requires_grad=False)
         self.register_buffer("ridges", torch.full((2,), torch.nan))
 
     def read(self, features: Features) -> Float[Tensor, "batch channel"]:
-        """The mean token of each image, of unit length: images weigh the same."""
+        """The mean token of each image, scaled to unit length, so that all images count equally."""
         return F.normalize(pool(features), dim=1)
 
     def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
@@ -83,10 +83,10 @@ class EszslReadout(ClosedFormReadout):
         return logits
 
     def solve(self, problem: Problem) -> Solution:
-        """The paper's solution, under the ridges that are given, or the best on held-out labels.
+        """The paper's solution, with the given ridges or with those that are best on held-out labels.
 
         Raises:
-            InputError: images or vectors that are all the same; one label alone, of which none can be held out.
+            InputError: images or vectors that are all the same; a single label, so that none can be held out.
         """
         sums, vectors = problem.sums, problem.vectors
         gram, grids = Spectrum(sums.gram, "the pooled tokens"), (self.image_grid, self.label_grid)
@@ -124,7 +124,7 @@ class Spectrum:
 
 
 def label_map(vectors: Float64[np.ndarray, "label embed"], ridge: float) -> Float64[np.ndarray, "label embed"]:
-    """`S (S'S + l I)^-1`, which takes what is known of seen labels to word vectors; l in mean eigenvalues of S'S."""
+    """`S (S'S + l I)^-1`, which maps values of seen labels to word vectors; l in units of S'S's mean eigenvalue."""
     labels = Spectrum(vectors.T @ vectors, "the word vectors")
     return (vectors @ labels.vectors * labels.damped(ridge)) @ labels.vectors.T
 
@@ -142,14 +142,14 @@ def image_map(
 def choose_ridges(
     problem: Problem, gram: Spectrum, grids: tuple[Sequence[float], Sequence[float]]
 ) -> tuple[tuple[float, float], float]:
-    """The two ridges with the best mAP of held-out images on held-out seen labels, each label held out once.
+    """The two ridges with the best mAP of held-out images on held-out seen labels; each label is held out once.
 
-    Labels are weighted by their positives: most have one or two there, whose AP is chance.
+    Labels are weighted by their positives, because most labels have only one or two there, and their AP is mere chance.
 
     Args:
-        problem: whose seed divides the labels into folds.
+        problem: what is solved; its seed divides the labels into folds.
         gram: the spectrum of its X'X.
-        grids: the ridges to choose from; of equally good ones the first.
+        grids: the ridges to choose from, image ridges and label ridges; of equally good ones the first is chosen.
     Returns:
         (image ridge, label ridge), weighted mAP as a fraction.
     Raises:
@@ -157,7 +157,7 @@ def choose_ridges(
     """
     vectors, cross = problem.vectors, problem.sums.cross
     if len(vectors) < 2:
-        raise InputError("one seen label cannot be divided; set decoder.image_ridge and decoder.label_ridge")
+        raise InputError("one seen label cannot be divided into folds; set decoder.image_ridge and decoder.label_ridge")
     order = np.random.default_rng(problem.seed).permutation(len(vectors))
     projected = problem.held @ gram.vectors
     ap = np.full((len(grids[0]), len(grids[1]), len(vectors)), np.nan)

@@ -25,12 +25,12 @@ class GapConfig(PooledConfig):
 class GapReadout(Readout):
     """Global average pooling and a linear layer, the usual head of a closed set: `W mean(x) + b`.
 
-    Of another number of labels than in training, label `i` takes row `i mod N`, as the decoder's learnable heads do:
-    seen labels keep theirs where they come first, unseen ones are at chance.
+    If the vocabulary's size differs from N, label `i` takes row `i mod N`, as the decoder's learnable heads do: seen
+    labels keep their rows if they come first, and unseen ones are at chance.
 
     Args:
         channels: size of an image token.
-        num_labels: N of training.
+        num_labels: N, the number of training labels.
     """
 
     def __init__(self, channels: int, num_labels: int):
@@ -40,7 +40,7 @@ class GapReadout(Readout):
         nn.init.constant_(self.linear.bias, PRIOR_LOGIT)
 
     def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
-        """Only the number of the vectors is read; None means the labels of training."""
+        """Binds the readout to a vocabulary; only its size matters. None means the labels of training."""
         weight: Tensor = self.linear.weight
         bias: Tensor = self.linear.bias
         if vectors is not None and len(vectors) != self.num_labels:

@@ -22,8 +22,8 @@ class GapTextConfig(PooledConfig):
 class GapTextReadout(Readout):
     """The mean token, projected to the space of word vectors: `(W mean(x) + c) . n_i + b`.
 
-    DeViSE's model (Frome et al. 2013, "DeViSE: A Deep Visual-Semantic Embedding Model"), under the loss of the run
-    instead of its hinge.
+    DeViSE's model (Frome et al. 2013, "DeViSE: A Deep Visual-Semantic Embedding Model"), trained with the loss of the
+    run instead of DeViSE's hinge loss.
 
     Args:
         channels: size of an image token.

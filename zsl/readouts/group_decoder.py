@@ -40,7 +40,7 @@ class QueryDecoderConfig(ReadoutConfig):
 
     @property
     def open_vocabulary(self) -> bool:
-        """Whether no parameters belong to a group: random vectors would take those of groups of labels."""
+        """Whether no parameters belong to a group; otherwise random vectors would use those of groups of labels."""
         return not (QUERIES[self.query].by_group or HEADS[self.head].by_group)
 
     @property
@@ -49,7 +49,7 @@ class QueryDecoderConfig(ReadoutConfig):
         return QUERIES[self.query].reads_vectors or HEADS[self.head].reads_vectors
 
     def count_parameters(self, channels: int, embed_dim: int, num_labels: int) -> int:
-        """How many numbers the decoder learns; of many layers two are made, as the others are like the second."""
+        """How many numbers the decoder learns; at most two layers are made, as later ones have the second's size."""
         if self.layers < 3:
             return super().count_parameters(channels, embed_dim, num_labels)
         fewer = (self.model_copy(update={"layers": number}) for number in (1, 2))
@@ -74,10 +74,10 @@ class MlDecoderConfig(QueryDecoderConfig):
         return self
 
     def labels_per_group(self, num_labels: int) -> int:
-        """g, the group size of a number of labels in training.
+        """g, the group size for a number of training labels.
 
         Raises:
-            InputError: more groups, or larger ones, than there are labels.
+            InputError: more groups than labels, or groups larger than the number of labels.
         """
         groups = min(GROUPS, num_labels) if self.num_groups is None else self.num_groups
         name, asked = ("num_groups", groups) if self.group_size is None else ("group_size", self.group_size)
@@ -86,18 +86,18 @@ class MlDecoderConfig(QueryDecoderConfig):
         return self.group_size or -(-num_labels // groups)
 
     def check_kinds(self) -> None:
-        """Checks that the kinds of queries and heads go with the other keys.
+        """Checks that the other keys fit the kinds of queries and heads.
 
         Raises:
-            InputError: they do not; it begins with the name of the other key.
+            InputError: a key does not fit; the message begins with its name.
         """
         queries, heads = QUERIES[self.query], HEADS[self.head]
         if self.grouping != "given" and not (queries.reads_vectors and heads.reads_vectors):
-            needed = "needs query and head 'text': others belong to a group's place"
+            needed = "needs query and head 'text': other kinds have parameters for each group's place"
             raise InputError(f"grouping = {self.grouping!r} {needed}")
         if self.query_noise and not queries.reads_vectors:
-            made_from = f"which {self.query} queries are not made of"
-            raise InputError(f"query_noise = {self.query_noise} is on word vectors, {made_from}")
+            made_from = f"from which {self.query} queries are not made"
+            raise InputError(f"query_noise = {self.query_noise} is added to word vectors, {made_from}")
 
     def make(self, channels: int, embed_dim: int, num_labels: int) -> "GroupDecoder":
         return GroupDecoder(channels, embed_dim, num_labels, self)
@@ -107,14 +107,14 @@ class GroupDecoder(Readout, GroupedLayer):
     """Image tokens and word vectors in, logits out: `decoder(features, vectors)`.
 
     Parts: queries (`zsl.readouts.queries`, Eq. 5), one or more decoder layers, heads (`zsl.readouts.heads`, Eq. 6).
-    The first layer's parts are the decoder's own, the others are in `later`.
+    The first layer's parts are attributes of the decoder; further layers are in `later`.
 
     Args:
         channels: size of an image token.
-        embed_dim: e, size of a word vector; may be None where neither queries nor heads are made from word vectors.
-        num_labels: N of training, which fixes the group size and the number of group parameters.
+        embed_dim: e, size of a word vector; may be None if neither queries nor heads are made from word vectors.
+        num_labels: N, the number of training labels; it fixes the group size and the number of group parameters.
         config: sizes and kinds of the parts. `group_size=1` is full decoding.
-        official_queries: give the query projection a bias and a ReLU: not in Eq. 5, but in the official code.
+        official_queries: give the query projection a bias and a ReLU; Eq. 5 has neither, but the official code has.
     Raises:
         InputError: sizes that cannot work together.
     """
@@ -132,7 +132,8 @@ class GroupDecoder(Readout, GroupedLayer):
         if embed_dim is None and config.reads_vectors:
             raise InputError("a text query or head needs embed_dim, the size of a word vector")
         width, layer = config.width, (config.attention_heads, config.ffn, config.dropout, config.self_attention)
-        memory_projection = nn.Linear(channels, width)  # drawn before the layer's weights, as it was from the start
+        # made before the layer, so that a seed gives the same initial weights as in earlier versions
+        memory_projection = nn.Linear(channels, width)
         super().__init__(width, *layer)
         self.memory_projection = memory_projection
         self.query, self.head = config.query, config.head
@@ -145,18 +146,20 @@ class GroupDecoder(Readout, GroupedLayer):
         self.later = nn.ModuleList(DecoderLayer(width, *layer) for _ in range(config.layers - 1))
 
     def bind(self, vectors: Vectors | None) -> "BoundDecoder":
-        """Computes all that depends on the vocabulary alone; the result maps features to the same logits.
+        """Computes once what depends only on the vocabulary; the result maps features to the same logits.
 
         Args:
-            vectors: (label, embed) of any number of labels; None, where neither query nor head is text, means the
-                labels of training.
+            vectors: (label, embed) of any number of labels; None means the labels of training, and is only allowed if
+                neither query nor head is "text".
+        Returns:
+            a function from features to logits (batch, label).
         Raises:
             InputError: vectors of another size than `embed_dim`, or None where a text query or head needs them.
         """
         return BoundDecoder(self, vectors)
 
     def _grouped(self, vectors: Vectors | None) -> tuple[int, Float[Tensor, "group slot embed"] | None, Tensor | None]:
-        """The number of labels, their vectors by group, the last group padded with zeros, and the order of labels."""
+        """The number of labels, their vectors by group (the last one padded with zeros), and the order of labels."""
         if vectors is None:
             if QUERIES[self.query].reads_vectors or HEADS[self.head].reads_vectors:
                 raise InputError(f"query {self.query!r} with head {self.head!r} needs word vectors")
@@ -179,16 +182,19 @@ class GroupDecoder(Readout, GroupedLayer):
 
 
 class BoundDecoder:
-    """A `GroupDecoder` with a vocabulary: features to logits. It sees later changes of the decoder's layer, not of
-    its query and head parameters; bind again after an optimiser step."""
+    """A `GroupDecoder` with a vocabulary: features to logits.
+
+    Later changes of the decoder's layers take effect, those of its query and head parameters do not: bind again after
+    an optimiser step.
+    """
 
     def __init__(self, decoder: GroupDecoder, vectors: Vectors | None):
         self.decoder = decoder
         self.num_labels, grouped, order = decoder._grouped(vectors)
-        self.places = None if order is None else order.argsort()  # of the labels, among the slots
+        self.places = None if order is None else order.argsort()  # the slot of each label
         num_groups = -(-self.num_labels // decoder.group_size)
         index = torch.arange(num_groups, device=decoder.head_bias.device) % decoder.num_groups
-        # of no image: the first layer's self-attention too
+        # the first layer's self-attention does not depend on the image either
         self.queries, self.projected = decoder.begin(QUERIES[decoder.query].of(decoder, grouped, index))
         heads = HEADS[decoder.head]
         self.bias = heads.bias_of(decoder, index)

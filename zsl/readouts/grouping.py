@@ -15,18 +15,21 @@ GROUPINGS: tuple[str, ...] = get_args(Grouping)
 class LabelOrder:
     """The order in which a vocabulary's labels are grouped.
 
-    "given" is the vocabulary's own; "random" a fixed shuffle; "redrawn" another shuffle at every call in training, and
-    the vocabulary's own else; "similar" that of the leaves of Ward's tree over the word vectors, so that a group's
-    labels are alike; "dissimilar" deals those leaves out, one to each group in turn.
+    - "given": the vocabulary's own order.
+    - "random": a fixed shuffle.
+    - "redrawn": a new shuffle at every call in training, and the vocabulary's own order otherwise.
+    - "similar": the order of the leaves of Ward's tree over the word vectors, so that a group's labels are similar.
+    - "dissimilar": those leaves are given to the groups in turn, so that the labels of a group differ.
 
     Args:
         grouping: one of these.
-        group_size: g.
+        group_size: g, labels per group.
     """
 
     def __init__(self, grouping: str, group_size: int):
         self.grouping, self.group_size = grouping, group_size
-        self._known: tuple[Tensor, int, Tensor] | None = None  # of the last vocabulary: a tree takes longer than a step
+        # the last vocabulary's order is kept, because building a tree takes longer than a training step
+        self._known: tuple[Tensor, int, Tensor] | None = None
 
     def of(self, vectors: Vectors, training: bool) -> Tensor | None:
         """The labels' indices (label,) in the order of their slots, or None for the vocabulary's own order."""
@@ -35,7 +38,7 @@ class LabelOrder:
             return None
         if self.grouping == "redrawn":
             return torch.randperm(count, device=vectors.device)
-        if torch.compiler.is_compiling():  # not a decorator, for which every process would import the compiler
+        if torch.compiler.is_compiling():  # a decorator would import the compiler in every process
             return torch.compiler.disable(self._fixed)(vectors)
         return self._fixed(vectors)
 
@@ -45,7 +48,7 @@ class LabelOrder:
             if known is vectors and version == vectors._version:
                 return order
         order = torch.from_numpy(self._computed(vectors.detach())).to(vectors.device)
-        if not vectors.is_inference():  # whose changes are not counted
+        if not vectors.is_inference():  # torch does not count changes of inference tensors
             self._known = (vectors, vectors._version, order)
         return order
 

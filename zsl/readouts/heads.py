@@ -1,4 +1,4 @@
-"""What turns a decoded group into the logits of its labels: one head per group."""
+"""Heads turn a decoded group into the logits of its labels: one head per group."""
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -16,13 +16,13 @@ GroupWeights = Float[Tensor, "group width slot"]
 
 
 class Heads(ABC):
-    """A kind of heads. Its parameters are the decoder's own, under the names that saved weights have."""
+    """A kind of heads. Its parameters are attributes of the decoder, with the names that saved weights have."""
 
     reads_vectors: ClassVar[bool] = False  # they are made from word vectors
     by_group: ClassVar[bool] = False  # each trained group has parameters of its own
 
     def add_to(self, decoder: GroupedLayer) -> None:
-        """Gives a decoder the parameters of its heads; of biases one for all labels, as unseen labels have no own."""
+        """Adds the parameters of the heads to a decoder; all labels share one bias, as unseen ones have none."""
         decoder.head_bias = nn.Parameter(torch.full((1,), PRIOR_LOGIT))
 
     @abstractmethod
@@ -30,9 +30,11 @@ class Heads(ABC):
         """The weights of some groups.
 
         Args:
-            decoder: whose parameters they are made from.
-            grouped: the word vectors of each group's labels; None where nothing reads them.
-            index: the trained group whose parameters each group takes.
+            decoder: the decoder, which has their parameters.
+            grouped: the word vectors of each group's labels; None if nothing reads them.
+            index: (group,) the trained group whose parameters each group takes.
+        Returns:
+            (group, width, slot).
         """
 
     def bias_of(self, decoder: GroupedLayer, index: Index) -> Tensor:

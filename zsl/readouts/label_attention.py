@@ -38,20 +38,20 @@ class LabelAttentionConfig(ReadoutConfig):
 
 
 class LabelAttentionReadout(Readout):
-    """Label attention: each label's word vector makes a query and an answer. It is not a head of the paper.
+    """Label attention: each label's word vector makes a query and an answer. It is not in the paper.
 
-    `m = relu(W_m x + c)`, `m = LN(m + FFN(m))`; of every attention head, `a_it = softmax_t(q_i . k_t / sqrt(s))` with
+    `m = relu(W_m x + c)`, `m = LN(m + FFN(m))`; for every attention head, `a_it = softmax_t(q_i . k_t / sqrt(s))` with
     `q_i = W_q n_i`, `k_t = W_k m_t`, s its width; the logit is `b + sum_t a_it (u_i . v_t)` over tokens and heads, with
     `u_i = W_u n_i`, `v_t = W_v m_t`. That is `u_i` times the attention's output, whose (label, width) values are never
-    made. No projection, norm or feed-forward runs on labels, so that full decoding costs what a few groups do.
+    computed. No projection, norm or feed-forward runs on labels, so full decoding costs as much as a few groups.
 
     Args:
         channels: size of an image token.
         embed_dim: size of a word vector.
-        width: of tokens, queries and answers, all heads together.
-        attention_heads, ffn, dropout: as of a decoder layer.
+        width: of tokens, queries and answers, over all heads.
+        attention_heads, ffn, dropout: same as for a decoder layer.
     Raises:
-        InputError: a width that the heads do not divide.
+        InputError: the width is not a multiple of the number of heads.
     """
 
     def __init__(

@@ -9,9 +9,9 @@ from zsl.readouts.readout import PRIOR_LOGIT, Features, Logits, Readout, Vectors
 
 
 class MaxPooledReadout(Readout):
-    """The plainest text readout: a label's logit is its best token's `(W x_t) . n_i + b`.
+    """The simplest text readout: a label's logit is that of its best token, `max_t (W x_t) . n_i + b`.
 
-    Backbones are trained on seen labels with it; it shows what their tokens hold without a decoder.
+    Backbones are pretrained on seen labels with it; it shows what their tokens can do without a decoder.
     """
 
     def __init__(self, channels: int, embed_dim: int):

@@ -21,19 +21,19 @@ LAYER = {
 
 
 def load_state_dict(state: Mapping[str, Tensor], attention_heads: int = 8) -> GroupDecoder:
-    """A `GroupDecoder` with the logits of the reference head whose state dict is given.
+    """A `GroupDecoder` that gives the same logits as the reference head with this state dict.
 
     The zero-shot head (`wordvec_proj`, a `(d, 1)` shared head) becomes query "text" with bias and ReLU and head
     "shared" at g = 1, for any vocabulary; the group head becomes query "random" (the reference does not train its
     queries) and head "learnable".
 
     Args:
-        state: by the reference's names, below any prefix ("head.", "module.head.").
-        attention_heads: not in the weights; the reference has 8.
+        state: tensors by the reference's names, after any prefix ("head.", "module.head.").
+        attention_heads: number of heads, which the weights do not tell; the reference has 8.
     Returns:
         The decoder, in evaluation mode.
     Raises:
-        InputError: no reference head in `state`, a part missing, a stacked decoder, shapes that do not fit.
+        InputError: no reference head in `state`, a missing part, several decoder layers, shapes that do not fit.
     """
     parts = _Parts(state)
     own = {f"{a}.{kind}": parts.tensor(f"{b}.{kind}") for a, b in LAYER.items() for kind in ("weight", "bias")}
@@ -79,14 +79,14 @@ class _Parts:
         """A tensor in float32.
 
         Raises:
-            InputError: there is none of this name.
+            InputError: there is no tensor of this name.
         """
         if self.prefix + name not in self.state:
             raise InputError(f"the ML-Decoder head in the state dict lacks {self.prefix + name!r}")
         return self.state[self.prefix + name].detach().float()
 
     def word_projection(self) -> tuple[Tensor, Tensor] | None:
-        """Weight and bias of the zero-shot head's projection of word vectors, which stands in or beside the head."""
+        """Weight and bias of the zero-shot head's projection of word vectors, which may be outside the head."""
         for prefix in (self.prefix.removesuffix("decoder."), self.prefix):
             if f"{prefix}wordvec_proj.weight" in self.state:
                 weight, bias = (self.state[f"{prefix}wordvec_proj.{kind}"] for kind in ("weight", "bias"))
@@ -94,7 +94,7 @@ class _Parts:
         return None
 
     def groups(self) -> tuple[dict[str, Tensor], int, int]:
-        """Queries, weights and biases of the groups that hold labels, the number of labels and that of a group."""
+        """Queries, weights and biases of the groups that have labels; the number of labels; the group size."""
         weights, bias = self.tensor("duplicate_pooling"), self.tensor("duplicate_pooling_bias")
         num_labels, slots = len(bias), weights.shape[2]
         used = -(-num_labels // slots)  # the reference makes K groups even where fewer hold all labels

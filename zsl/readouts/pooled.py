@@ -1,4 +1,4 @@
-"""What the readouts of the mean token share."""
+"""What readouts of the mean token share."""
 
 from jaxtyping import Float
 from pydantic import Field, PositiveFloat
@@ -8,8 +8,11 @@ from zsl.readouts.readout import Features, ReadoutConfig, tokens_of
 
 
 class PooledConfig(ReadoutConfig):
-    """A linear layer on the mean token. On ready tokens it is trained at each of `rates`, times `train.lr`, and the
-    best on seen validation is kept: it needs larger steps than a decoder, and how large depends on the tokens' size."""
+    """A linear layer on the mean token.
+
+    On tokens of a frozen backbone it is trained at several learning rates, `train.lr` times each of `rates`, and the
+    best on seen validation is kept: it needs larger steps than a decoder, and how large depends on the tokens' scale.
+    """
 
     rates: tuple[PositiveFloat, ...] = Field((1, 3, 10, 30), min_length=1)
 

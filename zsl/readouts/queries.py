@@ -1,4 +1,4 @@
-"""What the decoder asks an image: one query per group of labels."""
+"""Queries of the decoder to an image: one per group of labels."""
 
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -17,14 +17,14 @@ GroupQueries = Float[Tensor, "group width"]
 
 
 class Queries(ABC):
-    """A kind of queries. Its parameters are the decoder's own, under the names that saved weights have."""
+    """A kind of queries. Its parameters are attributes of the decoder, with the names that saved weights have."""
 
     reads_vectors: ClassVar[bool] = False  # they are made from word vectors
     by_group: ClassVar[bool] = False  # each trained group has parameters of its own
 
     @abstractmethod
     def add_to(self, decoder: GroupedLayer) -> None:
-        """Gives a decoder the parameters of its queries.
+        """Adds the parameters of the queries to a decoder.
 
         Raises:
             InputError: sizes that cannot work together.
@@ -35,9 +35,11 @@ class Queries(ABC):
         """The queries of some groups.
 
         Args:
-            decoder: whose parameters they are made from.
-            grouped: the word vectors of each group's labels; None where nothing reads them.
-            index: the trained group whose parameters each group takes.
+            decoder: the decoder, which has their parameters.
+            grouped: the word vectors of each group's labels; None if nothing reads them.
+            index: (group,) the trained group whose parameters each group takes.
+        Returns:
+            (group, width).
         """
 
 

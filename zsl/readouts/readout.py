@@ -1,4 +1,4 @@
-"""What turns image tokens and word vectors into logits."""
+"""The interface of readouts, which turn image tokens and word vectors into logits."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -16,18 +16,18 @@ Features = Float[Tensor, "batch token channel"] | Float[Tensor, "batch channel r
 Vectors = Float[Tensor, "label embed"]
 Logits = Float[Tensor, "batch label"]
 
-PRIOR_LOGIT = -4.0  # few of many labels are in an image: starting there saves the first epochs from learning just that
+PRIOR_LOGIT = -4.0  # initial bias: an image shows few of many labels, and the first epochs need not learn just that
 
 
 class Readout(nn.Module, ABC):
-    """Tokens and word vectors to logits; the vocabulary is an argument, of any length."""
+    """Tokens and word vectors to logits; the vocabulary is an argument and may have any size."""
 
     @abstractmethod
     def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
-        """Computes once what depends on the vocabulary alone.
+        """Computes once what depends only on the vocabulary.
 
         Args:
-            vectors: (label, embed), word vectors of any number of labels; None means the labels of training, where the
+            vectors: (label, embed), word vectors of any number of labels; None means the labels of training, if the
                 readout allows it.
         Returns:
             A function from features to the logits of `forward`, (batch, label).
@@ -40,17 +40,17 @@ class Readout(nn.Module, ABC):
     def remember(self, vectors: Vectors | None) -> None:
         """Called once before training, with the word vectors (label, embed) of the training labels.
 
-        Most readouts keep nothing of them.
+        Most readouts do not need it.
         """
 
 
 class ReadoutConfig(Config, ABC):
-    """The base of every readout's config: it makes the readout, and states what the toolkit must know of its kind.
+    """The base of every readout's config: it makes the readout, and states what the toolkit must know about its kind.
 
     A subclass has a field `kind: Literal[NAME] = NAME`, which `decoder.kind` of a run chooses.
     """
 
-    solved: ClassVar[bool] = False  # in closed form, instead of trained: it makes a `ClosedFormReadout`
+    solved: ClassVar[bool] = False  # in closed form instead of by training; it makes a `ClosedFormReadout`
     sizes: ClassVar[tuple[str, ...]] = ()  # the keys that decide how much memory it takes
     opened_by: ClassVar[str] = ""  # settings that give it an open vocabulary
 
@@ -63,12 +63,12 @@ class ReadoutConfig(Config, ABC):
             embed_dim: size of a word vector.
             num_labels: N, the number of labels in training.
         Raises:
-            InputError: sizes that do not fit; it begins with the name of the key.
+            InputError: sizes that do not fit; the message begins with the name of the key.
         """
 
     @property
     def open_vocabulary(self) -> bool:
-        """Whether training may use other vectors than those of the seen labels."""
+        """Whether training may use other vectors than those of the seen labels (`train.random_queries`)."""
         return True
 
     @property
@@ -77,7 +77,7 @@ class ReadoutConfig(Config, ABC):
         return True
 
     def learning_rates(self, lr: float) -> tuple[float, ...]:
-        """The learning rates at which a readout of ready tokens is trained; the best on seen validation is kept.
+        """The learning rates that are tried on tokens of a frozen backbone; the best on seen validation is kept.
 
         Args:
             lr: `train.lr`.
@@ -88,9 +88,9 @@ class ReadoutConfig(Config, ABC):
         """How many numbers the readout learns; nothing is allocated.
 
         Args:
-            channels, embed_dim, num_labels: as of `make`.
+            channels, embed_dim, num_labels: same as for `make`.
         Raises:
-            InputError: as of `make`.
+            InputError: same as for `make`.
         """
         with torch.device("meta"):
             return sum(parameter.numel() for parameter in self.make(channels, embed_dim, num_labels).parameters())

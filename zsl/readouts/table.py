@@ -17,7 +17,7 @@ from zsl.readouts.label_attention import LabelAttentionConfig
 from zsl.readouts.readout import Readout, ReadoutConfig
 from zsl.readouts.transformer_decoder import TransformerDecoderConfig
 
-STATES = 4  # numbers a parameter in training: itself, its gradient and Adam's two moments
+STATES = 4  # numbers in memory per trained parameter: itself, its gradient and Adam's two moments
 
 Known = (
     MlDecoderConfig
@@ -32,7 +32,7 @@ READOUTS: dict[str, type[ReadoutConfig]] = kinds_of(Known, "kind")
 
 
 def _of_old_configs(values: Any) -> Any:
-    """Configs without `kind` were written when ML-Decoder was the only readout."""
+    """Configs without `kind` are of versions in which ML-Decoder was the only readout."""
     return {"kind": "ml-decoder"} | values if isinstance(values, dict) else values
 
 
@@ -43,9 +43,12 @@ def make_readout(config: ReadoutConfig, channels: int, embed_dim: int, num_label
     """The readout of a run's `decoder` section.
 
     Args:
-        channels, embed_dim, num_labels: as of `ReadoutConfig.make`.
+        config: of the readout.
+        channels, embed_dim, num_labels: same as for `ReadoutConfig.make`.
+    Returns:
+        the readout, with initial weights.
     Raises:
-        InputError: sizes that do not fit; it names the key of the run.
+        InputError: sizes that do not fit; the message names the key of the run.
     """
     try:
         return config.make(channels, embed_dim, num_labels)
@@ -57,10 +60,11 @@ def check_readout(config: ReadoutConfig, channels: int, embed_dim: int, num_labe
     """Checks that a readout can be made and that its training fits the memory of a device; nothing is allocated.
 
     Args:
-        channels, embed_dim, num_labels: as of `ReadoutConfig.make`.
+        config: of the readout.
+        channels, embed_dim, num_labels: same as for `ReadoutConfig.make`.
         device: the device of training.
     Raises:
-        InputError: sizes that do not fit, or that no memory holds; it names the keys.
+        InputError: sizes that do not fit each other or the memory; the message names the keys.
     """
     memory = memory_of(device)
     named = ", ".join(f"decoder.{name} = {getattr(config, name)}" for name in config.sizes) or "the readout"

@@ -1,4 +1,4 @@
-"""A bank as a config describes it; no torch at import, so that `zsl bank` is quick and small."""
+"""Builds a bank from a config. Importing this does not import torch, so that `zsl bank` starts fast."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -26,14 +26,14 @@ class BankConfig(Config):
     """Word vectors: a saved bank, or how to build one.
 
     Args:
-        encoder: as of `embeddings.build_bank`; `zsl bank encoders` lists them.
-        prompts: templates with `{}` for the name, or a file of them.
-        descriptions: a file of texts that stand in for names.
-        aliases: a file of further names of labels.
+        encoder: same as for `embeddings.build_bank`; `zsl bank encoders` lists them.
+        prompts: templates with `{}` for the name, or a file of templates.
+        descriptions: a file of texts that are encoded instead of names.
+        aliases: a file of names that are encoded instead of the labels' own.
         oov: the policy for names out of vocabulary.
         transforms: of the vectors, in order.
-        seed: of encoders that draw random numbers.
-        file: a saved bank, in place of all the above.
+        seed: for encoders that draw random numbers.
+        file: a saved bank, instead of all the above.
     """
 
     encoder: str = "lexical"
@@ -47,12 +47,12 @@ class BankConfig(Config):
 
 
 def check_order(encoder: str) -> None:
-    """Checks that no encoder goes by the order of labels: here, a dataset or the seen labels' place sets the order.
+    """Checks that no encoder matches vectors to labels by their order: users do not choose the order of labels here.
 
     Args:
         encoder: a spec.
     Raises:
-        InputError: a matrix without the names of its rows.
+        InputError: a matrix whose rows have no names.
     """
     for part in filter(by_order, split_spec(encoder)):
         raise InputError(f"encoder {part}: its rows have no label names; give them, {part},labels=NAMES.txt")
@@ -66,8 +66,17 @@ def make_bank(
     cache: Path | None,
     progress: Progress = silent,
 ) -> Bank:
-    """A bank of these labels as a config describes it.
+    """Builds the bank that a config describes.
 
+    Args:
+        config: how to build it.
+        labels: distinct names, the seen ones first.
+        num_seen: number of seen labels.
+        tag_lists: for each training image, its tags; only the encoder `corpus` uses them.
+        cache: folder that keeps encoded texts; None keeps nothing.
+        progress: called with the number of texts encoded.
+    Returns:
+        the bank.
     Raises:
         InputError: unreadable files, names without a vector.
     """
@@ -88,10 +97,10 @@ def make_bank(
 
 
 def load_bank(config: BankConfig, data: "zsl.data.dataset.MultiLabelData", progress: Progress = silent) -> Bank:
-    """The bank of a run: every name of the dataset has a vector in it.
+    """The bank of a run, built or loaded; every name of the dataset has a vector in it.
 
     Raises:
-        InputError: names without a vector; the file is no bank.
+        InputError: names without a vector; a file that is not a bank.
     """
     if config.file is None:
         check_order(config.encoder)

@@ -23,7 +23,8 @@ def claimed(folder: Path, make: bool = False) -> Iterator[None]:
         folder: of a run, or of tokens.
         make: make the folder; an existing one belongs to another command. An empty folder is removed at the end.
     Raises:
-        InputError: another command holds the folder, or has made it; it is missing, or cannot be made or written to.
+        InputError: another command is using the folder, or has made it; the folder is missing, or cannot be made or
+            written to.
     """
     with ExitStack() as stack:
         told = [""]
@@ -42,8 +43,10 @@ def claimed(folder: Path, make: bool = False) -> Iterator[None]:
 
 @contextmanager
 def claimed_run(folder: Path) -> Iterator[None]:
-    """Claims the folder of a finished run; nothing is written into another folder.
+    """Claims the folder of a finished run; a folder of anything else is not written to.
 
+    Args:
+        folder: of the run.
     Raises:
         InputError: not a finished run, or another command is using it.
     """

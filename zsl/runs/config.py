@@ -1,4 +1,4 @@
-"""The config of one run: its sections, what they need of each other, and what timm fills in."""
+"""The config of one run: its sections, how they depend on each other, and what timm fills in."""
 
 from collections.abc import Callable
 from typing import Any
@@ -21,16 +21,16 @@ from zsl.runs.bank_config import BankConfig
 from zsl.training.augmentation import AugmentConfig
 from zsl.training.config import TrainConfig
 
-LARGEST = 2**53  # of whole numbers; what counts in 64 bits, or in floats, counts these
+LARGEST = 2**53  # largest whole number; 64-bit integers and floats count up to here exactly
 
 
 class EvaluateConfig(Config):
     """How a model is measured.
 
     Args:
-        k: of F1@K; a protocol with fewer labels is measured without it.
-        bootstrap: replicates over test images, for intervals; 0 computes none.
-        batch_size: images of a batch in scoring, and in reading tokens.
+        k: the K of F1@K; a protocol with fewer labels is measured without it.
+        bootstrap: number of replicates over test images, for intervals; 0 computes none.
+        batch_size: images per batch in scoring and in reading tokens.
     """
 
     k: tuple[PositiveInt, ...] = (3, 5)
@@ -66,7 +66,7 @@ class RunConfig(Config):
     @model_validator(mode="after")
     def _random_queries_are_texts(self) -> "RunConfig":
         if self.train.random_queries and not self.decoder.open_vocabulary:
-            # groups of random vectors would take the parameters of groups of labels
+            # groups of random vectors would use the parameters of groups of labels
             asked = self.decoder.opened_by or f"another readout than decoder.kind = {self.decoder.kind!r}"
             raise ValueError(f"train.random_queries needs {asked}")
         return self
@@ -80,10 +80,10 @@ class RunConfig(Config):
 
 
 def resolved(config: RunConfig) -> RunConfig:
-    """The config, with the backbone's own way to read pictures where none is given, as timm states it.
+    """The config; how pictures are read is filled in from timm's config of the backbone if it is not given.
 
     Raises:
-        InputError: timm has no such backbone, or states a way to read pictures that no key describes.
+        InputError: timm has no such backbone, or reads pictures in a way that no key describes.
     """
     chosen, data = config.backbone, config.data
     if chosen is None:
@@ -103,10 +103,13 @@ def resolved(config: RunConfig) -> RunConfig:
 
 
 def validated(values: dict[str, Any], source: str) -> RunConfig:
-    """The config, or one line that says what is wrong with which key.
+    """The config of these values, or one line that says what is wrong with which key.
 
+    Args:
+        values: by section and key.
+        source: where the values come from; the message begins with it.
     Raises:
-        InputError: an unknown key (with the known ones), an impossible value.
+        InputError: an unknown key (the message lists the known ones), an impossible value.
     """
     config = parsed(RunConfig, values, source)
     for key, value in flat(config.model_dump()).items():

@@ -1,7 +1,8 @@
-"""A run's folder: how it is begun and filled; `zsl.runs.saved` reads it.
+"""Writes a run's folder; `zsl.runs.saved` reads it.
 
-In order: `begun.json`, `bank.safetensors`, `config.json`, `backbone.safetensors` of a backbone that is no file of the
-user's, `history.json` after every epoch, `readout.safetensors`, and `run.json`, with which the run is finished.
+The files, in the order of writing: `begun.json`, `bank.safetensors`, `config.json`, `backbone.safetensors` (unless the
+backbone's weights are a file of the user), `history.json` after every epoch, `readout.safetensors`, and `run.json`,
+which marks the run as finished.
 """
 
 import json
@@ -26,25 +27,30 @@ from zsl.training.checkpoint import Checkpoints
 from zsl.training.history import History
 from zsl.training.journal import Journal, Watch
 
-# keys that change how a run goes, not what comes out
+# keys that change how a run proceeds, not its results
 SHOWN = 5  # keys in a message
 PRACTICAL = ("train.workers", "train.trackers", "train.checkpoint_steps")
 Trained = tuple[ZeroShotModel, History]
 
 
 def begin_run(source: Source, bank: Bank, folder: Path, resume: bool = False) -> None:
-    """Makes a run's folder with its config and bank; with `resume`, takes over one in which the run was begun.
+    """Makes a run's folder with its config and bank; with `resume`, accepts a folder in which the run was started.
 
+    Args:
+        source: config, data and backbone.
+        bank: word vectors of every label.
+        folder: of the run.
+        resume: whether the folder may exist already.
     Raises:
-        InputError: the folder holds something else, or a run of another config, other data or another bank; the
-            backbone cannot be trained on so many images in such batches.
+        InputError: the folder holds something else, or a run with another config, other data or another bank; the
+            backbone cannot be trained with this number of images and batch size.
     """
     source.check_batches()
     begun = folder / BEGUN
     continued = resume and begun.is_file()
     if resume and not continued and folder.is_dir() and any(not p.name.startswith(".") for p in folder.iterdir()):
-        raise InputError(f"{folder} is not empty and holds no run to go on with; choose another folder")
-    source.context.accelerator.wait_for_everyone()  # each has looked whether the folder is there
+        raise InputError(f"{folder} is not empty and holds no run to continue; choose another folder")
+    source.context.accelerator.wait_for_everyone()  # every process has checked the folder
     record = Begun.of(source.config, source.channels, source.data, bank)
     if continued:
         _check_same(read_begun(folder), record, folder)
@@ -52,7 +58,7 @@ def begin_run(source: Source, bank: Bank, folder: Path, resume: bool = False) ->
         if not folder.is_dir():
             make_folder(folder)
         if not continued:
-            write_record(folder, record)  # first: the folder is a run's from here on
+            write_record(folder, record)  # first, because it marks the folder as a run's
         _keep_bank(bank, folder / BANK)
         _keep_config(source, folder)
     source.context.accelerator.wait_for_everyone()
@@ -66,24 +72,24 @@ def _check_same(before: Begun, now: Begun, folder: Path) -> None:
     ):
         if one != two:
             raise InputError(
-                f"{folder} was begun with other {name} ({one}, now {two}); restore them, or choose another folder"
+                f"{folder} was started with other {name} ({one}, now {two}); restore them, or choose another folder"
             )
 
 
 def _keep_bank(bank: Bank, path: Path) -> None:
-    """Writes a run's bank, unless it is there.
+    """Writes a run's bank, unless the folder has it already.
 
     Raises:
-        InputError: another bank is there, or it is damaged.
+        InputError: the folder has another bank, or the file is damaged.
     """
     if not path.is_file():
         bank.save(path)
     elif Bank.load(path).sha256 != bank.sha256:
-        raise InputError(f"{path} is not the bank that its run was begun with; remove it, and it is written again")
+        raise InputError(f"{path} is not the bank that its run was started with; remove it, and it is written again")
 
 
 def _keep_config(source: Source, folder: Path) -> None:
-    """Writes a run's config, or what stands in for it, unless it is there."""
+    """Writes `config.json`, or `own_objects.json` instead if the user gave own objects, unless the file exists."""
     path = folder / (OWN if source.own else CONFIG)
     if path.is_file():
         return
@@ -95,7 +101,7 @@ def _keep_config(source: Source, folder: Path) -> None:
 
 
 def _described(values: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, Any]:
-    """The sections of a config that no own object stands for."""
+    """The sections of a config that no object of the user replaces."""
     given = {"decoder" if name == "readout" else name for name in own}
     return {section: keys for section, keys in values.items() if section not in given}
 
@@ -103,15 +109,15 @@ def _described(values: Mapping[str, Any], own: Mapping[str, str]) -> dict[str, A
 def check_same_config(
     config: RunConfig, folder: Path, own: Mapping[str, str] | None = None, ignored: tuple[str, ...] = PRACTICAL
 ) -> None:
-    """Checks that a run was begun with this config, and with own objects of these kinds.
+    """Checks that a run was started with this config, and with own objects of these kinds.
 
     Args:
-        config: of the run that is to be continued.
+        config: with which the run is to be continued.
         folder: of the run.
-        own: as of `Source`.
-        ignored: the beginnings of keys that may differ.
+        own: same as for `Source`.
+        ignored: prefixes of keys that may differ.
     Raises:
-        InputError: keys differ; it names them.
+        InputError: keys differ; the message names them.
     """
     now, before = config.model_dump(mode="json"), dict[str, Any]()
     if own and (folder / OWN).is_file():
@@ -125,7 +131,7 @@ def check_same_config(
         told = ", ".join(f"{key} was {one.get(key)!r}, now {two.get(key)!r}" for key in other[:SHOWN])
         more = f" and {len(other) - SHOWN} more" if len(other) > SHOWN else ""
         raise InputError(
-            f"{folder} was begun with another config: {told}{more}; give the same, or choose another folder"
+            f"{folder} was started with another config: {told}{more}; give the same, or choose another folder"
         )
 
 
@@ -136,10 +142,12 @@ def carry_out(source: Source, bank: Bank, folder: Path, resume: bool, watch: Wat
         source: config, data and backbone.
         bank: word vectors of every label.
         folder: of the run.
-        resume: continue a run that was begun there.
+        resume: continue a run that was started there.
         watch: called with the history after every epoch, on the main process.
+    Returns:
+        same as for `train_model`.
     Raises:
-        InputError: as of `begin_run` and `train_model`.
+        InputError: same as for `begin_run` and `train_model`.
     """
     begin_run(source, bank, folder, resume)
     if source.config.train.trackers:
@@ -153,10 +161,10 @@ def carry_out(source: Source, bank: Bank, folder: Path, resume: bool, watch: Wat
 
 
 def pretrain_backbone(source: Source, folder: Path) -> None:
-    """Trains a run's frozen backbone before the run, where its config asks for that; what was trained before is kept.
+    """Pretrains a run's frozen backbone, if its config asks for it; a backbone that was trained before is loaded.
 
     Raises:
-        InputError: a damaged file.
+        InputError: the file of the trained backbone is damaged.
     """
     chosen, saved = source.config.backbone, folder / BACKBONE
     if source.backbone is None or chosen is None or chosen.pretrain is None:
@@ -175,18 +183,18 @@ def pretrain_backbone(source: Source, folder: Path) -> None:
 
 
 def train_run(source: Source, bank: Bank, folder: Path, task: str = "train", watch: Watch | None = None) -> Trained:
-    """Trains, or solves, one model on seen labels and writes its folder; the test part is not looked at.
+    """Trains, or solves, one model on seen labels and writes its folder; the test part is not read.
 
-    A run that was begun in the folder continues from its last checkpoint.
+    A run that was started in the folder continues from its last checkpoint.
 
     Args:
-        source: as of `train_model`.
+        source: same as for `train_model`.
         bank: word vectors of every label.
         folder: made by `begin_run`, or here.
-        task: what progress calls the training.
-        watch: called with the history after every epoch, on the main process, once `history.json` holds it.
+        task: the name of the training in progress reports.
+        watch: called with the history after every epoch, on the main process, when `history.json` is written.
     Returns:
-        as of `train_model`.
+        same as for `train_model`.
     """
     if not (folder / BEGUN).is_file():
         begin_run(source, bank, folder)
@@ -208,7 +216,7 @@ def train_run(source: Source, bank: Bank, folder: Path, task: str = "train", wat
 
 
 def _finish(model: ZeroShotModel, history: History, source: Source, bank: Bank, folder: Path) -> None:
-    """Writes the weights, and the record that says that the run is whole."""
+    """Writes the weights, and then the record that marks the run as finished."""
     weights = {READOUT: save_module(folder / READOUT, model.readout)}
     if model.backbone is not None:
         weights[BACKBONE] = save_module(folder / BACKBONE, model.backbone)
@@ -223,11 +231,11 @@ def _finish(model: ZeroShotModel, history: History, source: Source, bank: Bank, 
         multiply_accumulates=model_cost(model, source, bank),
         weights_sha256=weights,
     )
-    write_record(folder, record)  # last: a folder with a run.json is a whole run
+    write_record(folder, record)  # last: a folder with run.json is a finished run
 
 
 def _save_backbone(source: Source, folder: Path) -> None:
-    """The frozen backbone of a run, unless it is a file of the user's."""
+    """Writes the frozen backbone of a run, unless its weights are a file of the user."""
     chosen, path = source.config.backbone, folder / BACKBONE
     if chosen is None or source.backbone is None or path.is_file():
         return

@@ -1,4 +1,4 @@
-"""The records of a run: `begun.json`, written when it begins, and `run.json`, when its training has ended."""
+"""The records of a run: `begun.json`, written when it starts, and `run.json`, written when training has finished."""
 
 import json
 import platform
@@ -44,7 +44,7 @@ class DataRecord:
 
 @dataclass(frozen=True)
 class Begun:
-    """`begun.json`: what a run's figures depend on. `channels` is the size of a token, `git` the toolkit's revision."""
+    """`begun.json`: what a run's results depend on. `channels` is the size of a token, `git` the toolkit's revision."""
 
     channels: int
     bank_sha256: str
@@ -56,7 +56,7 @@ class Begun:
 
     @classmethod
     def of(cls, config: RunConfig, channels: int, data: MultiLabelData, bank: Bank) -> "Begun":
-        """The record of a run that begins now."""
+        """The record of a run that starts now."""
         weights = config.backbone.weights if config.backbone is not None else None
         return cls(
             channels,
@@ -73,7 +73,7 @@ class Begun:
 class Finished(Begun):
     """`run.json`: also the names of the seen labels, the result of training, and the hashes of the files of weights.
 
-    `chosen` are the values that validation chose, by config key. Earlier versions kept neither these nor hashes.
+    `chosen` are the values that validation chose, by config key. Earlier versions recorded neither these nor hashes.
     `best_epoch` counts from 1.
     """
 
@@ -88,7 +88,7 @@ class Finished(Begun):
         """The hash of a file of weights in the run's folder.
 
         Raises:
-            InputError: the record has none.
+            InputError: the record has no hash of this file.
         """
         if name not in self.weights_sha256:
             raise InputError(f"{folder / FINISHED} is damaged (it has no hash of {name}); train again")
@@ -109,7 +109,7 @@ def write_record(folder: Path, record: Begun) -> None:
 
 
 def read_begun(folder: Path) -> Begun:
-    """The record of a run that was begun.
+    """The record of a run that was started.
 
     Raises:
         InputError: the file is missing or damaged.
@@ -121,7 +121,7 @@ def read_finished(folder: Path) -> Finished:
     """The record of a finished run.
 
     Raises:
-        InputError: not a finished run, or a damaged file.
+        InputError: the run is not finished, or the file is damaged.
     """
     path = folder / FINISHED
     if not path.is_file():
@@ -135,7 +135,7 @@ def read_finished(folder: Path) -> Finished:
 def _git_revision() -> str | None:
     here = Path(__file__).parents[1]
     if not (here.parent / ".git").exists():
-        return None  # installed; a repository around it would not be the toolkit's
+        return None  # the toolkit is installed; a repository around it is not the toolkit's
     found = subprocess.run(
         ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"], capture_output=True, text=True
     )

@@ -21,23 +21,23 @@ from zsl.tensor_file import load_module
 BANK, READOUT, BACKBONE = "bank.safetensors", "readout.safetensors", "backbone.safetensors"
 CONFIG, OWN = "config.json", "own_objects.json"
 AGAIN = "train again"
-# how runs read pictures before there were keys for it
+# how runs of earlier versions read pictures, which had no keys for it
 WHOLE = {"interpolation": "bilinear", "crop": 1.0, "squash": True}
 
 
 @dataclass(frozen=True)
 class OwnObjects:
-    """`own_objects.json`, in place of `config.json`: the kinds of the user's own objects by section, and the rest."""
+    """`own_objects.json`, which replaces `config.json`: the user's own objects by section, and the other sections."""
 
     objects: dict[str, str]
     config: dict[str, Any]
 
 
 def config_values(folder: Path) -> dict[str, Any]:
-    """The sections of a run's config, as its folder has them.
+    """The sections of a run's config, as in its folder.
 
     Raises:
-        InputError: the run has none, as objects of the user's own were given for it; the file is missing or damaged.
+        InputError: the run was trained with the user's own objects, so it has no config; a missing or damaged file.
     """
     path = folder / CONFIG
     if not path.is_file() and (folder / OWN).is_file():
@@ -62,7 +62,7 @@ def read_config(folder: Path) -> RunConfig:
     """The config that a run was trained with.
 
     Raises:
-        InputError: as of `config_values`; an unknown key, an impossible value.
+        InputError: same as for `config_values`; an unknown key, an impossible value.
     """
     return resolved(validated(config_values(folder), str(folder / CONFIG)))
 
@@ -71,7 +71,7 @@ def trained_bank(folder: Path) -> Bank:
     """The word vectors of a trained run.
 
     Raises:
-        InputError: not a whole run, other vectors than those of training.
+        InputError: the run is not finished; the vectors are not those of training.
     """
     bank = Bank.load(folder / BANK)
     if bank.sha256 != read_finished(folder).bank_sha256:
@@ -84,10 +84,12 @@ def trained_model(folder: Path, source: Source, bank: Bank) -> ZeroShotModel:
 
     Args:
         folder: of the run.
-        source: its data and backbone, and its readout where that is the user's own.
-        bank: whose width the readout has.
+        source: the run's data and backbone, and its readout if that is the user's own.
+        bank: the run's word vectors; the readout is made for their width.
+    Returns:
+        the model, with the weights of the run.
     Raises:
-        InputError: not a whole run, weights that are not its own, inputs of another size.
+        InputError: the run is not finished; weights that the run did not write; tokens of another size.
     """
     record = read_finished(folder)
     config = source.config if source.own else read_config(folder)
@@ -96,17 +98,17 @@ def trained_model(folder: Path, source: Source, bank: Bank) -> ZeroShotModel:
         raise InputError(f"{told}, but {folder} was trained on {record.channels}; restore the data")
     readout = source.readout or make_readout(config.decoder, record.channels, bank.embed_dim, len(record.seen))
     load_module(folder / READOUT, readout, AGAIN, record.weights(READOUT, folder))
-    backbone = None if source.cached else copy.deepcopy(source.backbone)  # each run has one of its own
+    backbone = None if source.cached else copy.deepcopy(source.backbone)  # each run has its own copy
     if backbone is not None:
         load_module(folder / BACKBONE, backbone, AGAIN, record.weights(BACKBONE, folder))
     return ZeroShotModel(backbone, readout, LOSSES[config.train.loss].exclusive)
 
 
 def calibrated_shift(folder: Path) -> float | None:
-    """The bias on seen logits that `zsl calibrate` chose for a run, if it was asked to.
+    """The bias on seen logits that `zsl calibrate` chose for a run; None if the run was not calibrated.
 
     Raises:
-        InputError: its file is damaged.
+        InputError: the file is damaged.
     """
     path = folder / "calibration.json"
     if not path.is_file():

@@ -38,15 +38,15 @@ class Source:
     """What runs on one dataset share: its parts, the backbone, and a frozen backbone's tokens, each read once.
 
     Args:
-        config: of a run; the sections of objects of the user's own only say how those are trained.
+        config: of a run. If the user gives an own object, its section only says how the object is trained.
         data: the dataset.
-        context: device, processes and progress; batches and workers are the config's.
-        backbone: made from the config, unless it is given.
-        readout: the user's own, in place of the config's.
+        context: device, processes and progress; batch size and workers are taken from the config.
+        backbone: the user's own; None makes that of the config.
+        readout: the user's own; None makes that of the config.
         own: the kinds of the objects that were given instead of configs, by section.
     Raises:
-        InputError: data without a backbone that need one, a backbone that the data have no use for, or that does not
-            take their images.
+        InputError: images without a backbone, tokens with a backbone, or a backbone that does not take images of this
+            size.
     """
 
     config: RunConfig
@@ -68,7 +68,7 @@ class Source:
         if chosen is not None and self.backbone is None:
             set_seed(self.config.train.seed if chosen.pretrain is None else chosen.pretrain.seed)
             self.backbone = Backbone(chosen)
-            self.backbone.channels(self.image_size)  # an image size that it refuses
+            self.backbone.channels(self.image_size)  # raises if it refuses the image size
 
     @property
     def cached(self) -> bool:
@@ -94,7 +94,7 @@ class Source:
     @cached_property
     def channels(self) -> int:
         """The size of a token."""
-        size = self.image_size  # of tokens, which are last in their shape, the size itself
+        size = self.image_size  # the last axis of the inputs; for tokens this is already the size of a token
         return size if self.backbone is None else self.backbone.channels(size)
 
     def of(self, config: RunConfig) -> "Source":
@@ -104,7 +104,7 @@ class Source:
         return other
 
     def read(self) -> None:
-        """Computes the tokens of both parts, where they are cached."""
+        """Computes the tokens of both parts, if they are cached."""
         _ = self.train, self.test
 
     def _read(self, part: Part, title: str) -> Part:
@@ -114,11 +114,13 @@ class Source:
         return extract_tokens(self.backbone, part, self.context, f"{title} tokens")
 
     def split(self, part: Part, seed: int | None = None) -> tuple[Samples, Samples]:
-        """The training part divided into samples to train on and to validate on, alike for every config and seed.
+        """Divides the training part into training and validation samples, in the same way for every config and seed.
 
         Args:
             part: the training images, or their tokens.
-            seed: of augmentation; by default that of the config.
+            seed: of augmentation; None takes that of the config.
+        Returns:
+            training samples, validation samples.
         Raises:
             InputError: no image is left to train on.
         """
@@ -135,10 +137,10 @@ class Source:
         return train, Samples(part, np.sort(order[:held]))  # validation reads the images as they are
 
     def check_batches(self) -> None:
-        """Checks that the backbone can be trained, where the config asks for that, in the config's batches.
+        """Checks that the backbone, if it is trained, can be trained with the config's batch size.
 
         Raises:
-            InputError: one of its layers cannot; it names the key to set.
+            InputError: a layer cannot be trained with it; the message names the key to set.
         """
         chosen, train, processes = self.config.backbone, self.config.train, self.context.accelerator.num_processes
         if chosen is None or self.backbone is None:
@@ -188,10 +190,10 @@ class Source:
         return measure(scores, TestSet.of(self.data), self.config.evaluate.k).metrics
 
     def scores(self, model: ZeroShotModel, bank: Bank, task: str) -> dict[str, Scores]:
-        """A model's scores of the test part, under a bank's vectors, by protocol.
+        """A model's scores of the test part with a bank's vectors, by protocol.
 
         Raises:
-            InputError: an image that cannot be read, or whose scores are not finite; it names the image.
+            InputError: an image that cannot be read, or whose scores are not finite; the message names the image.
         """
         return score_test(model, replace(self.data, test=self.test), bank, self.context, task)
 
@@ -201,10 +203,12 @@ def open_source(config: RunConfig, context: Context, in_order: bool = False) -> 
 
     Args:
         config: of a run.
-        context: device, processes and progress; batches and workers are the config's.
-        in_order: its inputs will be read in their order alone, so that it may hold "records".
+        context: device, processes and progress; batch size and workers are taken from the config.
+        in_order: True if inputs are only read in order, which allows data of kind "records".
+    Returns:
+        the source.
     Raises:
-        InputError: unusable data or backbone.
+        InputError: data or a backbone that cannot be used.
     """
     data = load_data(config.data)
     check_usable(data, in_order)
@@ -216,13 +220,13 @@ def check_usable(data: MultiLabelData, in_order: bool = False) -> None:
 
     Args:
         data: the dataset.
-        in_order: its inputs will be read in their order alone, so that it may hold "records".
+        in_order: True if inputs are only read in order, which allows data of kind "records".
     Raises:
-        InputError: it cannot.
+        InputError: the dataset can only be read in order.
     """
     if data.kind == "records" and not in_order:
         raise InputError(
-            f"{data.name} can be read in order alone; rewrite it with zsl data extract, and train from that"
+            f"{data.name} can only be read in order; rewrite it with zsl data extract, and train from that"
         )
     test = TestSet.of(data)
     check_measurable(test, protocols(test))

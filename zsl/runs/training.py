@@ -22,20 +22,20 @@ from zsl.training.solving import solve
 
 
 def train_model(source: Source, bank: Bank, journal: Journal = UNWATCHED) -> tuple[ZeroShotModel, History]:
-    """Trains, or solves, one model on the seen labels; the test part is not looked at.
+    """Trains, or solves, one model on the seen labels; the test part is not read.
 
     Args:
-        source: config, data, and a backbone that is pretrained where the config asks for that.
+        source: config, data, and a backbone, which is already pretrained if the config asks for it.
         bank: word vectors of the seen labels.
-        journal: the task's name, checkpoints, and who hears of each epoch.
+        journal: the task's name, checkpoints, and a function to call after each epoch.
     Returns:
-        the model for the source's inputs: tokens where the backbone's are cached, else images; and its history.
+        the model for the source's inputs (tokens if the backbone's are cached, else images), and its history.
     Raises:
         InputError: sizes that do not fit, an input that cannot be read.
         TrainingError: the loss does not stay finite.
     """
     config, backbone = source.config, live_backbone(source)
-    set_seed(config.train.seed)  # after the first read, which may draw numbers: the readout does not depend on it
+    set_seed(config.train.seed)  # after the first read, which may draw random numbers
     model = ZeroShotModel(backbone, readout_of(source, bank))
     vectors = torch.from_numpy(bank.select(source.data.seen))
     seen = SeenSamples(*source.split(source.train, config.train.seed), vectors)
@@ -46,7 +46,7 @@ def train_model(source: Source, bank: Bank, journal: Journal = UNWATCHED) -> tup
 
 
 def live_backbone(source: Source) -> BaseBackbone | None:
-    """A copy of the source's backbone, for a model that reads images in every epoch; None where tokens are cached."""
+    """A copy of the source's backbone, for a model that reads images in every epoch; None if tokens are cached."""
     if source.backbone is None or source.cached:
         return None
     backbone = copy.deepcopy(source.backbone)  # every run starts from the same one
@@ -69,7 +69,7 @@ def readout_of(source: Source, bank: Bank) -> Readout:
 
 
 def learning_rates(source: Source) -> tuple[float, ...]:
-    """The learning rates that are tried: several for some readouts, unless a backbone is trained with them."""
+    """The learning rates to try: several for some readouts, unless a backbone is trained too."""
     config = source.config
     tuned = config.backbone is not None and config.backbone.mode == "tuned"
     if tuned or source.readout is not None:

@@ -2,7 +2,7 @@
 
 1. `config` holds the keys of `[train]`.
 2. `loop` is the training: epochs of steps, validation after each, and the weights of the best epoch at the end. `state`
-   is all that changes from step to step, `checkpoint` keeps it on disk, and `history` is what is known of each epoch.
+   is all that changes from step to step, `checkpoint` keeps it on disk, and `history` records each epoch.
 3. `rates` trains at several learning rates and keeps the best; `solving` is for readouts with a closed form.
-4. `journal` says what a training is called, where its checkpoints are, and who hears of its epochs.
+4. `journal` has the name of a training, the folder of its checkpoints, and a function to call after each epoch.
 """

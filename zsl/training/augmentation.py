@@ -23,8 +23,8 @@ class AugmentConfig(Config):
 
 
 def make_augmentation(config: AugmentConfig) -> Augmentation | None:
-    """The transform of one image, (3, height, width) uint8; None where there is nothing to do."""
-    from torchvision.transforms import v2  # takes seconds, which runs on tokens need not wait for
+    """The transform of one image, (3, height, width) uint8; None if there is nothing to do."""
+    from torchvision.transforms import v2  # takes seconds, and runs on tokens do not need it
 
     steps: list[v2.Transform] = []
     if config.flip:

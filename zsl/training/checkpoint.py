@@ -20,13 +20,13 @@ BEFORE = "checkpoint-before.safetensors"
 
 @dataclass(frozen=True)
 class Checkpoints:
-    """The last two checkpoints of a training, in a folder; `steps` between them, 0 for one an epoch."""
+    """The last two checkpoints of a training, in a folder. `steps` are between checkpoints; 0 writes one per epoch."""
 
     folder: Path
     steps: int = 0
 
     def save(self, tensors: dict[str, Tensor], state: dict[str, Any]) -> None:
-        """Writes a checkpoint; at any moment at least one of the two files is whole."""
+        """Writes a checkpoint; at any moment at least one of the two files is intact."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._clean()
         packed = torch.frombuffer(bytearray(json.dumps(state).encode()), dtype=torch.uint8)
@@ -38,27 +38,27 @@ class Checkpoints:
                 last.replace(self.folder / BEFORE)
 
     def load(self, kind: type[T] | GenericAlias) -> tuple[dict[str, Tensor], T] | None:
-        """The last checkpoint's tensors, and its state as a type; None if there is none.
+        """The last checkpoint's tensors, and its state as a value of type `kind`; None if there is no checkpoint.
 
         Raises:
-            InputError: it is damaged.
+            InputError: the checkpoint is damaged.
         """
         path = next((p for p in (self.folder / FILE, self.folder / BEFORE) if p.is_file()), None)
         if path is None:
             return None
-        before = " to go on from the one before it" if path.name == FILE and (self.folder / BEFORE).is_file() else ""
+        before = " to continue from the one before it" if path.name == FILE and (self.folder / BEFORE).is_file() else ""
         remedy = f"remove it{before}"
         tensors, _ = read_tensors(path, remedy)
         packed = tensors.pop("state", torch.empty(0, dtype=torch.uint8))
         return tensors, parse_model(packed.numpy().tobytes(), kind, str(path), remedy)
 
     def _clean(self) -> None:
-        """Removes what a killed write has left."""
+        """Removes files that a killed write left behind."""
         for path in self.folder.glob(f".{FILE}.*"):
             path.unlink()
 
     def of(self, name: str) -> "Checkpoints":
-        """The checkpoints of one of several trainings, in a folder of their own; `remove` removes them too."""
+        """The checkpoints of one of several trainings, in a subfolder; `remove` removes them too."""
         return Checkpoints(self.folder / name, self.steps)
 
     def place(self) -> str:

@@ -10,28 +10,28 @@ class TrainConfig(Config):
     """How one model is trained.
 
     Args:
-        epochs: over the training images.
-        batch_size: images of a step, over all processes.
-        accumulate: pieces that a batch is computed in, one after another, to save memory; the gradients are those of
-            the whole batch.
+        epochs: passes over the training images.
+        batch_size: images per step, over all processes.
+        accumulate: number of pieces in which a batch is computed, one after another, to save memory; the gradients are
+            those of the whole batch.
         lr: the highest learning rate of the readout, in a one-cycle schedule.
-        backbone_lr: that of a backbone that is trained too; by default `lr`.
+        backbone_lr: the highest learning rate of a backbone that is trained too; by default `lr`.
         weight_decay: of weights; biases and norms have none.
-        warmup: the share of the steps in which the learning rate rises.
+        warmup: the share of the steps during which the learning rate rises.
         clip: the largest norm of the gradients; None leaves them as they are.
         loss: its name; the keys of each loss are in `zsl.losses`.
         gamma_neg, gamma_pos, margin: of the asymmetric loss.
         focal_gamma: of the focal loss.
-        untagged_weight: where annotations are partial, the weight of entries that nobody annotated; they count as
+        untagged_weight: if annotations are partial, the weight of entries that nobody annotated, which count as
             negatives.
         random_queries: random vectors added to each piece as labels that no image has (appendix J's "noise").
         ema: decay of the moving average of the weights, which is validated and kept; 0 turns it off.
         validation: the share of the seen training data that picks the epoch.
-        precision: of the arithmetic; "auto" is bf16 where the hardware multiplies it.
+        precision: of the arithmetic; "auto" is bf16 if the hardware computes in it, else float32.
         compile: use torch.compile.
         workers: processes that decode images; 0 decodes in the main process.
         seed: of initial weights, order, dropout and augmentation.
-        checkpoint_steps: steps between checkpoints; 0 writes one an epoch.
+        checkpoint_steps: steps between checkpoints; 0 writes one per epoch.
         trackers: Accelerate's, by name, such as "tensorboard".
     """
 

@@ -16,8 +16,8 @@ class Epochs:
     """`history.json`: mean loss per image, learning rate and seen validation mAP, epoch by epoch.
 
     `best_epoch` counts from 0. `chance` is the validation mAP of a random ranking. `chosen` are the values that
-    validation chose for config keys, `tried` the best validation mAP by learning rate where several were tried, None
-    for one whose training failed.
+    validation chose for config keys. If several learning rates were tried, `tried` is the best validation mAP of each,
+    or None for one whose training failed.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -36,7 +36,7 @@ class History(Epochs):
     best_state: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
     def as_json(self) -> dict[str, Any]:
-        """Without the weights."""
+        """The history without the weights."""
         return {name: value for name, value in vars(self).items() if name != "best_state"}
 
     @property

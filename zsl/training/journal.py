@@ -11,12 +11,12 @@ Watch = Callable[[History], None]
 
 @dataclass(frozen=True)
 class Journal:
-    """Who hears of a training, and where its checkpoints are.
+    """Where a training reports, and where its checkpoints are.
 
     Args:
-        task: what progress calls the training.
-        checkpoints: where to keep what continuing needs; a training that finds some there continues from the last. None
-            keeps nothing.
+        task: the name of the training in progress reports.
+        checkpoints: where checkpoints are kept; if some exist, the training continues from the last one. None keeps
+            none.
         watch: called with the history after every epoch, on the main process.
     """
 

@@ -25,12 +25,12 @@ from zsl.training.history import History, chance_of, validation_map
 from zsl.training.journal import UNWATCHED, Journal
 from zsl.training.state import TrainingState, averaged
 
-CHECK = 10  # steps between looks at the loss
+CHECK = 10  # steps between checks that the loss is finite
 NAMED = 8  # images that a message names
 
 
 def parameter_groups(model: ZeroShotModel, config: TrainConfig) -> list[dict[str, object]]:
-    """Decay on weights only: biases, norms and other vectors have none; the backbone may have its own rate."""
+    """Parameter groups: only weights decay, not biases, norms and other vectors; the backbone may have its own rate."""
     groups: list[dict[str, object]] = []
     for module, lr in ((model.backbone, config.backbone_lr or config.lr), (model.readout, config.lr)):
         parameters = [p for p in module.parameters() if p.requires_grad] if module is not None else []
@@ -53,10 +53,10 @@ class Training:
         model: trained in place.
         seen: training and validation samples, and the word vectors of the seen labels.
         context: device, processes, workers and progress.
-        journal: the task's name, checkpoints, and who hears of each epoch.
+        journal: the task's name, checkpoints, and a function to call after each epoch.
     Raises:
-        InputError: a validation part without positives, a loss that needs whole annotations, a readout with nothing to
-            train, a damaged checkpoint.
+        InputError: a validation part without positives, a loss that needs complete annotations, a readout with nothing
+            to train, a damaged checkpoint.
     """
 
     def __init__(
@@ -90,25 +90,25 @@ class Training:
         if not self.seen.validation.targets.label_counts().any():
             raise InputError("the validation part holds no positive; raise train.validation")
         if LOSSES[self.config.loss].exclusive and self.partial:
-            raise InputError(f"train.loss = {self.config.loss!r} needs whole annotations; these are partial")
+            raise InputError(f"train.loss = {self.config.loss!r} needs complete annotations; these are partial")
         if self.config.random_queries and self.vectors is None:
             raise InputError("train.random_queries are random word vectors: give decoder.query or head = 'text'")
 
     def _begin(self) -> TrainingState:
-        """The state before the first step; it prepares the model for its processes."""
+        """Makes the state before the first step, and prepares the model for the processes."""
         config, model, accelerator = self.config, self.model, self.accelerator
         groups = parameter_groups(model, config)
         if not groups:
             raise InputError(f"{type(model.readout).__name__} has nothing to train; its decoder.kind is solved")
-        # decoupled: the paper's "true weight decay"; its released code has Adam's own
+        # AdamW's decoupled decay is the paper's "true weight decay"; its released code uses that of Adam
         self.prepared, self.optimizer = accelerator.prepare(model, torch.optim.AdamW(groups, fused=True))
-        if accelerator.scaler is not None:  # as if there had been no training before
+        if accelerator.scaler is not None:  # reset: an earlier training may have used it
             accelerator.scaler.load_state_dict(torch.amp.GradScaler(accelerator.device.type).state_dict())
         if config.compile:
-            torch._dynamo.reset()  # it gives up on a module of which it has compiled eight kinds
+            torch._dynamo.reset()  # torch stops compiling a module after eight variants
             self.prepared = torch.compile(self.prepared)
         rates = [float(str(group["lr"])) for group in groups]
-        # torch divides by the length of the rise, warmup * steps - 1
+        # torch divides by the length of the rise, warmup * steps - 1, which must not be 0
         rise = config.warmup * (1 + 1e-6) if math.isclose(config.warmup * self.total, 1) else config.warmup
         return TrainingState(
             model=model,
@@ -135,7 +135,7 @@ class Training:
         return self.state.history
 
     def run_epoch(self) -> None:
-        """The steps that are left of an epoch."""
+        """Trains the remaining steps of an epoch."""
         state, checkpoints = self.state, self.journal.checkpoints
         epoch, first = divmod(state.done, self.order.steps)
         self.order.begin(epoch, first)
@@ -171,7 +171,7 @@ class Training:
                 loss = self._loss(inputs, targets)
                 if not self.order.counts(step, piece):
                     loss = loss * 0
-                # gradients are averaged over processes, the loss is a sum over images
+                # Accelerate averages gradients over processes, but the loss is a sum over images
                 self.accelerator.backward(loss * self.accelerator.num_processes)
             total += loss.detach()
         state.loss += total
@@ -216,13 +216,13 @@ class Training:
         self._save()
 
     def _validation_scores(self) -> np.ndarray:
-        """Of the validation images, by the weights that would be kept.
+        """Scores of the validation images, with the weights that would be kept.
 
         Raises:
-            TrainingError: they are not finite.
+            TrainingError: a score is not finite.
         """
         candidate = self.state.candidate
-        for buffer in [*self.model.buffers(), *candidate.buffers()]:  # a running mean is of a process's own images
+        for buffer in [*self.model.buffers(), *candidate.buffers()]:  # each process has its own running means
             broadcast(buffer)
         quiet = replace(self.context, progress=silent)
         scores = score(candidate, self.seen.validation, {"seen": self.vectors}, quiet)["seen"]
@@ -232,10 +232,10 @@ class Training:
         return scores
 
     def _check(self) -> None:
-        """Looks at the losses since the last look, which makes a GPU wait."""
+        """Checks that the losses since the last check are finite; this makes a GPU wait."""
         if not self.unchecked:
             return
-        # of all processes, which so stop at once
+        # summed over all processes, so that they stop at the same step
         losses = self.accelerator.reduce(torch.stack([loss for _, loss in self.unchecked]))
         for (step, _), finite in zip(self.unchecked, torch.isfinite(losses).tolist(), strict=True):
             if not finite:
@@ -243,7 +243,7 @@ class Training:
         self.unchecked = []
 
     def _not_finite(self, step: int) -> str:
-        """What to tell of a loss that is not finite: when, with which images, and what to do."""
+        """The message about a loss that is not finite: at which step, with which images, and what to do."""
         names = self.seen.train.names(self.order.batch(step))
         shown = ", ".join(names[:NAMED]) + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
         checkpoints = self.journal.checkpoints
@@ -270,12 +270,12 @@ class Training:
         """Writes a checkpoint, if the journal keeps any.
 
         Raises:
-            TrainingError: a tensor is not finite; the last checkpoint stays.
+            TrainingError: a tensor is not finite; the last checkpoint is kept.
         """
         state, checkpoints = self.state, self.journal.checkpoints
         if checkpoints is None:
             return
-        loss = self.accelerator.reduce(state.loss.clone())  # of all processes, since the epoch began
+        loss = self.accelerator.reduce(state.loss.clone())  # summed over all processes, since the epoch began
         if self.context.is_main:
             tensors = state.tensors()
             spoilt = next((name for name, value in tensors.items() if not torch.isfinite(value).all()), None)

@@ -1,4 +1,4 @@
-"""Learning rates that are tried in full, of which the best on seen validation is kept."""
+"""Trains in full at several learning rates, and keeps the best on seen validation."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,12 +28,12 @@ def train_at_best_rate(
 
     Args:
         rates: learning rates, in place of `config.lr`; a single one is trained without a comparison.
-        config, model, seen, context: as of `zsl.training.loop.Training`.
+        config, model, seen, context: same as for `zsl.training.loop.Training`.
         journal: its `watch` is called once, with the history that is kept; with a single rate, after every epoch.
     Returns:
-        the history of the best rate, with the seen validation mAP of all of them.
+        the history of the best rate, with the seen validation mAP of every rate.
     Raises:
-        TrainingError: as of `Training.run`, if no rate keeps the loss finite.
+        TrainingError: same as for `Training.run`, if no rate keeps the loss finite.
     """
     if len(rates) == 1:
         return Training(config.model_copy(update={"lr": rates[0]}), model, seen, context, journal).run()
@@ -58,7 +58,7 @@ def _histories(
     context: Context,
     journal: Journal,
 ) -> tuple[dict[float, History], dict[str, float | None]]:
-    """The history of each rate whose loss stays finite, and the best validation mAP by rate, None of the others."""
+    """The history of each rate whose loss stays finite, and the best validation mAP by rate (None for the others)."""
     initial = {name: value.detach().clone() for name, value in model.state_dict().items()}
     found: dict[float, History] = {}
     tried: dict[str, float | None] = {}

@@ -1,4 +1,4 @@
-"""Readouts with a closed form are solved instead of trained: one pass over the images, and an equation."""
+"""Solves readouts that have a closed form, instead of training them: one pass over the images, then an equation."""
 
 from collections.abc import Iterator
 
@@ -21,14 +21,14 @@ def solve(
 ) -> History:
     """Solves the model's `ClosedFormReadout` on the training samples; the validation samples only pick its settings.
 
-    Every process ends with the same solution, which does not depend on how many there are.
+    Every process gets the same solution, which does not depend on the number of processes.
 
     Args:
         model: solved in place; its backbone, if it has one, stays as it is.
         seen: training and validation samples, and the word vectors of the seen labels.
         context: device, batch size, workers and progress.
-        journal: the task's name, and who hears of the result; there are no checkpoints.
-        seed: of the folds in which some seen labels play unseen ones.
+        journal: the task's name, and a function to call with the result; there are no checkpoints.
+        seed: of the folds, in which some seen labels are treated as unseen.
     Returns:
         A history of one epoch: the squared error per image, and mAP of the seen labels on the validation samples.
     Raises:
@@ -70,7 +70,7 @@ def _squared_error(sums: Statistics, logits: np.ndarray) -> float:
 def _pairs(
     model: ZeroShotModel, samples: Samples, context: Context, task: str
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """What the readout reads of each image, with the image's targets, a batch at a time."""
+    """What the readout reads from each image, with the image's targets, one batch at a time."""
     targets, done = samples.targets, 0
     for x in _read(model, samples, context, task):
         yield x, targets[done : done + len(x)].dense()
@@ -79,7 +79,7 @@ def _pairs(
 
 @torch.inference_mode()
 def _read(model: ZeroShotModel, samples: Samples, context: Context, task: str) -> Iterator[np.ndarray]:
-    """What the readout reads of each image, in order, a batch at a time, on every process."""
+    """What the readout reads from each image, in order, one batch at a time, on every process."""
     assert isinstance(model.readout, ClosedFormReadout)
     model.to(context.device).eval()
     left, loader = len(samples), scoring_batches(samples, context)

@@ -1,4 +1,4 @@
-"""All that changes from step to step of a training, and so all that a checkpoint holds."""
+"""Everything that changes from step to step in training; this is what a checkpoint holds."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -33,14 +33,14 @@ class TrainingState:
     """Weights, moments, schedule and history.
 
     Args:
-        model: that is trained.
-        optimizer: Accelerate's, of AdamW.
+        model: the model that is trained.
+        optimizer: Accelerate's wrapper of AdamW.
         schedule: of the learning rates.
         average: the moving average of the weights, if there is one.
         scaler: of gradients in half precision, if there is one.
         history: epoch by epoch.
         loss: the sum over this process's images since the epoch began.
-        done: steps, over all epochs.
+        done: number of steps done, over all epochs.
     """
 
     model: ZeroShotModel
@@ -54,7 +54,7 @@ class TrainingState:
 
     @property
     def candidate(self) -> ZeroShotModel:
-        """The weights that are validated and kept: their average, where there is one."""
+        """The model that is validated and kept: with averaged weights, if there is an average."""
         return self.model if self.average is None else self.average.module
 
     def tensors(self) -> dict[str, Tensor]:
@@ -80,20 +80,21 @@ class TrainingState:
         return asdict(saved)
 
     def restore(self, checkpoints: Checkpoints, is_main: bool) -> None:
-        """Takes over the last checkpoint, if there is one.
+        """Loads the last checkpoint, if there is one.
 
         Args:
             checkpoints: where it is.
-            is_main: this is the main process, which counts the loss of all processes until now.
+            is_main: whether this is the main process; only that one takes the checkpoint's loss, which is a sum over
+                all processes.
         Raises:
-            InputError: a damaged checkpoint, or another training's.
+            InputError: a checkpoint that is damaged or of another training.
         """
         found = checkpoints.load(Saved)
         if found is None:
             return
         try:
             self._take(*found, is_main)
-        except Exception as error:  # the file is whole, but torch raises many kinds where it is another model's
+        except Exception as error:  # the file is intact; on another model's weights, torch raises many kinds of errors
             reason = str(error).splitlines()[0]
             raise InputError(
                 f"{checkpoints.folder} holds another training's checkpoint ({reason}); remove it"
@@ -109,7 +110,7 @@ class TrainingState:
             moments.setdefault(int(number), {})[key] = value
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         for place, kept in moments.items():
-            # in the memory layout of the parameter, which the fused optimiser requires
+            # the fused optimiser requires the memory layout of the parameter
             for key in MOMENTS:
                 kept[key] = torch.empty_like(parameters[place]).copy_(kept[key])
         groups = self.optimizer.optimizer.state_dict()["param_groups"]
@@ -131,6 +132,6 @@ def _of(kind: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
 
 def averaged(model: ZeroShotModel, decay: float) -> Any:
     """timm's moving average of a model's weights."""
-    from timm.utils import ModelEmaV3  # takes seconds, which trainings without an average need not wait for
+    from timm.utils import ModelEmaV3  # takes seconds, and trainings without an average do not need it
 
     return ModelEmaV3(model, decay=decay, use_warmup=True)

@@ -128,7 +128,7 @@ def test_a_bank_of_vectors_that_say_nothing_is_refused(tmp_path, row, message):
         (b'\\"num_seen\\": 3', b'\\"num_seen\\": 9', "x is not an intact bank file .*cannot have 9 seen ones"),
         (b'\\"seed\\": 3', b'\\"seed\\": ' + b"[" * 100_000, "x is damaged .nested too deeply"),
         (b'["sky", ', b'[12345, ', "x is not an intact bank file .*valid string"),
-        (b'["sky", "polar bear"', b'["sky", "sky"       ', "x is not an intact bank file .*'sky' stands twice"),
+        (b'["sky", "polar bear"', b'["sky", "sky"       ', "x is not an intact bank file .*'sky' is in the bank twice"),
         (b'{"1": ', b'{"9": ', "x is not an intact bank file"),
         (b'{"1": ', b'{"x": ', "x is not an intact bank file .*valid integer"),
     ],
@@ -158,7 +158,7 @@ def test_select_keeps_the_order_asked_for():
 @pytest.mark.parametrize(
     ("labels", "vectors", "message"),
     [
-        (("a", "a"), np.ones((2, 3)), "'a' stands twice"),
+        (("a", "a"), np.ones((2, 3)), "'a' is in the bank twice"),
         (("a", "b"), np.ones((3, 3)), r"needs vectors of shape \(2, embed\)"),
         (("a", "b"), np.array([[1, 2], [np.nan, 0]]), "'b' has a non-finite vector"),
         (("a", "b"), np.array([[0.0, 0], [1, 0]]), "'a' has a zero vector"),

@@ -69,7 +69,7 @@ def test_a_zero_vector_after_a_transform_names_it(table):
 
 @pytest.mark.parametrize(
     ("labels", "message"),
-    [([], "no label"), (["a", "b", "a"], "'a' stands twice"), (["a", " "], "a label name is empty")],
+    [([], "no label"), (["a", "b", "a"], "'a' appears twice"), (["a", " "], "a label name is empty")],
 )
 def test_unusable_labels_are_named(labels, message):
     with pytest.raises(InputError, match=message):

@@ -1,4 +1,4 @@
-"""The cache: what is encoded once, by one process, and what is made again."""
+"""The cache: texts are encoded once, by one process; damaged vectors are encoded again."""
 
 import multiprocessing
 import os
@@ -55,7 +55,7 @@ def test_a_damaged_cache_entry_is_made_again(table, tmp_path):
     (entry,) = (tmp_path / "cache").glob("*.safetensors")
     whole = entry.read_bytes()
     entry.write_bytes(whole[:-60] + b"x" + whole[-59:])
-    with pytest.warns(InputWarning, match="the cached vectors of .* are damaged; they are made again"):
+    with pytest.warns(InputWarning, match="the cached vectors of .* are damaged; the texts are encoded again"):
         again = build_bank(WORDS, spec, cache=tmp_path / "cache")
     np.testing.assert_array_equal(again.vectors, keyed.vectors)
     assert entry.read_bytes() == whole

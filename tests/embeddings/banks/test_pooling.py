@@ -18,7 +18,7 @@ def test_skipped_labels_do_not_shift_the_others(table):
     assert bank.seen == ("word4",)
     np.testing.assert_array_equal(bank.vectors[:, :7], [keyed["word4"], keyed["word2"], keyed["word0"]])
     np.testing.assert_array_equal(bank.vectors[:, 7:], build_bank(["word4", "word2", "word0"], "lexical:16").vectors)
-    with pytest.raises(InputError, match="a vector for none of the labels"):
+    with pytest.raises(InputError, match="no vector for any of the labels"):
         build_bank(["zzz", "yyy"], spec, oov=("skip",))
     with pytest.raises(InputError, match="no seen label is left"):
         build_bank(["zzz", "word1"], spec, num_seen=1, oov=("skip",))

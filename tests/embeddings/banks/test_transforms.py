@@ -74,7 +74,7 @@ def test_transforms_follow_one_another(vectors):
         ("pca", "write pca:WIDTH"),
         ("pca:0", "write pca:WIDTH"),
         ("pca:" + "9" * 5000, "write pca:WIDTH"),
-        ("pca:8", "span 7 dimensions alone"),
+        ("pca:8", "span only 7 dimensions"),
     ],
 )
 def test_unusable_transforms_are_named(vectors, name, message):

@@ -38,7 +38,7 @@ def test_corpus_needs_lists_to_learn_from(tmp_path):
     with pytest.raises(InputError, match="gives an option twice"):
         build_bank(["sky"], f"corpus:{tmp_path}/tags.txt,width=3,width=4")
     (tmp_path / "pairs.txt").write_text("sky,dog\n")
-    with pytest.raises(InputError, match="no word stands 3 times"):
+    with pytest.raises(InputError, match="no word appears 3 times"):
         build_bank(["sky"], f"corpus:{tmp_path}/pairs.txt,min_count=3")
     assert build_bank(["sky"], f"corpus:{tmp_path}/pairs.txt,width=3", seed=2**32 - 1).embed_dim == 3
     for width in ("0", "65537", "9" * 5000):

@@ -88,7 +88,7 @@ def test_the_policy_says_what_becomes_of_names_without_a_vector(monkeypatch, blo
     np.testing.assert_allclose(filled.vectors[[0, 3]], random_vectors(["dog", "tree"], 8, 3))
     np.testing.assert_array_equal(filled.vectors[[1, 2, 4]], skipped.vectors)
     assert filled.notes == ("random vector", "", "", "random vector", "")
-    with pytest.raises(InputError, match="has a vector for none of the labels"):
+    with pytest.raises(InputError, match="has no vector for any of the labels"):
         build_bank(["dog", "tree"], encoder, oov="skip")
 
 

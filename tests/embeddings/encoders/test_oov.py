@@ -110,7 +110,7 @@ def test_subwords_are_those_of_gensim(table):
 
 
 @pytest.mark.parametrize(
-    ("policy", "message"), [(("fuzzy",), "unknown policy 'fuzzy'"), (("skip", "lower"), "skip must stand last")]
+    ("policy", "message"), [(("fuzzy",), "unknown policy 'fuzzy'"), (("skip", "lower"), "skip must be the last step")]
 )
 def test_policies_that_make_no_sense(policy, message):
     with pytest.raises(InputError, match=message):

@@ -50,7 +50,7 @@ def test_files_of_names_have_them_composed(tmp_path):
     (tmp_path / "names.txt").write_text(f"{apart}\nmील\n", encoding="utf-16")
     assert read_labels(tmp_path / "names.txt") == ("café", "mील")
     (tmp_path / "names.txt").write_text(f"{apart}\ncafé\n")
-    with pytest.raises(InputError, match="names.txt:2: label 'café' stands on line 1 too"):
+    with pytest.raises(InputError, match="names.txt:2: label 'café' is also on line 1"):
         read_labels(tmp_path / "names.txt")
     (tmp_path / "names.txt").write_text("dog\nc\0at\n")
     with pytest.raises(InputError, match="names.txt:2: a zero byte"):
@@ -67,7 +67,7 @@ def test_a_bank_has_one_vector_for_both_forms_of_a_name(tmp_path):
     for same in (bank, Bank.load(tmp_path / "bank")):
         assert same.labels == ("café", "sea")
         np.testing.assert_array_equal(same.select([apart, "café"]), [[1, 0], [1, 0]])
-    with pytest.raises(InputError, match="'café' stands twice"):
+    with pytest.raises(InputError, match="'café' appears twice"):
         build_bank([apart, "café"], "lexical:16")
     # a table of words may have the name in pieces
     words = tmp_path / "words.txt"

@@ -216,7 +216,7 @@ def test_bad_input_is_one_line_and_writes_nothing(names, keyed, bank, tmp_path):
     (tmp_path / "twice.txt").write_text("sky\ndog\nsky\n")
     (tmp_path / "empty.txt").write_text("\n")
     (tmp_path / "prompts.txt").write_text("a {}\na photo\n")
-    refused(build(tmp_path / "twice.txt", *lexical), "twice.txt:3: label 'sky' stands on line 1 too")
+    refused(build(tmp_path / "twice.txt", *lexical), "twice.txt:3: label 'sky' is also on line 1")
     refused(build(tmp_path / "empty.txt", *lexical), "empty.txt holds no label names")
     refused(build(tmp_path / "nowhere.txt", *lexical), "no file of label names", "nowhere.txt")
     refused(build(*names, *lexical, "--prompts", tmp_path / "prompts.txt"), "prompts.txt:2", "must hold {}")

@@ -141,7 +141,7 @@ def test_damaged_tokens_are_named(options, tmp_path):
     labels.write_bytes(names)
     shard.unlink()
     refused(zsl("train", tokens, "--out", tmp_path / "run"), "train-00001.safetensors is missing")
-    refused(zsl("data", "extract", options, "--out", out, "--rows", 8), "was begun with rows_per_shard = 16")
+    refused(zsl("data", "extract", options, "--out", out, "--rows", 8), "was started with rows_per_shard = 16")
     (out / ".plan.json.killed").write_text("{")
     (out / "manifest.json").write_text("{}")
     refused(zsl("train", tokens, "--out", tmp_path / "run"), "manifest.json is damaged (format: Field required)")

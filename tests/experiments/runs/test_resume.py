@@ -106,14 +106,14 @@ def test_a_run_does_not_resume_with_another_config_or_other_data(options, photog
     refused(zsl(*go_on[:-1]), "holds an unfinished run; continue it with --resume")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/bank.safetensors").write_bytes(b"mine")
-    refused(zsl("train", options, "--out", tmp_path / "mine", "--resume"), "not empty and holds no run to go on with")
+    refused(zsl("train", options, "--out", tmp_path / "mine", "--resume"), "not empty and holds no run to continue")
     assert (tmp_path / "mine/bank.safetensors").read_bytes() == b"mine"
     other = zsl(*go_on, "--set", "train.lr=1e-4", "--set", "decoder.width=32")
     refused(other, "train.lr was 0.003, now 0.0001", "decoder.width was 16, now 32", "another --out")
     table = photographs / "data.csv"
     whole = table.read_text()
     table.write_text(whole.replace("red square", "blue disc", 1))
-    refused(zsl(*go_on), "was begun with other data", "restore them")
+    refused(zsl(*go_on), "was started with other data", "restore them")
     table.write_text(whole)
     checkpoint = run / "checkpoint/checkpoint.safetensors"
     checkpoint.write_bytes(checkpoint.read_bytes()[:-100])

@@ -110,7 +110,7 @@ def test_a_model_without_one_token_a_place_is_refused_but_for_its_levels(name, s
 
 def test_arguments_that_are_keys_of_their_own_are_refused():
     for name, key in (("features_only", "backbone.level"), ("checkpoint_path", "backbone.weights"), ("in_chans", "")):
-        with pytest.raises(InputError, match=f"backbone.arguments takes no {name}; there is {key}"):
+        with pytest.raises(InputError, match=f"backbone.arguments takes no {name}; use {key}"):
             BackboneConfig(name="resnet10t", arguments={name: 1})
 
 
@@ -199,7 +199,7 @@ def test_files_that_are_not_these_weights_are_named(tmp_path):
         ("cut.safetensors", "cannot be read as tensors"),
         ("pickle.pth", "cannot be read as tensors"),
         ("packed.pth", "its members are compressed and unpack to 100,000 bytes"),
-        ("other.safetensors", "is it another model's"),
+        ("other.safetensors", "is it a file of another model"),
         ("less.safetensors", "lacks 'bn1.weight'"),
     ]:
         with pytest.raises(InputError, match=message):

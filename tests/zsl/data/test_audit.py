@@ -30,7 +30,7 @@ GOOD = json.dumps(["a\udce4.jpg", "1 2", "", "0"])
 def test_a_state_that_is_none_is_one_line(data, tmp_path, line):
     state = tmp_path / "state"
     state.write_bytes(line)
-    with pytest.raises(InputError, match="state is no state of an audit; give another --state, or remove it"):
+    with pytest.raises(InputError, match="state is not the state of an audit; give another --state, or remove it"):
         look_at_images(data, state=state)
     assert state.read_bytes() == line
     state.write_bytes(GOOD.encode() + b"\n" + line)  # as a kill leaves it

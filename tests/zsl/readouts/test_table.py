@@ -126,7 +126,7 @@ def test_what_fits_the_memory_passes(kind):
         ({"group_size": 6}, "decoder.group_size = 6 is not between 1 and the 5 labels"),
         ({"num_groups": 6}, "decoder.num_groups = 6 is not between 1 and the 5 labels"),
         ({"attention_heads": 5}, "decoder.attention_heads = 5 does not divide width = 768"),
-        ({"query": "random", "query_noise": 0.1}, "decoder.query_noise = 0.1 is on word vectors"),
+        ({"query": "random", "query_noise": 0.1}, "decoder.query_noise = 0.1 is added to word vectors"),
     ],
 )
 def test_sizes_that_no_memory_holds_are_named_before_they_are_made(options, message):
@@ -153,5 +153,5 @@ def test_half_precision_of_a_gpu_needs_one():
 
 
 def test_trackers_that_are_not_there_are_named():
-    with pytest.raises(InputError, match="train.trackers: 'nothing' is not installed; there are .*tensorboard"):
+    with pytest.raises(InputError, match="train.trackers: 'nothing' is not installed; installed: .*tensorboard"):
         make_accelerator("fp32", ("tensorboard", "nothing"))

@@ -73,5 +73,5 @@ def test_a_readout_of_ones_own_takes_the_place_of_the_configs(data):
 def test_records_can_be_extracted_only(data):
     records = replace(data, kind="records")
     check_usable(records, in_order=True)
-    with pytest.raises(InputError, match="toy can be read in order alone; rewrite it with zsl data extract"):
+    with pytest.raises(InputError, match="toy can only be read in order; rewrite it with zsl data extract"):
         check_usable(records)

@@ -148,6 +148,6 @@ def test_query_noise_is_in_training_alone():
     decoder.eval()
     assert torch.equal(decoder(features, vectors), decoder(features, vectors))
     with pytest.raises(
-        InputError, match="query_noise = 0.5 is on word vectors, which learnable queries are not made of"
+        InputError, match="query_noise = 0.5 is added to word vectors, from which learnable queries are not made"
     ):
         MlDecoderConfig(**SIZES, query="learnable", query_noise=0.5).make(16, 16, 8)

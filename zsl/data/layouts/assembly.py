@@ -1,4 +1,4 @@
-"""What every layout of image files has in common: from lists of annotated files to a dataset."""
+"""What all layouts of image files share: from lists of annotated files to a dataset."""
 
 import hashlib
 import json
@@ -19,16 +19,16 @@ from zsl.data.dataset_config import SquareConfig
 from zsl.data.layouts.image_paths import located
 from zsl.data.targets import Targets
 
-# behind the dataset's name, by `Selection.labelled`
+# follows the dataset's name; the key is `Selection.labelled`
 TITLES = {None: "", True: " (labelled test images)", False: " (all test images)"}
 
 
 class ImagesConfig(SquareConfig):
     """The base of every dataset of image files.
 
-    `missing`: "skip" leaves out images whose file is missing or empty, "error" refuses. `exclude`: a file that lists
-    the paths of images to leave out (`zsl data check --bad` writes one). `outside`: whether the data's files may name
-    images outside its folder, by absolute paths or `..`.
+    `missing`: "skip" leaves out images whose file is missing or empty, "error" stops with an error. `exclude`: a file
+    that lists the paths of images to leave out (`zsl data check --bad` writes one). `outside`: whether the dataset's
+    files may name images outside its folder, by absolute paths or `..`.
     """
 
     missing: Literal["error", "skip"] = "error"
@@ -38,9 +38,9 @@ class ImagesConfig(SquareConfig):
 
 @dataclass(frozen=True)
 class AnnotatedFiles:
-    """Image files, by their paths below a folder, and their annotations over the seen labels, then the unseen ones.
+    """Image files, by their paths below a folder, and their annotations: seen labels first, then unseen ones.
 
-    `source` is the file that lists them, on these `lines` of it if it has lines.
+    `source` is the file that lists them; `lines` are their line numbers in it, if it has lines.
     """
 
     files: Sequence[str]
@@ -53,7 +53,7 @@ class AnnotatedFiles:
         return f"{self.source}:{self.lines[row]}" if self.lines else str(self.source)
 
     def located(self, folder: Path, outside: bool) -> "AnnotatedFiles":
-        """With the paths that `folder` has (see `image_paths.located`)."""
+        """The same files, with paths as `folder` has them (see `image_paths.located`)."""
         return replace(self, files=located(self.files, folder, outside, self.place))
 
 
@@ -61,9 +61,12 @@ class AnnotatedFiles:
 class Selection:
     """Which of a dataset's images its protocol uses.
 
-    `labelled`: test images without an unseen label (of a closed set: without any) are left out; None where there is but
-    one test set. `drop_leaked`: training images that show an unseen label are left out too; else that annotation alone
-    is. `smallest`: files of so many bytes at most are holes. `expected`: as of `MultiLabelData`.
+    Args:
+        labelled: True leaves out test images without an unseen label (in a closed set: without any label); None if
+            there is only one test set.
+        drop_leaked: True leaves out training images that show an unseen label; False only ignores that annotation.
+        smallest: files of at most this many bytes count as missing.
+        expected: same as for `MultiLabelData`.
     """
 
     labelled: bool | None = None
@@ -83,12 +86,17 @@ def assemble(
     """A dataset of image files; training images without a seen label are left out.
 
     Args:
-        folder: that the files are in.
-        labels: seen and unseen.
-        parts: training and test.
+        config: which missing, excluded and outside images are allowed, and how pictures become squares.
+        name: of the dataset.
+        folder: the folder of the image files.
+        labels: names of seen and of unseen labels.
+        parts: training and test files.
         selection: which images of the parts are used.
+    Returns:
+        the dataset.
     Raises:
-        InputError: no label, no image left, missing images that are not skipped, images outside the folder.
+        InputError: no seen label, a part without an image, missing images that are not skipped, images outside the
+            folder.
     """
     seen, unseen = _checked_labels(name, labels)
     train, test = (part.located(folder, config.outside) for part in parts)
@@ -121,24 +129,24 @@ def assemble(
 
 
 def _checked_labels(name: str, labels: tuple[Sequence[str], Sequence[str]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Seen and unseen labels, each of which stands once."""
+    """Seen and unseen labels, after checking that no label appears twice."""
     seen, unseen = (tuple(names) for names in labels)
     if not seen:
         raise InputError(f"{name} has no seen label")
     every = seen + unseen
     if len(set(every)) < len(every):
         twice = next(label for place, label in enumerate(every) if label in every[:place])
-        raise InputError(f"{name} has label {twice!r} twice; tell the two apart, or remove one")
+        raise InputError(f"{name} has label {twice!r} twice; rename or remove one")
     return seen, unseen
 
 
 def _there(
     config: ImagesConfig, name: str, folder: Path, files: Mapping[str, list[str]], smallest: int
 ) -> tuple[dict[str, np.ndarray], tuple[str, ...], list[str]]:
-    """Which files of each part are there, the paths of the others, and a line on those.
+    """Which files of each part exist, the paths of the missing ones, and a note about those.
 
     Raises:
-        InputError: files are missing and not to be skipped; none of a part is there.
+        InputError: missing files that are not skipped; a part without files.
     """
     there = {part: present(folder, names, smallest) for part, names in files.items()}
     missing = tuple(f"{folder}/{file}" for part, names in files.items() for file in compress(names, ~there[part]))
@@ -158,11 +166,11 @@ def _there(
 def _chosen(
     parts: tuple[AnnotatedFiles, AnnotatedFiles], counts: tuple[int, int], selection: Selection
 ) -> tuple[dict[str, np.ndarray], list[str]]:
-    """The rows of each part that the protocol uses, and a line on the training images that it does not.
+    """The rows of each part that the protocol uses, and a note about the training images that it does not use.
 
     Args:
-        parts: training and test.
-        counts: of seen and of unseen labels.
+        parts: training and test files.
+        counts: numbers of seen and of unseen labels.
     """
     train, test = parts
     num_seen, num_unseen = counts
@@ -181,7 +189,7 @@ def _chosen(
 
 
 def _check_apart(name: str, train: Sequence[str], test: Sequence[str]) -> None:
-    """No image stands twice, and none is in both parts."""
+    """Checks that no image is listed twice, and that none is in both parts."""
     seen: set[str] = set()
     for part, files in (("training", train), ("test", test)):
         own = {os.path.normpath(file) for file in files}
@@ -199,8 +207,8 @@ def _check_apart(name: str, train: Sequence[str], test: Sequence[str]) -> None:
 def _not_excluded(
     folder: Path, rows: Mapping[str, np.ndarray], files: Mapping[str, list[str]], listed: Path
 ) -> tuple[dict[str, np.ndarray], dict[str, list[str]], str]:
-    """The rows and files of each part that a file does not list, and a line that tells of the others."""
-    empty = listed.is_file() and not listed.stat().st_size  # of an audit that found nothing
+    """The rows and files of each part without the images that a file lists, and a note about those."""
+    empty = listed.is_file() and not listed.stat().st_size  # written by an audit that found nothing
     excluded = set() if empty else {str(Path(line).absolute()) for _, line in read_lines(listed, "image paths")}
     places = {part: [str((folder / name).absolute()) for name in names] for part, names in files.items()}
     kept = {part: np.array([place not in excluded for place in values], bool) for part, values in places.items()}
@@ -213,7 +221,7 @@ def _not_excluded(
 
 
 def fingerprint(seen: Sequence[str], unseen: Sequence[str], train: Part, test: Part) -> str:
-    """Of the labels, the images' file names and their annotations: the same in whatever layout they were."""
+    """A hash of the labels, the images' file names and their annotations; it does not depend on the layout."""
     digest = hashlib.sha256(json.dumps([seen, unseen]).encode())
     for part in (train, test):
         if isinstance(part.inputs, ImageFiles):
@@ -226,13 +234,13 @@ def fingerprint(seen: Sequence[str], unseen: Sequence[str], train: Part, test: P
 
 
 def present(folder: Path, files: Sequence[str], smallest: int = 0) -> np.ndarray:
-    """Whether each file is there with more than `smallest` bytes; folders are listed once."""
+    """Whether each file exists and has more than `smallest` bytes; each folder is listed once."""
     sizes: dict[str, int] = {}
     for name in dict.fromkeys(file.rpartition("/")[0] for file in files):
         try:
             with os.scandir(folder / name) as entries:
                 sizes |= {f"{name}/{entry.name}" if name else entry.name: _size(entry) for entry in entries}
-        except OSError:  # no such folder, or none that can be read
+        except OSError:  # the folder is missing or cannot be read
             continue
     return np.fromiter((sizes.get(file, 0) > smallest for file in files), bool, len(files))
 

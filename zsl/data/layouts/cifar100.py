@@ -24,8 +24,10 @@ EXPECTED = {"training images": 50_000, "test images": 10_000}
 
 
 class Cifar100Config(SquareConfig):
-    """`root` is the folder cifar-100-binary. `unseen`: names of unseen labels, one a line, of which no training image
-    is read; without it the set is closed.
+    """`root` is the folder cifar-100-binary.
+
+    `unseen`: a file of unseen labels, one name per line; their training images are left out. Without it the set is
+    closed.
     """
 
     name: Literal["cifar100"] = "cifar100"
@@ -33,10 +35,10 @@ class Cifar100Config(SquareConfig):
     unseen: Path | None = None
 
     def load(self) -> MultiLabelData:
-        """Labels are the fine ones: seen labels in the order of the label file, unseen ones in that of theirs.
+        """Labels are the fine ones: seen labels in the order of the label file, unseen ones in the order of `unseen`.
 
         Raises:
-            InputError: a missing file, one of another length or with another label.
+            InputError: a file is missing, incomplete or has an unknown label.
         """
         import torch
 
@@ -69,7 +71,7 @@ class Cifar100Config(SquareConfig):
 
 @dataclass(frozen=True)
 class Pixels:
-    """Images in memory, (image, 3, 32, 32) uint8, made squares as they are read."""
+    """Images in memory, (image, 3, 32, 32) uint8; they are resized when they are read."""
 
     values: "torch.Tensor"
     square: Square
@@ -98,7 +100,7 @@ def _records(path: Path, classes: int) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"no file {path}; it is in the binary version of CIFAR-100")
     content = np.fromfile(path, np.uint8)
     if not len(content) or len(content) % RECORD:
-        raise InputError(f"{path} is not whole: its size is no multiple of {RECORD:,} bytes; fetch it again")
+        raise InputError(f"{path} is incomplete: its size is not a multiple of {RECORD:,} bytes; fetch it again")
     records = content.reshape(-1, RECORD)
     if records[:, 1].max() >= classes:
         raise InputError(f"{path} holds label {records[:, 1].max()}, but there are {classes} names; fetch it again")

@@ -16,10 +16,11 @@ from zsl.data.targets import Targets
 
 
 class ClassFoldersConfig(ImagesConfig):
-    """`root` holds `train` and `test`, and in each a folder for every class.
+    """`root` holds the folders `train` and `test`, each with one folder per class.
 
-    `names`: lines "folder name", for folders that are not called by their label's name (ImageNet's synsets). `unseen`:
-    names of unseen labels, one a line, of which no training image is read; without it the set is closed.
+    `names`: a file with lines "folder name", for folders that are not named after their label (ImageNet's synsets).
+    `unseen`: a file of unseen labels, one name per line; their training images are left out. Without it the set is
+    closed.
     """
 
     name: Literal["class_folders"] = "class_folders"
@@ -61,7 +62,7 @@ def _classes(folder: Path) -> dict[str, list[str]]:
     from PIL import Image
 
     if not folder.is_dir():
-        raise InputError(f"no folder {folder}; it holds a folder of images for every class")
+        raise InputError(f"no folder {folder}; it should hold one folder of images per class")
     suffixes = set(Image.registered_extensions())
     classes = {
         inside.name: sorted(file.name for file in inside.iterdir() if file.suffix.lower() in suffixes)
@@ -87,12 +88,12 @@ def _names(path: Path, folders: list[str]) -> dict[str, str]:
 
 
 def _own_names(root: Path, folders: list[str]) -> dict[str, str]:
-    """Labels that are called as their folders are."""
+    """Labels that have the names of their folders."""
     return _apart({folder: label_name(folder, f"{root}: a folder") for folder in folders}, f"{root} has two folders of")
 
 
 def _apart(names: dict[str, str], told: str) -> dict[str, str]:
     twice = next((name for name, count in Counter(names.values()).items() if count > 1), None)
     if twice is not None:
-        raise InputError(f"{told} the name {twice!r}; tell them apart")
+        raise InputError(f"{told} the name {twice!r}; rename one")
     return names

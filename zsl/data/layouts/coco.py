@@ -43,7 +43,7 @@ class CocoConfig(ImagesConfig):
 
     `split`: "closed" has 80 seen labels; "48/17" and "65/15" are zero-shot. `leaked`: "drop" leaves out training images
     that show an unseen label, as the lists of 48/17 do; "keep" keeps them without that annotation. `test`: "all"
-    validation images, or those "labelled" with one of the unseen labels (of a closed set: with any).
+    validation images, or only those "labelled" with an unseen label (in a closed set: with any label).
     """
 
     name: Literal["coco"] = "coco"
@@ -57,7 +57,7 @@ class CocoConfig(ImagesConfig):
         """Labels are in COCO's order, those of 48/17 in the order of their lists.
 
         Raises:
-            InputError: a missing or damaged file, images that are missing, where those are not skipped.
+            InputError: a missing or damaged file, missing images that are not skipped.
         """
         read = [_instances(self.root / f"annotations/instances_{part}{self.year}.json") for part in ("train", "val")]
         every = read[0].categories
@@ -117,7 +117,7 @@ def _parse(path: Path) -> Arrays:
     names = [label_name(name, f"{path}: category {key!r}") for key, name in categories.items()]
     if len(set(names)) < len(names):
         twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise InputError(f"{path} has two categories of one name, {twice!r}; tell them apart")
+        raise InputError(f"{path} has two categories named {twice!r}; rename one")
     files = _by_id(content, "images", "file_name", path)
     wrong = next((key for key, file in files.items() if not isinstance(file, str)), None)
     if wrong is not None:
@@ -138,7 +138,7 @@ def _parse(path: Path) -> Arrays:
 def _listed(content: object, key: str, path: Path) -> list[dict[str, Any]]:
     values = content.get(key) if isinstance(content, dict) else None
     if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
-        raise InputError(f'{path} has no list "{key}"; it is to be a file of COCO instances')
+        raise InputError(f'{path} has no list "{key}"; give a file of COCO instances')
     return values
 
 
@@ -146,20 +146,20 @@ def _by_id(content: object, key: str, value: str, path: Path) -> dict[Any, Any]:
     """What each entry of a list has under a key, by the entry's id.
 
     Raises:
-        InputError: an entry without either, an id twice.
+        InputError: an entry without id or without this key; an id that appears twice.
     """
     found: dict[Any, Any] = {}
     for number, entry in enumerate(_listed(content, key, path), 1):
         if not isinstance(entry.get("id"), int | float | str) or value not in entry:
             raise InputError(f'{path}: entry {number} of "{key}" has no id or no {value}; add it')
         if entry["id"] in found:
-            raise InputError(f'{path}: id {brief(entry["id"])} stands twice in "{key}"; an id is of one entry')
+            raise InputError(f'{path}: id {brief(entry["id"])} appears twice in "{key}"; give each entry its own id')
         found[entry["id"]] = entry[value]
     return found
 
 
 def _unlisted(entry: dict[str, Any], key: str, known: Mapping[Any, int], listed: str) -> str:
-    """What is wrong with the id that an annotation names; nothing if it is listed."""
+    """What is wrong with the id that an annotation names; "" if the id is listed."""
     given = entry.get(key)
     if isinstance(given, int | float | str) and given in known:
         return ""

@@ -24,10 +24,10 @@ LARGEST = 1 << 27  # numbers of all tokens; the published file makes 25 million
 
 
 class Corel5kConfig(DatasetConfig):
-    """`file` is the .npz, `split` the split JSON; labels that neither side of it names are left out.
+    """`file` is the .npz, `split` the split JSON; labels that it names neither as seen nor as unseen are left out.
 
-    `seen` is a text file of names, one a line: seen labels that are not among them are left out too, as those are
-    that a table of word vectors lacks.
+    `seen` is a text file of names, one per line: seen labels that it does not list are left out too, for example those
+    without a word vector.
     """
 
     name: Literal["corel5k"] = "corel5k"
@@ -41,7 +41,7 @@ class Corel5kConfig(DatasetConfig):
         The file holds `X` and `Y` (packed bits of (image, cluster) and (image, label)), `labels` and `n_train`.
 
         Raises:
-            InputError: no such file, not the layout, no label in common with the split.
+            InputError: no such file, a file of another layout, no label in common with the split.
         """
         import torch
 
@@ -91,10 +91,10 @@ def _read(path: Path) -> tuple[list[str], np.ndarray, np.ndarray, int]:
 
 
 def _one_hot_tokens(present: np.ndarray) -> "torch.Tensor":
-    """(image, cluster) presence to (image, token, cluster), as many tokens as the fullest image has clusters.
+    """(image, cluster) presence to (image, token, cluster): one token for each cluster of the image with the most.
 
-    A one stands as the square root of the number of clusters: tokens of mean square 1, for which layers are
-    initialised.
+    The nonzero entry is the square root of the number of clusters, so that tokens have mean square 1, which the
+    initial weights of layers expect.
     """
     import torch
 

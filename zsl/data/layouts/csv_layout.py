@@ -23,10 +23,10 @@ ESCAPED = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U000[0-9a-fA-F]{5}|U00
 
 
 class CsvConfig(ImagesConfig):
-    """`root` holds the images, and the two files unless they are given with paths of their own.
+    """`root` holds the images, and the two files unless they have other paths.
 
-    `unseen`: a file of unseen names, one a line, instead of the split file; the other labels are seen. `closed`: there
-    are no unseen labels and no split file.
+    `unseen`: a file of unseen labels, one name per line, instead of the split file; all other labels are seen.
+    `closed`: there are no unseen labels and no split file.
     """
 
     name: Literal["csv"] = "csv"
@@ -42,7 +42,8 @@ class CsvConfig(ImagesConfig):
         """Unseen labels of training rows are ignored; training rows without a seen label are left out.
 
         Raises:
-            InputError: a missing file or column, a row with an unknown label, images that are missing, an empty part.
+            InputError: a missing file or column, a row with an unknown label, missing images that are not skipped, a
+                part without an image.
         """
         if self.train == self.test:
             raise InputError(f"data.train and data.test are both {self.train!r}: the test rows would be trained on")
@@ -94,7 +95,7 @@ class Row:
 
 
 def _rows(table: Path) -> tuple[list[Row], list[str]]:
-    """The table's rows, and what a user should know of the reading."""
+    """The table's rows, and notes for the user about how they were read."""
     separator = separator_of(table, "labels", lambda header: set(COLUMNS) <= set(header))
     lines = read_rows(table, "labels", delimiter=separator)
     _, header = next(lines, (1, []))
@@ -125,12 +126,12 @@ def _labels(classes: str, place: str) -> list[str]:
 
 
 def _quoted(text: str, place: str) -> Iterator[str]:
-    """The names of a Python list, which is never evaluated: names that stand side by side would become one."""
+    """The names in the text of a Python list. It is not evaluated: Python would join names without a comma."""
     at = 0
     while at < len(text):
         found = QUOTED.match(text, at)
         if found is None:
-            raise InputError(f"{place} are no list of quoted names; correct them")
+            raise InputError(f"{place} are not a list of quoted names; correct them")
         at = found.end()
         if at < len(text) and text[at] != ",":
             raise InputError(f"{place} lack a comma after {brief(found[0].strip())}; write ['a', 'b']")

@@ -163,7 +163,7 @@ def draw(names: list[str], generator: np.random.Generator, size: int = 96) -> np
     for name in names:
         texture, colour, shape = name.split()
         radius = generator.uniform(0.15, 0.23) * size
-        # the farthest of a few places from the objects that are there already keeps most of each visible
+        # of a few random places, the one farthest from earlier objects keeps most of each object visible
         places = generator.uniform(radius, size - radius, (8, 2))
         gaps = [min((float(np.hypot(*(p - c))) for c in centres), default=0.0) for p in places]
         centre = places[int(np.argmax(gaps))]
@@ -187,7 +187,7 @@ def draw(names: list[str], generator: np.random.Generator, size: int = 96) -> np
 def draw_set(
     names: list[str], count: int, seed: int, size: int = 96, max_objects: int = 5
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures of 1 to `max_objects` distinct objects each, the same for the same seed.
+    """Pictures of 1 to `max_objects` distinct objects each; a seed always gives the same pictures.
 
     Returns:
         images (count, size, size, 3) uint8 and targets (count, label) uint8, labels in the order of `names`.

@@ -1,4 +1,4 @@
-"""What datasets of other groups' feature files have in common."""
+"""What datasets of published feature files share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class FeaturesConfig(DatasetConfig):
     """The base of datasets of NUS-WIDE's features. `root` holds the files; absolute paths may lead elsewhere.
 
-    `tags` and `concepts` name the labels: seen are the tags that are not among the concepts, in order. `test`: "all"
-    test images, or those "labelled" with a concept.
+    `tags` and `concepts` are files of label names: the concepts are unseen, the tags that are not concepts are seen, in
+    the files' order. `test`: "all" test images, or only those "labelled" with a concept.
     """
 
     root: Path
@@ -59,17 +59,17 @@ def features_data(
 ) -> MultiLabelData:
     """A dataset of features; training images without a seen label are left out.
 
-    Under "labelled", test images without an unseen label are left out too.
+    If `test` is "labelled", test images without an unseen label are left out too.
 
     Args:
-        parts: "train" over the seen labels, "test" over all, with inputs for every row.
-        shapes: of an image's features, by file.
+        parts: "train" with targets over the seen labels, "test" over all labels, with inputs for every row.
+        shapes: the shape of an image's features, by file.
     Raises:
-        InputError: files of different shapes, no image left.
+        InputError: files of different shapes; a part without an image.
     """
     if len(set(shapes.values())) > 1:
         told = ", ".join(f"{path} has {shape}" for path, shape in shapes.items())
-        raise InputError(f"features of different shapes: {told}; they are not of one backbone")
+        raise InputError(f"features of different shapes: {told}; they come from different backbones")
     seen, unseen = labels
     rows = {
         "train": np.flatnonzero(parts["train"].targets.image_counts()),

@@ -20,12 +20,12 @@ from zsl.data.targets import Targets
 
 
 class FolderConfig(ImagesConfig):
-    """`root` holds the images, and the files below unless they are given with paths of their own.
+    """`root` holds the images, and the files below unless they have other paths.
 
-    `labels`: CSV without a header, a line an image: its path, then its labels, each in a field of its own. `unseen`:
-    names of unseen labels, one a line; without it the set is closed. `test`: paths of test images, one a line; without
-    it every image that shows an unseen label is tested on, and of the others a share, `test_share`, chosen by their
-    paths.
+    `labels`: CSV without a header, one line per image: its path, then its labels, each in a field of its own. `unseen`:
+    a file of unseen labels, one name per line; without it the set is closed. `test`: a file of test images' paths, one
+    per line; without it, every image that shows an unseen label is a test image, and so is a share `test_share` of
+    the others, chosen by their paths.
     """
 
     name: Literal["folder"] = "folder"
@@ -39,7 +39,8 @@ class FolderConfig(ImagesConfig):
         """Seen labels are in alphabetical order, unseen ones in the order of their file.
 
         Raises:
-            InputError: a missing or damaged file, an image twice, images that are missing, an empty part.
+            InputError: a missing or damaged file, an image that is listed twice, missing images that are not skipped, a
+                part without an image.
         """
         table = self.root / self.labels
         rows, notes = read_label_file(table, self.root)
@@ -77,15 +78,18 @@ class Row:
 
 
 def read_label_file(table: Path, root: Path) -> tuple[dict[str, Row], list[str]]:
-    """Rows by image path, and what a user should know of the reading.
+    """Rows by image path, and notes for the user about how they were read.
 
-    Fields are separated by commas; by semicolons, tabs or bars where the first image's path ends at one.
+    Fields are separated by commas; or by semicolons, tabs or bars, if one follows the path of the first image.
 
     Args:
         table: the file.
-        root: of the images.
+        root: the folder of the images.
+    Returns:
+        the row of each image by its path, and notes.
     Raises:
-        InputError: as `read_rows` and `label_name`; a line without a path, an image twice, no label at all.
+        InputError: same as for `read_rows` and `label_name`; a line without a path, an image that is listed twice, no
+            label at all.
     """
     rows: dict[str, Row] = {}
     separator = separator_of(table, "labels", _begins_with_image, skipinitialspace=True)
@@ -95,8 +99,8 @@ def read_label_file(table: Path, root: Path) -> tuple[dict[str, Row], list[str]]
             continue
         path = _path(stripped[0], root)
         if not stripped[0] or path in rows:
-            reason = "no image path" if not stripped[0] else f"image {brief(path)} stands above too"
-            raise InputError(f"{table}:{line}: {reason}; write path,label,label,... once an image")
+            reason = "no image path" if not stripped[0] else f"image {brief(path)} is listed above too"
+            raise InputError(f"{table}:{line}: {reason}; write path,label,label,... once per image")
         rows[path] = Row(line, [label_name(field, f"{table}:{line}") for field in stripped[1:] if field])
     if not rows:
         raise InputError(f"{table} names no image")
@@ -116,5 +120,5 @@ def _path(text: str, root: Path) -> str:
 
 
 def _share_of(path: str) -> float:
-    """A number in [0, 1) that depends on the path alone: new images do not move old ones."""
+    """A number in [0, 1) that depends only on the path, so that new images do not move old ones to the other part."""
     return int.from_bytes(hashlib.sha256(path.encode()).digest()[:6]) / 2**48

@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     import torch
 
 FEATURES = "-features"
-LARGE_CHUNK = 1 << 18  # bytes; deflate makes at most a thousand of one
-CHECKSUM = 4  # bytes that HDF5 may put behind a chunk
-RATIO = 32  # of an array's size to that of its compressed bytes; features that are zeros for the most part reach 10
+LARGE_CHUNK = 1 << 18  # bytes; deflate unpacks a byte to at most a thousand
+CHECKSUM = 4  # bytes that HDF5 may append to a chunk
+RATIO = 32  # largest size of an array relative to its compressed bytes; features that are mostly zeros reach 10
 
 
 class Hdf5Config(FeaturesConfig):
-    """`channels`: their place in an image's features: "first" is (channel, token) or (channel, row, column), as in the
-    published files.
+    """`channels`: which axis of an image's features they are: "first" is (channel, token) or (channel, row, column), as
+    in the published files.
     """
 
     name: Literal["hdf5"] = "hdf5"
@@ -43,10 +43,10 @@ class Hdf5Config(FeaturesConfig):
         return {str(file): self.root / file for file in (self.train, self.features_test)}
 
     def load(self) -> MultiLabelData:
-        """Images are in the order of their names, which the published files keep in a pickle beside them.
+        """Images are sorted by their names; the published files also list the names in a pickle beside them.
 
         Raises:
-            InputError: a missing or damaged file, features of several shapes, labels and names of different numbers.
+            InputError: a missing or damaged file, features of several shapes, another number of labels than of names.
         """
         tags, unseen = read_labels(self.root / self.tags), read_labels(self.root / self.concepts)
         seen = tuple(name for name in tags if name not in set(unseen))
@@ -89,11 +89,11 @@ class Hdf5Features:
         for row in rows:
             name = self.names[row]
             try:
-                file = self._open.get(os.getpid())  # a process that was forked opens its own
+                file = self._open.get(os.getpid())  # a forked process opens the file again
                 if file is None:
                     file = self._open[os.getpid()] = _h5py().File(self.path, "r")
                 features = numbers(stored_array(file, name + FEATURES)).astype(np.float32, copy=False)
-            except Exception as error:  # HDF5 holds whatever somebody put into it
+            except Exception as error:  # h5py raises many kinds of errors on a damaged file
                 raise InputError(
                     f"{self.path}: features of {name} cannot be read ({reason_of(error)}); fetch it again"
                 ) from error
@@ -131,7 +131,7 @@ def _parse(path: Path, widths: list[int]) -> Arrays:
                 columns.append(found.astype(np.int32))
     except InputError:
         raise
-    except Exception as error:  # HDF5 holds whatever somebody put into it
+    except Exception as error:  # h5py raises many kinds of errors on a damaged file
         told = f"{path} is no whole HDF5 file of features and labels ({reason_of(error)}); fetch it again"
         raise InputError(told) from error
     return {
@@ -143,7 +143,8 @@ def _parse(path: Path, widths: list[int]) -> Arrays:
 
 
 def _labels(file: Any, name: str, widths: list[int], path: Path) -> np.ndarray:
-    """Over the seen labels, and in test then the unseen: as one array of both, or as one and "-labels_81"."""
+    """Annotations of the seen labels and, in the test file, of the unseen ones after them; they are in one array, or
+    those of the unseen labels are in a second one, "-labels_81"."""
     arrays = [stored_array(file, f"{name}-labels")]
     if arrays[0].size != sum(widths) and len(widths) == 2 and arrays[0].size == widths[0]:
         arrays.append(stored_array(file, f"{name}-labels_{widths[1]}"))
@@ -154,10 +155,10 @@ def _labels(file: Any, name: str, widths: list[int], path: Path) -> np.ndarray:
 
 
 def stored_array(file: Any, key: str) -> Any:
-    """The HDF5 dataset of a name; its numbers must lie in the file itself.
+    """The HDF5 dataset with this name; its numbers must be in the file itself.
 
     Raises:
-        ValueError: a link, no numbers, numbers in another file, too few bytes for its shape.
+        ValueError: a link, an array that is not numbers, numbers in another file, too few bytes for its shape.
     """
     h5py = _h5py()
     name = key.encode()
@@ -165,7 +166,7 @@ def stored_array(file: Any, key: str) -> Any:
         raise ValueError(f"there is no {key}")
     if file.id.links.get_info(name).type != h5py.h5l.TYPE_HARD:
         raise ValueError(f"{key} is a link to another place")
-    array = h5py.Dataset(h5py.h5d.open(file.id, name))  # half the time of file[key]
+    array = h5py.Dataset(h5py.h5d.open(file.id, name))  # takes half the time of file[key]
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{key} is no array of numbers")
     size, ratio = array.size * array.dtype.itemsize, 1
@@ -191,7 +192,7 @@ def numbers(array: Any) -> np.ndarray:
 
 
 def _check_chunks(array: Any) -> None:
-    """Unpacks the large chunks of an array in little memory: HDF5 unpacks them whole, whatever comes."""
+    """Checks in little memory what the large chunks of an array unpack to; HDF5 itself would unpack any size."""
     made, deflate = array.id.get_create_plist(), _h5py().h5z.FILTER_DEFLATE
     codes = [made.get_filter(number)[0] for number in range(made.get_nfilters())]
     size = math.prod(array.chunks) * array.dtype.itemsize + CHECKSUM

@@ -1,4 +1,4 @@
-"""A cache of what was parsed from large label files, valid until one of them changes."""
+"""A cache of what was parsed from large label files; it is valid until one of them changes."""
 
 import hashlib
 import json
@@ -26,10 +26,12 @@ def cached(kind: str, sources: Sequence[Path], options: object, parse: Callable[
     Cached files are checked by their hash; a damaged one is reported and made again.
 
     Args:
-        kind: of dataset, with the version of its parser.
+        kind: the kind of dataset, with the version of its parser.
         sources: the files that are parsed.
-        options: what the arrays depend on besides, as JSON.
+        options: what else the arrays depend on; a value that JSON can hold.
         parse: makes the arrays.
+    Returns:
+        the arrays by name.
     """
     found = [(path, path.stat()) for path in sources]
     stamps = [(str(path.resolve()), told.st_size, told.st_mtime_ns, told.st_ctime_ns) for path, told in found]
@@ -51,10 +53,10 @@ def cached(kind: str, sources: Sequence[Path], options: object, parse: Callable[
 
 
 def packed(names: Sequence[str]) -> np.ndarray:
-    """Names as an array."""
+    """Names as an array, which `unpacked` reads."""
     return np.frombuffer(json.dumps(list(names)).encode(), np.uint8)
 
 
 def unpacked(array: np.ndarray) -> tuple[str, ...]:
-    """The names that were packed."""
+    """The names in an array of `packed`."""
     return tuple(json.loads(array.tobytes()))

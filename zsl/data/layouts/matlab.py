@@ -1,6 +1,6 @@
-"""Matlab files, read in a process of their own: on a damaged file scipy's compiled reader may end the process.
+"""Reads Matlab files in a separate process, because scipy's compiled reader may crash on a damaged file.
 
-Run as a script, this file is that process; it imports nothing of the toolkit.
+That process runs this file as a script; it imports nothing of the toolkit.
 """
 
 import json
@@ -17,13 +17,13 @@ def read_matlab(path: Path, variable: str) -> Any:
     """A variable of a Matlab file: a list of numbers and texts, or for records {"field": list}.
 
     Raises:
-        ValueError: it cannot be read; it says why.
+        ValueError: the file cannot be read; the message says why.
     """
     command = [sys.executable, "-P", __file__, str(path), variable, str(MEMORY)]
     try:
         ended = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired as error:
-        raise ValueError(f"it is not read within {SECONDS} s") from error
+        raise ValueError(f"reading it takes more than {SECONDS} s") from error
     if ended.returncode < 0:
         raise ValueError("its parts do not fit together")
     if ended.returncode:
@@ -52,5 +52,5 @@ def _main(path: str, variable: str, memory: str) -> None:
 if __name__ == "__main__":
     try:
         _main(*sys.argv[1:])
-    except Exception as error:  # scipy raises many kinds on a broken file
+    except Exception as error:  # scipy raises many kinds of errors on a damaged file
         sys.exit(f"{type(error).__name__}: {' '.join(str(error).split())}")

@@ -14,7 +14,7 @@ from zsl.data.layouts.assembly import AnnotatedFiles, ImagesConfig, Selection, a
 from zsl.data.layouts.index_cache import Arrays, cached, packed, unpacked
 from zsl.data.targets import Targets
 
-SMALLEST = 4_000  # bytes; downloads put smaller files where an image could not be had
+SMALLEST = 4_000  # bytes; downloads leave smaller files in place of images that no longer exist
 READ = 1 << 23
 EXPECTED = {"test images": 107_859, "seen labels": 925, "unseen labels": 81}
 LABELLED = EXPECTED | {"test images": 83_898}
@@ -23,8 +23,9 @@ LABELLED = EXPECTED | {"test images": 83_898}
 class NusWideConfig(ImagesConfig):
     """`root` holds ImageList, NUS_WID_Tags, Groundtruth, ConceptsList and `images`.
 
-    `test`: "all" is LESA's, BiAM's and MKT's test set (107,859 images), "labelled" that of DualCoOp and later work
-    (those with one of the 81 labels); their numbers do not compare. An image of 4,000 bytes at most is missing.
+    `test`: "all" is the test set of LESA, BiAM and MKT (107,859 images), "labelled" that of DualCoOp and later work
+    (images with one of the 81 labels); results on the two are not comparable. A file of at most 4,000 bytes counts as a
+    missing image.
     """
 
     name: Literal["nus_wide"] = "nus_wide"
@@ -33,13 +34,13 @@ class NusWideConfig(ImagesConfig):
     test: Literal["all", "labelled"] = "all"
 
     def load(self) -> MultiLabelData:
-        """Seen labels are the lines of TagList1k.txt that are not among the 81 concepts, in order; unseen the concepts.
+        """Seen labels are the lines of TagList1k.txt that are not concepts, in order; unseen ones are the 81 concepts.
 
         Training images without a seen label are left out. In test targets seen columns are tags, unseen ones are
         ground truth.
 
         Raises:
-            InputError: a missing file, lists of unequal length, images that are missing, where those are not skipped.
+            InputError: a missing file, lists of unequal length, missing images that are not skipped.
         """
         names = read_labels(
             _one_of(self.root, ("NUS_WID_Tags/TagList1k.txt", "TagList1k.txt", "ConceptsList/TagList1k.txt"))
@@ -51,7 +52,7 @@ class NusWideConfig(ImagesConfig):
         column = np.array([place.get(name, -1) for name in names])
         tags = _table(index.tags, column, len(index.images), len(seen))
         every = tags.beside(_table(index.concepts, np.arange(len(unseen)), len(index.images), len(unseen)))
-        # tags that are unseen labels too show what training leaks; they are not targets
+        # tags with the name of an unseen label tell which training images show it; they are not targets
         named = {name: number for number, name in enumerate(unseen)}
         leaks = _table(index.tags, np.array([named.get(name, -1) for name in names]), len(index.images), len(unseen))
         train, test = (
@@ -67,7 +68,7 @@ class NusWideConfig(ImagesConfig):
 
 @dataclass(frozen=True)
 class Index:
-    """The label files: images in order, and two tables of labels by image."""
+    """The content of the label files: images in order, and two tables of labels by image."""
 
     images: tuple[str, ...]
     tags: np.ndarray  # (entry, 2): image, tag
@@ -95,7 +96,7 @@ def read_index(root: Path, tags: Sequence[str], concepts: Sequence[str]) -> Inde
     """Reads the label files, or takes their index from the cache.
 
     Raises:
-        InputError: as `NusWideConfig.load`.
+        InputError: same as for `NusWideConfig.load`.
     """
     lists = {part: _one_of(root, (f"ImageList/{part.title()}Imagelist.txt",)) for part in ("train", "test")}
     whole = root / "ImageList/Imagelist.txt"
@@ -120,7 +121,7 @@ def read_index(root: Path, tags: Sequence[str], concepts: Sequence[str]) -> Inde
 
 
 def _table_files(root: Path, whole: Sequence[str], halves: Sequence[tuple[str, str]]) -> TableFiles:
-    """The file of all images, or those of the parts, whose names hold the part between a beginning and an end."""
+    """The file of all images, or the file of each part; `halves` are what precedes and follows "Train" or "Test"."""
     for name in whole:
         if (root / name).is_file():
             return {"all": root / name}
@@ -136,7 +137,7 @@ def _parse(lists: Mapping[str, Path], table: TableFiles, truths: Sequence[TableF
     images = names.get("all") or names["train"] + names["test"]
     row = {name: number for number, name in enumerate(images)}
     if len(row) < len(images):
-        raise InputError(f"{lists.get('all', lists['test'])} names an image twice; it is not the distribution's")
+        raise InputError(f"{lists.get('all', lists['test'])} names an image twice; fetch the distribution's own list")
     rows = {"all": np.arange(len(images), dtype=np.int32)}
     for part in ("train", "test"):
         unknown = next((name for name in names[part] if name not in row), None)
@@ -158,7 +159,7 @@ def _parse(lists: Mapping[str, Path], table: TableFiles, truths: Sequence[TableF
 
 
 def _entries(files: TableFiles, width: int, rows: Mapping[str, np.ndarray]) -> np.ndarray:
-    """The (image, column) of every 1; `rows` are the images that a file's lines are of."""
+    """The (image, column) of every 1; `rows` holds, by part, the image of each line of a file."""
     found = []
     for part, path in files.items():
         for ones in _ones(path, width, len(rows[part])):

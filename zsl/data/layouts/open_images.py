@@ -1,4 +1,4 @@
-"""Open Images' image-level labels, version 4 and 6: yes, no, or nothing said, by people and by machines."""
+"""Open Images' image-level labels, versions 4 and 6: present, absent or not annotated, by people and by machines."""
 
 from array import array
 from collections import Counter
@@ -26,13 +26,13 @@ EXPECTED = {
 
 
 class OpenImagesConfig(ImagesConfig):
-    """`root` holds the label files under their published names, there or in a folder train or test, and below `images`
-    the pictures: train/ID.jpg, or train_X/ID.jpg where X is the id's first digit, as the archives unpack.
+    """`root` holds the label files under their published names, there or in a folder train or test, and the pictures in
+    a folder `images`: train/ID.jpg, or train_X/ID.jpg where X is the first digit of the id, as the archives unpack.
 
-    `unseen`: so many of the most frequent test labels that are not trainable (v4: 400, v6: none), or a file of their
-    names or identifiers, one a line. `machine`: the least confidence of machine labels that count as positives of
-    training images where no person said anything; without it they are not read. `test`: "all" images with
-    annotations, or those "labelled" with an unseen label.
+    `unseen`: a number of labels, which are the most frequent test labels that are not trainable (v4: 400, v6: none), or
+    a file of names or identifiers, one per line. `machine`: a confidence; machine labels that reach it count as
+    positives of training images, where no person annotated the label. Without it machine labels are not read. `test`:
+    "all" images with annotations, or only those "labelled" with an unseen label.
     """
 
     name: Literal["open_images"] = "open_images"
@@ -46,8 +46,8 @@ class OpenImagesConfig(ImagesConfig):
     def load(self) -> MultiLabelData:
         """Seen labels are the trainable classes, in their file's order.
 
-        Annotations are partial, -1 where a person said no. Labels have their display names; a name that several
-        labels share is followed by the identifier.
+        Annotations are partial: -1 means that a person marked the label as absent. Labels have their display names; a
+        name that several labels share is followed by the identifier.
 
         Raises:
             InputError: a missing or damaged file, an unknown label, missing images that are not skipped.
@@ -56,7 +56,7 @@ class OpenImagesConfig(ImagesConfig):
         names = _display_names(_find(self.root, "", f"{prefix}class-descriptions.csv"))
         seen = [line for _, line in read_lines(_find(self.root, "", f"{prefix}classes-trainable.txt"), "classes")]
         ending = "annotations-human-imagelabels.csv"
-        human = {"train": f"{prefix}train-{ending}", "test": f"test-{ending}"}  # version 6 took over 5's test labels
+        human = {"train": f"{prefix}train-{ending}", "test": f"test-{ending}"}  # version 6 uses version 5's
         sources = {part: _find(self.root, part, file) for part, file in human.items()}
         read = {part: [_annotations(source)] for part, source in sources.items()}
         if self.machine is not None:
@@ -112,11 +112,11 @@ def _unseen(config: OpenImagesConfig, test: Arrays, seen: list[str], names: dict
         found: list[str] = []
         for number, line in read_lines(config.unseen, "unseen classes"):
             meant = [line] if line in names else of_name.get(composed(line), [])
-            reason = {0: "is no class", 1: ""}.get(len(meant), f"is the name of several: {', '.join(meant)}")
+            reason = {0: "is not a class", 1: ""}.get(len(meant), f"is the name of several: {', '.join(meant)}")
             if meant and meant[0] in set(seen):
                 reason = "is a trainable class"
             if meant and meant[0] in found:
-                reason = "stands above too"
+                reason = "is listed above too"
             if reason:
                 raise InputError(f"{config.unseen}:{number}: {line!r} {reason}; correct it")
             found += meant
@@ -132,7 +132,7 @@ def _unseen(config: OpenImagesConfig, test: Arrays, seen: list[str], names: dict
 def _part(
     folder: Path, part: str, files: list[Arrays], labels: list[str], machine: float | None
 ) -> tuple[list[str], Targets]:
-    """Image files, and their annotations: what people said, and machines where nobody did."""
+    """Image files and their annotations: those of people, and those of machines for labels that nobody annotated."""
     place = {label: number for number, label in enumerate(labels)}
     images = {image: number for number, image in enumerate(unpacked(files[0]["images"]))}
     keys: list[np.ndarray] = []
@@ -156,7 +156,7 @@ def _part(
 
 
 def _annotations(path: Path) -> Arrays:
-    """Images, labels, and for each annotation its image, label and confidence in percent."""
+    """Images, labels, and the image, label and confidence (in percent) of each annotation."""
     return cached("open_images/3", [path], None, lambda: _parse(path))
 
 

@@ -16,9 +16,9 @@ Listed = tuple[list[tuple[str, list[str]]], list[str]]
 
 
 class RamConfig(ImagesConfig):
-    """`root` holds the images. `train` and `test` are the JSON files; the test file's classes that training has not are
-    unseen, so give the generalised one (test_1006_filtered.json) to measure both protocols. `prefix` is cut off the
-    paths in the files, which come from their authors' machine.
+    """`root` holds the images. `train` and `test` are the JSON files. Classes only in the test file are unseen, so
+    give the generalised one (test_1006_filtered.json) to measure both protocols. `prefix` is removed from the paths in
+    the files, which are those of the authors' machine.
     """
 
     name: Literal["ram"] = "ram"
@@ -28,12 +28,13 @@ class RamConfig(ImagesConfig):
     prefix: str = ""
 
     def load(self) -> MultiLabelData:
-        """Seen labels are the sorted classes of training, unseen ones the sorted classes of the test alone, as in RAM.
+        """Seen labels are the sorted classes of training, unseen ones the sorted classes that only the test file has.
 
         Repeated labels of an image count once; labels that are not a class are ignored.
 
         Raises:
-            InputError: a missing file, not the layout, a path without the prefix, images that are missing.
+            InputError: a missing file, a file of another layout, a path without the prefix, missing images that are not
+                skipped.
         """
         (train, classes), (test, tested) = _read(self.root / self.train), _read(self.root / self.test)
         seen, unseen = sorted(set(classes)), sorted(set(tested) - set(classes))

@@ -11,10 +11,10 @@ from zsl.data.targets import Targets
 
 
 class ScenesConfig(DatasetConfig):
-    """Pictures drawn for one run; the same seed draws the same pictures.
+    """Drawn pictures; the same seed draws the same pictures.
 
-    `seen` and `unseen` labels are drawn from 1,008 phrases; without unseen ones the set is closed. A picture shows one
-    to `objects` of them.
+    `seen` and `unseen` are numbers of labels, which are drawn from 1,008 phrases; with `unseen = 0` the set is closed.
+    A picture shows 1 to `objects` labels.
     """
 
     pictures: ClassVar[bool] = True
@@ -38,7 +38,7 @@ class ScenesConfig(DatasetConfig):
         return self
 
     def load(self) -> MultiLabelData:
-        """Training pictures show seen labels only; test pictures show all, each label as often as another."""
+        """Training pictures show seen labels only; test pictures show all labels, each equally often."""
         import torch
 
         seen, unseen, synonyms = vocabulary(self.seed, self.seen, self.unseen)

@@ -18,11 +18,15 @@ def read_split(path: Path, labels: Sequence[str], whole: bool = False) -> tuple[
     """Seen and unseen names, in the file's order.
 
     Args:
-        labels: every label of the data; where the file has no "train class" (the NUS-WIDE benchmark's has none), the
-            seen labels are those that are not unseen, in this order.
-        whole: whether such a file's unseen names must all be labels of the data.
+        path: the file.
+        labels: every label of the data. If the file has no "train class" (that of the NUS-WIDE benchmark has none), all
+            labels that are not unseen are seen, in this order.
+        whole: whether all unseen names of such a file must be labels of the data.
+    Returns:
+        names of seen and of unseen labels.
     Raises:
-        InputError: as `read_json` and `label_name`; not the layout, a name twice or on both sides.
+        InputError: same as for `read_json` and `label_name`; another layout; a name that appears twice, or as seen and
+            unseen.
     """
     split = read_json(path, "the split")
     if not isinstance(split, dict) or "test class" not in split:
@@ -43,10 +47,14 @@ def read_split(path: Path, labels: Sequence[str], whole: bool = False) -> tuple[
 
 
 def check_known(unseen: Sequence[str], labels: Sequence[str], path: Path) -> None:
-    """Checks that an unseen name without images is not another spelling of a label, which would then stay seen.
+    """Checks that no unseen name without images is another spelling of a label, which would then stay seen.
 
+    Args:
+        unseen: the unseen names.
+        labels: every label of the data.
+        path: the file of the unseen names, for the message.
     Raises:
-        InputError: some are.
+        InputError: some are other spellings of a label; the message names them.
     """
     known = set(labels)
     of_form = {form: label for label in labels for form in forms(label)}
@@ -62,19 +70,19 @@ def check_known(unseen: Sequence[str], labels: Sequence[str], path: Path) -> Non
 
 
 def forms(name: str) -> tuple[str, ...]:
-    """What a name has in common with its other spellings: without case, blanks and punctuation, plural and singular."""
+    """Forms that other spellings of a name share: without case, blanks and punctuation, in plural and singular."""
     folded = unicodedata.normalize("NFKC", name).casefold()
     plain = "".join(filter(sets_apart, folded)) or folded
     return (plain, *singulars(plain))
 
 
 def without(labels: Sequence[str], unseen: Path | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The seen labels, those that a file of unseen names does not list, and the unseen ones, in the file's order.
+    """Divides labels by a file of unseen names, one per line; without a file every label is seen.
 
-    Without a file every label is seen.
-
+    Returns:
+        seen labels, in the order of `labels`, and unseen labels, in the file's order.
     Raises:
-        InputError: no such file, a name twice or one that is no label, no seen label left.
+        InputError: no such file, a name that appears twice or is not a label, no seen label left.
     """
     if unseen is None:
         return tuple(labels), ()

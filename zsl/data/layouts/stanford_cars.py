@@ -20,7 +20,8 @@ EXPECTED = {"training images": 8_144, "test images": 8_041, "seen labels": 196, 
 class StanfordCarsConfig(ImagesConfig):
     """`root` holds devkit/, cars_train/, cars_test/, and cars_test_annos_withlabels.mat there or in devkit/.
 
-    `unseen`: names of unseen labels, one a line, whose training images are left out; without it the set is closed.
+    `unseen`: a file of unseen labels, one name per line; their training images are left out. Without it the set is
+    closed.
     """
 
     name: Literal["stanford_cars"] = "stanford_cars"
@@ -31,7 +32,7 @@ class StanfordCarsConfig(ImagesConfig):
         """Seen labels are in the order of cars_meta.mat, unseen ones in the order of their file.
 
         Raises:
-            InputError: a missing or damaged file, images that are missing.
+            InputError: a missing or damaged file, missing images that are not skipped.
         """
         root = self.root
         meta = root / "devkit/cars_meta.mat"
@@ -49,7 +50,7 @@ class StanfordCarsConfig(ImagesConfig):
                 classes = np.array([int(value) for value in annotations["class"]])
                 names_of_files = [str(file) for file in annotations["fname"]]
             except (ValueError, TypeError, KeyError, IndexError, OverflowError) as error:
-                raise InputError(f"{path} has no classes ({error}); it is to be the file with labels") from error
+                raise InputError(f"{path} has no classes ({error}); give the file with labels") from error
             if not len(classes) or not ((classes >= 1) & (classes <= len(names))).all():
                 raise InputError(f"{path} holds classes that cars_meta.mat does not name; fetch it again")
             columns = np.array([place[names[number - 1]] for number in classes])

@@ -1,7 +1,7 @@
 """NUS-WIDE's features in LESA's TFRecords, read without TensorFlow.
 
-A file is a stream of records, compressed as a whole, so it is read in order alone: `zsl data extract` rewrites it as
-shards to train from.
+A file is a stream of records that is compressed as a whole, so it can only be read in order. `zsl data extract` writes
+it again as shards, from which models can be trained.
 """
 
 import os
@@ -32,7 +32,7 @@ LONGEST = 1 << 26  # bytes of a record; those of the published files have 410,00
 
 
 class TfRecordsConfig(FeaturesConfig):
-    """`channels` are those of a token."""
+    """`channels` is the size of a token."""
 
     name: Literal["tfrecords"] = "tfrecords"
     train: Path = Path("TFRecords/NUS_WIDE_Train_full_feature_ZLIB.tfrecords")
@@ -72,7 +72,7 @@ class TfRecordsConfig(FeaturesConfig):
 
 @dataclass
 class Records:
-    """Tokens (batch, token, channel) float32 of a file's records; a row before the last one read starts it anew."""
+    """Tokens (batch, token, channel) float32 of a file's records; an earlier row is read from the start again."""
 
     path: Path
     channels: int
@@ -98,7 +98,7 @@ class Records:
     def _features(self, row: int) -> "torch.Tensor":
         import torch
 
-        # a process that was forked shares its parent's place in the file
+        # a forked process shares its parent's position in the file
         if self._stream is None or row < self._next or self._process != os.getpid():
             self._stream, self._next, self._process = read_examples(self.path), 0, os.getpid()
         for example in self._stream:
@@ -108,7 +108,7 @@ class Records:
                 if not len(values) or len(values) % (4 * self.channels):
                     break
                 return torch.from_numpy(values.view(np.float32)).view(-1, self.channels)
-        raise InputError(f"{self.path} has no such record {row}; it is not the file that was opened")
+        raise InputError(f"{self.path} has no record {row}; it has changed since it was opened")
 
 
 def _table(entries: np.ndarray, shape: tuple[int, int]) -> Targets:
@@ -116,7 +116,7 @@ def _table(entries: np.ndarray, shape: tuple[int, int]) -> Targets:
 
 
 def _parse(path: Path, tags: int, concepts: int, channels: int) -> Arrays:
-    """How many records and tokens, and the (image, label) of every positive tag and concept."""
+    """The numbers of records and of tokens per record, and the (image, label) of every positive tag and concept."""
     marked: dict[str, list[np.ndarray]] = {"label_1k": [], "label_81": []}
     count = tokens = 0
     for example in read_examples(path):
@@ -141,7 +141,7 @@ def read_examples(path: Path) -> Iterator[dict[str, bytes]]:
     """The bytes features of each tf.train.Example of a TFRecord file, plain or compressed by zlib or gzip.
 
     Raises:
-        InputError: a file cut short or damaged.
+        InputError: a truncated or damaged file.
     """
     try:
         with path.open("rb") as file:
@@ -155,12 +155,12 @@ def read_examples(path: Path) -> Iterator[dict[str, bytes]]:
                 record = content.take(length)
                 content.take(4)
                 yield dict(_features(record))
-    except Exception as error:  # a record holds whatever somebody put into it
+    except Exception as error:  # a damaged record can raise many kinds of errors
         raise InputError(f"{path} is no whole TFRecord file ({reason_of(error)}); fetch it again") from error
 
 
 def masked_crc(data: bytes) -> int:
-    """TFRecord's checksum: CRC-32C, rotated and offset. Too slow here for whole records, whose own is not looked at."""
+    """TFRecord's checksum: CRC-32C, rotated and offset. Only lengths are checked; for whole records it is too slow."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc ^= byte
@@ -171,7 +171,7 @@ def masked_crc(data: bytes) -> int:
 
 
 class _Inflated:
-    """A file's bytes, decompressed where they are compressed."""
+    """A file's bytes, decompressed if the file is compressed."""
 
     def __init__(self, file: IO[bytes]):
         start = file.read(2)
@@ -211,7 +211,7 @@ class _Inflated:
 
 
 def _features(example: bytes) -> Iterator[tuple[str, bytes]]:
-    """Names and values of an Example's features that are single byte strings, out of its protocol buffer."""
+    """Names and values of an Example's features that are single byte strings, from its protocol buffer."""
     for features in _fields(example, 1):
         for entry in _fields(features, 1):
             (name,) = _fields(entry, 1)
@@ -222,7 +222,7 @@ def _features(example: bytes) -> Iterator[tuple[str, bytes]]:
 
 
 def _fields(message: bytes, wanted: int) -> Iterator[bytes]:
-    """The values of a message's length-delimited fields of a number."""
+    """The values of a message's length-delimited fields with the number `wanted`."""
     place = 0
     while place < len(message):
         tag, place = _varint(message, place)

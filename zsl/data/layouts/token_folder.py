@@ -8,9 +8,9 @@ from zsl.data.dataset_config import DatasetConfig
 
 
 class TokensConfig(DatasetConfig):
-    """`root` is a folder of `zsl data extract`.
+    """`root` is a folder that `zsl data extract` wrote.
 
-    `verify`: "full" reads every shard once to check its hash, "size" looks at sizes alone.
+    `verify`: "full" reads every shard once to check its hash, "size" checks sizes only.
     """
 
     name: Literal["tokens"] = "tokens"

@@ -19,8 +19,8 @@ DIFFICULT = {"unknown": 0, "negative": -1, "positive": 1}
 class VocConfig(ImagesConfig):
     """`root` is VOCdevkit/VOC2007, with ImageSets/Main and JPEGImages.
 
-    `difficult`: what a label counts for in an image that shows only difficult examples of it: "unknown" leaves it out
-    of AP, as VOC's evaluation does (in training it is a negative of weight `train.untagged_weight`).
+    `difficult`: how a label counts in an image that shows only difficult examples of it: "unknown" leaves the image out
+    of the label's AP, as VOC's evaluation does (in training it is a negative with weight `train.untagged_weight`).
     """
 
     name: Literal["voc"] = "voc"
@@ -33,7 +33,7 @@ class VocConfig(ImagesConfig):
         """Labels are in alphabetical order.
 
         Raises:
-            InputError: a missing or damaged file, images that are missing.
+            InputError: a missing or damaged file, missing images that are not skipped.
         """
         lists = self.root / "ImageSets/Main"
         files = sorted(path.name.removesuffix(f"_{self.train}.txt") for path in lists.glob(f"*_{self.train}.txt"))

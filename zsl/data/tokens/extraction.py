@@ -1,7 +1,7 @@
 """Writing a frozen backbone's tokens to disk, so that training reads no picture.
 
-One process makes a shard, of batches that lie inside it, with random numbers that depend on its images alone. So the
-files are the same for any number of processes, and wherever they were stopped and started again.
+Each shard is made by one process, from batches that do not cross shards, with random numbers that depend only on its
+images. So the files do not depend on the number of processes, nor on interruptions.
 """
 
 from itertools import groupby
@@ -74,16 +74,17 @@ def _whole(batch: Any) -> Any:
 def extract(
     backbone: BaseBackbone | None, data: MultiLabelData, folder: Path, settings: Extraction, context: Context
 ) -> None:
-    """Writes the tokens of a dataset's images into a folder; an extraction that was stopped there is continued.
+    """Writes the tokens of a dataset's images into a folder; an interrupted extraction in the folder is continued.
 
     Args:
-        backbone: frozen; its tokens are stored. None where the data holds tokens already.
-        data: of images, or of features in another format.
-        folder: made if it is not there.
+        backbone: frozen; its tokens are stored. None if the data already holds tokens.
+        data: images, or features in another format.
+        folder: made if it does not exist.
         settings: how tokens are stored, and what they depend on.
-        context: whose processes share out the shards; its batches, workers and progress.
+        context: device, processes (among which shards are divided), batch size, workers and progress.
     Raises:
-        InputError: the folder holds another extraction; an image that does not decode, unless those are skipped.
+        InputError: the folder holds something else or another extraction; an image that does not decode, unless such
+            images are skipped.
     """
     accelerator, plan = context.accelerator, plan_of(data, settings, context.batch_size)
     if context.is_main:

@@ -1,4 +1,4 @@
-"""Tokens of a frozen backbone on disk: sharded files that are mapped into memory, and the labels beside them.
+"""Tokens of a frozen backbone on disk: sharded files that are mapped into memory, with the labels beside them.
 
 A folder holds `manifest.json`, `labels.safetensors`, and for each part shards of a fixed number of images, each a
 safetensors file of `tokens` (image, view, token, channel).
@@ -25,7 +25,7 @@ from zsl.data.dataset import MultiLabelData, Part, Rows
 from zsl.data.targets import Targets
 
 FORMAT: Literal["zsl-tokens/2"] = "zsl-tokens/2"
-HEAD = 1 << 16  # bytes of a shard's head at most; ours have a hundred
+HEAD = 1 << 16  # largest head of a shard, in bytes; those that the toolkit writes have about a hundred
 TARGETS = ("values", "indices", "indptr")  # of a sparse (image, label) table
 AGAIN = "remove it and run zsl data extract again"
 Dtype = Literal["bf16", "fp16"]
@@ -34,7 +34,7 @@ DTYPES: dict[Dtype, torch.dtype] = {"bf16": torch.bfloat16, "fp16": torch.float1
 
 @dataclass(frozen=True)
 class Plan:
-    """`plan.json`: all that an extraction's files depend on. `made_with` is a backbone's config, weights, transform."""
+    """`plan.json`: all that an extraction's files depend on. `made_with`: backbone config, weights' hash, transform."""
 
     format: Literal["zsl-tokens/2"]
     data: str
@@ -60,7 +60,7 @@ class Shard:
 
 @dataclass(frozen=True)
 class StoredPart:
-    """A part's shards, and the rows of the images that did not decode, with why."""
+    """A part's shards, and the rows of the images that did not decode, each with the reason."""
 
     images: PositiveInt
     views: PositiveInt
@@ -114,7 +114,7 @@ class _Head:
 
 @dataclass(frozen=True)
 class TokenFiles:
-    """Inputs in shards of `rows_per_shard` images, each in several views, of which the first is the image as it is."""
+    """Inputs in shards of `rows_per_shard` images. Each image may have several views; the first is not augmented."""
 
     shards: tuple[Path, ...]
     rows_per_shard: int
@@ -135,7 +135,7 @@ class TokenFiles:
         return f"image {self.rows[row]} of {self.shards[0].parent}"
 
     def read(self, rows: Rows, views: np.ndarray | None = None) -> Tensor:
-        """(batch, token, channel) of the rows, in their order, in the views given or the first."""
+        """(batch, token, channel) of the rows, in their order; `views` chooses a view of each, by default the first."""
         places = self.rows[np.asarray(rows)]
         shards, within = np.divmod(places, self.rows_per_shard)
         chosen = [0] * len(places) if views is None else views.tolist()
@@ -154,7 +154,7 @@ def map_shard(path: Path) -> Tensor:
         InputError: it is damaged.
     """
     place, head = _head(path)
-    # "c": torch warns about memory that cannot be written to; nothing writes
+    # "c": torch warns about read-only memory; nothing writes to it
     numbers = np.memmap(path, np.int16, "c", place, head.shape)
     return torch.from_numpy(numbers).view({"BF16": torch.bfloat16, "F16": torch.float16}[head.dtype])
 
@@ -171,11 +171,13 @@ def _head(path: Path) -> tuple[int, _Tokens]:
 
 
 def load_tokens(root: Path, full: bool = True) -> MultiLabelData:
-    """The dataset of a folder of tokens, without the images that could not be read in extraction.
+    """The dataset in a folder of tokens, without the images that could not be read in extraction.
 
     Args:
         root: the folder of the extraction.
         full: check the hash of every shard, which reads it once; otherwise check sizes only.
+    Returns:
+        the dataset, with inputs of kind "tokens".
     Raises:
         InputError: not a finished extraction, a missing or damaged shard.
     """
@@ -221,7 +223,7 @@ def _labels(path: Path, sha256: str) -> tuple[StoredNames, dict[str, Tensor]]:
 
 
 def _token_files(root: Path, manifest: Manifest, stored: StoredPart, part: str, full: bool) -> TokenFiles:
-    """The inputs of a part, whose shards are there and fit one another."""
+    """The inputs of a part, after checking that its shards exist and fit together."""
     path, rows = root / "manifest.json", manifest.rows_per_shard
     lengths = [min(rows, stored.images - number * rows) for number in range(len(stored.shards))]
     fits = (
@@ -259,10 +261,14 @@ def read_manifest(root: Path) -> Manifest:
 
 
 def check_shard(path: Path, told: Shard, full: bool) -> None:
-    """A shard is the one that the manifest tells of.
+    """Checks that a shard is the one that the manifest describes.
 
+    Args:
+        path: the shard.
+        told: what the manifest says about it.
+        full: check the hash too, which reads the file.
     Raises:
-        InputError: it is missing, of another size or shape, or, where `full`, of another hash.
+        InputError: the shard is missing, or has another size, shape or (if `full`) hash.
     """
     if not path.is_file() or path.stat().st_size != told.bytes or (full and hash_of(path) != told.sha256):
         state = "missing" if not path.is_file() else "damaged"

@@ -1,4 +1,4 @@
-"""The folder of an extraction: its plan, its shards, and the manifest that says that it is whole."""
+"""The folder of an extraction: its plan, its shards, and the manifest, which says that it is complete."""
 
 import json
 from collections.abc import Mapping
@@ -35,12 +35,12 @@ class Extraction:
 
     Args:
         dtype: of the stored numbers.
-        views: stored of every training image: the image itself, and so many less one augmented ones.
-        rows: images of a shard.
+        views: number of views per training image: the image itself and `views - 1` augmented ones.
+        rows: images per shard.
         seed: of augmentation.
-        skip_unreadable: images that do not decode are left out and listed, instead of an error.
-        augment: of training images, where there are several views.
-        made_with: what the tokens depend on besides: the backbone's config, the hash of its weights, the transform.
+        skip_unreadable: True leaves out and lists images that do not decode; False raises an error.
+        augment: the augmentation of training images, if there are several views.
+        made_with: what else the tokens depend on: the backbone's config, the hash of its weights, the transform.
     """
 
     dtype: Dtype = "bf16"
@@ -68,13 +68,13 @@ class PlannedShard:
 
 @dataclass(frozen=True)
 class ShardNote(Shard):
-    """A shard's note, in a file beside it: with the rows of images that did not decode, and why."""
+    """A shard's note, in a file beside it; it lists the rows of images that did not decode, and why."""
 
     unreadable: dict[int, str]
 
 
 def views_of(part: str, settings: Extraction) -> int:
-    """Test images have one view."""
+    """The number of views of a part's images; test images have one."""
     return settings.views if part == "train" else 1
 
 
@@ -99,12 +99,12 @@ def plan_of(data: MultiLabelData, settings: Extraction, batch_size: int) -> Plan
         batch_size=batch_size,
         seed=settings.seed,
         skip_unreadable=settings.skip_unreadable,
-        made_with=json.loads(json.dumps(dict(settings.made_with))),  # as it is read again
+        made_with=json.loads(json.dumps(dict(settings.made_with))),  # the same types as after reading it again
     )
 
 
 def begin(folder: Path, plan: Plan) -> None:
-    """Makes the folder, or checks that an extraction of the same plan was begun in it.
+    """Makes the folder, or checks that an extraction with the same plan was started in it.
 
     Raises:
         InputError: the folder holds something else.
@@ -123,18 +123,18 @@ def begin(folder: Path, plan: Plan) -> None:
     for key, value in vars(plan).items():
         if begun[key] != value:
             raise InputError(
-                f"{folder} was begun with {key} = {begun[key]!r}, now it is {value!r}; choose another --out, "
-                "or do as before"
+                f"{folder} was started with {key} = {begun[key]!r}, now it is {value!r}; choose another --out, "
+                "or give the same settings"
             )
 
 
 def _temporary(path: Path) -> bool:
-    """Whether a file was left by a write that was killed."""
+    """Whether a file was left behind by a killed write."""
     return path.name.startswith((".plan.", ".train-", ".test-", ".labels.", ".manifest."))
 
 
 def is_written(path: Path) -> bool:
-    """Whether a shard is whole: its note is written after it."""
+    """Whether a shard is complete: its note exists, which is written after it."""
     return path.with_suffix(".json").is_file() and path.is_file()
 
 
@@ -142,9 +142,9 @@ def write_shard(path: Path, tokens: Tensor, faults: dict[int, str]) -> None:
     """Writes a shard, then its note.
 
     Args:
-        path: of the shard.
+        path: the shard's file.
         tokens: (image, view, token, channel).
-        faults: by the row of an image that did not decode, why.
+        faults: for each image that did not decode, the reason, by its row.
     """
     atomic.write_bytes(path, safetensors_bytes({"tokens": tokens.contiguous()}))
     shape = (tokens.shape[0], tokens.shape[1], tokens.shape[2], tokens.shape[3])
@@ -162,7 +162,7 @@ def _stored(folder: Path, part: str, images: int, settings: Extraction, shards: 
 
 
 def finish(folder: Path, data: MultiLabelData, settings: Extraction, plan: Plan, shards: list[PlannedShard]) -> None:
-    """Writes the labels, then the manifest: a folder with a manifest is a whole extraction."""
+    """Writes the labels, then the manifest: a folder with a manifest is a complete extraction."""
     train, test = (
         _stored(folder, part, len(targets), settings, shards)
         for part, targets in (("train", data.train.targets), ("test", data.test.targets))

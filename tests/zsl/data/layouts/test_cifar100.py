@@ -23,5 +23,5 @@ def test_cifar100_is_read_from_its_binary_version(cifar, tmp_path):
         load_data(name="cifar100", root=root, unseen=tmp_path / "unseen.txt")
     path = root / "train.bin"
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(InputError, match=r"train.bin is not whole"):
+    with pytest.raises(InputError, match=r"train.bin is incomplete"):
         load_data(name="cifar100", root=root)

@@ -44,8 +44,8 @@ def test_a_file_with_a_byte_order_mark_and_ids_of_text_is_read(tmp_path):
         ("annotations", {"image_id": "1"}, "annotation 3 has image_id '1', .* it is 1 there; write ids as numbers in"),
         ("images", {"id": None}, 'entry 1 of "images" has no id or no file_name'),
         ("images", {"file_name": 7}, "image 1 has file_name 7, which is not text"),
-        ("categories", {"id": 7}, 'id 7 stands twice in "categories"'),
-        ("categories", {"name": "cat"}, "has two categories of one name, 'cat'"),
+        ("categories", {"id": 7}, 'id 7 appears twice in "categories"'),
+        ("categories", {"name": "cat"}, "has two categories named 'cat'"),
         ("categories", {"name": "do\ng"}, "category 5: label name 'do.ng' holds a line break"),
         ("categories", {"name": None}, "category 5: label name None is not text"),
     ],
@@ -112,5 +112,5 @@ def test_names_may_hold_line_breaks_and_strange_bytes(coco):
     assert [names[c] for c in np.flatnonzero(data.train.targets.dense()[1])] == ["car", "person"]
     content["categories"][0]["name"] = content["categories"][1]["name"]
     path.write_text(json.dumps(content))
-    with pytest.raises(InputError, match="two categories of one name"):
+    with pytest.raises(InputError, match="two categories named"):
         load_data(name="coco", root=root)

@@ -105,10 +105,10 @@ def test_lists_of_names_are_read_without_being_evaluated(root, classes, names):
     ("classes", "told"),
     [
         ("['dog' 'cat']", r"""data.csv:2: classes "\['dog' 'cat'\]" lack a comma after "'dog'"; write \['a', 'b'\]"""),
-        ("['dog', " + "-" * 100_000 + "'1']", r"data.csv:2: classes .*\.\.\. \(100,012 letters\) are no list"),
+        ("['dog', " + "-" * 100_000 + "'1']", r"data.csv:2: classes .*\.\.\. \(100,012 letters\) are not a list"),
         ("[" + "-" * 100_000 + "1]", r"data.csv:2: label name '-+'\.\.\. \(100,001 letters\) is too long"),
         ("['" + "[" * 100_000 + "']", r"data.csv:2: label name .* is too long"),
-        ("['a', b'c']", "data.csv:2: classes .* are no list of quoted names"),
+        ("['a', b'c']", "data.csv:2: classes .* are not a list of quoted names"),
         ("x" * 200_000, "data.csv:2: field larger than field limit"),
         (r"['a\nb']", "data.csv:2: label name 'a.nb' holds a line break"),
         (r"['a\ud800']", "data.csv:2: label name 'a.ud800' is not Unicode text"),
@@ -167,7 +167,7 @@ def test_every_layout_keeps_to_its_folder(album, coco, voc):
     listed = coco[0] / "annotations/instances_train2014.json"
     for name, told in (
         ("../../x.jpg", "image 'train2014/../../x.jpg' lies outside"),
-        ("a\0b", "is no path of an image"),
+        ("a\0b", "cannot be the path of an image"),
     ):
         content = json.loads(listed.read_text())
         content["images"][0]["file_name"] = name
@@ -246,7 +246,7 @@ def test_of_a_folder_images_with_unseen_labels_are_tested_on(album):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("pictures/0.jpg,a\npictures/0.jpg,b\n", r"labels.csv:2: image 'pictures/0.jpg' stands above too"),
+        ("pictures/0.jpg,a\npictures/0.jpg,b\n", r"labels.csv:2: image 'pictures/0.jpg' is listed above too"),
         (",a\n", "labels.csv:1: no image path"),
         ("", "names no image"),
         ('pictures/0.jpg,"a\n', "labels.csv:1: unexpected end of data; close the quotes"),

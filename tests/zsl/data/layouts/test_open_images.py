@@ -36,7 +36,7 @@ def test_unseen_labels_come_from_a_list_or_there_are_none(open_images, tmp_path)
     assert load_data(open_images.model_copy(update={"unseen": 0})).unseen == ()
     expected = {"v4": ("Fire", "Elk"), "v6": ()}[open_images.version]
     assert load_data(open_images.model_copy(update={"unseen": None})).unseen == expected
-    mistakes = {"Cat": "'Cat' is a trainable class", "Moon": "'Moon' is no class", "Elk\n/m/05": "stands above"}
+    mistakes = {"Cat": "'Cat' is a trainable class", "Moon": "'Moon' is not a class", "Elk\n/m/05": "is listed above"}
     for line, message in mistakes.items():
         path.write_text(f"{line}\n")
         with pytest.raises(InputError, match=message):
