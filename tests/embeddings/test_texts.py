@@ -26,14 +26,14 @@ def test_every_prompt_is_filled_with_every_name():
     assert found.notes == ("", "", "")
 
 
-def test_an_alias_is_used_in_the_names_stead_and_noted():
+def test_an_alias_replaces_the_name_and_is_noted():
     found = texts_of(LABELS, ("a {}",), None, {"dogs": "dog", "cat": "kitten"})
     assert _texts(found) == [["a dog"], ["a polar bear"], ["a dog"]]
     assert found.distinct == ("a dog", "a polar bear")  # encoded once
     assert found.notes == ("", "", "alias 'dog'")
 
 
-def test_descriptions_are_encoded_in_the_labels_stead():
+def test_descriptions_are_encoded_instead_of_labels():
     descriptions = {"dog": ("barks", "wags"), "polar bear": ("white",), "cat": ("meows",)}
     found = texts_of(LABELS, ("{}",), descriptions, {"dogs": "dog"})
     assert _texts(found) == [["barks", "wags"], ["white"], ["barks", "wags"]]
@@ -92,7 +92,7 @@ def test_broken_files_are_named_with_the_line(tmp_path, read, name, content, mes
         read(tmp_path / "nowhere")
 
 
-def test_text_that_is_none_is_an_error():
+def test_invalid_unicode_is_an_error():
     with pytest.raises(InputError, match="not Unicode text"):
         texts_of(("a\ud800",), ("{}",), None, None)
 

@@ -7,7 +7,7 @@ from embeddings.io.errors import InputError
 from zsl.acceleration import make_accelerator
 
 
-def test_more_processes_than_gpus_is_one_line(monkeypatch):
+def test_more_processes_than_gpus_give_a_one_line_error(monkeypatch):
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     monkeypatch.delenv("ACCELERATE_USE_CPU", raising=False)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)

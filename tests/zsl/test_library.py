@@ -96,7 +96,7 @@ def _convolution():
 
 
 @pytest.mark.parametrize("mode", ["frozen", "tuned"])
-def test_objects_of_ones_own(data, bank, tmp_path, mode):
+def test_the_users_own_objects(data, bank, tmp_path, mode):
     torch.manual_seed(0)
     module, readout = _convolution(), MeanReadout(6, bank.embed_dim)
     before = [value.clone() for value in module.state_dict().values()]
@@ -201,7 +201,7 @@ def test_of_two_that_begin_at_once_the_second_is_refused(data, bank, tmp_path, m
     assert read_finished(tmp_path / "run").best_epoch > 0
 
 
-def test_what_does_not_fit_together_is_one_line(data, bank):
+def test_arguments_that_do_not_fit_together_give_a_one_line_error(data, bank):
     with pytest.raises(zsl.InputError, match="holds images; give a backbone"):
         zsl.fit(data, bank)
     with pytest.raises(zsl.InputError, match="no vector in the bank for .*'blue dot'.*; build it from data.names"):

@@ -40,7 +40,7 @@ def test_weights_come_back_and_any_flipped_byte_is_an_error(tmp_path):
     assert path.read_bytes() == (tmp_path / "again").read_bytes()
 
 
-def test_weights_of_others_are_told_apart(tmp_path):
+def test_weights_of_another_module_are_refused(tmp_path):
     path = tmp_path / "w.safetensors"
     sha256 = save_module(path, nn.Linear(2, 3))
     other = save_module(path, nn.Linear(2, 3))

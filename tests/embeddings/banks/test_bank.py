@@ -1,4 +1,4 @@
-"""Banks: what goes in comes out, and what is broken is said."""
+"""Banks: saved content is read back, and damaged files are refused."""
 
 import re
 import struct
@@ -23,7 +23,7 @@ def _bank():
     return Bank(LABELS, vectors, made, ("", "vector of 'polar_bear'", "", "", ""), 3, fitted)
 
 
-def test_saved_and_loaded_it_is_the_same(tmp_path):
+def test_a_saved_and_loaded_bank_is_the_same(tmp_path):
     bank = _bank()
     bank.save(tmp_path / "bank.safetensors")
     loaded = Bank.load(tmp_path / "bank.safetensors")
@@ -104,7 +104,7 @@ def _seal(path, content):
         (np.full(7, -np.inf), "x: label 'polar bear' has a non-finite vector; build it again"),
     ],
 )
-def test_a_bank_of_vectors_that_say_nothing_is_refused(tmp_path, row, message):
+def test_a_file_with_zero_or_non_finite_vectors_is_refused(tmp_path, row, message):
     bank = _bank()
     bank.save(tmp_path / "x")
     changed = bank.vectors.copy()
@@ -134,7 +134,7 @@ def test_a_bank_of_vectors_that_say_nothing_is_refused(tmp_path, row, message):
     ],
     ids=lambda value: value[:30] if isinstance(value, str) else "",
 )  # fmt: skip
-def test_a_header_that_lies_is_one_line(tmp_path, old, new, message):
+def test_a_false_header_gives_a_one_line_error(tmp_path, old, new, message):
     _bank().save(tmp_path / "x")
     content = (tmp_path / "x").read_bytes()
     assert content.count(old) == 1

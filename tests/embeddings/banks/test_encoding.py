@@ -49,7 +49,7 @@ def test_the_cache_knows_what_a_family_depends_on(table, tmp_path, monkeypatch):
     assert len(list((tmp_path / "cache").glob("*.safetensors"))) == before + 1
 
 
-def test_a_damaged_cache_entry_is_made_again(table, tmp_path):
+def test_damaged_cached_vectors_are_encoded_again(table, tmp_path):
     keyed, spec = table
     build_bank(WORDS, spec, cache=tmp_path / "cache")
     (entry,) = (tmp_path / "cache").glob("*.safetensors")

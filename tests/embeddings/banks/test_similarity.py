@@ -46,7 +46,7 @@ def test_the_nearest_seen_label_of_each_unseen_one():
     np.testing.assert_allclose(values, similar.max(1), atol=1e-6)
 
 
-def test_labels_with_one_vector_are_told():
+def test_labels_that_share_a_vector_are_reported():
     vectors = _bank().vectors.copy()
     vectors[[4, 9, 21]] = vectors[4]
     assert duplicates(Bank(LABELS, vectors)) == [("label 4", "label 9", "label 21")]

@@ -63,7 +63,7 @@ def test_a_fasttext_file_cut_anywhere_is_an_error_at_once(fasttext_file):
         (84, b"\xff\xff\xff\xff\xff\xff\xff\x7f", "truncated or damaged .*it ends before the vectors"),
     ],
 )
-def test_a_fasttext_header_that_lies(fasttext_file, place, content, message):
+def test_a_false_fasttext_header_is_an_error(fasttext_file, place, content, message):
     path, _ = fasttext_file
     whole = path.read_bytes()
     path.write_bytes(whole[:place] + content + whole[place + len(content) :])
@@ -71,7 +71,7 @@ def test_a_fasttext_header_that_lies(fasttext_file, place, content, message):
         load_fasttext(path)
 
 
-def test_fasttext_words_that_are_no_text_and_quantised_files(fasttext_file):
+def test_fasttext_words_that_are_not_utf8_and_quantised_files(fasttext_file):
     path, keyed = fasttext_file
     whole = path.read_bytes()
     path.write_bytes(whole.replace("狗".encode(), b"\xff\xfe\xff"))
@@ -85,7 +85,7 @@ def test_fasttext_words_that_are_no_text_and_quantised_files(fasttext_file):
         load_fasttext(path)
 
 
-def test_a_text_too_short_for_ngrams_goes_on_to_the_next_way(fasttext_file):
+def test_a_text_too_short_for_ngrams_is_looked_up_by_the_next_step(fasttext_file):
     path, _ = fasttext_file
     plan, _ = look_up(load_fasttext(path), ["i", "doggy"], ("subwords", "random"), 0)
     assert plan.notes == ["random vector", "from subwords"]

@@ -66,7 +66,7 @@ def test_a_bank_of_an_object_is_saved_loaded_and_extended(tmp_path):
 
 
 @pytest.mark.parametrize(("revision", "calls"), [("v1", 1), (None, 2)])
-def test_texts_are_cached_under_a_revision_alone(tmp_path, revision, calls):
+def test_texts_are_only_cached_with_a_revision(tmp_path, revision, calls):
     encoder = Letters(revision)
     banks = [build_bank(NAMES, encoder, cache=tmp_path / "cache") for _ in range(2)]
     assert len(encoder.asked) == calls
@@ -76,7 +76,7 @@ def test_texts_are_cached_under_a_revision_alone(tmp_path, revision, calls):
 
 
 @pytest.mark.parametrize("block", [1, 2, 100])
-def test_the_policy_says_what_becomes_of_names_without_a_vector(monkeypatch, block):
+def test_the_policy_decides_about_names_without_a_vector(monkeypatch, block):
     monkeypatch.setattr(given, "BLOCK", block)
     encoder = Letters(unknown=("dog", "tree"))
     with pytest.raises(InputError, match=r"no vector in encoder object:letters for 2 label\(s\): 'dog'.*'tree'"):
@@ -112,7 +112,7 @@ def test_a_model_of_sentence_transformers_is_an_encoder():
         (lambda texts: np.zeros((len(texts), 3)), "'dog' has a zero vector"),
     ],
 )
-def test_what_is_no_matrix_of_vectors_is_one_line(encoder, message):
+def test_an_output_that_is_not_a_matrix_gives_a_one_line_error(encoder, message):
     with pytest.raises(InputError, match=message) as caught:
         build_bank(NAMES, encoder)
     assert "\n" not in str(caught.value)
@@ -133,6 +133,6 @@ def test_vectors_of_changing_width_are_an_error(monkeypatch):
         (Letters(name="a\nb"), "the encoder's name: label name .* line break"),
     ],
 )
-def test_what_is_no_encoder_is_told(encoder, message):
+def test_an_object_that_is_not_an_encoder_is_refused(encoder, message):
     with pytest.raises(InputError, match=message):
         given_encoder(encoder)

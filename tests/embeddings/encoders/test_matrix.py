@@ -92,7 +92,7 @@ def test_a_tensor_that_repeats_numbers_takes_no_memory(tmp_path):
         build_bank(LABELS, f"matrix:{tmp_path / 'm.pt'}")
 
 
-def test_an_archive_that_unpacks_to_more_takes_no_memory(tmp_path):
+def test_an_archive_that_unpacks_to_too_much_takes_no_memory(tmp_path):
     torch.save(torch.zeros(3, 100_000), tmp_path / "whole.pt")
     with ZipFile(tmp_path / "whole.pt") as whole, ZipFile(tmp_path / "m.pt", "w", ZIP_DEFLATED) as packed:
         for name in whole.namelist():
@@ -112,7 +112,7 @@ def test_an_archive_that_unpacks_to_more_takes_no_memory(tmp_path):
     ],
     ids=["size", "huge", "digits", "offsets", "deep"],
 )
-def test_a_safetensors_header_that_lies_is_one_line(tmp_path, old, new):
+def test_a_false_safetensors_header_gives_a_one_line_error(tmp_path, old, new):
     save_file({"w": torch.tensor(VECTORS)}, tmp_path / "m.safetensors")
     content = (tmp_path / "m.safetensors").read_bytes()
     assert content.count(old) == 1
@@ -125,7 +125,7 @@ def test_a_safetensors_header_that_lies_is_one_line(tmp_path, old, new):
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".safetensors", ".pth", ".pt"])
-def test_a_file_cut_anywhere_is_one_line(tmp_path, suffix):
+def test_a_file_cut_anywhere_gives_a_one_line_error(tmp_path, suffix):
     path = tmp_path / f"m{suffix}"
     _write(path, VECTORS)
     whole = path.read_bytes()

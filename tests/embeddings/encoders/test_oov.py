@@ -59,7 +59,7 @@ def test_spellings_are_found_and_noted(table, text, policy, key):
     assert plan.notes == ["" if key == text else f"vector of {key!r}"]
 
 
-def test_the_name_as_it_stands_comes_before_other_spellings(table):
+def test_the_unchanged_name_comes_before_other_spellings(table):
     table = RowTable({**table.rows, "DOG": len(WORDS)}, np.concatenate([table.vectors, np.ones((1, 7))]), "words.txt")
     vectors, _ = _found(table, ["DOG"], ("lower",))
     np.testing.assert_array_equal(vectors, [_vector(table, "DOG")])
@@ -112,7 +112,7 @@ def test_subwords_are_those_of_gensim(table):
 @pytest.mark.parametrize(
     ("policy", "message"), [(("fuzzy",), "unknown policy 'fuzzy'"), (("skip", "lower"), "skip must be the last step")]
 )
-def test_policies_that_make_no_sense(policy, message):
+def test_impossible_policies_are_refused(policy, message):
     with pytest.raises(InputError, match=message):
         check_policy(policy)
 

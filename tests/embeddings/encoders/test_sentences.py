@@ -100,7 +100,7 @@ def test_two_names_with_one_vector_are_a_note(tmp_path):
         ),
     ],
 )
-def test_what_the_library_chooses_is_told(tmp_path, lacks, prompt, remark):
+def test_what_the_library_chooses_is_reported(tmp_path, lacks, prompt, remark):
     spec = _minilm_without(tmp_path / "m", lacks)
     if prompt:
         settings = {"prompts": {"query": prompt}, "default_prompt_name": "query"}
@@ -143,7 +143,7 @@ def test_a_clip_text_tower(clip):
     np.testing.assert_allclose(bank.vectors, expected, rtol=0, atol=1e-6)
 
 
-def test_other_weights_are_another_revision(tmp_path):
+def test_other_weights_have_another_revision(tmp_path):
     shutil.copytree(MINILM, tmp_path / "model")
     first = build_bank(NAMES[:1], f"sentence-transformers:{tmp_path / 'model'}").provenance.revision
     settings = tmp_path / "model" / "tokenizer_config.json"
@@ -154,7 +154,7 @@ def test_other_weights_are_another_revision(tmp_path):
 @pytest.mark.parametrize(
     ("argument", "message"), [("", "needs a model"), (":./nowhere", "cannot load './nowhere' .*; give a folder")]
 )
-def test_models_that_cannot_be_had(argument, message, monkeypatch):
+def test_models_that_cannot_be_loaded_are_named(argument, message, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(InputError, match=message):
         build_bank(NAMES, f"sentence-transformers{argument}")

@@ -47,7 +47,7 @@ def test_a_byte_order_mark_and_carriage_returns(tmp_path, header):
     np.testing.assert_array_equal(build_bank(["dog", "sky"], f"gensim:{tmp_path / 'v.txt'}").vectors, [[3, 4], [1, 2]])
 
 
-def test_a_word_that_stands_twice_has_its_first_vector(tmp_path):
+def test_a_word_that_appears_twice_has_its_first_vector(tmp_path):
     (tmp_path / "v.txt").write_text("2 2\ndog 1 2\ndog 3 4\n")
     np.testing.assert_array_equal(build_bank(["dog"], f"gensim:{tmp_path / 'v.txt'}").vectors, [[1, 2]])
 
@@ -118,7 +118,7 @@ def _binary(*words, count=None):
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("zipped", [False, True])
-def test_rows_that_nobody_asks_for_are_a_note(tmp_path, content, remark, zipped):
+def test_faults_in_rows_that_are_not_needed_are_a_note(tmp_path, content, remark, zipped):
     (tmp_path / "v").write_bytes(gzip.compress(content) if zipped else content)
     with nullcontext() if remark is None else pytest.warns(InputWarning, match=re.escape(remark)):
         bank = build_bank(["sky"], f"gensim:{tmp_path / 'v'}")
@@ -126,7 +126,7 @@ def test_rows_that_nobody_asks_for_are_a_note(tmp_path, content, remark, zipped)
     assert bank.provenance.remarks == (() if remark is None else (f"gensim:{tmp_path / 'v'}: {remark}",))
 
 
-def test_a_note_tells_of_names_that_the_policy_filled(tmp_path):
+def test_a_note_counts_names_that_the_policy_filled(tmp_path):
     (tmp_path / "v").write_bytes(b"3 2\nsky 1 2\nca")
     with pytest.warns(InputWarning, match="2 texts were not found"):
         bank = build_bank(["sky", "cat", "dog"], f"gensim:{tmp_path / 'v'}", oov=("random",))
@@ -148,7 +148,7 @@ def test_a_file_of_which_most_rows_are_unreadable_is_in_another_encoding(tmp_pat
         build_bank(["狗"], f"gensim:{tmp_path / 'v'}")
 
 
-def test_a_gzip_file_that_unpacks_to_far_too_much_is_left(tmp_path, monkeypatch):
+def test_a_gzip_file_that_unpacks_to_far_too_much_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(word_files, "ROOM", 1_000)
     (tmp_path / "v").write_bytes(gzip.compress(b"sky 1 2\n" * 100_000))
     with pytest.raises(InputError, match="v unpacks to more than 100 times its size"):

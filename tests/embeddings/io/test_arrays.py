@@ -149,7 +149,7 @@ def test_missing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
-def test_text_that_is_no_letters(tmp_path, order):
+def test_invalid_code_points_are_refused(tmp_path, order):
     names = np.array(["sky", "Meer"], f"{order}U4")
     np.save(tmp_path / "names.npy", names)
     np.testing.assert_array_equal(read_array(tmp_path / "names.npy", "names"), names)

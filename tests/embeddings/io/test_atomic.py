@@ -43,7 +43,7 @@ def test_a_link_stays_and_its_file_is_replaced(tmp_path):
     assert [path.name for path in (tmp_path / "disk").iterdir()] == ["a.json"]
 
 
-def test_what_fails_leaves_the_old_file_alone(tmp_path):
+def test_a_failed_write_keeps_the_old_file(tmp_path):
     path = tmp_path / ("ü" * 120)  # 240 bytes
     atomic.write_text(path, "before")
     with pytest.raises(TypeError), atomic.replacing(path) as file:

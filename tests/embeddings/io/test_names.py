@@ -38,7 +38,7 @@ def test_names_are_composed_and_stripped(given, name):
         ("-" * 100_000, r"label name '-+'... \(100,000 letters\) is too long"),
     ],
 )
-def test_what_is_no_name_is_refused_in_one_short_line(given, told):
+def test_an_invalid_name_is_refused_in_one_short_line(given, told):
     with pytest.raises(InputError, match=f"^x.txt:3: {told}") as caught:
         label_name(given, "x.txt:3")
     assert len(str(caught.value)) < 300

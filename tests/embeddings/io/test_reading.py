@@ -38,7 +38,7 @@ def test_encodings(tmp_path: Path, content: bytes) -> None:
         (codecs.BOM_UTF16_LE + b"a\0\0\xd8", "x.csv: not UTF-8 text"),
     ],
 )
-def test_no_text(tmp_path: Path, content: bytes, told: str) -> None:
+def test_files_that_are_not_text(tmp_path: Path, content: bytes, told: str) -> None:
     path = tmp_path / "x.csv"
     path.write_bytes(content)
     with pytest.raises(InputError, match=told):
@@ -51,7 +51,7 @@ def test_no_text(tmp_path: Path, content: bytes, told: str) -> None:
     ("content", "told"),
     [('a\n"b', "x.csv:2: unexpected end of data"), ("a\n" + "b" * 200_000, "x.csv:2: field larger than field limit")],
 )
-def test_no_rows(tmp_path: Path, content: str, told: str) -> None:
+def test_files_that_are_not_csv(tmp_path: Path, content: str, told: str) -> None:
     path = tmp_path / "x.csv"
     path.write_text(content)
     with pytest.raises(InputError, match=told):
@@ -59,7 +59,7 @@ def test_no_rows(tmp_path: Path, content: str, told: str) -> None:
 
 
 @pytest.mark.parametrize("content", ["[" * 100_000, "9" * 5000, "{", "", '{"a": 1,}', r'["\ud800"]'])
-def test_no_json(tmp_path: Path, content: str) -> None:
+def test_files_that_are_not_json(tmp_path: Path, content: str) -> None:
     path = tmp_path / "x.json"
     path.write_text(content)
     with pytest.raises(InputError, match=r"x.json is not JSON of scores \(.+\)$"):
@@ -72,7 +72,7 @@ def test_letters_beyond_the_first_plane(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["a = " + "[" * 100_000, "a = " + "9" * 5000, "a", "a = 1\na = 2"])
-def test_no_toml(tmp_path: Path, content: str) -> None:
+def test_files_that_are_not_toml(tmp_path: Path, content: str) -> None:
     path = tmp_path / "x.toml"
     path.write_text(content)
     with pytest.raises(InputError, match=r"x.toml is not TOML of a config \(.+\)$"):

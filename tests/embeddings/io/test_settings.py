@@ -101,12 +101,12 @@ def _read(*settings):
         ("perhaps={year = 2017}", _Red(year="2017")),
     ],
 )
-def test_text_is_read_as_the_key_takes_it(setting, value):
+def test_text_is_converted_to_the_type_of_the_key(setting, value):
     found = getattr(_All.model_validate(_read(setting)), setting.partition("=")[0])
     assert (found, type(found)) == (value, type(value))
 
 
-def test_a_section_of_several_kinds_goes_by_its_tag():
+def test_the_tag_chooses_the_kind_of_a_section():
     assert _All.model_validate(_read("colour.kind=red", "colour.year=2017")).colour.year == "2017"
     assert _All.model_validate(_read("colour.kind=blue", "colour.year=2017")).colour.year == 2017
     assert kind_at(_All, {}, "free.any.depth") is Any
@@ -135,7 +135,7 @@ def test_values_of_files_are_read_alike():
         ("number=inf", "number: Input should be a finite number (got inf)"),
     ],
 )
-def test_what_does_not_fit_is_one_line_with_its_key(setting, message):
+def test_a_value_that_does_not_fit_gives_one_line_with_its_key(setting, message):
     with pytest.raises(ValidationError) as caught:
         _All.model_validate(_read(setting))
     assert explained(_All, caught.value) == message

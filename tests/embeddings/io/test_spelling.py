@@ -16,7 +16,7 @@ def test_the_nearest_spelling(monkeypatch, name, near, many):
     assert nearest(name, KNOWN) == near
 
 
-def test_what_is_too_long_for_a_name_is_like_none():
+def test_a_text_too_long_for_a_name_has_no_nearest_name():
     assert nearest("d" * 1_001, ["d" * 1_000]) is None
 
 

@@ -101,14 +101,14 @@ def test_tokens_before_those_of_the_image_are_left_out(name, arguments, before):
         ("crossvit_tiny_240", 240, "'crossvit_tiny_240' gives a list of features instead of one map; set backbone.lev"),
     ],
 )
-def test_a_model_without_one_token_a_place_is_refused_but_for_its_levels(name, size, message):
+def test_a_model_without_one_token_per_place_is_refused_except_its_levels(name, size, message):
     with pytest.raises(InputError, match=message):
         Backbone(BackboneConfig(name=name)).shape(size)
     tokens, _ = Backbone(BackboneConfig(name=name, level=0)).shape(size)
     assert tokens == math.isqrt(tokens) ** 2 > 1
 
 
-def test_arguments_that_are_keys_of_their_own_are_refused():
+def test_arguments_that_have_a_config_key_are_refused():
     for name, key in (("features_only", "backbone.level"), ("checkpoint_path", "backbone.weights"), ("in_chans", "")):
         with pytest.raises(InputError, match=f"backbone.arguments takes no {name}; use {key}"):
             BackboneConfig(name="resnet10t", arguments={name: 1})
@@ -130,7 +130,7 @@ class Unreachable:
         raise OSError(f"no way to {address} within {timeout} s")
 
 
-def test_weights_that_cannot_be_had_are_told_of_with_what_to_do(monkeypatch):
+def test_weights_that_cannot_be_fetched_give_an_error_with_a_remedy(monkeypatch):
     monkeypatch.setattr(pretrained, "_cached", lambda known: False)
     monkeypatch.setattr(pretrained, "get_session", Unreachable)
     for name, message in [
@@ -227,7 +227,7 @@ def test_parameters_that_tokens_do_not_depend_on_are_not_trained():
     assert backbone.training
 
 
-def test_a_spoilt_backbone_is_told_of_with_the_image():
+def test_tokens_that_are_not_finite_name_the_image():
     backbone = Backbone(BackboneConfig(name="resnet10t"))
     with torch.no_grad():
         next(backbone.parameters()).fill_(torch.nan)

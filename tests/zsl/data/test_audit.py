@@ -27,7 +27,7 @@ GOOD = json.dumps(["a\udce4.jpg", "1 2", "", "0"])
 @pytest.mark.parametrize(
     "line", [b"\xff", b"[" * 10_000, b"[1, 2, 3, 4]", b'["a"]', b'{"a": 1}', b'"abcd"', b"9" * 5000]
 )
-def test_a_state_that_is_none_is_one_line(data, tmp_path, line):
+def test_a_file_that_is_not_a_state_gives_a_one_line_error(data, tmp_path, line):
     state = tmp_path / "state"
     state.write_bytes(line)
     with pytest.raises(InputError, match="state is not the state of an audit; give another --state, or remove it"):

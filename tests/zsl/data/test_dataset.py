@@ -37,7 +37,7 @@ def test_pictures_are_turned_as_exif_says_and_animations_show_their_first(tmp_pa
 
 
 @pytest.mark.parametrize("fault", ["cut", "exif", "text", "zeros"])
-def test_whatever_is_wrong_with_a_picture_it_is_named(tmp_path, fault):
+def test_a_picture_with_any_fault_is_named(tmp_path, fault):
     path = tmp_path / "x.jpg"
     exif = Image.Exif()
     exif[0x0112] = 6

@@ -35,7 +35,7 @@ def test_every_image_counts_once_an_epoch(processes, pieces, batch_size):
         assert sorted(np.concatenate([one.batch(step) for step in range(one.steps)])) == list(range(IMAGES))
 
 
-def test_an_epoch_can_be_begun_anywhere_and_is_another_for_another_seed():
+def test_an_epoch_can_start_at_any_step_and_depends_on_the_seed():
     order = TrainingOrder(IMAGES, 4, seed=0)
     order.begin(2, 0)
     whole = list(order)
@@ -61,7 +61,7 @@ def test_scoring_deals_whole_batches_in_order(processes):
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
 @pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
-def test_a_number_that_is_none_names_its_image(dtype, value):
+def test_a_value_that_is_not_finite_names_its_image(dtype, value):
     largest = torch.finfo(dtype).max
     tokens = torch.full((IMAGES, 5, 37), largest, dtype=dtype)  # finite, though no sum of them is
     part = Part(Tensors(tokens), Targets.of(np.eye(IMAGES)))
@@ -97,7 +97,7 @@ def test_augmentation_does_not_depend_on_the_batch_or_the_worker():
     assert not torch.equal(first, of(1, 0, 4, 0))
 
 
-def test_mixed_numbers_differ():
+def test_hashes_of_numbers_differ():
     found = np.concatenate([mixed(seed, epoch, np.arange(1000)) for seed in range(3) for epoch in range(3)])
     assert len(np.unique(found)) == len(found)
     assert np.array_equal(mixed(1, 2, np.arange(5))[[3]], mixed(1, 2, np.array([3])))

@@ -165,7 +165,7 @@ def test_a_closed_set_with_partial_annotations_is_learnt():
     assert all(name.startswith("closed/") for name in metrics)
 
 
-def test_what_nobody_annotated_teaches_nothing_at_weight_0():
+def test_entries_that_nobody_annotated_have_no_effect_at_weight_0():
     logits = torch.randn(4, 3, requires_grad=True)
     values = torch.tensor([[1, -1, 0], [0, 1, -1], [0, 0, 1], [-1, 1, 0]])
     weights = torch.where(values == 0, 0.0, 1.0)

@@ -18,7 +18,7 @@ def _random(levels=None, images=53, labels=7):
 
 @pytest.mark.parametrize("levels", [None, 2])
 @pytest.mark.parametrize("partial", [False, True])
-def test_weights_are_rows_that_stand_so_often(levels, partial):
+def test_weights_equal_repeated_rows(levels, partial):
     scores, targets = _random(levels)
     annotated = np.random.default_rng(1).random(scores.shape) < 0.7 if partial else None
     weights = image_weights(len(scores), REPLICATES + 3)
@@ -43,7 +43,7 @@ def test_intervals_of_f1_are_fractions():
     assert f1_at_k(scores, targets, 1).f1 < high <= 1
 
 
-def test_intervals_hold_the_expected_figure_about_as_often_as_they_say():
+def test_intervals_have_about_their_nominal_coverage():
     generator = np.random.default_rng(0)
     strength = generator.random(11) * 3
 

@@ -56,7 +56,7 @@ def test_the_choice_is_the_best_of_all_folds_and_is_checked_on_the_others():
     assert choice.crossed[0] == folds[0].harmonic(np.array([choose(folds[1:]).readiness]))[0]
 
 
-def test_a_bias_that_helps_one_model_alone_does_not_help():
+def test_a_bias_that_helps_only_one_model_does_not_count_as_help():
     targets = np.array([[1, 0, 0], [0, 0, 1]])
     right, late = ([[4.0, 0.0, 1.0], [1.0, 0.0, 3.0]], [[4.0, 0.0, 1.0], [4.0, 0.0, 3.0]])
     folds = [Fold(trade_off(np.array(scores), targets, 2, 1), 2, 1) for scores in (right, late)]

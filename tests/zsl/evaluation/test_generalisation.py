@@ -32,7 +32,7 @@ def _recounted(scores, targets, seen, k, shift, annotated=None):
 @pytest.mark.parametrize("k", [1, 3, 5, 7, 10, 13])
 @pytest.mark.parametrize("levels", [None, 2])
 @pytest.mark.parametrize("partial", [False, True])
-def test_the_curve_is_what_recounting_gives(k, levels, partial):
+def test_the_curve_equals_a_recount_at_every_shift(k, levels, partial):
     scores, targets, seen = _random(0, levels=levels)
     annotated = np.random.default_rng(1).random(scores.shape) < 0.7 if partial else None
     curve = trade_off(scores, targets, seen, k, annotated)
@@ -77,7 +77,7 @@ def test_area_and_the_shifts_of_an_entry():
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_a_shift_inside_an_entry_does_what_it_says(seed):
+def test_a_shift_inside_an_entry_gives_the_counts_of_the_entry(seed):
     scores, targets, seen = _random(seed, levels=3)
     curve = trade_off(scores, targets, seen, 3)
     counts = _recounted(scores, targets, seen, 3, curve.inside(int(curve.harmonic.argmax())))

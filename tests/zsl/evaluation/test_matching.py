@@ -43,7 +43,7 @@ def test_labels_and_images_are_matched_by_name(tmp_path):
         match(scores, test)
 
 
-def test_columns_without_names_are_taken_by_place(tmp_path):
+def test_columns_without_names_are_matched_by_position(tmp_path):
     test = TestSet("made", LABELS[:2], LABELS[2:], Targets.of(TARGETS), "x")
     np.save(tmp_path / "s.npy", SCORES)
     np.testing.assert_array_equal(match(read_matrix(tmp_path / "s.npy", "scores"), test)["gzsl"], SCORES)

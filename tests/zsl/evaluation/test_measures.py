@@ -101,7 +101,7 @@ def test_a_protocol_is_measured_at_the_k_that_it_has_labels_for(test, scores):
     assert not measure(scores, test, ()).trade_offs
 
 
-def test_what_cannot_be_measured_is_named(test, scores):
+def test_scores_that_cannot_be_measured_are_refused(test, scores):
     table = test.targets.dense().copy()
     table[:, 11:] = 0
     with pytest.raises(InputError, match="no test image of made has an unseen label"):

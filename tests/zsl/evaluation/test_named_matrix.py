@@ -21,7 +21,7 @@ from zsl.evaluation.named_matrix import read_matrix
         ("image,sky\na,1\nb\0,1", "t.csv:3: a zero byte"),
     ],
 )
-def test_tables_that_cannot_be_used(tmp_path, content, told):
+def test_invalid_tables_are_refused(tmp_path, content, told):
     (tmp_path / "t.csv").write_text(content)
     with pytest.raises(InputError, match=told):
         read_matrix(tmp_path / "t.csv", "targets")

@@ -64,7 +64,7 @@ def test_two_processes_give_what_one_gives(tmp_path):
     assert (tmp_path / "of1").read_text() == (tmp_path / "of2").read_text()
 
 
-def test_a_stream_says_what_does_not_fit():
+def test_a_stream_refuses_batches_that_do_not_fit():
     stream = MetricStream(k=(1,))
     with pytest.raises(ValueError, match="no scores were kept"):
         stream.average_precision()

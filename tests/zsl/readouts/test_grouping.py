@@ -73,6 +73,6 @@ def test_a_vocabulary_that_changes_in_place_is_ordered_anew():
 
 
 @pytest.mark.parametrize(("query", "head"), [("learnable", "text"), ("text", "learnable"), ("text", "shared")])
-def test_what_belongs_to_a_groups_place_is_grouped_as_given(query, head):
+def test_parameters_of_a_groups_place_need_the_given_grouping(query, head):
     with pytest.raises(InputError, match="grouping = 'similar' needs query and head 'text'"):
         _decoder("similar", query=query, head=head)

@@ -108,7 +108,7 @@ def test_a_solved_readout_is_not_trained():
 
 
 @pytest.mark.parametrize("kind", READOUTS)
-def test_what_fits_the_memory_passes(kind):
+def test_a_readout_that_fits_the_memory_passes(kind):
     check_readout(_config(kind), 13, EMBED, LABELS, torch.device("cpu"))
 
 
@@ -129,18 +129,18 @@ def test_what_fits_the_memory_passes(kind):
         ({"query": "random", "query_noise": 0.1}, "decoder.query_noise = 0.1 is added to word vectors"),
     ],
 )
-def test_sizes_that_no_memory_holds_are_named_before_they_are_made(options, message):
+def test_sizes_that_do_not_fit_the_memory_are_named_before_anything_is_made(options, message):
     with pytest.raises(InputError, match=message):
         check_readout(MlDecoderConfig(**options), 13, EMBED, LABELS, torch.device("cpu"))
 
 
-def test_layers_are_counted_by_the_second():
+def test_parameters_of_many_layers_are_counted_from_two():
     config = MlDecoderConfig(width=28, ffn=17, layers=5, attention_heads=4)
     whole = sum(p.numel() for p in make_readout(config, 13, EMBED, LABELS).parameters())
     assert config.count_parameters(13, EMBED, LABELS) == whole
 
 
-def test_without_a_number_of_groups_there_are_as_many_as_the_paper_has_or_labels():
+def test_by_default_there_are_100_groups_or_one_per_label():
     assert make_readout(MlDecoderConfig(), 13, EMBED, LABELS).num_groups == LABELS
     assert make_readout(MlDecoderConfig(), 13, EMBED, 211).num_groups == 71  # ceil(211 / ceil(211 / 100))
 
@@ -152,6 +152,6 @@ def test_half_precision_of_a_gpu_needs_one():
         make_accelerator("fp16")
 
 
-def test_trackers_that_are_not_there_are_named():
+def test_trackers_that_are_not_installed_are_named():
     with pytest.raises(InputError, match="train.trackers: 'nothing' is not installed; installed: .*tensorboard"):
         make_accelerator("fp32", ("tensorboard", "nothing"))

@@ -53,13 +53,13 @@ def test_a_readout_is_solved_or_trained_at_its_rates(data):
     assert model_cost(model, pooled, bank) == pytest.approx(16 * 16 + 16 * 11, rel=0.7)
 
 
-def test_a_closed_form_readout_of_ones_own_is_solved(data):
+def test_a_users_own_closed_form_readout_is_solved(data):
     own = EszslReadout(16, 16, 0.1, 0.1)
     train_model(_source(data, GapTextConfig(), own), build_bank(data.names, "random:16"))
     assert own.weight.isfinite().all()
 
 
-def test_a_readout_of_ones_own_takes_the_place_of_the_configs(data):
+def test_a_users_own_readout_replaces_that_of_the_config(data):
     own = MaxPooledReadout(16, 16)
     source = _source(data, EszslConfig(), own, lr=0.1)
     assert readout_of(source, build_bank(data.names, "random:16")) is own

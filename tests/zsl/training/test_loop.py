@@ -30,7 +30,7 @@ def data():
 
 
 @pytest.mark.parametrize(("loss", "ema"), [("asymmetric", 0.9), ("bce", 0.0)])
-def test_what_can_be_learnt_is_learnt(data, loss, ema):
+def test_a_toy_problem_is_learnt_perfectly(data, loss, ema):
     model, history, bank = train_toy(data, loss=loss, ema=ema)
     assert max(history.validation_map) > 0.98
     assert history.loss[-1] < 0.3 * history.loss[0]

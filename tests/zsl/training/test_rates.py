@@ -88,6 +88,6 @@ def test_a_stop_in_the_second_rate_changes_nothing(samples, whole, tmp_path):
     assert "train, lr 1e-06" not in tasks  # it had ended
 
 
-def test_where_every_rate_diverges_the_run_fails(samples, tmp_path):
+def test_if_every_rate_diverges_the_run_fails(samples, tmp_path):
     with pytest.raises(TrainingError, match="train, lr 2e[+]38: .*lower train.lr"):
         _tried(samples, tmp_path, (MANY, 2 * MANY))

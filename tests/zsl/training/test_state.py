@@ -88,7 +88,7 @@ def test_every_number_of_a_checkpoint_survives_a_stop(tmp_path, stop_at):
         assert torch.equal(value, others[name]), name
 
 
-def test_weights_that_are_not_finite_are_no_checkpoint(data, tmp_path):
+def test_weights_that_are_not_finite_are_not_saved(data, tmp_path):
     model = ZeroShotModel(None, MaxPooledReadout(16, 16))
     config = TrainConfig(epochs=1, batch_size=16, precision="fp32", ema=0)
     journal = Journal(checkpoints=Checkpoints(tmp_path))

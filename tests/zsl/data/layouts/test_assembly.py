@@ -35,7 +35,7 @@ def test_the_same_images_and_labels_in_two_layouts_are_the_same_samples(album, l
         assert second.fingerprint == first.fingerprint
 
 
-def test_missing_images_are_skipped_with_a_count_on_demand(album):
+def test_missing_images_are_skipped_and_counted_on_demand(album):
     config = album.as_folder()
     (album.root / "pictures/2.jpg").unlink()
     (album.root / "pictures" / album.names[-1]).write_bytes(b"")
@@ -55,7 +55,7 @@ def test_missing_images_are_skipped_with_a_count_on_demand(album):
     assert listed.fingerprint == data.fingerprint
 
 
-def test_an_image_stands_once_and_in_one_part(album):
+def test_an_image_is_listed_once_and_in_one_part(album):
     table = album.root / "data.csv"
     config = album.as_csv()
     whole = table.read_text()

@@ -65,7 +65,7 @@ def test_a_file_without_one_of_its_lists_is_named(tmp_path, key):
         _load(tmp_path, [1])
 
 
-def test_a_category_of_validation_alone_is_an_error_where_it_has_positives(tmp_path):
+def test_a_category_only_in_validation_is_an_error_if_it_has_positives(tmp_path):
     val = PLAIN | {"categories": [*PLAIN["categories"], {"id": 8, "name": "elk"}]}
     assert _load(tmp_path, PLAIN, val).seen == ("dog", "cat")
     val["annotations"] = [{"id": 3, "image_id": 1, "category_id": 8}]

@@ -25,7 +25,7 @@ def test_features_too_large_for_fp16_are_refused(features, tmp_path):
         extract(None, data, tmp_path / "tokens", Extraction(dtype="fp16"), Context.of("fp32"))
 
 
-def test_features_that_are_no_numbers_are_named(features, tmp_path):
+def test_features_that_are_not_finite_are_named(features, tmp_path):
     root, values, *arrays = features
     values[1, 2, 3] = np.nan
     write_hdf5(root, values, *arrays)

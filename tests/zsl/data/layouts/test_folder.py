@@ -114,7 +114,7 @@ def test_lists_of_names_are_read_without_being_evaluated(root, classes, names):
         (r"['a\ud800']", "data.csv:2: label name 'a.ud800' is not Unicode text"),
     ],
 )
-def test_a_list_that_cannot_be_meant_is_named_with_its_line(root, classes, told):
+def test_a_list_that_is_not_valid_is_named_with_its_line(root, classes, told):
     with pytest.raises(InputError, match=told) as caught:
         _csv(root, classes)
     assert len(str(caught.value)) < 500
@@ -224,7 +224,7 @@ def test_json_files_may_begin_with_a_byte_order_mark(album):
     assert _load(**config).fingerprint == plain.fingerprint
 
 
-def test_of_a_folder_images_with_unseen_labels_are_tested_on(album):
+def test_images_of_a_folder_with_unseen_labels_are_test_images(album):
     config = album.as_folder() | {"test": None, "test_share": 0.3}
     data = load_data(**config)
     shows_unseen = {album.names[i] for i in np.flatnonzero(album.table[:, len(SEEN) :].any(1))}

@@ -95,7 +95,7 @@ def _twice(file):
         (lambda f: None, "there is no x"),
     ],
 )
-def test_hdf5_arrays_that_the_file_does_not_hold(tmp_path, make, told):
+def test_hdf5_arrays_whose_numbers_are_not_in_the_file(tmp_path, make, told):
     with h5py.File(tmp_path / "x.h5", "w") as file:
         make(file)
     with h5py.File(tmp_path / "x.h5") as file, pytest.raises((ValueError, KeyError, TypeError), match=told):

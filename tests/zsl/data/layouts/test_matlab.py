@@ -28,7 +28,7 @@ def test_matlab_files_of_zeros_are_refused(cars, monkeypatch):
         load_data(name="stanford_cars", root=cars)
 
 
-def test_a_matlab_file_that_ends_its_reader_is_one_line(cars, monkeypatch):
+def test_a_matlab_file_that_crashes_its_reader_gives_a_one_line_error(cars, monkeypatch):
     script = cars / "killed.py"
     script.write_text("import os\nos.kill(os.getpid(), 11)\n")
     monkeypatch.setattr(matlab, "__file__", str(script))

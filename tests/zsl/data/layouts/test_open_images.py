@@ -20,7 +20,7 @@ def test_annotations_are_yes_no_or_nothing(open_images):
     assert len(labelled.test.targets) == 2
 
 
-def test_machines_fill_in_where_nobody_looked(open_images):
+def test_machine_labels_count_where_no_person_annotated(open_images):
     data = load_data(open_images.model_copy(update={"machine": 0.7}))
     np.testing.assert_array_equal(data.train.targets, [[-1, 1, 0, 1], [0, 0, 1, 0]])
     # what is measured against is what people said

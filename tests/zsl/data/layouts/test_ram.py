@@ -6,7 +6,7 @@ from embeddings.io.errors import InputError
 from zsl.data.table import load_data
 
 
-def test_ram_lists_are_refused_where_they_do_not_fit(album):
+def test_ram_lists_that_do_not_fit_are_refused(album):
     config = album.as_ram()
     with pytest.raises(InputError, match=r"'/mnt/somebody/pictures/0.jpg' does not begin with data.prefix = '/data'"):
         load_data(**config | {"prefix": "/data"})

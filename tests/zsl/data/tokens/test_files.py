@@ -77,7 +77,7 @@ def _changed(**values):
         (lambda m: m["parts"]["train"]["shards"][0].update(shape=[4, 1, 3]), "parts.train.shards.0.shape"),
     ],
 )
-def test_manifests_that_do_not_fit_are_one_line(root, change, told):
+def test_manifests_that_do_not_fit_give_one_line_errors(root, change, told):
     path = root / "manifest.json"
     manifest = json.loads(path.read_text())
     change(manifest)
@@ -109,7 +109,7 @@ def _shard(head, content=b"", size=None):
         (_tokens("F16", [2**40, 2**40, 1, 1], 8), "its size is not that of its tokens"),
     ],
 )
-def test_shards_that_declare_more_than_they_hold_are_one_line(tmp_path, content, told):
+def test_shards_that_declare_more_than_they_hold_give_one_line_errors(tmp_path, content, told):
     path = tmp_path / "train-00000.safetensors"
     path.write_bytes(content)
     with pytest.raises(InputError, match=rf"{path.name} is damaged \({told}.*\); remove it and run zsl data"):
@@ -124,7 +124,7 @@ def test_another_shard_of_the_same_size_is_noticed_without_its_hash(root):
 
 
 @pytest.mark.parametrize("content", [b"", b"no tensors", _shard({}), _shard({"names": 3})])
-def test_labels_that_are_none_are_one_line(root, content):
+def test_damaged_label_files_give_one_line_errors(root, content):
     labels, path = root / "labels.safetensors", root / "manifest.json"
     labels.write_bytes(content)
     with pytest.raises(InputError, match="labels.safetensors is missing, or is not the file of the extraction"):
@@ -137,7 +137,7 @@ def test_labels_that_are_none_are_one_line(root, content):
 @pytest.mark.parametrize(
     ("name", "told"), [("plan.json", "choose another --out"), ("train-00001.json", "remove it and")]
 )
-def test_extractions_that_were_begun_and_damaged_are_one_line(root, data, name, told):
+def test_damaged_unfinished_extractions_give_one_line_errors(root, data, name, told):
     (root / "manifest.json").unlink()
     (root / name).write_bytes(b"[" * 10_000)
     with pytest.raises(InputError, match=rf"{name} is damaged \(nested too deeply\); {told}"):
