@@ -27,8 +27,8 @@ from zsl.training.checkpoint import Checkpoints
 from zsl.training.history import History
 from zsl.training.journal import Journal, Watch
 
-# keys that change how a run proceeds, not its results
 SHOWN = 5  # keys in a message
+# keys that change how a run proceeds, not its results
 PRACTICAL = ("train.workers", "train.trackers", "train.checkpoint_steps")
 Trained = tuple[ZeroShotModel, History]
 
