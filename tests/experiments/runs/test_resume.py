@@ -109,7 +109,7 @@ def test_a_run_does_not_resume_with_another_config_or_other_data(options, photog
     refused(zsl("train", options, "--out", tmp_path / "mine", "--resume"), "not empty and holds no run to continue")
     assert (tmp_path / "mine/bank.safetensors").read_bytes() == b"mine"
     other = zsl(*go_on, "--set", "train.lr=1e-4", "--set", "decoder.width=32")
-    refused(other, "train.lr was 0.003, now 0.0001", "decoder.width was 16, now 32", "another --out")
+    refused(other, "train.lr was 0.003, now 0.0001", "decoder.width was 16, now 32", "another folder")
     table = photographs / "data.csv"
     whole = table.read_text()
     table.write_text(whole.replace("red square", "blue disc", 1))
