@@ -64,11 +64,9 @@ def fit(
         readout: tokens and word vectors to logits: a config, or a module of your own, which is trained in place.
         train: epochs, learning rate, loss and seed.
         augment: of training images, if the backbone's tokens are not cached.
-        out: the folder of the run, which is made and then locked until training ends; it has the same files as
-            a run of `zsl train`. None writes nothing.
-        resume: continue the run in `out`, which must have been started with the same arguments; the model of a finished
-            run is loaded.
-        progress: called with (task, done, total, note) as training goes on.
+        out: a folder to make for the run, locked until training ends; it has the files of `zsl train`. None: no files.
+        resume: continue the run in `out`, started with the same arguments; a finished run is only loaded.
+        progress: called with (task, done, total, note="") during training.
     Returns:
         the model, from the dataset's inputs to logits, on the device it was trained on.
     Raises:

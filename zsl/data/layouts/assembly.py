@@ -95,8 +95,7 @@ def assemble(
     Returns:
         the dataset.
     Raises:
-        InputError: no seen label, a part without an image, missing images that are not skipped, images outside the
-            folder.
+        InputError: no seen label, an empty part, missing images that are not skipped, images outside the folder.
     """
     seen, unseen = _checked_labels(name, labels)
     train, test = (part.located(folder, config.outside) for part in parts)
