@@ -3,11 +3,12 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from embeddings.io.errors import InputError
 from zsl.config import Config
@@ -42,6 +43,20 @@ class Readout(nn.Module, ABC):
 
         Most readouts do not need it.
         """
+
+
+class _Unfilled(TorchFunctionMode):
+    """Random values are not drawn: for those of the device "meta", torch imports its compiler, which takes seconds."""
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        name, given = getattr(function, "__name__", ""), kwargs or {}
+        if name in ("normal_", "uniform_"):  # of a tensor, and of torch.nn.init
+            return args[0] if args else given["tensor"]
+        if name in ("randn", "rand"):
+            return torch.empty(*args, **{key: value for key, value in given.items() if key != "generator"})
+        return function(*args, **given)
 
 
 class ReadoutConfig(Config, ABC):
@@ -92,7 +107,7 @@ class ReadoutConfig(Config, ABC):
         Raises:
             InputError: same as for `make`.
         """
-        with torch.device("meta"):
+        with torch.device("meta"), _Unfilled():
             return sum(parameter.numel() for parameter in self.make(channels, embed_dim, num_labels).parameters())
 
 
