@@ -80,6 +80,7 @@ SMALL = (
     "data.train=80",
     "data.test=60",
     "data.image_size=32",
+    "data.seen=100",
     "backbone.pretrain.epochs=1",
     "bank.encoder=lexical:64",
     "decoder.width=64",

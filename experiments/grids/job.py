@@ -128,7 +128,7 @@ def _train_and_test(job: Job, source: Source) -> None:
     if not (folder / "run.json").is_file():
         bank = Bank.load(job.out / job.bank)
         begin_run(source, bank, folder, resume=True)
-        train_run(source, bank, folder, job.task, history_plotter(folder))
+        train_run(source, bank, folder, job.task, history_plotter(folder, job.config.train.epochs))
     if not (folder / "metrics.json").is_file():
         evaluate_run(folder, source, task=f"test {job.task}")
 

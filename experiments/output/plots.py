@@ -1,10 +1,11 @@
 """Figures, written as PNG files."""
 
 import io
+import math
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from zsl.training.history import History
     from zsl.training.journal import Watch
+
+SECONDS = 5  # between plots of a running training
 
 
 @contextmanager
@@ -53,9 +56,25 @@ def new_plot(path: Path, inches: tuple[float, float]) -> "Iterator[tuple[Figure,
     atomic.write_bytes(path, buffer.getvalue())
 
 
-def history_plotter(folder: Path) -> "Watch":
-    """A callback that draws the history of a run after every epoch, into `history.png` of its folder."""
-    return partial(save_history_plot, path=folder / "history.png")
+def history_plotter(folder: Path, epochs: int) -> "Watch":
+    """A callback that draws the history of a run into `history.png` of its folder.
+
+    It draws after the first and the last epoch, and between them at most every few seconds: a short epoch takes less
+    time than a plot.
+
+    Args:
+        folder: of the run.
+        epochs: how many the run has.
+    """
+    drawn_at = -math.inf
+
+    def draw(history: "History") -> None:
+        nonlocal drawn_at
+        if len(history.loss) >= epochs or time.monotonic() - drawn_at >= SECONDS:
+            save_history_plot(history, folder / "history.png")
+            drawn_at = time.monotonic()
+
+    return draw
 
 
 def save_history_plot(history: "History", path: Path) -> None:

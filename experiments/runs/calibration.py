@@ -11,7 +11,6 @@ from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress
 from experiments.config.reading import changed
-from experiments.output.plots import history_plotter
 from experiments.runs.measurement import open_run
 from zsl.data.dataset import MultiLabelData, Part
 from zsl.data.layouts.features import Chosen
@@ -148,7 +147,7 @@ def _fold(config: RunConfig, source: Source, work: Path, k: int, task: str) -> F
     begin_run(source, bank, work, resume=True)
     pretrain_backbone(source, work)
     if not (work / "run.json").is_file():
-        train_run(source, bank, work, task, history_plotter(work))
+        train_run(source, bank, work, task)
     scores = source.scores(trained_model(work, source, bank), bank, f"{task}, validation")["gzsl"]
     seen, unseen = len(source.data.seen), len(source.data.unseen)
     return Fold(trade_off(scores, source.data.test.targets.dense() > 0, seen, k), seen, unseen)

@@ -53,7 +53,7 @@ def train(
         accelerator.wait_for_everyone()  # every process has checked whether the folder exists
         if not again:
             claims.enter_context(claimed(folder, make=True))
-        _, history = carry_out(source, bank, folder, resume, history_plotter(folder))
+        _, history = carry_out(source, bank, folder, resume, history_plotter(folder, config.train.epochs))
         accelerator.state.destroy_process_group()
         if accelerator.is_main_process:
             for line in training_notes(history, config.decoder.solved):

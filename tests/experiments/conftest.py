@@ -20,7 +20,7 @@ def undisturbed(tmp_path_factory):
     """A grid's file, and the folder that one process makes of it without an interruption."""
     root = tmp_path_factory.mktemp("undisturbed")
     write_tokens(root)
-    path = write_grid(root, FOUR, head="seeds = 6")
+    path = write_grid(root, FOUR, head="seeds = 4")
     folder = GridFolder(root / "out", spec_grid(path, None, [], None))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZSL_CACHE", str(root / "cache"))

@@ -49,7 +49,7 @@ def own_experiments(folder):
     return folder
 
 
-RUNS = 24  # 4 variants, 6 seeds
+RUNS = 16  # 4 variants, 4 seeds
 FOUR = 'decoder.query = ["text", "learnable"]\ndecoder.head = ["text", "learnable"]'
 
 

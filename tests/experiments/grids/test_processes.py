@@ -139,7 +139,7 @@ def test_a_run_is_trained_by_two_processes_that_end_with_their_driver(tmp_path, 
     monkeypatch.setenv("ACCELERATE_USE_CPU", "true")  # a machine with one GPU has none for the second
     write_tokens(tmp_path)
     grid, out = write_grid(tmp_path, 'decoder.head = ["text"]', train="checkpoint_steps = 1"), tmp_path / "out"
-    command = ("ablate", grid, "--out", out, "--processes", 2, "--set", "train.epochs=30")
+    command = ("ablate", grid, "--out", out, "--processes", 2, "--set", "train.epochs=12")
     driver = started(*command, cwd=own_experiments(tmp_path))
     until(lambda: (out / "runs/text-seed0/history.json").is_file(), driver)
     assert len(_ranks(out)) == 2

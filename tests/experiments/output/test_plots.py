@@ -1,0 +1,27 @@
+"""Plots of a training while it runs."""
+
+import pytest
+
+from experiments.output import plots
+from zsl.training.history import History
+
+
+@pytest.mark.parametrize(("seconds", "drawn"), [(0.1, [1, 6]), (3, [1, 3, 5, 6])])
+def test_a_history_is_drawn_after_the_first_and_the_last_epoch_and_seldom_between(
+    tmp_path, monkeypatch, seconds, drawn
+):
+    history, now, found = History(), [100.0], []
+    monkeypatch.setattr(plots.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(plots, "save_history_plot", lambda history, path: found.append((len(history.loss), path)))
+    draw = plots.history_plotter(tmp_path, epochs=6)
+    for _ in range(6):
+        history.loss.append(1.0)
+        draw(history)
+        now[0] += seconds
+    assert found == [(epoch, tmp_path / "history.png") for epoch in drawn]
+
+
+def test_a_history_that_is_whole_at_once_is_drawn(tmp_path):
+    history = History(loss=[2.0, 1.0], lr=[0.1, 0.1], validation_map=[0.5, 0.6], best_epoch=1)
+    plots.history_plotter(tmp_path, epochs=40)(history)
+    assert (tmp_path / "history.png").stat().st_size > 1000
