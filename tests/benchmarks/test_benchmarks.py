@@ -43,7 +43,7 @@ def test_the_training_loop_against_bare_steps(small, tmp_path):
 
 
 def test_the_loader_against_bare_decoding(photographs, tmp_path):
-    options = ("--rounds", 1, "--images", 12, "--batch-size", 5)
+    options = ("--rounds", 1, "--images", 12, "--batch-size", 5, "--workers", 1)
     own = ("--config", "photographs", "--set", f"data.root={photographs}", "--set", "data.image_size=24")
     for config in ((), own):
         out = tmp_path / f"{len(config)}.json"
