@@ -65,7 +65,7 @@ def parts_at_chance(metrics: Mapping[str, float], intervals: Mapping[str, tuple[
 def chance_notes(parts: Sequence[str]) -> tuple[str, ...]:
     """The line that reports what `parts_at_chance` found."""
     told = " and ".join(parts)
-    return (f"At chance: the mAP of {told} does not differ from that of a random ranking.",) if parts else ()
+    return (f"At chance: the mAP of {told} is not distinguishable from that of a random ranking.",) if parts else ()
 
 
 def remedies(parts: Sequence[str]) -> tuple[str, ...]:
