@@ -53,6 +53,16 @@ def test_importing_is_light(module, heavy):
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
+def test_counting_parameters_does_not_import_the_compiler():
+    code = """
+import sys
+from zsl.readouts.table import READOUTS
+counted = [config().count_parameters(13, 7, 5) for config in READOUTS.values()]
+assert all(counted) and "torch._dynamo" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
+
+
 @pytest.mark.parametrize(
     ("arguments", "status"),
     [

@@ -134,6 +134,14 @@ def test_sizes_that_do_not_fit_the_memory_are_named_before_anything_is_made(opti
         check_readout(MlDecoderConfig(**options), 13, EMBED, LABELS, torch.device("cpu"))
 
 
+@pytest.mark.parametrize("kind", READOUTS)
+def test_parameters_are_counted_without_being_drawn(kind):
+    state = torch.get_rng_state()
+    counted = _config(kind).count_parameters(13, EMBED, LABELS)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert counted == sum(parameter.numel() for parameter in _make(kind).parameters())
+
+
 def test_parameters_of_many_layers_are_counted_from_two():
     config = MlDecoderConfig(width=28, ffn=17, layers=5, attention_heads=4)
     whole = sum(p.numel() for p in make_readout(config, 13, EMBED, LABELS).parameters())
