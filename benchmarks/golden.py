@@ -38,7 +38,7 @@ COMMANDS = {
     "extract": f"data extract demo {PLAIN} --out tokens",
     "ablate": f"ablate table8 --config demo {TABLE} --seeds 2 --workers 2 --out table8",
     "baselines": f"ablate nus-wide --config demo {TABLE} --set decoder.kind=ml-decoder --out baselines",
-    "calibrate": "calibrate train",
+    "calibrate": "calibrate-gzsl train",
     "recipes": "ablate table8 --config demo --dry-run --out planned",
     "report": "report table8 baselines --out report.html",
 }

@@ -8,7 +8,7 @@ import typer
 from experiments.commands import bank, bench, data
 from experiments.commands.ablate import ablate, demo
 from experiments.commands.app import Commands
-from experiments.commands.calibrate import calibrate
+from experiments.commands.calibrate_gzsl import calibrate_gzsl
 from experiments.commands.evaluate import evaluate
 from experiments.commands.recipe import recipe
 from experiments.commands.report import report
@@ -16,7 +16,7 @@ from experiments.commands.train import train
 from experiments.output.console import tell
 
 app = Commands(add_completion=True)
-for command in (train, evaluate, calibrate, ablate, demo, report, recipe):
+for command in (train, evaluate, calibrate_gzsl, ablate, demo, report, recipe):
     app.command()(command)
 for name, group in (("bank", bank.app), ("data", data.app), ("bench", bench.app)):
     app.add_typer(group, name=name)

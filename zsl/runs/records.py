@@ -97,7 +97,7 @@ class Finished(Begun):
 
 @dataclass(frozen=True)
 class Calibrated:
-    """`calibration.json`: the bias on seen logits that `zsl calibrate` chose."""
+    """`calibration.json`: the bias on seen logits that `zsl calibrate-gzsl` chose."""
 
     shift: FiniteFloat
 

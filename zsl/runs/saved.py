@@ -105,7 +105,7 @@ def trained_model(folder: Path, source: Source, bank: Bank) -> ZeroShotModel:
 
 
 def calibrated_shift(folder: Path) -> float | None:
-    """The bias on seen logits that `zsl calibrate` chose for a run; None if the run was not calibrated.
+    """The bias on seen logits that `zsl calibrate-gzsl` chose for a run; None if the run was not calibrated.
 
     Raises:
         InputError: the file is damaged.
@@ -113,4 +113,4 @@ def calibrated_shift(folder: Path) -> float | None:
     path = folder / "calibration.json"
     if not path.is_file():
         return None
-    return read_model(path, Calibrated, "remove it and run zsl calibrate again").shift
+    return read_model(path, Calibrated, "remove it and run zsl calibrate-gzsl again").shift

@@ -46,7 +46,7 @@ def test_a_command_refuses_a_folder_that_another_is_using(config, tmp_path):
     (begun / "begun.json").write_text("{}")
     with claimed(run), claimed(begun):
         refused(zsl("evaluate", run), "another command is using", "run")
-        refused(zsl("calibrate", run), "another command is using", "run")
+        refused(zsl("calibrate-gzsl", run), "another command is using", "run")
         refused(zsl("evaluate", begun), "another command is using", "begun")
         refused(zsl("train", config, "--out", begun), "another command is using", "begun")
         refused(zsl("train", config, "--out", begun, "--resume"), "another command is using", "begun")

@@ -1,4 +1,4 @@
-"""`zsl calibrate`."""
+"""`zsl calibrate-gzsl`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from experiments.output.console import ConsoleProgress, clear_errors, make_conso
 
 
 @clear_errors
-def calibrate(
+def calibrate_gzsl(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a trained run.")],
     k: Annotated[int, typer.Option("--k", min=1, help="Labels taken per image.")] = 5,
     share: Annotated[
@@ -23,11 +23,13 @@ def calibrate(
         ),
     ] = None,
 ) -> None:
-    """Choose the bias on seen logits for zsl evaluate, on validation images.
+    """Choose the bias between seen and unseen labels.
 
-    It trains two more models, each without some of the seen labels.
+    The bias is subtracted from all seen logits, so that unseen labels compete with seen ones (GZSL). It is chosen on
+    validation images, with two more models, each trained without some of the seen labels. zsl evaluate then reports the
+    figures with this bias.
     """
-    from experiments.runs.calibration import calibrate_run
+    from experiments.runs.seen_bias import calibrate_run
     from zsl.acceleration import is_main_process
     from zsl.runs.claims import claimed_run
 

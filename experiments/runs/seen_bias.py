@@ -14,8 +14,8 @@ from experiments.config.reading import changed
 from experiments.runs.measurement import open_run
 from zsl.data.dataset import MultiLabelData, Part
 from zsl.data.layouts.features import Chosen
-from zsl.evaluation.calibration import Choice, Fold, choose
 from zsl.evaluation.generalisation import trade_off
+from zsl.evaluation.seen_bias import Choice, Fold, choose
 from zsl.evaluation.stamp import hash_of_names
 from zsl.runs.bank_config import load_bank
 from zsl.runs.config import RunConfig
@@ -43,7 +43,7 @@ def calibrate_run(folder: Path, k: int, share: float | None, progress: Progress)
 
     Two models are trained with the run's config, and with what the run chose on validation. Each is trained without the
     annotations of some seen labels, and the two leave out different ones. Each ranks all seen labels on the validation
-    images. What is chosen is how readily unseen labels are taken (`zsl.evaluation.calibration`): the readiness with the
+    images. What is chosen is how readily unseen labels are taken (`zsl.evaluation.seen_bias`): the readiness with the
     best harmonic mean of the recalls at K. The shift is the one at which the run's own model takes its unseen labels as
     readily. If a model does not gain by the other model's choice, no file is written, and an earlier one is removed.
     The test set is not used (Chao et al. 2016 choose the shift by cross-validation over classes).

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from zsl.evaluation.calibration import Fold, choose
 from zsl.evaluation.generalisation import trade_off
+from zsl.evaluation.seen_bias import Fold, choose
 
 SEEN, UNSEEN = 17, 5
 

@@ -1,4 +1,4 @@
-"""`zsl calibrate` as a user meets it."""
+"""`zsl calibrate-gzsl` as a user meets it."""
 
 import json
 
@@ -8,7 +8,7 @@ from PIL import Image
 
 from tests.experiments.command import refused, zsl
 from tests.names import SEEN
-from zsl.evaluation.calibration import Choice
+from zsl.evaluation.seen_bias import Choice
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def test_calibration_uses_only_validation_images(config, photographs, tmp_path, 
     for number in range(40, 60):
         (photographs / "images" / f"{number}.jpg").write_bytes(b"no picture")
     always(True)
-    result = zsl("calibrate", run, "--k", 1, "--share", 0.4)
+    result = zsl("calibrate-gzsl", run, "--k", 1, "--share", 0.4)
     assert result.exit_code == 0, result.output
     assert "without a bias: " in result.stdout
     assert f"now: zsl evaluate {run}" in result.stdout
@@ -46,8 +46,8 @@ def test_calibration_uses_only_validation_images(config, photographs, tmp_path, 
     assert "gzsl/calibrated_recall_harmonic@2" in after["metrics"].keys() - before["metrics"].keys()
     (run / "calibration.json").write_text("{}")
     refused(zsl("evaluate", run), "calibration.json is damaged")
-    refused(zsl("calibrate", run, "--k", 1, "--share", 0.01), "makes 0 of 5 seen labels unseen")
-    refused(zsl("calibrate", run, "--k", 6), "--k 6", "has 5 seen labels; give a smaller")
+    refused(zsl("calibrate-gzsl", run, "--k", 1, "--share", 0.01), "makes 0 of 5 seen labels unseen")
+    refused(zsl("calibrate-gzsl", run, "--k", 6), "--k 6", "has 5 seen labels; give a smaller")
 
 
 def test_a_bias_that_does_not_help_is_not_kept(regions, tmp_path, always):
@@ -57,7 +57,7 @@ def test_a_bias_that_does_not_help_is_not_kept(regions, tmp_path, always):
     assert chosen.keys() == {"decoder.image_ridge", "decoder.label_ridge"}
     (run / "calibration.json").write_text('{"shift": 0.25}')
     always(False)
-    result = zsl("calibrate", run, "--k", 1)
+    result = zsl("calibrate-gzsl", run, "--k", 1)
     assert result.exit_code == 0, result.output
     assert "(as given); seen" in result.stdout  # the run's own ridges
     assert "no bias helps: harmonic mean of recall@1" in result.stdout
