@@ -12,7 +12,7 @@ from embeddings.io.errors import InputError
 from zsl.backbones.base import BaseBackbone, first_line
 from zsl.backbones.config import BackboneConfig
 from zsl.backbones.pretrained import check_weights, offline
-from zsl.backbones.token_grid import fault_of, image_tokens, level_map, prefix_tokens
+from zsl.backbones.token_grid import fault_of, grid_of, image_tokens, level_map, prefix_tokens
 
 IN_FOLDERS = ("model.safetensors", "pytorch_model.bin")
 
@@ -64,6 +64,9 @@ class Backbone(BaseBackbone):
 
     def _pixels(self, images: Tensor) -> Tensor:
         return ((images - self.mean) / self.std).contiguous(memory_format=torch.channels_last)
+
+    def grid_of(self, images: UInt8[Tensor, "batch 3 height width"]) -> tuple[int, int]:
+        return grid_of(self.model, self._pixels(images), self.level)
 
     def fault(self, images: Tensor) -> str | None:
         """Why the model's tokens are not those of a grid over the image; None if they are."""

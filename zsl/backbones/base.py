@@ -37,6 +37,27 @@ class BaseBackbone(nn.Module, ABC):
         """What is wrong with the tokens of images (batch, 3, height, width); None if they can be used."""
         return None
 
+    @torch.no_grad()
+    def grid(self, image_size: int) -> tuple[int, int]:
+        """The grid of places that tokens stand for; tokens are in its order, row by row.
+
+        Args:
+            image_size: the side of a square image, in pixels.
+        Returns:
+            (rows, columns).
+        Raises:
+            InputError: the backbone does not say which token is which place.
+        """
+        training = self.training
+        self.eval()
+        rows, columns = self.grid_of(torch.zeros(1, 3, image_size, image_size, dtype=torch.uint8, device=self.device))
+        self.train(training)
+        return rows, columns
+
+    @abstractmethod
+    def grid_of(self, images: UInt8[Tensor, "batch 3 height width"]) -> tuple[int, int]:
+        """`grid` for images like these."""
+
     @property
     def device(self) -> torch.device:
         """The device that its weights are on."""

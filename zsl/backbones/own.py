@@ -5,6 +5,7 @@ from typing import Literal
 from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
+from embeddings.io.errors import InputError
 from zsl.backbones.base import BaseBackbone
 
 
@@ -36,6 +37,15 @@ class OwnBackbone(BaseBackbone):
     def forward(self, images: UInt8[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch token channel"]:
         output = self.model(images.float() / 255)
         return output.flatten(2).transpose(1, 2) if output.ndim == 4 else output
+
+    def grid_of(self, images: UInt8[Tensor, "batch 3 height width"]) -> tuple[int, int]:
+        output = self.model(images.float() / 255)
+        if output.ndim != 4:
+            raise InputError(
+                f"backbone {self.name!r} returns tokens, whose places are not known; for heat maps return maps "
+                "(batch, channel, row, column)"
+            )
+        return output.shape[2], output.shape[3]
 
     def fault(self, images: Tensor) -> str | None:
         """The type or the shape of an output that is neither tokens nor maps; None if it is one of them."""

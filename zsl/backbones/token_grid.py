@@ -36,6 +36,17 @@ def level_map(model: Model, pixels: Tensor, level: int) -> Tensor:
     return maps[-1]
 
 
+def grid_of(model: Model, pixels: Tensor, level: int | None) -> tuple[int, int]:
+    """The rows and columns of the grid whose places the tokens are: of the last features, or of a level."""
+    if level is None:
+        features: Tensor = model.forward_features(pixels)
+        if features.ndim == 4:
+            rows, columns = features.shape[1:3] if channels_last(model) else features.shape[2:]
+            return rows, columns
+    rows, columns = level_map(model, pixels, -1 if level is None else level).shape[2:]
+    return rows, columns
+
+
 def fault_of(model: Model, pixels: Tensor, features: object, prefix: int) -> str | None:
     """What a model gives instead of one token for each place of its grid; None if that is what it gives."""
     if not isinstance(features, Tensor):

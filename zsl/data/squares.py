@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     import PIL.Image
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,25 @@ class Square:
         """The square of an image. Only the pixels of the square are computed, however long the image is."""
         from PIL import Image
 
-        scaled, short = math.floor(self.size / self.crop), min(image.size)
-        box = []
-        for side in image.size:
+        resampling = Image.Resampling[self.interpolation.upper()]
+        return image.resize((self.size, self.size), resampling, self.box(*image.size))
+
+    def box(self, width: int, height: int) -> Box:
+        """Which part of a picture the square shows.
+
+        >>> Square(224, crop=0.875, squash=False).box(512, 256)
+        (144.0, 16.0, 368.0, 240.0)
+
+        Args:
+            width, height: of the picture, in pixels.
+        Returns:
+            (left, top, right, bottom), in pixels of the picture; the rest is cut off.
+        """
+        scaled, short = math.floor(self.size / self.crop), min(width, height)
+        ends = []
+        for side in (width, height):
             length = scaled if self.squash else int(scaled * side / short)
             start = round((length - self.size) / 2)
-            box.append((start * side / length, min((start + self.size) * side / length, side)))
-        (left, right), (top, bottom) = box
-        resampling = Image.Resampling[self.interpolation.upper()]
-        return image.resize((self.size, self.size), resampling, (left, top, right, bottom))
+            ends.append((start * side / length, min((start + self.size) * side / length, side)))
+        (left, right), (top, bottom) = ends
+        return left, top, right, bottom

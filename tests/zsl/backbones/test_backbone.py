@@ -49,10 +49,31 @@ def test_any_timm_model_reads_tokens(name, arguments, level, tokens):
     backbone = Backbone(BackboneConfig(name=name, arguments=arguments, level=level, **PLAIN)).eval()
     features = backbone(IMAGES)
     assert features.shape == (2, tokens, backbone.channels(64))
+    rows, columns = backbone.grid(64)
+    assert rows * columns == tokens
     reference = backbone.model
     if level is None and name == "resnet10t":
         expected = reference.forward_features(IMAGES / 255).flatten(2).transpose(1, 2)
         torch.testing.assert_close(features, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "level", "grid"),
+    [
+        ("resnet10t", {}, 2, (8, 4)),
+        ("resnet10t", {}, None, (2, 1)),
+        ("swin_tiny_patch4_window7_224", {"img_size": (64, 32)}, None, (2, 1)),
+        ("vit_tiny_patch16_224", {"img_size": (64, 32), "depth": 1}, None, (4, 2)),
+    ],
+)
+def test_the_grid_of_tokens_has_rows_and_columns(name, arguments, level, grid):
+    backbone = Backbone(BackboneConfig(name=name, arguments=arguments, level=level, **PLAIN)).eval()
+    images = IMAGES[..., :32].clone()
+    assert backbone.grid_of(images) == grid
+    # a token is of the place that its grid says: a change in the last columns of the first rows changes it most
+    images[:, :, : 64 // grid[0], -(32 // grid[1]) :] = 255
+    change = (backbone(images) - backbone(IMAGES[..., :32])).norm(dim=2).mean(0).unflatten(0, grid)
+    assert int(change.argmax()) == grid[1] - 1
 
 
 @pytest.mark.parametrize("name", ["resnet10t", "vit_tiny_patch16_224", "tresnet_m"])

@@ -31,6 +31,9 @@ def test_maps_become_tokens_row_by_row():
     assert backbone.shape(20) == (25, 7)
     assert backbone.channels(20) == 7
     torch.testing.assert_close(backbone(IMAGES)[:, 6], maps[:, :, 1, 1])
+    assert OwnBackbone(nn.Conv2d(3, 7, (5, 4), stride=(5, 4))).grid(20) == (4, 5)
+    with pytest.raises(InputError, match="test_own.Tokens' returns tokens, whose places are not known; .* return maps"):
+        OwnBackbone(Tokens()).grid(20)
     assert (backbone.mode, backbone.cached, backbone.name) == ("tuned", True, "torch.nn.modules.conv.Conv2d")
 
 

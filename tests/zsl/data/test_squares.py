@@ -44,3 +44,17 @@ def test_a_very_long_picture_costs_no_more_than_its_square():
     # resized whole, its longer side would have 20,000,000 pixels
     square = Square(224, "bicubic", 0.875, squash=False).of(Image.new("RGB", (1, 80_000), (9, 8, 7)))
     np.testing.assert_array_equal(np.asarray(square), np.full((224, 224, 3), (9, 8, 7)))
+
+
+@pytest.mark.parametrize("square", [Square(64), Square(64, crop=0.875), Square(63, "bicubic", 0.9, squash=False)])
+def test_the_box_of_a_square_is_what_it_shows(square):
+    """Pixels that hold their own place show which places are left: the ends are half a pixel of the square inside."""
+    across, down = np.meshgrid(np.arange(210), np.arange(140))
+    left, top, right, bottom = square.box(210, 140)
+    for places, start, end in ((across, left, right), (down, top, bottom)):
+        shown = np.asarray(square.of(Image.fromarray(np.repeat(places[..., None], 3, 2).astype(np.uint8))))[..., 0]
+        half = (end - start) / square.size / 2
+        assert abs(shown.min() - (start + half)) < 2  # the picture's own pixels are up to 3.3 wide here
+        assert abs(shown.max() - (end - half)) < 2
+    assert 0 <= left < right <= 210
+    assert 0 <= top < bottom <= 140

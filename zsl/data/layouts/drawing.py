@@ -67,6 +67,7 @@ RGB = {
     "magenta": (228, 36, 190),
 }
 
+Box = tuple[int, int, int, int]  # left, top, right, bottom
 Mask = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
@@ -158,7 +159,20 @@ def draw(names: list[str], generator: np.random.Generator, size: int = 96) -> np
     Returns:
         (size, size, 3) uint8 RGB.
     """
+    return draw_with_boxes(names, generator, size)[0]
+
+
+def draw_with_boxes(names: list[str], generator: np.random.Generator, size: int = 96) -> tuple[np.ndarray, list[Box]]:
+    """The picture of `draw`, and where its objects are.
+
+    Args:
+        names, generator, size: same as for `draw`.
+    Returns:
+        the picture, and (left, top, right, bottom) of each object: the smallest box around its shape, in pixels. Later
+        objects may cover parts of it.
+    """
     canvas = _background(generator, size)
+    boxes = []
     centres: list[np.ndarray] = []
     for name in names:
         texture, colour, shape = name.split()
@@ -181,7 +195,9 @@ def draw(names: list[str], generator: np.random.Generator, size: int = 96) -> np
         inside = SHAPES[shape](x, y)
         patch = canvas[top:bottom, left:right]
         patch[inside] = (base + shade * (second - base))[inside]
-    return np.clip(canvas, 0, 255).astype(np.uint8)
+        (y0, y1), (x0, x1) = (np.flatnonzero(inside.any(axis))[[0, -1]] for axis in (1, 0))
+        boxes.append((int(left + x0), int(top + y0), int(left + x1 + 1), int(top + y1 + 1)))
+    return np.clip(canvas, 0, 255).astype(np.uint8), boxes
 
 
 def draw_set(
@@ -195,8 +211,29 @@ def draw_set(
     images = np.empty((count, size, size, 3), np.uint8)
     targets = np.zeros((count, len(names)), np.uint8)
     for row in range(count):
-        generator = np.random.default_rng([seed, row])
-        chosen = generator.choice(len(names), int(generator.integers(1, max_objects + 1)), replace=False)
+        chosen, images[row], _ = _one_of_set(names, row, seed, size, max_objects)
         targets[row, chosen] = 1
-        images[row] = draw([names[i] for i in chosen], generator, size)
     return images, targets
+
+
+def boxes_of_set(
+    names: list[str], count: int, seed: int, size: int = 96, max_objects: int = 5
+) -> list[list[tuple[int, Box]]]:
+    """Where the objects of `draw_set` are.
+
+    Args:
+        names, count, seed, size, max_objects: same as for `draw_set`.
+    Returns:
+        for each picture its objects: the label's index in `names`, and the box of `draw_with_boxes`.
+    """
+    found = (_one_of_set(names, row, seed, size, max_objects) for row in range(count))
+    return [list(zip(chosen.tolist(), boxes, strict=True)) for chosen, _, boxes in found]
+
+
+def _one_of_set(
+    names: list[str], row: int, seed: int, size: int, max_objects: int
+) -> tuple[np.ndarray, np.ndarray, list[Box]]:
+    """The labels, the picture and the boxes of one row."""
+    generator = np.random.default_rng([seed, row])
+    chosen = generator.choice(len(names), int(generator.integers(1, max_objects + 1)), replace=False)
+    return chosen, *draw_with_boxes([names[i] for i in chosen], generator, size)
