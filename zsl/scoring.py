@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 import torch.nn.functional as F
+from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -58,6 +59,27 @@ def score(
             context.progress(task, step + 1, len(loader))
     # processes without a batch in the last turn repeated one; the repeated rows are at the end, and are cut off
     return {name: np.concatenate(chunks)[: len(samples)] for name, chunks in parts.items()}
+
+
+def independent_log_probabilities(
+    logits: Float[Tensor, "batch label"],
+    seen_logits: Float[Tensor, "batch seen"],
+    counted: Bool[Tensor, " label"],
+) -> Float[Tensor, "batch label"]:
+    """Log-probabilities of labels that do not depend on each other, for a model that was trained with softmax.
+
+    Each is normalised over the seen labels and the label itself: `z_i - log(exp(z_i) + sum_s exp(z_s))`. So images can
+    be compared, as with the log-probabilities over a vocabulary, but no other word of the vocabulary matters.
+
+    Args:
+        logits: (batch, label), from `Readout.bind_each` or a `bind` whose labels do not influence each other.
+        seen_logits: (batch, seen), of all seen labels, asked in the same way.
+        counted: (label,) the labels that are seen themselves, so that they are in the sum already.
+    Returns:
+        (batch, label), at most 0.
+    """
+    total = seen_logits.logsumexp(1, keepdim=True)
+    return logits - torch.where(counted, total, torch.logaddexp(total, logits))
 
 
 def score_test(

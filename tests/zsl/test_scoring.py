@@ -14,7 +14,7 @@ from zsl.metrics.average_precision import average_precision
 from zsl.metrics.f1 import f1_at_k
 from zsl.model import ZeroShotModel
 from zsl.readouts.max_pooled import MaxPooledReadout
-from zsl.scoring import score, vocabularies
+from zsl.scoring import independent_log_probabilities, score, vocabularies
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +48,17 @@ def test_evaluation_is_its_protocols(data):
     assert metrics["gzsl/map_seen"] == pytest.approx(np.nanmean(per_label[:8]))
     assert metrics["gzsl/map_unseen"] == pytest.approx(np.nanmean(per_label[8:]))
     assert metrics["gzsl/precision@1"] == f1_at_k(scores["gzsl"], truth, 1).precision
+
+
+def test_independent_log_probabilities_are_over_the_seen_labels_and_the_label_itself():
+    generator = torch.Generator().manual_seed(0)
+    logits, seen_logits = (5 * torch.randn(3, count, generator=generator) for count in (7, 5))
+    logits[:, 2] = seen_logits[:, 4]  # it is this seen label
+    found = independent_log_probabilities(logits, seen_logits, torch.arange(7) == 2)
+    for image, label in np.ndindex(3, 7):
+        rivals = seen_logits[image] if label == 2 else torch.cat([seen_logits[image], logits[image, label, None]])
+        expected = (logits[image, label].exp() / rivals.exp().sum()).log()
+        torch.testing.assert_close(found[image, label], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_softmax_scores_compare_between_images(data):

@@ -70,11 +70,16 @@ class DecoderLayer(nn.Module):
         self.ffn_in, self.ffn_out = nn.Linear(width, ffn), nn.Linear(ffn, width)
         self.self_attention = Attention(width, heads, dropout) if self_attention else None
 
-    def begin(self, queries: Queries) -> tuple[Queries, Projected]:
-        """The part that does not read the image: queries after LN1, and their projection for the attention to it."""
+    def begin(self, queries: Queries, apart: bool = False) -> tuple[Queries, Projected]:
+        """The part that does not read the image: queries after LN1, and their projection for the attention to it.
+
+        Args:
+            queries: of the layer.
+            apart: in self-attention, each query attends to itself only.
+        """
         said = queries
         if self.self_attention is not None:
-            every = queries if queries.ndim == 3 else queries[None]
+            every = queries.flatten(0, -2)[:, None] if apart else queries if queries.ndim == 3 else queries[None]
             said = self.self_attention(self.self_attention.project_queries(every), every).view_as(queries)
         queries = self.norm1(queries + self._drop(said))
         return queries, self.attention.project_queries(queries)

@@ -5,10 +5,12 @@ from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Int64
 from torch import Tensor, nn
 
+from zsl.readouts.company import Company, chosen_company, nearest, of_all, of_nearest
 from zsl.readouts.pooled import PooledConfig, pool
-from zsl.readouts.readout import PRIOR_LOGIT, Logits, Readout, Vectors, exact
+from zsl.readouts.readout import PRIOR_LOGIT, Logits, Readout, Seen, Vectors, exact
 
 
 class GapConfig(PooledConfig):
@@ -17,6 +19,7 @@ class GapConfig(PooledConfig):
     kind: Literal["gap"] = "gap"
     open_vocabulary: ClassVar[bool] = False
     reads_vectors: ClassVar[bool] = False
+    companies: ClassVar[tuple[Company, ...]] = ("anchored",)
 
     def make(self, channels: int, embed_dim: int, num_labels: int) -> Readout:
         return GapReadout(channels, num_labels)
@@ -32,6 +35,8 @@ class GapReadout(Readout):
         channels: size of an image token.
         num_labels: N, the number of training labels.
     """
+
+    companies = GapConfig.companies
 
     def __init__(self, channels: int, num_labels: int):
         super().__init__()
@@ -52,3 +57,18 @@ class GapReadout(Readout):
                 return F.linear(pool(features).to(weight.dtype), weight, bias)
 
         return logits
+
+    def bind_each(
+        self,
+        vectors: Vectors,
+        company: Company | None = None,
+        trained: Seen | None = None,
+        without: Int64[Tensor, " label"] | None = None,
+    ) -> Callable[[Tensor], Tensor]:
+        """Gives each label the logit of its nearest seen label, which is all that a closed set can say of it.
+
+        Raises:
+            InputError: another company than "anchored"; no trained vectors, or of another number of labels.
+        """
+        chosen_company(company, self.companies, type(self).__name__)
+        return of_nearest(self.bind(None), nearest(vectors, of_all(trained, self.num_labels), without))

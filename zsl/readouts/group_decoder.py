@@ -6,20 +6,22 @@ group index are reused modulo the number trained, so every variant can be evalua
 With self-attention and g = 1 it is the Transformer-decoder that ML-Decoder is compared with.
 """
 
+from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from embeddings.io.errors import InputError
+from zsl.readouts.company import Company, Seats, chosen_company, nearest, of_all, of_nearest
 from zsl.readouts.decoder_layer import DecoderLayer, GroupedLayer
 from zsl.readouts.grouping import Grouping, LabelOrder
 from zsl.readouts.heads import HEADS, HeadName
 from zsl.readouts.queries import QUERIES, QueryName
-from zsl.readouts.readout import Features, Logits, Readout, ReadoutConfig, Vectors, exact, tokens_of
+from zsl.readouts.readout import Features, Logits, Readout, ReadoutConfig, Seen, Vectors, exact, tokens_of
 
 GROUPS = 100  # K of the paper
 
@@ -72,6 +74,13 @@ class MlDecoderConfig(QueryDecoderConfig):
             both = f"{self.group_size} and {self.num_groups}"
             raise ValueError(f"give one of decoder.group_size and decoder.num_groups (got {both})")
         return self
+
+    @property
+    def companies(self) -> tuple[Company, ...]:
+        """A closed set can only give a label the logit of a seen one; self-attention reads all groups of training."""
+        if not self.reads_vectors:
+            return ("anchored",)
+        return ("alone",) if self.self_attention else ("anchored", "alone")
 
     def labels_per_group(self, num_labels: int) -> int:
         """g, the group size for a number of training labels.
@@ -141,6 +150,7 @@ class GroupDecoder(Readout, GroupedLayer):
         self.num_labels, self.embed_dim, self.width = num_labels, embed_dim, width
         self.query_noise, self.official_queries = config.query_noise, official_queries
         self.order = LabelOrder(config.grouping, group_size)
+        self.companies = config.companies
         QUERIES[self.query].add_to(self)
         HEADS[self.head].add_to(self)
         self.later = nn.ModuleList(DecoderLayer(width, *layer) for _ in range(config.layers - 1))
@@ -156,28 +166,89 @@ class GroupDecoder(Readout, GroupedLayer):
         Raises:
             InputError: vectors of another size than `embed_dim`, or None where a text query or head needs them.
         """
-        return BoundDecoder(self, vectors)
+        count, grouped, order = self._grouped(vectors)
+        index = torch.arange(-(-count // self.group_size), device=self.head_bias.device) % self.num_groups
+        heads = HEADS[self.head]
+        return BoundDecoder(
+            self,
+            QUERIES[self.query].of(self, grouped, index),
+            heads.of(self, grouped, index),
+            heads.bias_of(self, index),
+            slice(count) if order is None else order.argsort(),
+        )
+
+    def bind_each(
+        self,
+        vectors: Vectors,
+        company: Company | None = None,
+        trained: Seen | None = None,
+        without: Int64[Tensor, " label"] | None = None,
+    ) -> Callable[[Tensor], Tensor]:
+        """Binds each label by itself, with a query of its own: "anchored" or "alone".
+
+        A label that is alone is in slot 0 of the first group, as in a vocabulary of only this label. With
+        self-attention, its query then attends to itself only. If neither queries nor heads read word vectors, an
+        anchored label has the logit of its nearest seen label.
+
+        Raises:
+            InputError: same as for `Readout.bind_each`; trained vectors of another number of labels.
+        """
+        attention = "" if self.self_attention is None else " and self-attention"
+        chosen = chosen_company(company, self.companies, f"{self.query!r} query with {self.head!r} head{attention}")
+        self._check(vectors)
+        if not self._reads_vectors:
+            return of_nearest(self.bind(None), nearest(vectors, of_all(trained, self.num_labels), without))
+        seats = self._alone(vectors) if chosen == "alone" else self._anchored(vectors, trained, without)
+        queries, heads = QUERIES[self.query], HEADS[self.head]
+        bias = heads.bias_of_each(self, seats)[:, None]
+        weights = heads.of_each(self, vectors, seats)[..., None]
+        return BoundDecoder(self, queries.of_each(self, vectors, seats), weights, bias, slice(None), apart=True)
+
+    def _alone(self, vectors: Vectors) -> Seats:
+        first = torch.zeros(len(vectors), dtype=torch.int64, device=vectors.device)
+        return Seats(vectors.new_zeros(1, self.group_size, vectors.shape[1]), first, first, first)
+
+    def _anchored(self, vectors: Vectors, trained: Seen | None, without: Int64[Tensor, " label"] | None) -> Seats:
+        seen = of_all(trained, self.num_labels)
+        _, grouped, order = self._grouped(seen)
+        assert grouped is not None
+        places = torch.arange(len(seen), device=seen.device) if order is None else order.argsort()
+        chosen = places[nearest(vectors, seen, without)]
+        group, slot, emptied = chosen // self.group_size, chosen % self.group_size, chosen % self.group_size
+        if without is not None:
+            own = places[without]
+            emptied = torch.where(own // self.group_size == group, own % self.group_size, slot)
+        return Seats(grouped, group, slot, emptied)
 
     def _grouped(self, vectors: Vectors | None) -> tuple[int, Float[Tensor, "group slot embed"] | None, Tensor | None]:
         """The number of labels, their vectors by group (the last one padded with zeros), and the order of labels."""
         if vectors is None:
-            if QUERIES[self.query].reads_vectors or HEADS[self.head].reads_vectors:
+            if self._reads_vectors:
                 raise InputError(f"query {self.query!r} with head {self.head!r} needs word vectors")
             return self.num_labels, None, None
-        if vectors.ndim != 2 or not len(vectors):
-            raise InputError(f"vectors must be (label, embed), got shape {tuple(vectors.shape)}")
-        if self.embed_dim is not None and vectors.shape[1] != self.embed_dim:
-            raise InputError(f"vectors of size {vectors.shape[1]}, but the decoder was made for {self.embed_dim}")
+        self._check(vectors)
         order = self.order.of(vectors, self.training)
         padded = F.pad(vectors if order is None else vectors[order], (0, 0, 0, -len(vectors) % self.group_size))
         return len(vectors), padded.unflatten(0, (-1, self.group_size)), order
 
-    def _decode(self, features: Features, queries: Tensor, projected: Tensor) -> Float[Tensor, "batch group width"]:
+    @property
+    def _reads_vectors(self) -> bool:
+        return QUERIES[self.query].reads_vectors or HEADS[self.head].reads_vectors
+
+    def _check(self, vectors: Vectors) -> None:
+        if vectors.ndim != 2 or not len(vectors):
+            raise InputError(f"vectors must be (label, embed), got shape {tuple(vectors.shape)}")
+        if self.embed_dim is not None and vectors.shape[1] != self.embed_dim:
+            raise InputError(f"vectors of size {vectors.shape[1]}, but the decoder was made for {self.embed_dim}")
+
+    def _decode(
+        self, features: Features, queries: Tensor, projected: Tensor, apart: bool
+    ) -> Float[Tensor, "batch group width"]:
         memory = self.memory_projection(tokens_of(features)).relu()
         hidden = self.read(queries, projected, memory)
         for layer in self.later:
             assert isinstance(layer, DecoderLayer)
-            hidden = layer.read(*layer.begin(hidden), memory)
+            hidden = layer.read(*layer.begin(hidden, apart), memory)
         return hidden
 
 
@@ -186,24 +257,33 @@ class BoundDecoder:
 
     Later changes of the decoder's layers take effect, those of its query and head parameters do not: bind again after
     an optimiser step.
+
+    Args:
+        decoder: the decoder.
+        queries: (group, width), before the first layer.
+        heads: (group, width, slot).
+        bias: (1,), (group, 1) or (group, slot).
+        places: (label,) the slot of each label, over all groups.
+        apart: in self-attention, each query attends to itself only.
     """
 
-    def __init__(self, decoder: GroupDecoder, vectors: Vectors | None):
-        self.decoder = decoder
-        self.num_labels, grouped, order = decoder._grouped(vectors)
-        self.places = None if order is None else order.argsort()  # the slot of each label
-        num_groups = -(-self.num_labels // decoder.group_size)
-        index = torch.arange(num_groups, device=decoder.head_bias.device) % decoder.num_groups
+    def __init__(
+        self,
+        decoder: GroupDecoder,
+        queries: Float[Tensor, "group width"],
+        heads: Float[Tensor, "group width slot"],
+        bias: Tensor,
+        places: Tensor | slice,
+        apart: bool = False,
+    ):
+        self.decoder, self.places, self.apart = decoder, places, apart
         # the first layer's self-attention does not depend on the image either
-        self.queries, self.projected = decoder.begin(QUERIES[decoder.query].of(decoder, grouped, index))
-        heads = HEADS[decoder.head]
-        self.bias = heads.bias_of(decoder, index)
-        self.heads = heads.of(decoder, grouped, index).to(self.bias.dtype)
+        self.queries, self.projected = decoder.begin(queries, apart)
+        self.heads, self.bias = heads.to(bias.dtype), bias
 
     def __call__(self, features: Features) -> Logits:
         """Logits (batch, label) of features (batch, token, channel) or (batch, channel, height, width)."""
-        hidden = self.decoder._decode(features, self.queries, self.projected)
+        hidden = self.decoder._decode(features, self.queries, self.projected, self.apart)
         with exact(hidden):
             logits = torch.einsum("bkd,kdg->bkg", hidden.to(self.heads.dtype), self.heads) + self.bias
-        by_slot = logits.flatten(1)[:, : self.num_labels]
-        return by_slot if self.places is None else by_slot[:, self.places]
+        return logits.flatten(1)[:, self.places]

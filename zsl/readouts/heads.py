@@ -7,12 +7,14 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from zsl.readouts.company import Seats
 from zsl.readouts.decoder_layer import GroupedLayer
-from zsl.readouts.readout import PRIOR_LOGIT
+from zsl.readouts.readout import PRIOR_LOGIT, Vectors
 
 Grouped = Float[Tensor, "group slot embed"]
 Index = Int64[Tensor, " group"]
 GroupWeights = Float[Tensor, "group width slot"]
+LabelWeights = Float[Tensor, "label width"]
 
 
 class Heads(ABC):
@@ -41,6 +43,22 @@ class Heads(ABC):
         """The biases of some groups: (1,), or (group, slot)."""
         return decoder.head_bias
 
+    @abstractmethod
+    def of_each(self, decoder: GroupedLayer, vectors: Vectors, seats: Seats) -> LabelWeights:
+        """The weights of each label, which is asked by itself.
+
+        Args:
+            decoder: same as for `of`.
+            vectors: (label, embed), word vectors of the labels.
+            seats: where each of them is asked.
+        Returns:
+            (label, width).
+        """
+
+    def bias_of_each(self, decoder: GroupedLayer, seats: Seats) -> Tensor:
+        """The biases of labels that are asked by themselves: (1,), or (label,)."""
+        return decoder.head_bias
+
 
 class TextHeads(Heads):
     """Eq. 6: `W_k = W_h M_k`, where M_k has the word vectors of group k as columns."""
@@ -57,6 +75,9 @@ class TextHeads(Heads):
         assert grouped is not None
         # W_h M_k first: it is shared by all images of the batch, and cheaper once the batch exceeds g
         return (grouped @ decoder.head_projection.T).transpose(1, 2)
+
+    def of_each(self, decoder: GroupedLayer, vectors: Vectors, seats: Seats) -> LabelWeights:
+        return vectors @ decoder.head_projection.T
 
 
 class LearnableHeads(Heads):
@@ -75,6 +96,12 @@ class LearnableHeads(Heads):
     def bias_of(self, decoder: GroupedLayer, index: Index) -> Tensor:
         return decoder.head_bias[index]
 
+    def of_each(self, decoder: GroupedLayer, vectors: Vectors, seats: Seats) -> LabelWeights:
+        return decoder.head_weight[seats.group, :, seats.slot]
+
+    def bias_of_each(self, decoder: GroupedLayer, seats: Seats) -> Tensor:
+        return decoder.head_bias[seats.group, seats.slot]
+
 
 class SharedHeads(Heads):
     """One trained (width, slot) matrix for all groups."""
@@ -86,6 +113,9 @@ class SharedHeads(Heads):
 
     def of(self, decoder: GroupedLayer, grouped: Grouped | None, index: Index) -> GroupWeights:
         return decoder.head_weight.expand(len(index), -1, -1)
+
+    def of_each(self, decoder: GroupedLayer, vectors: Vectors, seats: Seats) -> LabelWeights:
+        return decoder.head_weight[:, seats.slot].T
 
 
 HEADS: dict[str, Heads] = {"text": TextHeads(), "learnable": LearnableHeads(), "shared": SharedHeads()}

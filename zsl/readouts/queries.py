@@ -9,11 +9,13 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from embeddings.io.errors import InputError
+from zsl.readouts.company import Seats
 from zsl.readouts.decoder_layer import GroupedLayer
 
 Grouped = Float[Tensor, "group slot embed"]
 Index = Int64[Tensor, " group"]
 GroupQueries = Float[Tensor, "group width"]
+Vectors = Float[Tensor, "label embed"]
 
 
 class Queries(ABC):
@@ -42,6 +44,18 @@ class Queries(ABC):
             (group, width).
         """
 
+    @abstractmethod
+    def of_each(self, decoder: GroupedLayer, vectors: Vectors, seats: Seats) -> Float[Tensor, "label width"]:
+        """The query of each label, which is asked by itself.
+
+        Args:
+            decoder: same as for `of`.
+            vectors: (label, embed), word vectors of the labels.
+            seats: where each of them is asked.
+        Returns:
+            (label, width).
+        """
+
 
 class TextQueries(Queries):
     """Eq. 5: `q_k = concat(W_q n_i)` over the labels of group k."""
@@ -58,9 +72,21 @@ class TextQueries(Queries):
         assert grouped is not None
         if decoder.training and decoder.query_noise:
             grouped = grouped + decoder.query_noise * grouped.std() * torch.randn_like(grouped)
-        slots = decoder.query_projection(grouped)
-        queries = F.pad(slots.flatten(1), (0, decoder.width - decoder.group_size * slots.shape[-1]))
-        return queries.relu() if decoder.official_queries else queries
+        slots = self._projected(decoder, grouped)
+        return F.pad(slots.flatten(1), (0, decoder.width - decoder.group_size * slots.shape[-1]))
+
+    def of_each(self, decoder: GroupedLayer, vectors: Vectors, seats: Seats) -> Float[Tensor, "label width"]:
+        trained = torch.arange(len(seats.groups), device=seats.group.device)
+        queries = self.of(decoder, seats.groups, trained)[seats.group]
+        for slot, held in ((seats.emptied, torch.zeros_like(vectors)), (seats.slot, vectors)):
+            projected = self._projected(decoder, held)
+            columns = torch.arange(projected.shape[-1], device=slot.device)
+            queries = queries.scatter(1, slot[:, None] * len(columns) + columns, projected)
+        return queries
+
+    def _projected(self, decoder: GroupedLayer, vectors: Tensor) -> Tensor:
+        projected = decoder.query_projection(vectors)
+        return projected.relu() if decoder.official_queries else projected
 
 
 class LearnableQueries(Queries):
@@ -73,6 +99,9 @@ class LearnableQueries(Queries):
 
     def of(self, decoder: GroupedLayer, grouped: Grouped | None, index: Index) -> GroupQueries:
         return decoder.queries[index]
+
+    def of_each(self, decoder: GroupedLayer, vectors: Vectors, seats: Seats) -> Float[Tensor, "label width"]:
+        return decoder.queries[seats.group]
 
 
 class RandomQueries(LearnableQueries):

@@ -6,22 +6,31 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from embeddings.io.errors import InputError
 from zsl.config import Config
+from zsl.readouts.company import Company, chosen_company
 
 Features = Float[Tensor, "batch token channel"] | Float[Tensor, "batch channel row column"]
 Vectors = Float[Tensor, "label embed"]
+Seen = Float[Tensor, "seen embed"]
 Logits = Float[Tensor, "batch label"]
 
 PRIOR_LOGIT = -4.0  # initial bias: an image shows few of many labels, and the first epochs need not learn just that
 
 
 class Readout(nn.Module, ABC):
-    """Tokens and word vectors to logits; the vocabulary is an argument and may have any size."""
+    """Tokens and word vectors to logits; the vocabulary is an argument and may have any size.
+
+    Attributes:
+        companies: the ways of `bind_each` in which a label's logit does not depend on the other labels, the best
+            default first. () means that labels never influence each other: `bind` is such a way.
+    """
+
+    companies: tuple[Company, ...] = ()
 
     @abstractmethod
     def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
@@ -33,6 +42,33 @@ class Readout(nn.Module, ABC):
         Returns:
             A function from features to the logits of `forward`, (batch, label).
         """
+
+    def bind_each(
+        self,
+        vectors: Vectors,
+        company: Company | None = None,
+        trained: Seen | None = None,
+        without: Int64[Tensor, " label"] | None = None,
+    ) -> Callable[[Tensor], Tensor]:
+        """Same as `bind`, but each label is asked by itself: its logit does not depend on the other labels.
+
+        So a large vocabulary may be bound in parts; the logits of the parts, side by side, are those of the whole.
+
+        Args:
+            vectors: (label, embed), word vectors of any number of labels.
+            company: one of `companies`; None takes the first. "alone": the other slots of the label's group are empty.
+                "anchored": the label takes the place of its nearest seen label, by cosine, in that one's group of
+                training.
+            trained: (seen, embed), word vectors of the seen labels in the order of training; "anchored" needs them.
+            without: (label,) for labels that are seen, their places among the seen ones. Each is then anchored as if
+                it were unseen: at its nearest other label, while its own slot is empty.
+        Returns:
+            A function from features to logits (batch, label).
+        Raises:
+            InputError: the readout has no such company; vectors of another size, or missing.
+        """
+        chosen_company(company, self.companies, type(self).__name__)
+        return self.bind(vectors)
 
     def forward(self, features: Features, vectors: Vectors | None) -> Logits:
         """Logits (batch, label) of the labels whose word vectors (label, embed) are given."""
@@ -90,6 +126,11 @@ class ReadoutConfig(Config, ABC):
     def reads_vectors(self) -> bool:
         """Whether the logits depend on word vectors."""
         return True
+
+    @property
+    def companies(self) -> tuple[Company, ...]:
+        """The readout's `companies`."""
+        return ()
 
     def learning_rates(self, lr: float) -> tuple[float, ...]:
         """The learning rates that are tried on tokens of a frozen backbone; the best on seen validation is kept.

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from zsl.readouts.company import Company
 from zsl.readouts.group_decoder import GroupDecoder, MlDecoderConfig, QueryDecoderConfig
 from zsl.readouts.readout import Readout
 
@@ -11,6 +12,13 @@ class TransformerDecoderConfig(QueryDecoderConfig):
 
     kind: Literal["transformer-decoder"] = "transformer-decoder"
 
+    @property
+    def companies(self) -> tuple[Company, ...]:
+        """Same as for ML-Decoder with self-attention."""
+        return self._as_ml_decoder().companies
+
     def make(self, channels: int, embed_dim: int, num_labels: int) -> Readout:
-        config = MlDecoderConfig(**self.model_dump(exclude={"kind"}), group_size=1, self_attention=True)
-        return GroupDecoder(channels, embed_dim, num_labels, config)
+        return GroupDecoder(channels, embed_dim, num_labels, self._as_ml_decoder())
+
+    def _as_ml_decoder(self) -> MlDecoderConfig:
+        return MlDecoderConfig(**self.model_dump(exclude={"kind"}), group_size=1, self_attention=True)
