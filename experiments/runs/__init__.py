@@ -2,5 +2,6 @@
 
 `train` is `zsl train`: it claims the run's folder (`zsl.runs.claims`), checks all that can be checked, and trains.
 `measurement` is the test of a run: it opens the folder, measures, and saves a `Result` (`result`) with sample pictures
-(`samples`). `seen_bias` is `zsl calibrate-gzsl`, `extraction` is `zsl data extract`.
+(`samples`). `folds` trains models without some seen labels, for `seen_bias`, which is `zsl calibrate-gzsl`.
+`extraction` is `zsl data extract`.
 """

@@ -34,7 +34,7 @@ def test_calibration_uses_only_validation_images(config, photographs, tmp_path, 
     assert [len(names) for names in content["played_unseen"]] == [2, 2]
     assert len(set(SEEN).intersection(*content["played_unseen"])) == 0
     assert len(content["recall_harmonic"]) == len(content["recall_harmonic_without_shift"]) == 2
-    assert not (run / "calibration").exists()
+    assert not (run / "folds").exists()
     generator = np.random.default_rng(0)
     for number in range(40, 60):
         pixels = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
