@@ -1,0 +1,1 @@
+"""Using a trained model: any words on any picture."""
