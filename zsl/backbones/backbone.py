@@ -1,6 +1,7 @@
 """Any timm model as a reader of image tokens."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, UInt8
@@ -126,6 +127,21 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
     Raises:
         InputError: no such file, a truncated file, a pickle of objects.
     """
+    state = read_stored(path)
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InputError(f"{weights_file(path)} holds more than a dict of tensors; save the model's state_dict alone")
+    return state
+
+
+def read_stored(path: Path) -> Any:
+    """What a safetensors file, or a torch file of tensors and plain values, holds; nothing is unpickled.
+
+    Args:
+        path: the file.
+    Raises:
+        InputError: no such file, a truncated file, a pickle of objects.
+    """
     path = weights_file(path)
     if not path.is_file():
         raise InputError(f"no weights file {path}")
@@ -133,15 +149,11 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             return load_file(path)
         check_stored(path)
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch's unpickler raises many kinds on a broken file
         raise InputError(
             f"{path} cannot be read as tensors ({first_line(error)}); give a whole safetensors or torch file"
         ) from error
-    state = state.get("state_dict", state) if isinstance(state, dict) else state
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InputError(f"{path} holds more than a dict of tensors; save the model's state_dict alone")
-    return state
 
 
 def _load_weights(model: nn.Module, path: Path) -> None:

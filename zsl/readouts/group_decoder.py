@@ -60,13 +60,18 @@ class QueryDecoderConfig(ReadoutConfig):
 
 
 class MlDecoderConfig(QueryDecoderConfig):
-    """`GroupDecoder`; give one of `group_size` and `num_groups` (default: 100 groups)."""
+    """`GroupDecoder`; give one of `group_size` and `num_groups` (default: 100 groups).
+
+    `official_queries` gives the projection of text queries a bias and a ReLU, as in the official code; Eq. 5 has
+    neither.
+    """
 
     kind: Literal["ml-decoder"] = "ml-decoder"
     self_attention: bool = False
     group_size: int | None = Field(None, ge=1)
     num_groups: int | None = Field(None, ge=1)
     grouping: Grouping = "given"
+    official_queries: bool = False
 
     @model_validator(mode="after")
     def _one_grouping(self) -> "MlDecoderConfig":
@@ -107,6 +112,8 @@ class MlDecoderConfig(QueryDecoderConfig):
         if self.query_noise and not queries.reads_vectors:
             made_from = f"from which {self.query} queries are not made"
             raise InputError(f"query_noise = {self.query_noise} is added to word vectors, {made_from}")
+        if self.official_queries and not queries.reads_vectors:
+            raise InputError(f"official_queries are made from word vectors, and {self.query} queries are not")
 
     def make(self, channels: int, embed_dim: int, num_labels: int) -> "GroupDecoder":
         return GroupDecoder(channels, embed_dim, num_labels, self)
@@ -123,7 +130,6 @@ class GroupDecoder(Readout, GroupedLayer):
         embed_dim: e, size of a word vector; may be None if neither queries nor heads are made from word vectors.
         num_labels: N, the number of training labels; it fixes the group size and the number of group parameters.
         config: sizes and kinds of the parts. `group_size=1` is full decoding.
-        official_queries: give the query projection a bias and a ReLU; Eq. 5 has neither, but the official code has.
     Raises:
         InputError: sizes that cannot work together.
     """
@@ -134,7 +140,6 @@ class GroupDecoder(Readout, GroupedLayer):
         embed_dim: int | None,
         num_labels: int,
         config: MlDecoderConfig,
-        official_queries: bool = False,
     ):
         group_size = config.labels_per_group(num_labels)
         config.check_kinds()
@@ -148,7 +153,7 @@ class GroupDecoder(Readout, GroupedLayer):
         self.query, self.head = config.query, config.head
         self.group_size, self.num_groups = group_size, -(-num_labels // group_size)
         self.num_labels, self.embed_dim, self.width = num_labels, embed_dim, width
-        self.query_noise, self.official_queries = config.query_noise, official_queries
+        self.query_noise, self.official_queries = config.query_noise, config.official_queries
         self.order = LabelOrder(config.grouping, group_size)
         self.companies = config.companies
         QUERIES[self.query].add_to(self)

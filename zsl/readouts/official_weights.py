@@ -46,8 +46,8 @@ def load_state_dict(state: Mapping[str, Tensor], attention_heads: int = 8) -> Gr
         weight, bias = projection
         own |= {"query_projection.weight": weight, "query_projection.bias": bias}
         own |= {"head_weight": parts.tensor("duplicate_pooling"), "head_bias": parts.tensor("duplicate_pooling_bias")}
-        config = MlDecoderConfig(group_size=1, head="shared", **sizes)
-        decoder = GroupDecoder(channels, weight.shape[1], 1, config, official_queries=True)
+        config = MlDecoderConfig(group_size=1, head="shared", official_queries=True, **sizes)
+        decoder = GroupDecoder(channels, weight.shape[1], 1, config)
     else:
         groups, num_labels, slots = parts.groups()
         own |= groups

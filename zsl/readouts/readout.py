@@ -173,7 +173,7 @@ def checked(vectors: Vectors | None, embed_dim: int) -> Tensor:
     """
     if vectors is None:
         raise InputError("this readout needs word vectors")
-    if vectors.ndim != 2 or not len(vectors) or vectors.shape[1] != embed_dim:
+    if vectors.ndim != 2 or not vectors.shape[0] or vectors.shape[1] != embed_dim:
         raise InputError(f"vectors must be (label, {embed_dim}), got shape {tuple(vectors.shape)}")
     return vectors
 

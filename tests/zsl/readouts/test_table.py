@@ -127,6 +127,7 @@ def test_a_readout_that_fits_the_memory_passes(kind):
         ({"num_groups": 6}, "decoder.num_groups = 6 is not between 1 and the 5 labels"),
         ({"attention_heads": 5}, "decoder.attention_heads = 5 does not divide width = 768"),
         ({"query": "random", "query_noise": 0.1}, "decoder.query_noise = 0.1 is added to word vectors"),
+        ({"query": "random", "official_queries": True}, "decoder.official_queries are made from word vectors"),
     ],
 )
 def test_sizes_that_do_not_fit_the_memory_are_named_before_anything_is_made(options, message):
