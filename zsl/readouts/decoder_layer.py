@@ -1,5 +1,8 @@
 """One layer of a decoder: queries that read an image's tokens."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -25,6 +28,7 @@ class Attention(nn.Module):
             raise InputError(f"attention_heads = {heads} does not divide width = {width}")
         self.heads = heads
         self.dropout = dropout
+        self.kept: list[Tensor] | None = None  # see `weights_of`
         self.in_proj_weight = nn.Parameter(torch.empty(3 * width, width))
         self.in_proj_bias = nn.Parameter(torch.zeros(3 * width))
         self.out_proj = nn.Linear(width, width)
@@ -45,9 +49,13 @@ class Attention(nn.Module):
         keys, values = both.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         dropout = self.dropout if self.training else 0.0
         queries = projected.to(keys.dtype)
-        if memory.device.type == "cpu" and tokens <= FEW_TOKENS:
-            # for few tokens, torch's fused attention on a CPU has a very slow backward pass
+        # for few tokens, torch's fused attention on a CPU has a very slow backward pass
+        if (memory.device.type == "cpu" and tokens <= FEW_TOKENS) or self.kept is not None:
             weights = (queries @ keys.transpose(-1, -2)).softmax(-1).to(values.dtype)
+            if self.kept is not None:
+                if torch.is_grad_enabled() and not weights.requires_grad:
+                    weights.requires_grad_()
+                self.kept.append(weights)
             attended = F.dropout(weights, dropout, self.training) @ values
         else:
             expanded = queries.expand(batch, -1, -1, -1)
@@ -93,6 +101,25 @@ class DecoderLayer(nn.Module):
 
     def _drop(self, values: Tensor) -> Tensor:
         return F.dropout(values, self.dropout, self.training)
+
+
+@contextmanager
+def weights_of(layers: Sequence[DecoderLayer]) -> Iterator[list[Float[Tensor, "batch head group token"]]]:
+    """A block in which the attention of layers to the image is kept: one tensor for each call, which has a gradient.
+
+    Args:
+        layers: of one decoder.
+    Yields:
+        a list that grows with each call of a layer.
+    """
+    kept: list[Tensor] = []
+    for layer in layers:
+        layer.attention.kept = kept
+    try:
+        yield kept
+    finally:
+        for layer in layers:
+            layer.attention.kept = None
 
 
 class GroupedLayer(DecoderLayer):

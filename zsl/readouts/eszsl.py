@@ -16,8 +16,21 @@ from torch import Tensor, nn
 from embeddings.io.errors import InputError
 from zsl.metrics.average_precision import average_precision
 from zsl.readouts.closed_form import ClosedFormReadout, Problem, Solution
-from zsl.readouts.pooled import pool
-from zsl.readouts.readout import Features, Logits, Readout, ReadoutConfig, Vectors, checked, exact
+from zsl.readouts.company import Company
+from zsl.readouts.looks import Look
+from zsl.readouts.pooled import pool, shares
+from zsl.readouts.readout import (
+    Features,
+    Logits,
+    Maps,
+    Readout,
+    ReadoutConfig,
+    Seen,
+    Vectors,
+    checked,
+    exact,
+    tokens_of,
+)
 
 RIDGES = tuple(float(10.0**power) for power in range(-3, 4))
 FOLDS = 5
@@ -48,6 +61,7 @@ class EszslReadout(ClosedFormReadout):
             the value is chosen on validation.
     """
 
+    looks = ("evidence",)
     ridges: Tensor
 
     def __init__(
@@ -72,15 +86,25 @@ class EszslReadout(ClosedFormReadout):
         Raises:
             InputError: no vectors, or of another size.
         """
-        chosen = checked(vectors, self.embed_dim).T.to(self.weight.dtype)
-        with exact(chosen):
-            weight = self.weight @ chosen
+        weight = self._map(vectors)
 
         def logits(features: Tensor) -> Logits:
             with exact(features):
                 return (self.read(features).to(weight.dtype) - self.center) @ weight
 
         return logits
+
+    def _map(self, vectors: Vectors | None) -> Float[Tensor, "channel label"]:
+        chosen = checked(vectors, self.embed_dim).T.to(self.weight.dtype)
+        with exact(chosen):
+            return self.weight @ chosen
+
+    def _looked(
+        self, features: Features, vectors: Vectors, company: Company | None, trained: Seen | None, look: Look
+    ) -> Maps:
+        weight, tokens = self._map(vectors), tokens_of(features).float()
+        length = pool(tokens).norm(dim=1).clamp_min(1e-12)  # as `read` scales the mean token
+        return shares(tokens / length[:, None, None], weight, -self.center @ weight)
 
     def solve(self, problem: Problem) -> Solution:
         """The paper's solution, with the given ridges or with those that are best on held-out labels.

@@ -9,8 +9,9 @@ from jaxtyping import Int64
 from torch import Tensor, nn
 
 from zsl.readouts.company import Company, chosen_company, nearest, of_all, of_nearest
-from zsl.readouts.pooled import PooledConfig, pool
-from zsl.readouts.readout import PRIOR_LOGIT, Logits, Readout, Seen, Vectors, exact
+from zsl.readouts.looks import Look
+from zsl.readouts.pooled import PooledConfig, pool, shares
+from zsl.readouts.readout import PRIOR_LOGIT, Features, Logits, Maps, Readout, Seen, Vectors, exact
 
 
 class GapConfig(PooledConfig):
@@ -37,6 +38,7 @@ class GapReadout(Readout):
     """
 
     companies = GapConfig.companies
+    looks = ("evidence",)
 
     def __init__(self, channels: int, num_labels: int):
         super().__init__()
@@ -72,3 +74,10 @@ class GapReadout(Readout):
         """
         chosen_company(company, self.companies, type(self).__name__)
         return of_nearest(self.bind(None), nearest(vectors, of_all(trained, self.num_labels), without))
+
+    def _looked(
+        self, features: Features, vectors: Vectors, company: Company | None, trained: Seen | None, look: Look
+    ) -> Maps:
+        chosen_company(company, self.companies, type(self).__name__)
+        rows = self.linear.weight[nearest(vectors, of_all(trained, self.num_labels))]
+        return shares(features, rows.T)

@@ -6,8 +6,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from zsl.readouts.pooled import PooledConfig, pool
-from zsl.readouts.readout import PRIOR_LOGIT, Logits, Readout, Vectors, checked, exact
+from zsl.readouts.company import Company
+from zsl.readouts.looks import Look
+from zsl.readouts.pooled import PooledConfig, pool, shares
+from zsl.readouts.readout import PRIOR_LOGIT, Features, Logits, Maps, Readout, Seen, Vectors, checked, exact
 
 
 class GapTextConfig(PooledConfig):
@@ -30,6 +32,8 @@ class GapTextReadout(Readout):
         embed_dim: size of a word vector.
     """
 
+    looks = ("evidence",)
+
     def __init__(self, channels: int, embed_dim: int):
         super().__init__()
         self.embed_dim = embed_dim
@@ -50,3 +54,9 @@ class GapTextReadout(Readout):
                 return projected @ chosen.T.to(projected.dtype) + self.bias
 
         return logits
+
+    def _looked(
+        self, features: Features, vectors: Vectors, company: Company | None, trained: Seen | None, look: Look
+    ) -> Maps:
+        vectors = checked(vectors, self.embed_dim).to(self.bias.dtype)
+        return shares(features, self.projection.weight.T @ vectors.T, vectors @ self.projection.bias)

@@ -16,12 +16,14 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from embeddings.io.errors import InputError
+from zsl.readouts.bound_decoder import BoundDecoder
 from zsl.readouts.company import Company, Seats, chosen_company, nearest, of_all, of_nearest
 from zsl.readouts.decoder_layer import DecoderLayer, GroupedLayer
 from zsl.readouts.grouping import Grouping, LabelOrder
 from zsl.readouts.heads import HEADS, HeadName
+from zsl.readouts.looks import Look
 from zsl.readouts.queries import QUERIES, QueryName
-from zsl.readouts.readout import Features, Logits, Readout, ReadoutConfig, Seen, Vectors, exact, tokens_of
+from zsl.readouts.readout import Features, Maps, Readout, ReadoutConfig, Seen, Vectors, tokens_of
 
 GROUPS = 100  # K of the paper
 
@@ -156,11 +158,13 @@ class GroupDecoder(Readout, GroupedLayer):
         self.query_noise, self.official_queries = config.query_noise, config.official_queries
         self.order = LabelOrder(config.grouping, group_size)
         self.companies = config.companies
+        # with self-attention, a query of a closed set reads those of all groups: it is not the label's own
+        self.looks = ("evidence", "attention") if config.reads_vectors or not config.self_attention else ()
         QUERIES[self.query].add_to(self)
         HEADS[self.head].add_to(self)
         self.later = nn.ModuleList(DecoderLayer(width, *layer) for _ in range(config.layers - 1))
 
-    def bind(self, vectors: Vectors | None) -> "BoundDecoder":
+    def bind(self, vectors: Vectors | None) -> BoundDecoder:
         """Computes once what depends only on the vocabulary; the result maps features to the same logits.
 
         Args:
@@ -198,16 +202,34 @@ class GroupDecoder(Readout, GroupedLayer):
         Raises:
             InputError: same as for `Readout.bind_each`; trained vectors of another number of labels.
         """
-        attention = "" if self.self_attention is None else " and self-attention"
-        chosen = chosen_company(company, self.companies, f"{self.query!r} query with {self.head!r} head{attention}")
+        chosen = self._chosen(company)
         self._check(vectors)
         if not self._reads_vectors:
             return of_nearest(self.bind(None), nearest(vectors, of_all(trained, self.num_labels), without))
         seats = self._alone(vectors) if chosen == "alone" else self._anchored(vectors, trained, without)
+        return self._seated(vectors, seats)
+
+    def _seated(self, vectors: Vectors, seats: Seats) -> BoundDecoder:
+        """Each label with a query of its own."""
         queries, heads = QUERIES[self.query], HEADS[self.head]
         bias = heads.bias_of_each(self, seats)[:, None]
         weights = heads.of_each(self, vectors, seats)[..., None]
         return BoundDecoder(self, queries.of_each(self, vectors, seats), weights, bias, slice(None), apart=True)
+
+    def _looked(
+        self, features: Features, vectors: Vectors, company: Company | None, trained: Seen | None, look: Look
+    ) -> Maps:
+        """`BoundDecoder.looked`. A label of a closed set has the maps of its nearest seen label."""
+        with torch.inference_mode(False):  # tensors of inference have no gradients, but copies of them do
+            features, vectors = features.clone(), vectors.clone()
+            trained = None if trained is None else trained.clone()
+            alone = self._chosen(company) == "alone"
+            seats = self._alone(vectors) if alone else self._anchored(vectors, trained, None)
+            return self._seated(vectors, seats).looked(features, look)
+
+    def _chosen(self, company: Company | None) -> Company | None:
+        attention = "" if self.self_attention is None else " and self-attention"
+        return chosen_company(company, self.companies, f"{self.query!r} query with {self.head!r} head{attention}")
 
     def _alone(self, vectors: Vectors) -> Seats:
         first = torch.zeros(len(vectors), dtype=torch.int64, device=vectors.device)
@@ -246,49 +268,13 @@ class GroupDecoder(Readout, GroupedLayer):
         if self.embed_dim is not None and vectors.shape[1] != self.embed_dim:
             raise InputError(f"vectors of size {vectors.shape[1]}, but the decoder was made for {self.embed_dim}")
 
-    def _decode(
+    def decode(
         self, features: Features, queries: Tensor, projected: Tensor, apart: bool
     ) -> Float[Tensor, "batch group width"]:
+        """The decoded queries, from what `begin` gives; `BoundDecoder` says what `apart` is."""
         memory = self.memory_projection(tokens_of(features)).relu()
         hidden = self.read(queries, projected, memory)
         for layer in self.later:
             assert isinstance(layer, DecoderLayer)
             hidden = layer.read(*layer.begin(hidden, apart), memory)
         return hidden
-
-
-class BoundDecoder:
-    """A `GroupDecoder` with a vocabulary: features to logits.
-
-    Later changes of the decoder's layers take effect, those of its query and head parameters do not: bind again after
-    an optimiser step.
-
-    Args:
-        decoder: the decoder.
-        queries: (group, width), before the first layer.
-        heads: (group, width, slot).
-        bias: (1,), (group, 1) or (group, slot).
-        places: (label,) the slot of each label, over all groups.
-        apart: in self-attention, each query attends to itself only.
-    """
-
-    def __init__(
-        self,
-        decoder: GroupDecoder,
-        queries: Float[Tensor, "group width"],
-        heads: Float[Tensor, "group width slot"],
-        bias: Tensor,
-        places: Tensor | slice,
-        apart: bool = False,
-    ):
-        self.decoder, self.places, self.apart = decoder, places, apart
-        # the first layer's self-attention does not depend on the image either
-        self.queries, self.projected = decoder.begin(queries, apart)
-        self.heads, self.bias = heads.to(bias.dtype), bias
-
-    def __call__(self, features: Features) -> Logits:
-        """Logits (batch, label) of features (batch, token, channel) or (batch, channel, height, width)."""
-        hidden = self.decoder._decode(features, self.queries, self.projected, self.apart)
-        with exact(hidden):
-            logits = torch.einsum("bkd,kdg->bkg", hidden.to(self.heads.dtype), self.heads) + self.bias
-        return logits.flatten(1)[:, self.places]

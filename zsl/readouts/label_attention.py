@@ -10,17 +10,23 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from embeddings.io.errors import InputError
+from zsl.readouts.company import Company
+from zsl.readouts.looks import Look
 from zsl.readouts.readout import (
     PRIOR_LOGIT,
     Features,
     Logits,
+    Maps,
     Readout,
     ReadoutConfig,
+    Seen,
     Vectors,
     checked,
     exact,
     tokens_of,
 )
+
+ByHead = Float[Tensor, "head label slice"]
 
 
 class LabelAttentionConfig(ReadoutConfig):
@@ -54,6 +60,8 @@ class LabelAttentionReadout(Readout):
         InputError: the width is not a multiple of the number of heads.
     """
 
+    looks = ("evidence", "attention")
+
     def __init__(
         self,
         channels: int,
@@ -82,20 +90,35 @@ class LabelAttentionReadout(Readout):
         Raises:
             InputError: no vectors, or of another size.
         """
-        chosen = checked(vectors, self.embed_dim)
-        queries = self._by_head(self.query_projection(chosen))
-        queries = queries * queries.shape[-1] ** -0.5
-        answers = self._by_head(self.answer_projection(chosen))
+        asked = self._asked(vectors)
 
         def logits(features: Features) -> Logits:
-            keys, values = self._memory(features)
-            weights = (queries.to(keys.dtype) @ keys.transpose(-1, -2)).softmax(-1, dtype=torch.float32)
+            weights, answered = self._answered(features, *asked)
             weights = F.dropout(weights, self.dropout, self.training)
-            answered = answers.to(values.dtype) @ values.transpose(-1, -2)
             with exact(weights):
                 return (weights * answered).sum((1, 3)) + self.bias
 
         return logits
+
+    def _looked(
+        self, features: Features, vectors: Vectors, company: Company | None, trained: Seen | None, look: Look
+    ) -> Maps:
+        weights, answered = self._answered(features, *self._asked(vectors))
+        return weights.mean(1) if look == "attention" else (weights * answered).sum(1)
+
+    def _asked(self, vectors: Vectors | None) -> tuple[ByHead, ByHead]:
+        """The queries q_i / sqrt(s) and the answers u_i of labels."""
+        chosen = checked(vectors, self.embed_dim)
+        queries = self._by_head(self.query_projection(chosen))
+        return queries * queries.shape[-1] ** -0.5, self._by_head(self.answer_projection(chosen))
+
+    def _answered(
+        self, features: Features, queries: ByHead, answers: ByHead
+    ) -> tuple[Float[Tensor, "batch head label token"], Float[Tensor, "batch head label token"]]:
+        """The attention a_it of labels to tokens, and `u_i . v_t`."""
+        keys, values = self._memory(features)
+        weights = (queries.to(keys.dtype) @ keys.transpose(-1, -2)).softmax(-1, dtype=torch.float32)
+        return weights, answers.to(values.dtype) @ values.transpose(-1, -2)
 
     def _memory(self, features: Features) -> Float[Tensor, "2 batch head token slice"]:
         """Keys and values of the tokens, by head."""
@@ -103,7 +126,7 @@ class LabelAttentionReadout(Readout):
         memory = self.norm(memory + self._drop(self.ffn_out(self._drop(self.ffn_in(memory).relu()))))
         return self.key_value_projection(memory).unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
 
-    def _by_head(self, projected: Float[Tensor, "label width"]) -> Float[Tensor, "head label slice"]:
+    def _by_head(self, projected: Float[Tensor, "label width"]) -> ByHead:
         return projected.unflatten(-1, (self.heads, -1)).transpose(0, 1)
 
     def _drop(self, values: Tensor) -> Tensor:

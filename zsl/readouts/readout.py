@@ -13,11 +13,13 @@ from torch.overrides import TorchFunctionMode
 from embeddings.io.errors import InputError
 from zsl.config import Config
 from zsl.readouts.company import Company, chosen_company
+from zsl.readouts.looks import Look
 
 Features = Float[Tensor, "batch token channel"] | Float[Tensor, "batch channel row column"]
 Vectors = Float[Tensor, "label embed"]
 Seen = Float[Tensor, "seen embed"]
 Logits = Float[Tensor, "batch label"]
+Maps = Float[Tensor, "batch label token"]
 
 PRIOR_LOGIT = -4.0  # initial bias: an image shows few of many labels, and the first epochs need not learn just that
 
@@ -28,9 +30,12 @@ class Readout(nn.Module, ABC):
     Attributes:
         companies: the ways of `bind_each` in which a label's logit does not depend on the other labels, the best
             default first. () means that labels never influence each other: `bind` is such a way.
+        looks: what `looked` can show, the default first; () means that the readout cannot say where it looked. Such a
+            readout needs no method `_looked`.
     """
 
     companies: tuple[Company, ...] = ()
+    looks: tuple[Look, ...] = ()
 
     @abstractmethod
     def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
@@ -79,6 +84,46 @@ class Readout(nn.Module, ABC):
 
         Most readouts do not need it.
         """
+
+    def looked(
+        self,
+        features: Features,
+        vectors: Vectors,
+        company: Company | None = None,
+        trained: Seen | None = None,
+        look: Look | None = None,
+    ) -> Maps:
+        """Where the readout looked in each image for each label: one number for each token.
+
+        - "attention": weights of the tokens, which are positive and sum to 1; the mean over the heads of attention.
+        - "evidence": what the token adds to the label's logit, or takes from it. Readouts that are linear in the tokens
+          divide their logit exactly: the sum over tokens is the logit without its bias.
+
+        Args:
+            features: tokens or maps of the images.
+            vectors, company, trained: same as for `bind_each`: each label is asked by itself.
+            look: which of the two; None takes the first of `looks`.
+        Returns:
+            (batch, label, token) float32, tokens in the order of `features`.
+        Raises:
+            InputError: the readout cannot say where it looked, or cannot show this; same as for `bind_each`.
+        """
+        if not self.looks:
+            raise InputError(
+                f"{type(self).__name__} cannot say where it looked; "
+                "heat maps need a readout such as ml-decoder, label-attention or gap-text"
+            )
+        chosen = self.looks[0] if look is None else look
+        if chosen not in self.looks:
+            raise InputError(f"{type(self).__name__} cannot show {chosen!r}; it can show: {', '.join(self.looks)}")
+        with exact(features):
+            return self._looked(features, vectors, company, trained, chosen).float()
+
+    def _looked(
+        self, features: Features, vectors: Vectors, company: Company | None, trained: Seen | None, look: Look
+    ) -> Maps:
+        """Same as `looked`, with one of `looks`, in float32."""
+        raise NotImplementedError
 
 
 class _Unfilled(TorchFunctionMode):
