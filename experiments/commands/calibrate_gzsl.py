@@ -27,7 +27,7 @@ def calibrate_gzsl(
 
     The bias is subtracted from all seen logits, so that unseen labels compete with seen ones (GZSL). It is chosen on
     validation images, with two more models, each trained without some of the seen labels. zsl evaluate then reports the
-    figures with this bias.
+    figures with this bias. For thresholds and probabilities, see zsl threshold.
     """
     from experiments.runs.seen_bias import calibrate_run
     from zsl.acceleration import is_main_process

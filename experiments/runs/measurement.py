@@ -12,9 +12,12 @@ from experiments.runs.samples import save_samples
 from zsl.backbones.backbone import weights_file
 from zsl.context import Context
 from zsl.data.tokens.files import hash_of
+from zsl.evaluation.decisions import with_decisions
 from zsl.evaluation.measures import measure
 from zsl.evaluation.per_label import per_label
 from zsl.evaluation.protocol import TestSet
+from zsl.prediction.thresholds import FILE as THRESHOLDS
+from zsl.prediction.thresholds import Thresholds
 from zsl.runs.records import read_finished
 from zsl.runs.saved import AGAIN, BACKBONE, calibrated_shift, trained_bank, trained_model
 from zsl.runs.source import Source, open_source
@@ -88,6 +91,9 @@ def measure_run(folder: Path, source: Source, bank_file: Path | None = None, tas
     settings, shift = source.config.evaluate, calibrated_shift(folder)
     test = TestSet.of(source.data)
     evaluation = measure(scores, test, settings.k, settings.bootstrap, shift)
+    if (folder / THRESHOLDS).is_file():
+        rule = Thresholds.load(folder / THRESHOLDS)
+        evaluation = with_decisions(evaluation, rule, scores, test, settings.bootstrap)
     labels = per_label(evaluation, test, bank, source.data.train.targets.label_counts())
     return Result(str(folder), test, scores, evaluation, labels)
 

@@ -7,6 +7,7 @@ import numpy as np
 from experiments.config.advice import chance_notes, parts_at_chance
 from experiments.runs.result import Result
 from experiments.tables.text_table import TextTable
+from experiments.tables.threshold_tables import threshold_notes, threshold_table
 from zsl.evaluation.evaluation import Evaluation, interval_of
 from zsl.evaluation.metric_names import shown_columns
 from zsl.evaluation.protocol import left_out
@@ -67,7 +68,7 @@ def generalisation_table(result: Result) -> TextTable | None:
 
 def tables_of(result: Result) -> list[TextTable]:
     """All tables of one evaluation."""
-    made = (metrics_table(result), bias_table(result), generalisation_table(result))
+    made = (metrics_table(result), threshold_table(result), bias_table(result), generalisation_table(result))
     return [table for table in made if table is not None]
 
 
@@ -126,6 +127,7 @@ def footnotes(result: Result) -> list[str]:
         lines.append(f"Partial annotations: {stamp.partial}.")
     if stamp.shift is not None:
         lines.append(f"Calibrated: {stamp.shift:.4g} subtracted from seen logits, chosen on validation data.")
+    lines += threshold_notes(result)
     lines += left_out({name: labels for name, (labels, _) in stamp.labels.items()}, stamp.k)
     lines += [f"{protocol}: {title}." for protocol, title in stamp.known_as().items()]
     absent = [n for n, values in result.evaluation.ap.items() if np.isnan(values).any()]

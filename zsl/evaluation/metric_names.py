@@ -49,6 +49,9 @@ MEASURES = {
     "f1_seen": Facts(),
     "f1_unseen": Facts(),
     "unseen_recall_lost": Facts(lower=True),
+    **{f"{kind}precision_{part}": Facts() for kind in ("", "macro_") for part in ("seen", "unseen")},
+    **{f"macro_{measure}_{part}": Facts() for measure in ("f1", "recall") for part in ("seen", "unseen")},
+    **{f"{error}{part}": Facts(lower=True) for error in ("ece", "ece_plain") for part in ("", "_seen", "_unseen")},
 }
 
 
@@ -60,7 +63,7 @@ class MetricName:
         protocol: one of `PROTOCOLS`.
         names: which other names of the unseen labels were ranked ("synonyms"); "" for their own.
         measure: a key of `MEASURES`, if it is a known one.
-        k: "@3" of F1@3; "" for a measure without K.
+        k: "@3" of F1@3, "@threshold" at chosen thresholds; "" for a measure without it.
         chance: whether it is the figure of a random ranking.
     """
 

@@ -40,6 +40,7 @@ class Stamp:
         truth: hash of the test annotations.
         fingerprint: of the dataset: labels, images and annotations, of training too.
         shift: bias subtracted from seen logits in the calibrated figures; None without a calibration.
+        thresholds: the rule of the figures at thresholds; None without one.
     """
 
     data: str
@@ -53,6 +54,7 @@ class Stamp:
     truth: str
     fingerprint: str
     shift: float | None = None
+    thresholds: Mapping[str, Any] | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For files."""

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -107,3 +107,12 @@ class Thresholds:
             seen: (label,) whether the model was trained on the label.
         """
         return probabilities > self.of(labels, seen)
+
+    def described(self) -> dict[str, Any]:
+        """What a result's stamp says of them: the thresholds on probabilities, and how many labels have their own."""
+        return {
+            "seen": self.seen.threshold,
+            "unseen": self.unseen.threshold,
+            "labels_with_their_own": len(self.by_label),
+            "company": self.company,
+        }

@@ -2,13 +2,16 @@
 
 import numpy as np
 
+from zsl.evaluation.decisions import with_decisions
 from zsl.evaluation.measures import measure
 from zsl.evaluation.metric_names import MEASURES, Facts, parsed, shown_columns
 from zsl.evaluation.protocol import protocols
+from zsl.prediction.thresholds import Rule, Thresholds
 
 
 def test_every_measure_has_its_facts(test, scores):
-    metrics = measure(scores, test, (2, 5), shift=0.3).metrics
+    rule = Thresholds(Rule(1, 0, 0.5), Rule(1, 0, 0.5))
+    metrics = with_decisions(measure(scores, test, (2, 5), shift=0.3), rule, scores, test, 0).metrics
     names = {metric: parsed(metric) for metric in metrics}
     assert {name.measure for name in names.values()} == MEASURES.keys()
     for metric, name in names.items():

@@ -1,0 +1,62 @@
+"""`zsl threshold` as a user meets it."""
+
+import json
+
+from tests.experiments.command import refused, zsl
+from zsl.prediction.thresholds import Thresholds
+
+
+def test_thresholds_are_chosen_and_measured(regions, tmp_path, monkeypatch):
+    run = tmp_path / "run"
+    options = ("--set", "decoder.kind=eszsl", "--set", "evaluate.bootstrap=20", "--set", "train.validation=0.3")
+    assert zsl("train", "corel5k", *regions, *options, "--out", run).exit_code == 0
+    refused(zsl("threshold", run, "--share", 0.01), "makes 0 of 5 seen labels unseen; give another --share")
+    with monkeypatch.context() as patch:
+        patch.setattr("experiments.runs.thresholds.choose", _stopped)
+        assert zsl("threshold", run).exit_code == 130
+    assert not (run / "thresholds.json").exists()
+    assert len(list((run / "folds").glob("*/run.json"))) == 2
+
+    monkeypatch.setattr("experiments.runs.folds.train_run", _stopped)  # both models are there
+    result = zsl("threshold", run, "--least", 10)
+    assert result.exit_code == 0, result.output
+    for words in ("seen labels", "treated as seen", "5 labels have 10 positives or more", f"now: zsl evaluate {run}"):
+        assert words in result.stdout
+    chosen = Thresholds.load(run / "thresholds.json")
+    assert chosen.seen != chosen.unseen
+    assert (run / "reliability.png").is_file()
+    assert not (run / "folds").exists()
+
+    result = zsl("evaluate", run)
+    assert "At chosen thresholds" in result.stdout
+    after = json.loads((run / "metrics.json").read_text())
+    assert after["protocol"]["thresholds"]["unseen"] == chosen.unseen.threshold
+    found = after["metrics"]
+    assert found["zsl/f1@threshold"] == found["gzsl/f1_unseen@threshold"]
+    assert found["gzsl/f1_seen@threshold"] > 0.9  # regions tell these labels
+    assert found["gzsl/ece_seen"] < found["gzsl/ece_plain_seen"]
+    low, high = after["intervals"]["gzsl/macro_f1_unseen@threshold"]
+    assert low <= found["gzsl/macro_f1_unseen@threshold"] <= high
+    (run / "thresholds.json").write_text("{}")
+    refused(zsl("evaluate", run), "thresholds.json is damaged (seen: ", "run zsl threshold again")
+
+
+def _stopped(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_closed_set_has_thresholds_for_words_to_come(config, tmp_path):
+    run = tmp_path / "run"
+    text = config.read_text().replace('mode = "tuned"', 'mode = "frozen"').replace('"csv"', '"csv"\nclosed = true')
+    head, _, rest = text.partition("[decoder]")
+    config.write_text(f'{head}[decoder]\nkind = "eszsl"\n[train]{rest.partition("[train]")[2]}')
+    done = zsl("train", config, "--out", run)
+    assert done.exit_code == 0, done.output
+    result = zsl("threshold", run)
+    assert result.exit_code == 0, result.output
+    assert "as the other model chooses │      4" in result.stdout  # a fifth of 8 labels, for two models
+
+    config = json.loads((run / "config.json").read_text())
+    config["train"]["loss"] = "softmax"
+    (run / "config.json").write_text(json.dumps(config))
+    refused(zsl("threshold", run), "loss 'softmax', under which labels compete", "train with another train.loss")
