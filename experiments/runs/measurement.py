@@ -7,6 +7,7 @@ from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress
 from embeddings.io.spelling import require
 from experiments.config.reading import run_config
+from experiments.runs.error_search import save_errors
 from experiments.runs.result import Result, save_metrics
 from experiments.runs.samples import save_samples
 from zsl.backbones.backbone import weights_file
@@ -62,7 +63,8 @@ def evaluate_run(folder: Path, source: Source, task: str = "test") -> Result:
 
 
 def save_measured(result: Result, source: Source, folder: Path, samples: int = 12) -> None:
-    """`samples.json`, `labels.csv` and `metrics.json`; `samples` test images are kept with what was found in them."""
+    """`samples.json`, `errors.json`, `labels.csv` and `metrics.json`; `samples` counts the images drawn at random."""
+    save_errors(folder, source.data, result.scores)
     save_samples(folder, source.data, result.scores, samples)
     save_metrics(result, folder)
 

@@ -1,16 +1,14 @@
 """Test images drawn at random, with the labels that a model finds in them: `samples.json` of a run's folder."""
 
-import base64
-import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 from pydantic import BaseModel
 
 from embeddings.io import atomic
+from experiments.runs.pictures import thumbnail
 
 if TYPE_CHECKING:
     from zsl.data.dataset import MultiLabelData
@@ -98,19 +96,8 @@ def _sample(data: "MultiLabelData", row: int, scores: np.ndarray, top: int) -> S
 
     return Sample(
         name=Path(data.test.inputs.name(row)).name,
-        picture=_jpeg(data, row),
+        picture=thumbnail(data, row, SIDE),
         true=[found(np.array([column]))[0] for column in np.flatnonzero(truth > 0)],
         top=found(order[:top]),
         top_unseen=found(order[order >= seen][:UNSEEN]),
     )
-
-
-def _jpeg(data: "MultiLabelData", row: int) -> str | None:
-    """The image as the model gets it, at most `SIDE` pixels wide and high, in base64; None for tokens."""
-    if data.kind != "images":
-        return None
-    pixels = data.test.inputs.read([row])[0].permute(1, 2, 0).contiguous().numpy()
-    image, buffer = Image.fromarray(pixels), io.BytesIO()
-    image.thumbnail((SIDE, SIDE))
-    image.save(buffer, "JPEG", quality=88)
-    return base64.b64encode(buffer.getvalue()).decode()

@@ -15,6 +15,7 @@ from embeddings.io.errors import InputError
 from embeddings.io.reading import read_model
 from experiments.grids.folder import BANK, GridFile, first_line
 from experiments.grids.variants import Record, random_labels, shown_value
+from experiments.runs.errors import NAME as ERRORS
 from experiments.runs.result import Measured, Metrics
 from experiments.runs.samples import Samples
 from experiments.tables.label_rows import LabelRow, read_label_rows
@@ -60,6 +61,7 @@ class FinishedRun:
         history: `history.json`.
         labels: `labels.csv`.
         samples: `samples.json`.
+        errors: the path of `errors.json`, which is read where it is shown: it may have megabytes.
         lacks: the missing files.
     """
 
@@ -73,6 +75,7 @@ class FinishedRun:
     history: Epochs | None
     labels: Sequence[LabelRow] | None
     samples: Samples | None
+    errors: Path | None
     lacks: tuple[str, ...]
 
     @property
@@ -232,6 +235,7 @@ def _read_run(folder: Path, record: Record, short: bool) -> FinishedRun:
         "history.json": (history := _read_history(run / "history.json")),
         "labels.csv": (rows := read_label_rows(labels) if labels.exists() else None),
         "samples.json": (samples := _read(run / "samples.json", Samples)),
+        ERRORS: (errors := path if (path := run / ERRORS).is_file() else None),
     }
     return FinishedRun(
         axes=shown(record.variant, short),
@@ -244,6 +248,7 @@ def _read_run(folder: Path, record: Record, short: bool) -> FinishedRun:
         history=history,
         labels=rows,
         samples=samples,
+        errors=errors,
         lacks=tuple(name for name, part in parts.items() if part is None and record.run),
     )
 

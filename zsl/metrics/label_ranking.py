@@ -10,7 +10,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from zsl.metrics.arrays import Scores, Targets, as_array, as_binary, as_scores, check_finite, row_blocks
+from zsl.metrics.arrays import Scores, Targets, as_array, as_binary, as_known, as_scores, check_finite, row_blocks
+from zsl.metrics.average_precision import average_precision
 
 ENTRIES = 1 << 22  # entries that are compared at once
 
@@ -47,6 +48,31 @@ def label_ranking(scores: Scores, targets: Targets) -> LabelRanking:
         check_finite(values[rows], rows.start)
         parts.append(ranking_of_images(values[rows], truth[rows]))
     return mean_over_images(np.concatenate(parts))
+
+
+def image_average_precision(
+    scores: Scores, targets: Targets, annotated: Targets | None = None
+) -> Float[np.ndarray, " batch"]:
+    """Average precision of each image's label ranking; tied scores share a threshold.
+
+    Args:
+        scores: (batch, label), numpy or torch.
+        targets: (batch, label), 0 or 1.
+        annotated: (batch, label) bool; labels that nobody annotated in an image are left out of its ranking. None means
+            that all entries are annotated.
+    Returns:
+        (batch,) in [0, 1]; NaN for an image without a positive.
+    Raises:
+        ValueError: shapes differ, targets are not binary, or a score is not finite.
+    """
+    values = as_scores(as_array(scores))
+    truth, known = as_binary(targets, values.shape), as_known(annotated, values.shape)
+    found = np.full(len(values), np.nan)
+    for rows in row_blocks(len(values)):
+        check_finite(values[rows], rows.start)
+        mask = None if known is None else known[rows].T
+        found[rows] = average_precision(values[rows].T, truth[rows].T, mask)
+    return found
 
 
 def ranking_of_images(scores: np.ndarray, targets: np.ndarray) -> Float[np.ndarray, "batch 3"]:
