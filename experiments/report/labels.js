@@ -11,8 +11,23 @@
   };
   const percent = (value) => (value === null || value === undefined ? "" : (value / 10).toFixed(1));
 
+  // for each variant and protocol, what is found instead of a label, by its name
+  const lostLabels = (errors) => {
+    const found = new Map();
+    for (const view of errors?.views ?? []) {
+      const told = view.confused.map((one) => {
+        const instead = one.instead.map(([label, images]) => `${errors.labels[label]} ${images}`).join(", ");
+        return [errors.labels[one.label], `missed in ${one.missed} of ${one.positives} images${instead && ": "}${instead}`];
+      });
+      found.set(`${view.variant} ${view.protocol}`, new Map(told));
+    }
+    return found;
+  };
+
   function labels(root) {
     const data = JSON.parse(document.getElementById(`${root.dataset.table}-label-data`).textContent);
+    const errors = JSON.parse(document.getElementById(`${root.dataset.table}-error-data`)?.textContent ?? "null");
+    const lost = lostLabels(errors);
     const form = root.querySelector("form");
     const [table, more, count] = [root.querySelector("table"), root.querySelector(".more"), root.querySelector(".count")];
     const facts = Object.keys(data.facts[0] || {});
@@ -60,6 +75,8 @@
       const head = inner.createTHead().insertRow();
       head.append(make("th", "variant"));
       for (const protocol of protocols) head.append(make("th", protocol.toUpperCase(), "num"), make("th"));
+      const instead = data.titles.some((_, place) => lost.has(`${place} ${form.protocol.value}`));
+      if (instead) head.append(make("th", `found instead, ${form.protocol.value.toUpperCase()}`));
       const body = inner.createTBody();
       const highest = Math.max(1, ...protocols.flatMap((p) => data.titles.map((_, place) => apOf(p, place, label) || 0)));
       data.titles.forEach((title, place) => {
@@ -73,6 +90,8 @@
           bar.style.width = `${(90 * (value || 0)) / highest}px`;
           if (value !== null) holder.append(bar);
         }
+        const own = lost.get(`${place} ${form.protocol.value}`);
+        if (instead) line.append(make("td", own ? (own.get(data.labels[label]) ?? "never missed") : "", "lost"));
       });
       cell.append(inner);
       row.append(cell);

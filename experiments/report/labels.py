@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from experiments.tables.label_rows import LabelRow
-from experiments.tables.table_folder import FinishedRun, TableFolder
+from experiments.tables.table_folder import FinishedRun
 
 COUNTS = ("train_images", "test_images")
 
@@ -26,14 +26,14 @@ def over_seeds(runs: Sequence[FinishedRun]) -> list[LabelRow]:
     return merged
 
 
-def label_data(table: TableFolder, merged: Sequence[Sequence[LabelRow]], best: int) -> dict[str, Any] | None:
+def label_data(titles: Sequence[str], merged: Sequence[Sequence[LabelRow]], best: int) -> dict[str, Any] | None:
     """The labels' figures for the page's script; None if no run has any.
 
     AP is in tenths of a percent (null without a value), by protocol, then variant, then label. Facts that variants
     share are given once: `facts_of` has the index of each variant's facts in `facts`.
 
     Args:
-        table: the table's folder.
+        titles: the names of the variants.
         merged: for each variant, its labels averaged over seeds.
         best: the index of the variant that is shown first.
     """
@@ -56,7 +56,7 @@ def label_data(table: TableFolder, merged: Sequence[Sequence[LabelRow]], best: i
         "parts": [parts[name] for name in names],
         "protocols": [p for p in protocols if any(_ap(rows, n, p) is not None for rows in found for n in names)],
         "best": best,
-        "titles": [" / ".join(axes.values()) for axes in table.variants],
+        "titles": list(titles),
         "facts": facts,
         "facts_of": facts_of,
         "ap": {p: [[_ap(rows, name, p) for name in names] for rows in found] for p in protocols},

@@ -16,9 +16,11 @@ from embeddings.io.markup import shell
 from embeddings.io.progress import Progress, silent
 from experiments.report import charts
 from experiments.report.differences import config_differences, disagreeing, flattened
+from experiments.report.errors import FIRST, WORST, error_data
 from experiments.report.labels import label_data, over_seeds
 from experiments.tables.label_rows import LabelRow
 from experiments.tables.metric_table import Column, MetricTable, metric_table
+from experiments.tables.notes import FEW, mark_note
 from experiments.tables.table_folder import FinishedRun, TableFolder, read_table_folder
 
 HERE = Path(__file__).parent
@@ -57,6 +59,7 @@ def render(folders: Sequence[TableFolder], progress: Progress = silent) -> str:
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"embedded": _embedded}
+    environment.globals |= {"few": FEW, "first_errors": FIRST, "worst_labels": WORST}
     environment.globals["raw"] = lambda name: Markup((HERE / name).read_text("utf-8"))
     title = views[0]["caption"] if len(views) == 1 else f"{len(views)} tables"
     return environment.get_template("page.html").render(title=title, tables=views) + "\n"
@@ -66,7 +69,7 @@ def view_of(folder: TableFolder, name: str) -> dict[str, Any]:
     """What the template shows of one table; `name` starts the ids of its elements."""
     table = metric_table(folder)
     best = next((i for i, cell in enumerate(table.main[0].cells) if cell is not None and cell.best), 0)
-    titles = [row.title for row in table.rows]
+    titles = [row.name for row in table.rows]
     merged = [over_seeds(folder.of(axes)) for axes in folder.variants]
     differences, shared = config_differences(folder)
     cells = [cell for column in table.columns for cell in column.cells]
@@ -84,13 +87,16 @@ def view_of(folder: TableFolder, name: str) -> dict[str, Any]:
         "rows": table.rows,
         "titles": titles,
         "seeds": table.seeds,
+        "over_images": table.over_images,
+        "mark": mark_note(table),
         "columns": table.columns,
         "best": best,
         "intervals": any(cell is not None and cell.interval for cell in cells),
         "paper": any(value is not None for column in table.main for value in column.paper),
         "curves": _curves(folder, titles, name),
-        "labels": label_data(folder, merged, best),
+        "labels": label_data(titles, merged, best),
         "ap_charts": _ap_charts(merged[best], name),
+        "errors": error_data(folder, titles, best),
         "pictures": _pictures(folder, best),
         "protocol": _protocol(folder),
         "differences": differences,

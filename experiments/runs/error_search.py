@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embeddings.io import atomic
-from experiments.runs.errors import NAME, Confused, Errors, Listed, Ranked, Shown
+from experiments.runs.errors import CHARACTERS, LISTED, NAME, SIDE, Confused, Errors, Listed, Ranked, Shown
 from experiments.runs.pictures import thumbnail
 from zsl.evaluation.confusions import Confusion, confusions
 from zsl.evaluation.protocol import TestSet, protocols
@@ -18,11 +18,8 @@ if TYPE_CHECKING:
     from zsl.data.dataset import MultiLabelData
 
 ASKED = ("zsl", "gzsl", "closed")  # the protocols whose errors are kept
-LISTED = 1000  # images of each protocol
 PICTURED = 1000  # images of all protocols together
 BEST = 5  # labels found in an image
-SIDE = 160  # pixels of a picture
-CHARACTERS = 8192  # of a picture in base64
 
 
 def save_errors(folder: Path, data: "MultiLabelData", scores: Mapping[str, np.ndarray]) -> None:

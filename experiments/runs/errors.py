@@ -5,6 +5,9 @@ from typing import NamedTuple, Self
 from pydantic import BaseModel, FiniteFloat, model_validator
 
 NAME = "errors.json"
+LISTED = 1000  # images of each protocol
+SIDE = 160  # pixels of a picture
+CHARACTERS = 8192  # of a picture in base64
 
 
 class Shown(NamedTuple):

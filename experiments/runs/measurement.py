@@ -8,7 +8,7 @@ from embeddings.io.progress import Progress
 from embeddings.io.spelling import require
 from experiments.config.reading import run_config
 from experiments.runs.error_search import save_errors
-from experiments.runs.result import Result, save_metrics
+from experiments.runs.result import Result, save_metrics, save_replicates
 from experiments.runs.samples import save_samples
 from zsl.backbones.backbone import weights_file
 from zsl.context import Context
@@ -63,9 +63,13 @@ def evaluate_run(folder: Path, source: Source, task: str = "test") -> Result:
 
 
 def save_measured(result: Result, source: Source, folder: Path, samples: int = 12) -> None:
-    """`samples.json`, `errors.json`, `labels.csv` and `metrics.json`; `samples` counts the images drawn at random."""
+    """Saves what tables and reports show of a run; `samples` is the number of images drawn at random.
+
+    The files are `errors.json`, `samples.json`, `bootstrap.json`, `labels.csv` and `metrics.json`.
+    """
     save_errors(folder, source.data, result.scores)
     save_samples(folder, source.data, result.scores, samples)
+    save_replicates(result, folder)
     save_metrics(result, folder)
 
 

@@ -14,6 +14,8 @@ from zsl.evaluation.evaluation import Evaluation
 from zsl.evaluation.per_label import PerLabel
 from zsl.evaluation.protocol import TestSet
 
+BOOTSTRAP = "bootstrap.json"
+Replicates = dict[str, list[FiniteFloat | None]]  # of each metric that was bootstrapped; None where it is not defined
 Metrics = dict[str, FiniteFloat]  # by "protocol/metric"
 
 
@@ -52,3 +54,12 @@ def save_metrics(result: Result, folder: Path) -> None:
     atomic.write_text(folder / "labels.csv", result.labels.as_csv())
     # last: to a grid, a run with a metrics.json is finished
     atomic.write_text(folder / "metrics.json", json.dumps(asdict(measured), indent=1, allow_nan=False) + "\n")
+
+
+def save_replicates(result: Result, folder: Path) -> None:
+    """Writes `bootstrap.json`, by which tables test differences between runs over the same draws of test images."""
+    kept: Replicates = {
+        name: [None if np.isnan(value) else float(f"{value:.6g}") for value in values.tolist()]
+        for name, values in result.evaluation.replicates.items()
+    }
+    atomic.write_text(folder / BOOTSTRAP, json.dumps(kept, allow_nan=False) + "\n")

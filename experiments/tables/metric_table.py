@@ -5,13 +5,14 @@ figure and mark.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from experiments.config.advice import FIRST, WORDLESS
 from experiments.tables.table_folder import FinishedRun, TableFolder, title_of
 from experiments.tables.text_table import TextTable
+from experiments.tables.variant_names import short_names
 from zsl.evaluation.metric_names import parsed, shown_columns
 from zsl.evaluation.uncertainty import against_best, at_chance
 
@@ -26,12 +27,15 @@ class Cell:
     Args:
         values: one for each seed.
         interval: 95 % bootstrap interval over test images, its ends averaged over seeds; None where a run has none.
+        replicates: of each seed, (replicate,) bootstrap values over the same draws of test images; None where a run has
+            none.
         best: whether the mean is the column's best.
         p: adjusted p-value of the paired test against the best; None for the best itself, and where nothing is tested.
     """
 
     values: tuple[float, ...]
     interval: tuple[float, float] | None
+    replicates: tuple[np.ndarray, ...] | None = field(default=None, compare=False, repr=False)
     best: bool = False
     p: float | None = None
 
@@ -66,6 +70,7 @@ class Column:
         chance: the figure of a random ranking, if it is known.
         baseline: the figure of the backbone's own readout, if it was trained here.
         paper: the published figure of each row, None where there is none.
+        images: whether the tests are over seeds and test images; else they are over seeds alone.
     """
 
     metric: str
@@ -77,6 +82,7 @@ class Column:
     chance: float | None
     baseline: float | None
     paper: tuple[float | None, ...]
+    images: bool = False
 
     def figure(self, value: float | None) -> str:
         """A value as tables show it: one decimal for percent and for 100 or more, else three significant digits.
@@ -115,19 +121,16 @@ class Row:
 
     Args:
         axes: its values as text, by axis.
+        name: what tells it from the other variants.
         note: what a reader should know of it; "" for nothing.
         whole: whether all seeds of the table are finished. Means over other seeds do not compare, so a row that is not
             whole is neither the best nor tested.
     """
 
     axes: Mapping[str, str]
+    name: str
     note: str
     whole: bool
-
-    @property
-    def title(self) -> str:
-        """The variant in one line."""
-        return title_of(self.axes)
 
     @property
     def names(self) -> list[str]:
@@ -144,6 +147,11 @@ class MetricTable:
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
     seeds: tuple[int, ...]
+
+    @property
+    def over_images(self) -> bool:
+        """Whether every test is over seeds and test images; else some are over seeds alone."""
+        return all(column.images for column in self.main if any(cell and cell.p is not None for cell in column.cells))
 
     @property
     def main(self) -> list[Column]:
@@ -186,7 +194,7 @@ class MetricTable:
         cells = zip(self.rows, column.cells, strict=True)
         chance = column.chance
         low = [row for row, cell in cells if cell and chance is not None and at_chance(cell.mean, chance)]
-        names = ", ".join("/".join(row.axes.values()) for row in low)
+        names = ", ".join(row.name for row in low)
         unseen = f"{WORDLESS}; for others try more train.epochs, or another bank.encoder"
         remedy = unseen if column.metric == "zsl/map" else f"{FIRST}, then more train.epochs"
         return (f"At chance by {column.title}: {names}; {remedy}.",) if low else ()
@@ -196,7 +204,10 @@ def metric_table(folder: TableFolder) -> MetricTable:
     """The rows and columns of a table's folder: every metric of its runs, beginning with those that tables show."""
     seeds = sorted({run.seed for run in folder.runs})
     runs = [folder.of(axes) for axes in folder.variants]
-    rows = tuple(Row(own[0].axes, folder.note(own[0].axes), [run.seed for run in own] == seeds) for own in runs)
+    rows = tuple(
+        Row(axes, name, folder.note(axes), [run.seed for run in own] == seeds)
+        for axes, name, own in zip(folder.variants, short_names(folder.variants), runs, strict=True)
+    )
     metrics: dict[str, float] = {}
     for run in folder.runs:
         metrics |= {name: value for name, value in run.metrics.items() if name not in metrics}
@@ -212,8 +223,9 @@ def _column(
 ) -> Column:
     cells = [_cell([run for run in own if metric in run.metrics], metric) for own in runs]
     name = parsed(metric)
+    images = False
     if title is not None and name is not None:
-        cells = _compared(cells, [row.whole for row in rows], name.facts.lower)
+        cells, images = _compared(cells, [row.whole for row in rows], name.facts.lower)
     chance = (run.metrics.get(f"{metric}_chance") for run in folder.runs)
     return Column(
         metric=metric,
@@ -224,7 +236,8 @@ def _column(
         cells=tuple(cells),
         chance=next((value for value in chance if value is not None), None),
         baseline=folder.baseline.get(metric),
-        paper=tuple(folder.paper.get(row.title, {}).get(metric) for row in rows),
+        paper=tuple(folder.paper.get(title_of(row.axes), {}).get(metric) for row in rows),
+        images=images,
     )
 
 
@@ -234,18 +247,29 @@ def _cell(runs: Sequence[FinishedRun], metric: str) -> Cell | None:
     intervals = [run.measured.intervals.get(metric) for run in runs if run.measured is not None]
     there = [interval for interval in intervals if interval is not None]
     ends = np.mean(there, axis=0).tolist() if len(there) == len(runs) else None
-    return Cell(tuple(run.metrics[metric] for run in runs), None if ends is None else (ends[0], ends[1]))
+    drawn = tuple(run.replicates[metric] for run in runs if run.replicates is not None and metric in run.replicates)
+    return Cell(
+        tuple(run.metrics[metric] for run in runs),
+        None if ends is None else (ends[0], ends[1]),
+        drawn if len(drawn) == len(runs) else None,
+    )
 
 
-def _compared(cells: Sequence[Cell | None], whole: Sequence[bool], lower: bool) -> list[Cell | None]:
-    """The cells with the best of the whole rows marked, and the other whole rows tested against it."""
+def _compared(cells: Sequence[Cell | None], whole: Sequence[bool], lower: bool) -> tuple[list[Cell | None], bool]:
+    """The cells with the best of the whole rows marked, and the other whole rows tested against it.
+
+    Returns:
+        the cells, and whether the tests are over test images too: all runs have replicates.
+    """
     there = [(place, cell) for place, cell in enumerate(cells) if cell is not None and whole[place]]
     seeds = max((len(cell.values) for _, cell in there), default=0)
     there = [(place, cell) for place, cell in there if len(cell.values) == seeds]
     if len(there) < 2:
-        return list(cells)
-    best, p_values = against_best([cell.values for _, cell in there], lower)
+        return list(cells), False
+    drawn = [cell.replicates for _, cell in there if cell.replicates is not None]
+    images = len(drawn) == len(there)
+    best, p_values = against_best([cell.values for _, cell in there], lower, drawn if images else None)
     compared = list(cells)
     for index, ((place, cell), p) in enumerate(zip(there, p_values.tolist(), strict=True)):
         compared[place] = replace(cell, best=index == best, p=None if np.isnan(p) else p)
-    return compared
+    return compared, images

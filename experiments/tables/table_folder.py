@@ -7,6 +7,7 @@ from pathlib import Path
 from types import GenericAlias
 from typing import Any, TypeVar
 
+import numpy as np
 from pydantic import BaseModel
 
 from embeddings.banks.bank import Bank
@@ -16,7 +17,7 @@ from embeddings.io.reading import read_model
 from experiments.grids.folder import BANK, GridFile, first_line
 from experiments.grids.variants import Record, random_labels, shown_value
 from experiments.runs.errors import NAME as ERRORS
-from experiments.runs.result import Measured, Metrics
+from experiments.runs.result import BOOTSTRAP, Measured, Metrics, Replicates
 from experiments.runs.samples import Samples
 from experiments.tables.label_rows import LabelRow, read_label_rows
 from zsl.runs.records import FINISHED, Finished
@@ -56,6 +57,7 @@ class FinishedRun:
         path: its folder, relative to the table's; "" where nothing was trained.
         metrics: as the table has them.
         measured: `metrics.json`.
+        replicates: `bootstrap.json`: (replicate,) of each metric, NaN where it is not defined.
         config: `config.json`.
         record: `run.json`.
         history: `history.json`.
@@ -70,6 +72,7 @@ class FinishedRun:
     path: str
     metrics: Mapping[str, float]
     measured: Measured | None
+    replicates: Mapping[str, np.ndarray] | None
     config: Mapping[str, Any] | None
     record: Finished | None
     history: Epochs | None
@@ -230,6 +233,7 @@ def _read_run(folder: Path, record: Record, short: bool) -> FinishedRun:
     labels = run / "labels.csv"
     parts = {
         "metrics.json": (measured := _read(run / "metrics.json", Measured)),
+        BOOTSTRAP: (replicates := _read(run / BOOTSTRAP, Replicates)),
         "config.json": (config := _read(run / "config.json", dict[str, Any])),
         FINISHED: (finished := _read(run / FINISHED, Finished)),
         "history.json": (history := _read_history(run / "history.json")),
@@ -243,6 +247,7 @@ def _read_run(folder: Path, record: Record, short: bool) -> FinishedRun:
         path=record.run,
         metrics=record.metrics,
         measured=measured,
+        replicates=None if replicates is None else {k: np.array(v, np.float64) for k, v in replicates.items()},
         config=config,
         record=finished,
         history=history,

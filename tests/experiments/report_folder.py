@@ -58,6 +58,8 @@ def write_run(run: Path, variant, seed, metrics, labels, ap, seen, images):
     write(
         run / "history.json", {"loss": [3.0, 2.0 - 0.1 * seed, 1.5], "validation_map": [0.1, 0.3, 0.2], "best_epoch": 1}
     )
+    write(run / "bootstrap.json", {})
+    write(run / "errors.json", errors(labels, seen, images, seed))
     write(run / "samples.json", samples(labels, seen, images))
     head = ("label", "part", "train_images", "test_images", "nearest_seen", "similarity", "note", "chance_ap")
     rows = [[*head, *(f"ap:{name}" for name in PROTOCOLS)]]
@@ -66,6 +68,27 @@ def write_run(run: Path, variant, seed, metrics, labels, ap, seen, images):
         own = ["" if part == "seen" else ap[i], ap[i], ap[i] if part == "seen" else ""]
         rows.append([label, part, i, 3, labels[0], 1 / (2 + i), "fallback" if i % 5 == 0 else "", 0.01, *own])
     (run / "labels.csv").write_text(csv_text(rows), newline="")
+
+
+def errors(labels, seen, images, seed):
+    """Every image has a right, an unannotated and a wrong label, and misses an unseen one."""
+
+    def listed(index, first, ap):
+        there = [label for label in (index, index + 1, index + 2) if first <= label < len(labels)]
+        top = [[label, rank, 2.5 - rank, (True, None, False)[rank % 3 - 1]] for rank, label in enumerate(there, 1)]
+        return {"image": index + seed, "ap": ap, "true": [*top[:1], [len(labels) - 1, 9, -1.25, True]], "top": top}
+
+    shown = range(images)
+    parts = {
+        "zsl": [listed(seen + index, seen, 0.1 + index / 100) | {"image": index} for index in shown],
+        "gzsl": [listed(index, 0, 0.05 + index / 100) for index in shown],
+    }
+    confused = [[len(labels) - 1, 9, 7, [[seen, 4], [seen + 1, 2]]], [seen, 3, 1, []]]
+    found = {name: {"ranked": 47, "images": part, "confused": confused} for name, part in parts.items()}
+    names = {row: f"photo {row}" for row in range(images + seed)}
+    pictures = {row: jpeg(row) for row in list(names)[:2]}
+    about = {"test_images": 59, "best": 3, "labels": labels, "seen": seen}
+    return about | {"protocols": found, "names": names, "pictures": pictures}
 
 
 def samples(labels, seen, images):

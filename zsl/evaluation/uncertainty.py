@@ -1,5 +1,6 @@
 """The uncertainty of figures: bootstrap intervals over test images, and paired tests over seeds."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -81,13 +82,19 @@ def at_chance(value: float, chance: float, ends: tuple[float, float] | None = No
     return value * (1 - chance) < BETTER * chance * (1 - value)
 
 
-def paired_p(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray) -> float:
-    """p-value of a two-sided paired t-test of two variants over the same seeds.
+def paired_p(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.ndarray, images: float = 0.0) -> float:
+    """p-value of a two-sided paired t-test of two variants over the same seeds, and over the test images if asked.
+
+    The variance of the mean difference is the variance over seeds, divided by their number, plus that over test sets.
+    The degrees of freedom follow Welch (1947) and Satterthwaite (1946); the variance over test sets counts as known.
+    Without it, this is the paired t-test over seeds.
 
     Args:
         first, second: one value for each seed, in the same order of seeds.
+        images: standard deviation of the mean difference over test sets, as `paired_deviation` gives it; 0 asks only
+            whether other seeds would change the sign on these test images.
     Returns:
-        the p-value; NaN for fewer than two seeds. If all differences are equal, 1 if they are 0, else 0.
+        the p-value; NaN for fewer than two seeds. If nothing varies, 1 if the difference is 0, else 0.
     Raises:
         ValueError: the numbers of seeds differ.
     """
@@ -98,11 +105,32 @@ def paired_p(first: Sequence[float] | np.ndarray, second: Sequence[float] | np.n
         return float("nan")
     difference = one - two
     largest = np.abs(difference).max()
-    if np.ptp(difference) <= 1e-12 * largest:  # equal up to rounding, so there is no t-value
+    equal = np.ptp(difference) <= 1e-12 * largest  # up to rounding
+    over_seeds = 0.0 if equal else float(np.var(difference, ddof=1)) / len(difference)
+    variance = over_seeds + images**2
+    if variance == 0:  # there is no t-value
         return 1.0 if largest == 0 else 0.0
-    from scipy.stats import ttest_rel  # imported here, because it takes as long as all the rest
+    from scipy.stats import norm, t  # imported here, because it takes as long as all the rest
 
-    return float(ttest_rel(one, two).pvalue)
+    value = abs(float(difference.mean())) / math.sqrt(variance)
+    if over_seeds == 0:
+        return float(2 * norm.sf(value))
+    return float(2 * t.sf(value, (len(difference) - 1) * (variance / over_seeds) ** 2))
+
+
+def paired_deviation(first: Sequence[np.ndarray], second: Sequence[np.ndarray]) -> float:
+    """Standard deviation over test sets of the difference of two variants' means over seeds.
+
+    Args:
+        first, second: of each seed, (replicate,) values of the metric. Replicates of the same place are of the same
+            draw of test images, so the difference is paired; further replicates of one of them are left out.
+    Returns:
+        the sample standard deviation; 0 with fewer than two replicates.
+    """
+    drawn = min(len(values) for values in (*first, *second))
+    difference = np.mean([values[:drawn] for values in first], axis=0) - np.mean([v[:drawn] for v in second], axis=0)
+    present = difference[~np.isnan(difference)]
+    return float(np.std(present, ddof=1)) if len(present) > 1 else 0.0
 
 
 def holm(p_values: Sequence[float]) -> Float[np.ndarray, " test"]:
@@ -123,18 +151,24 @@ def holm(p_values: Sequence[float]) -> Float[np.ndarray, " test"]:
 
 
 def against_best(
-    values: Sequence[Sequence[float] | np.ndarray], lower: bool = False
+    values: Sequence[Sequence[float] | np.ndarray],
+    lower: bool = False,
+    replicates: Sequence[Sequence[np.ndarray]] | None = None,
 ) -> tuple[int, Float[np.ndarray, " variant"]]:
     """The best variant, and for each other variant the p-value of its difference from the best.
 
     Args:
         values: of one metric: each variant's value under each seed, the same seeds in the same order.
         lower: whether lower values are better.
+        replicates: of each variant and seed, (replicate,) values of the metric; None tests over seeds alone.
     Returns:
         the place of the variant with the best mean (the first of several), and for each variant the p-value of
         `paired_p` against it, adjusted by `holm`; NaN for the best itself, and for all of them under one seed.
     """
     means = [-float(np.mean(one)) if lower else float(np.mean(one)) for one in values]
     best = means.index(max(means))
-    p_values = [np.nan if place == best else paired_p(one, values[best]) for place, one in enumerate(values)]
+    p_values = []
+    for place, one in enumerate(values):
+        images = 0.0 if replicates is None else paired_deviation(replicates[place], replicates[best])
+        p_values.append(np.nan if place == best else paired_p(one, values[best], images))
     return best, holm(p_values)

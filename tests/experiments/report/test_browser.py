@@ -82,7 +82,7 @@ def screenshot(page):
 def test_nothing_is_missing_and_only_boxes_scroll_sideways(page):
     broken = "return [...document.images].filter(i => !i.complete || !i.naturalWidth || !i.width).length"
     assert page.execute_script(broken) == 0
-    assert page.execute_script("return document.images.length") == 8
+    assert page.execute_script("return document.images.length") == 8 + 4
     sizes = page.execute_script(
         "return [...document.querySelectorAll('svg')].map(s => s.getBoundingClientRect()).map(r => [r.width, r.height])"
     )
@@ -202,6 +202,49 @@ def test_pictures_show_what_a_variant_found(page):
     assert "✓" in texts(page, "#t1-pictures .found .right")[0]
     assert "✗" in texts(page, "#t1-pictures .found .wrong.unseen")[0]
     assert "?" in texts(page, "#t1-pictures .found .unknown")[0]
+
+
+def test_errors_are_shown_by_variant_protocol_and_label(page):
+    cards, verdicts = "#t1-errors .card", "#t1-errors .found .verdict"
+    assert len(texts(page, cards)) == 5
+    assert texts(page, "#t1-errors .errors-title") == ["3 text / random:300, GZSL"]
+    assert texts(page, "#t1-errors .card h4")[0] == "photo 0"
+    assert " ".join(texts(page, "#t1-errors .card")[0].split()) == (
+        "photo 0 AP 5.0; shows, with rank and score 1 seen 0 1.5 9 unseen 11 unseen -1.25"
+        " found 1 ✓ seen 0 1.5 2 ? seen 1 0.5 3 ✗ seen 2 wrong -0.5"
+    )
+    assert set(texts(page, verdicts)) == {"✓", "?", "✗"}
+    choose(page, "#t1-errors [name=label]", "SEEN 4")
+    assert texts(page, "#t1-errors .card h4") == ["photo 2", "photo 3", "photo 4"]
+    choose(page, "#t1-errors [name=role]", "wrong")
+    assert texts(page, "#t1-errors .card h4") == ["photo 2"]
+    choose(page, "#t1-errors [name=role]", "true")
+    assert texts(page, "#t1-errors .card h4") == ["photo 4"]
+    choose(page, "#t1-errors [name=label]", "unseen 11")
+    choose(page, "#t1-errors [name=role]", "missed")
+    assert len(texts(page, cards)) == 5
+    assert " ".join(texts(page, "#t1-errors .confusions tbody tr")[0].split()) == (
+        "unseen 11 unseen 9 7 (78 %) unseen 0 unseen 4, unseen 1 unseen 2"
+    )
+    choose(page, "#t1-errors [name=protocol]", "zsl")
+    choose(page, "#t1-errors [name=variant]", "0")
+    assert "ZSL" in texts(page, "#t1-errors .errors-title")[0]
+    assert "1 text" in texts(page, "#t1-errors .errors-title")[0]
+    choose(page, "#t1-labels [name=find]", "unseen 11")
+    click(page, "#t1-labels .by-label tbody button")
+    assert texts(page, "#t1-labels .lost") == ["missed in 7 of 9 images: unseen 0 4, unseen 1 2"] * 3
+
+
+def test_the_worst_errors_need_no_javascript(browser, report):
+    browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.get(report.as_uri())
+        shown = browser.find_elements("css selector", "#t1-errors .card")
+        assert (len(shown), len(browser.find_elements("css selector", "#t1-errors .confusions tbody tr"))) == (5, 2)
+        assert shown[0].text.splitlines()[0] == "photo 0"
+        assert not browser.find_element("css selector", "#t1-errors form").is_displayed()
+    finally:
+        browser.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
 def test_it_prints_whole(browser, report):

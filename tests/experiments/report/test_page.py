@@ -57,7 +57,7 @@ def test_the_page_holds_everything_and_needs_nothing(folder, tmp_path):
     text = html.unescape(re.sub(r"<[^>]+>", "", page))
     for phrase in ("zsl ablate table8 --seeds 3", "3 variants, 3 seeds, 9 runs on drawn", "torch 2", "decoder.width"):
         assert phrase in text
-    assert page.count("<img ") == 3
+    assert page.count("<img ") == 3 + 2  # sample pictures, pictured errors
     assert page.count("<svg ") == 3 + 1 + 3 + 3  # bars, scatter, curves, AP against what is known of labels
     assert "Missing" not in page
 
@@ -66,11 +66,11 @@ def test_names_cannot_break_out_of_the_page(folder):
     evil = "</script><script>alert(1)</script>"
     for path in folder.glob("runs/*/labels.csv"):
         path.write_text(path.read_text().replace("unseen 3", evil))
-    for path in folder.glob("runs/*/samples.json"):
-        path.write_text(path.read_text().replace("unseen 0", evil).replace("seen 1", "<b>"))
+    for path in (*folder.glob("runs/*/samples.json"), *folder.glob("runs/*/errors.json")):
+        path.write_text(path.read_text().replace("unseen 0", evil).replace("seen 1", "<b>").replace("photo 1", evil))
     page = page_of(folder)
     assert evil not in page
-    assert page.count("</script>") == 2
+    assert page.count("</script>") == 3
     assert "&lt;b&gt;" in page
 
 
@@ -78,6 +78,8 @@ PARTS = {
     "history.json": "training curves",
     "labels.csv": "results by label",
     "samples.json": "sample pictures",
+    "errors.json": "the errors",
+    "bootstrap.json": "bootstrap draws of the test images",
     "metrics.json": "the protocol",
     "config.json": "the config",
     "run.json": "versions",
@@ -96,7 +98,7 @@ def test_a_folder_of_results_alone_is_a_report(folder, tmp_path):
     (tmp_path / "alone").mkdir()
     shutil.copy(folder / "results.json", tmp_path / "alone")
     page = re.sub(r"\s+", " ", page_of(tmp_path / "alone"))
-    assert page.count("<b>Missing:</b>") == 7  # and the command
+    assert page.count("<b>Missing:</b>") == 9  # and the command
     for name, phrase in PARTS.items():
         assert f"<b>Missing:</b> {phrase} of 9 of 9 runs, which lack <code>{name}</code>" in page
     assert "<h1>alone</h1>" in page
@@ -129,6 +131,8 @@ def test_a_folder_of_results_alone_is_a_report(folder, tmp_path):
             ("history.json", "epoch 1 is not one of 1 and 1"),
         ),
         ("runs/0-seed0/samples.json", "[1]", ("samples.json", "damaged")),
+        ("runs/0-seed0/errors.json", "{}", ("errors.json", "damaged")),
+        ("runs/0-seed0/bootstrap.json", '{"zsl/map": ["x"]}', ("bootstrap.json", "zsl/map")),
         ("runs/0-seed0/config.json", "\x00", ("config.json", "damaged")),
     ],
 )
@@ -213,7 +217,7 @@ def test_config_differences_leave_out_seeds_and_mark_keys_that_are_no_axis(folde
 def test_labels_are_means_over_seeds_and_shared_facts_are_stored_once(folder):
     table = read_table_folder(folder)
     merged = [over_seeds(table.of(axes)) for axes in table.variants]
-    data = label_data(table, merged, 2)
+    data = label_data(["a", "b", "c"], merged, 2)
     assert (len(data["labels"]), data["parts"].count("unseen")) == (30, 7)
     assert (len(data["facts"]), data["facts_of"]) == (1, [0, 0, 0])
     assert data["facts"][0]["train_images"] == list(range(30))
@@ -242,6 +246,8 @@ def test_closed_sets_speeds_and_tokens(tmp_path):
     change(folder / "results.json", speeds)
     for path in folder.glob("runs/*/samples.json"):
         change(path, lambda value: [image.update(picture=None) for image in value["images"]])
+    for path in folder.glob("runs/*/errors.json"):
+        change(path, lambda value: value.update(pictures={}))
     page = page_of(folder)
     assert "706.2" in page
     assert "No pictures:" in page

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from experiments.runs.error_search import CHARACTERS, find_errors, save_errors
-from experiments.runs.errors import Errors
+from experiments.runs.error_search import find_errors, save_errors
+from experiments.runs.errors import CHARACTERS, Errors
 from tests.experiments.runs.test_samples import SEEN, UNSEEN, make_data
 from zsl.evaluation.confusions import confusions
 

@@ -11,8 +11,10 @@ from scipy.stats import ttest_rel
 from embeddings.banks.build import build_bank
 from experiments.report.page import render
 from experiments.tables.metric_table import Cell, Column, metric_table
+from experiments.tables.notes import spread_note
 from experiments.tables.table_folder import read_table_folder
 from tests.experiments.report_folder import make_folder
+from zsl.evaluation.uncertainty import holm, paired_p
 
 VARIANTS = [{"query": query, "head": head} for query, head in (("text", "text"), ("none", "text"), ("text", "shared"))]
 
@@ -81,6 +83,31 @@ def test_one_seed_is_not_tested(tmp_path):
     assert [(cell.spread, cell.p) for cell in cells] == [(None, None)] * 3
 
 
+def test_bootstrap_draws_join_the_test(tmp_path):
+    make_folder(tmp_path / "two", VARIANTS, seeds=2)
+    assert not table_of(tmp_path / "two").over_images
+    assert "2 seeds alone show only very large differences" in spread_note(table_of(tmp_path / "two"))
+    generator = np.random.default_rng(0)
+    drawn = {}
+    for path in sorted((tmp_path / "two/runs").iterdir()):
+        drawn[path.name] = 0.01 * generator.normal(size=37)
+        values = [*drawn[path.name].tolist(), None]
+        (path / "bootstrap.json").write_text(json.dumps({"zsl/map": values}))
+    table = table_of(tmp_path / "two")
+    column = table.columns[0]
+    (best,) = [place for place, cell in enumerate(column.cells) if cell.best]
+    raw = []
+    for place, cell in enumerate(column.cells):
+        if place != best:
+            own, other = ([drawn[f"{i}-seed{seed}"] for seed in (0, 1)] for i in (place, best))
+            deviation = np.std(np.mean(own, axis=0) - np.mean(other, axis=0), ddof=1)
+            raw.append(paired_p(cell.values, column.cells[best].values, deviation))
+    found = [cell.p for place, cell in enumerate(column.cells) if place != best]
+    np.testing.assert_allclose(found, holm(raw), rtol=1e-9)
+    assert column.images
+    assert not table.over_images  # the other columns have none
+
+
 def test_a_variant_without_all_seeds_is_not_compared(folder):
     change(folder, lambda records: records.pop())  # of the last variant, which has the best unseen mAP
     table = table_of(folder)
@@ -92,7 +119,7 @@ def test_a_variant_without_all_seeds_is_not_compared(folder):
     assert cells[0].p == pytest.approx(ttest_rel(cells[0].values, cells[1].values).pvalue)
     assert cells[2].p is None
     whole = table.whole()
-    assert [row.title for row in whole.rows] == ["text / text", "none / text"]
+    assert [row.name for row in whole.rows] == ["text / text", "query none"]
     assert whole.main[0].cells == cells[:2]
     assert whole.main[0].paper == (0.024, None)
 
@@ -137,7 +164,7 @@ def test_rows_at_chance_are_named(folder):
 
     change(folder, lower)
     (line,) = table_of(folder).at_chance()
-    assert line.startswith("At chance by unseen mAP: text/shared; ")
+    assert line.startswith("At chance by unseen mAP: text / shared; ")
     change(folder, lambda records: records.__delitem__(slice(6, None)))
     assert table_of(folder).at_chance() == ()
 

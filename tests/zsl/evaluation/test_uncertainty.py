@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import ttest_rel
+from scipy.stats import norm, t, ttest_rel
 
 from zsl.evaluation.uncertainty import (
     against_best,
@@ -11,6 +11,7 @@ from zsl.evaluation.uncertainty import (
     holm,
     image_weights,
     interval,
+    paired_deviation,
     paired_p,
 )
 
@@ -40,6 +41,35 @@ def test_paired_tests():
     assert paired_p([0.3, 0.2, 0.4], [0.2, 0.1, 0.3]) == 0  # differences that are equal but for rounding
     with pytest.raises(ValueError, match="2 and 3 seeds cannot be paired"):
         paired_p([1, 2], [1, 2, 3])
+
+
+def test_a_test_over_seeds_and_images():
+    one, two = [0.31, 0.35], [0.20, 0.22]
+    # differences 0.11 and 0.13: mean 0.12, variance 0.0002 over seeds, 0.0001 of the mean; with 0.02 ** 2 over images
+    # 0.0005, so t = 0.12 / 0.02236 = 5.367 at (0.0005 / 0.0001) ** 2 = 25 degrees of freedom
+    assert paired_p(one, two, 0.02) == pytest.approx(2 * t.sf(0.12 / 0.0005**0.5, 25), rel=1e-9)
+    assert paired_p(one, two, 0.02) < 0.001 < 0.05 < paired_p(one, two)
+    assert paired_p(one, one, 0.02) == 1
+    assert paired_p([0.3, 0.4], [0.2, 0.3], 0.05) == pytest.approx(2 * norm.sf(2), rel=1e-9)  # equal over seeds
+    generator = np.random.default_rng(0)
+    first, second = generator.normal(size=(2, 3, 50))
+    second[1, 7] = np.nan
+    expected = np.std(np.delete((first.mean(0) - second.mean(0))[:40], 7), ddof=1)
+    assert paired_deviation([*first[:, :40]], [*second]) == pytest.approx(expected, rel=1e-12)
+    assert paired_deviation([np.array([0.1])], [np.array([0.2])]) == 0
+    best, p = against_best([one, two], replicates=[[*first[:2]], [*second[:2]]])
+    assert (best, p[1]) == (0, pytest.approx(paired_p(one, two, paired_deviation([*first[:2]], [*second[:2]]))))
+
+
+def test_a_test_over_seeds_and_images_rejects_as_often_as_it_says():
+    """Three seeds and one test set of two equal methods: the difference of the means has both errors."""
+    generator = np.random.default_rng(0)
+    rejected = 0
+    for _ in range(2000):
+        of_images = 0.02 * generator.normal()  # the same for all seeds
+        differences = of_images + 0.01 * generator.normal(size=3)
+        rejected += paired_p(differences, np.zeros(3), 0.02) < 0.05
+    assert 0.03 < rejected / 2000 < 0.065
 
 
 def test_holm_by_hand():
