@@ -83,7 +83,8 @@ def errors(labels, seen, images, seed):
         "zsl": [listed(seen + index, seen, 0.1 + index / 100) | {"image": index} for index in shown],
         "gzsl": [listed(index, 0, 0.05 + index / 100) for index in shown],
     }
-    confused = [[len(labels) - 1, 9, 7, [[seen, 4], [seen + 1, 2]]], [seen, 3, 1, []]]
+    instead = [[label, images] for label, images in ((seen, 4), (seen + 1, 2)) if label < len(labels)]
+    confused = [[len(labels) - 1, 9, 7, instead], [seen, 3, 1, []]]
     found = {name: {"ranked": 47, "images": part, "confused": confused} for name, part in parts.items()}
     names = {row: f"photo {row}" for row in range(images + seed)}
     pictures = {row: jpeg(row) for row in list(names)[:2]}
