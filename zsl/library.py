@@ -35,7 +35,7 @@ from zsl.runs.records import BEGUN, FINISHED
 from zsl.runs.saved import BANK, CONFIG, OWN, trained_model
 from zsl.runs.source import Source, check_usable
 from zsl.runs.training import train_model
-from zsl.scoring import score_test
+from zsl.scoring import OneByOne, score_test
 from zsl.training.augmentation import AugmentConfig
 from zsl.training.config import TrainConfig
 
@@ -105,12 +105,13 @@ def evaluate(
         model: from `fit`.
         data: its seen labels must be those of training.
         bank: a word vector for each of `data.names`; of the width that the model was trained with.
-        config: K of F1@K, replicates of the bootstrap, images of a batch.
+        config: K of F1@K, replicates of the bootstrap, images of a batch, the company that labels are asked in.
         context: device, precision, workers and progress; by default the precision of training and no worker processes.
     Returns:
         `metrics` by name, such as "zsl/map", as fractions, with `intervals` of 95 %.
     Raises:
-        InputError: a name without a word vector, other seen labels, an image that cannot be read.
+        InputError: a name without a word vector, other seen labels, an image that cannot be read, a company that the
+            readout does not have.
     """
     given = {"model": model, "data": data, "bank": bank, "config": config, "context": context}
     check_kinds("zsl.evaluate", given)
@@ -126,7 +127,9 @@ def evaluate(
     if context is None:
         context = Context.of(model.precision, config.batch_size)
     data = data if model.square is None else data.read_as(model.square)
-    return measure(score_test(model, data, bank, context), TestSet.of(data), config.k, config.bootstrap)
+    asked = OneByOne.of(config.company, bank, data.seen)
+    scores = score_test(model, data, bank, context, asked=asked)
+    return measure(scores, TestSet.of(data), config.k, config.bootstrap, company=config.company)
 
 
 def _own_objects(

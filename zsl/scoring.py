@@ -1,6 +1,7 @@
 """Scores of images under several vocabularies, and a frozen backbone's tokens of them; over processes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -18,8 +19,36 @@ from zsl.data.loading import Batch, Samples, ScoringOrder, batches_of, opened
 from zsl.evaluation.measures import Scores
 from zsl.evaluation.protocol import protocols
 from zsl.model import ZeroShotModel
+from zsl.readouts.company import Company, nearest
+from zsl.readouts.readout import Readout
 
 SPOILT = "the weights are spoilt, or train.precision is too narrow for them"
+LABELS = 256  # labels that are asked by themselves at once; each has a query, whose hidden values take memory
+Scorer = Callable[[Tensor], Tensor]  # tokens of a batch to the scores of its labels
+
+
+@dataclass(frozen=True)
+class OneByOne:
+    """Labels are asked by themselves (`Readout.bind_each`), so that a score does not depend on the other labels.
+
+    Args:
+        company: that each label is asked in.
+        trained: (seen, embed), word vectors of the seen labels in the order of training.
+    """
+
+    company: Company
+    trained: Float[Tensor, "seen embed"]
+
+    @classmethod
+    def of(cls, company: Company, bank: Bank, seen: Sequence[str]) -> "OneByOne | None":
+        """How labels are asked for `evaluate.company`; None means together.
+
+        Args:
+            company: "grouped" means together.
+            bank: of training.
+            seen: the seen labels in the order of training.
+        """
+        return None if company == "grouped" else cls(company, torch.from_numpy(bank.select(seen)))
 
 
 @torch.inference_mode()
@@ -29,6 +58,7 @@ def score(
     vectors: Mapping[str, Tensor | None],
     context: Context,
     task: str = "score",
+    asked: OneByOne | None = None,
 ) -> dict[str, Scores]:
     """Scores of every sample, in order, for each vocabulary; each input is read and encoded once.
 
@@ -38,27 +68,98 @@ def score(
         vectors: word vectors (label, embed) by the name of the vocabulary.
         context: device, batch size, workers and progress.
         task: the name of the task in progress reports.
+        asked: whether labels are asked by themselves; None asks a vocabulary together, as the readout groups it.
     Returns:
-        (image, label) float32 by vocabulary, on every process: logits, or log-probabilities over the vocabulary if
-        `model.softmax` is set.
+        (image, label) float32 by vocabulary, on every process: logits. If `model.softmax` is set, log-probabilities
+        over the vocabulary, or those of `independent_log_probabilities` for labels that are asked by themselves.
+    Raises:
+        InputError: an input that cannot be read; a company that the readout does not have.
+    """
+
+    def bound(device: torch.device) -> dict[str, Scorer]:
+        moved = {name: None if v is None else v.to(device) for name, v in vectors.items()}
+        if asked is not None:
+            return _bound_each(model, moved, OneByOne(asked.company, asked.trained.to(device)))
+        return {name: log_probable(model, model.readout.bind(v)) for name, v in moved.items()}
+
+    return score_bound(model, samples, bound, context, task)
+
+
+@torch.inference_mode()
+def score_bound(
+    model: ZeroShotModel,
+    samples: Samples,
+    bind: Callable[[torch.device], Mapping[str, Scorer]],
+    context: Context,
+    task: str = "score",
+) -> dict[str, Scores]:
+    """Scores of every sample, in order, by functions of its tokens; each input is read and encoded once.
+
+    Args:
+        model: moved to the context's device.
+        samples: images, or tokens if the model has no backbone.
+        bind: called once with the device; gives functions from tokens to scores (batch, label), by name.
+        context, task: same as for `score`.
+    Returns:
+        (image, label) float32 by name, on every process.
     Raises:
         InputError: an input that cannot be read.
     """
     with torch.inference_mode(False):  # the moved weights may still be trained later
         model.to(context.device).eval()
     loader = scoring_batches(samples, context)
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in vectors}
     with context.accelerator.autocast():
-        bound = {n: model.readout.bind(None if v is None else v.to(context.device)) for n, v in vectors.items()}
+        bound = bind(context.device)
+        parts: dict[str, list[np.ndarray]] = {name: [] for name in bound}
         for step, batch in enumerate(loader):
             tokens = model.encode(opened(batch)[0].to(context.device, non_blocking=True))
-            for name, readout in bound.items():
-                logits = readout(tokens).float()
-                logits = gathered(logits.log_softmax(1) if model.softmax else logits, context)
-                parts[name].append(logits.cpu().numpy())
+            for name, scorer in bound.items():
+                parts[name].append(gathered(scorer(tokens).float(), context).cpu().numpy())
             context.progress(task, step + 1, len(loader))
     # processes without a batch in the last turn repeated one; the repeated rows are at the end, and are cut off
     return {name: np.concatenate(chunks)[: len(samples)] for name, chunks in parts.items()}
+
+
+def log_probable(model: ZeroShotModel, logits: Scorer) -> Scorer:
+    """Log-probabilities over the vocabulary if the model was trained with softmax; else the logits themselves."""
+    return (lambda tokens: logits(tokens).float().log_softmax(1)) if model.softmax else logits
+
+
+def _bound_each(model: ZeroShotModel, vectors: Mapping[str, Tensor | None], asked: OneByOne) -> dict[str, Scorer]:
+    """The scores of vocabularies whose labels are asked by themselves; None stands for the seen labels."""
+    trained = asked.trained
+    given = {name: trained if v is None else v for name, v in vectors.items()}
+    logits = {name: ask_each(model.readout, v, asked) for name, v in given.items()}
+    if not model.softmax:
+        return logits
+    seen = ask_each(model.readout, trained, asked)
+
+    def probable(name: str, counted: Tensor) -> Scorer:
+        return lambda tokens: independent_log_probabilities(logits[name](tokens).float(), seen(tokens).float(), counted)
+
+    # a label with the vector of a seen one is that label
+    return {name: probable(name, (v == trained[nearest(v, trained)]).all(1)) for name, v in given.items()}
+
+
+def ask_each(
+    readout: Readout, vectors: Float[Tensor, "label embed"], asked: OneByOne, without: Tensor | None = None
+) -> Scorer:
+    """A function from tokens to the logits of labels that are asked by themselves, `LABELS` at once.
+
+    Args:
+        readout: of a trained model.
+        vectors: (label, embed), word vectors of any number of labels.
+        asked: how they are asked.
+        without: (label,) same as for `Readout.bind_each`.
+    Raises:
+        InputError: a company that the readout does not have.
+    """
+    places = torch.arange(len(vectors), device=vectors.device).split(LABELS)
+    parts = [
+        readout.bind_each(vectors[p], asked.company, asked.trained, None if without is None else without[p])
+        for p in places
+    ]
+    return lambda tokens: torch.cat([part(tokens) for part in parts], 1)
 
 
 def independent_log_probabilities(
@@ -83,7 +184,12 @@ def independent_log_probabilities(
 
 
 def score_test(
-    model: ZeroShotModel, data: MultiLabelData, bank: Bank, context: Context, task: str = "test"
+    model: ZeroShotModel,
+    data: MultiLabelData,
+    bank: Bank,
+    context: Context,
+    task: str = "test",
+    asked: OneByOne | None = None,
 ) -> dict[str, Scores]:
     """A model's scores of a dataset's test part, by protocol.
 
@@ -93,12 +199,13 @@ def score_test(
         bank: the word vectors of its labels.
         context: device, batch size, workers and progress.
         task: the name of the task in progress reports.
+        asked: same as for `score`.
     Returns:
         (image, label) by protocol.
     Raises:
         InputError: an image that cannot be read, or whose scores are not finite; it names the image.
     """
-    found = score(model, Samples(data.test), vocabularies(data, bank), context, task)
+    found = score(model, Samples(data.test), vocabularies(data, bank), context, task, asked)
     for values in found.values():
         spoilt = not_finite(torch.from_numpy(values))
         if spoilt is not None:

@@ -80,8 +80,8 @@ def _read_saved_scores(folder: Path, _: Any, __: Path) -> str:
     from zsl.evaluation.measures import measure
     from zsl.evaluation.saved_scores import load_scores
 
-    scores, test = load_scores(folder / "scores")
-    return digest(sorted(measure(scores, test, (1,), 5).metrics.items()))
+    saved = load_scores(folder / "scores")
+    return digest(sorted(measure(saved.scores, saved.test, (1,), 5).metrics.items()))
 
 
 def _run(folder: Path) -> Path:

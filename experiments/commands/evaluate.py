@@ -49,6 +49,14 @@ Curve = Annotated[
 ]
 Keep = Annotated[bool, typer.Option("--save-scores/--no-save-scores", help="Save a run's scores in its folder.")]
 Mixed = Annotated[bool, typer.Option("--mixed-protocols", help="Compare results even if their protocols differ.")]
+Companies = Annotated[
+    bool,
+    typer.Option(
+        "--check-company",
+        help="For runs: read the validation images too, and say which evaluate.company suits labels that are asked as "
+        "if they were unseen.",
+    ),
+]
 Out = Annotated[Path | None, typer.Option(help="Folder to make for the results of --from-scores or of a comparison.")]
 
 
@@ -65,6 +73,7 @@ def evaluate(
     curve: Curve = None,
     keep: Keep = True,
     mixed: Mixed = False,
+    companies: Companies = False,
     out: Out = None,
     settings: Settings = None,
 ) -> None:
@@ -77,5 +86,5 @@ def evaluate(
     from experiments.tables.given_scores import Given
 
     given = Given(targets, config, labels, unseen, shift, bank, settings or ())
-    asked = Asked(runs or (), scores or (), given, curve or (), keep, mixed, out)
+    asked = Asked(runs or (), scores or (), given, curve or (), keep, mixed, out, companies)
     evaluate_asked(asked, make_console())

@@ -168,7 +168,8 @@ def _pictures(table: TableFolder, best: int) -> dict[str, Any] | None:
 
 
 def _protocol(table: TableFolder) -> dict[str, Any]:
-    stamps = [run.measured.protocol if run.measured else None for run in table.runs]
+    # results of earlier versions have no company; they knew only one
+    stamps = [{"company": "grouped"} | run.measured.protocol if run.measured else None for run in table.runs]
     first = next((stamp for stamp in stamps if stamp is not None), None)
     told = {key.replace("_", " ").replace(".", ", "): _rounded(text) for key, text in flattened(first or {}).items()}
     return {"images": (first or {}).get("images"), "told": told, "differences": disagreeing(table.runs, stamps)}

@@ -20,7 +20,7 @@ from zsl.evaluation.protocol import TestSet
 from zsl.prediction.thresholds import FILE as THRESHOLDS
 from zsl.prediction.thresholds import Thresholds
 from zsl.runs.records import read_finished
-from zsl.runs.saved import AGAIN, BACKBONE, calibrated_shift, trained_bank, trained_model
+from zsl.runs.saved import AGAIN, BACKBONE, calibrated, trained_bank, trained_model
 from zsl.runs.source import Source, open_source
 from zsl.tensor_file import load_module
 
@@ -93,10 +93,11 @@ def measure_run(folder: Path, source: Source, bank_file: Path | None = None, tas
                 f"{own.embed_dim}; build it with encoder {own.provenance.encoder!r}"
             )
     require(source.data.names, bank.labels, str(bank_file or folder / "bank.safetensors"))
-    scores = source.scores(trained_model(folder, source, bank), bank, task)
-    settings, shift = source.config.evaluate, calibrated_shift(folder)
+    scores = source.scores(trained_model(folder, source, bank), bank, task, own)
+    settings, chosen = source.config.evaluate, calibrated(folder)
+    shift = None if chosen is None or chosen.company != settings.company else chosen.shift
     test = TestSet.of(source.data)
-    evaluation = measure(scores, test, settings.k, settings.bootstrap, shift)
+    evaluation = measure(scores, test, settings.k, settings.bootstrap, shift, settings.company)
     if (folder / THRESHOLDS).is_file():
         rule = Thresholds.load(folder / THRESHOLDS)
         evaluation = with_decisions(evaluation, rule, scores, test, settings.bootstrap)

@@ -83,6 +83,7 @@ def _save(found: Calibration, seed: int, folder: Path) -> None:
         return
     content = {
         "shift": found.shift,
+        "company": config.evaluate.company,
         "k": found.k,
         "seed": seed,
         "readiness": choice.readiness,

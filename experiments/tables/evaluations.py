@@ -13,6 +13,7 @@ from embeddings.io.progress import Progress
 from experiments.config.advice import parts_at_chance, remedies
 from experiments.output.console import ConsoleProgress
 from experiments.output.files import filling
+from experiments.runs.company import check_company
 from experiments.runs.measurement import measure_run, open_run, save_measured
 from experiments.runs.result import Result
 from experiments.tables.given_scores import Given, result_of_scores
@@ -21,6 +22,8 @@ from experiments.tables.result_tables import comparison_table, footnotes, tables
 from zsl.acceleration import is_main_process
 from zsl.evaluation.saved_scores import save_scores
 from zsl.runs.claims import claimed_run
+from zsl.runs.saved import calibrated
+from zsl.runs.source import Source
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +41,7 @@ class Asked:
         keep: whether the scores of a run are saved in its folder.
         mixed: whether results of different protocols may stand side by side.
         out: a folder to make, for scores and comparisons.
+        companies: whether the companies that labels can be asked in are compared on validation images.
     """
 
     runs: Sequence[Path]
@@ -47,6 +51,7 @@ class Asked:
     keep: bool = True
     mixed: bool = False
     out: Path | None = None
+    companies: bool = False
 
     def check(self) -> None:
         """Checks what can be known before anything is read.
@@ -59,6 +64,8 @@ class Asked:
             raise InputError("nothing to evaluate; name a run's folder, or scores by --from-scores")
         if not self.scores and any((given.targets, given.config, given.labels, given.unseen, given.shift is not None)):
             raise InputError("--targets, --config, --labels, --unseen and --shift are for --from-scores")
+        if self.companies and not self.runs:
+            raise InputError("--check-company is for runs; scores are measured as they are")
         if self.out is not None:
             check_new(self.out)
         elif self.curves:
@@ -71,11 +78,12 @@ def evaluate(asked: Asked, console: "Console") -> None:
     """Measures runs and scores, writes their files, and prints their tables.
 
     Raises:
-        InputError: as for `Asked.check`, `result_of_run` and `result_of_scores`; results of different protocols.
+        InputError: as for `Asked.check`, `measure_run` and `result_of_scores`; results of different protocols.
     """
     asked.check()
     with ConsoleProgress(console) as progress:
-        results = [result_of_run(run, asked, progress) for run in asked.runs]
+        measured = [_measured_run(run, asked, progress) for run in asked.runs]
+        results = [result for result, _ in measured]
         results += [result_of_scores(path, asked.given) for path in asked.scores]
     if not is_main_process():
         return
@@ -83,14 +91,16 @@ def evaluate(asked: Asked, console: "Console") -> None:
         _compare(results, asked, console)
     else:
         _show(results[0], asked, console)
+    for line in (line for _, notes in measured for line in notes):
+        console.print(f"note: {line}", soft_wrap=True)
 
 
-def result_of_run(run: Path, asked: Asked, progress: Progress) -> Result:
-    """Tests a trained run and writes its files into it, unless `asked` names another bank.
+def _measured_run(run: Path, asked: Asked, progress: Progress) -> tuple[Result, list[str]]:
+    """Tests a trained run and writes its files into it, unless `asked` names another bank; also gives notes on it.
 
     Args:
         run: its folder.
-        asked: for the bank, the settings, and whether scores are kept.
+        asked: for the bank, the settings, whether scores are kept, and whether companies are compared.
         progress: called as images are read.
     Raises:
         InputError: as for `open_run` and `measure_run`; another command is using the run.
@@ -102,10 +112,20 @@ def result_of_run(run: Path, asked: Asked, progress: Progress) -> Result:
         if bank is None and source.context.is_main:
             with filling(run) as folder:
                 if asked.keep:
-                    save_scores(folder / "scores", result.scores, result.test)
+                    save_scores(folder / "scores", result.scores, result.test, source.config.evaluate.company)
                 save_pages(result, folder)
                 save_measured(result, source, folder)
-        return result
+        return result, _notes(run, source, asked)
+
+
+def _notes(run: Path, source: Source, asked: Asked) -> list[str]:
+    """What the company that labels are asked in means for the figures of a run."""
+    used, known = source.config.evaluate.company, calibrated(run)
+    notes = [check_company(run, source).told()] if asked.companies else []
+    if known is not None and known.company != used:
+        remedy = "train the run with this evaluate.company, and calibrate it"
+        notes.append(f"no calibrated figures: {run} was calibrated for evaluate.company = {known.company!r}; {remedy}")
+    return notes
 
 
 def _compare(results: Sequence[Result], asked: Asked, console: "Console") -> None:

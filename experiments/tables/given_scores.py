@@ -17,7 +17,7 @@ from zsl.evaluation.measures import measure
 from zsl.evaluation.named_matrix import named, read_matrix
 from zsl.evaluation.per_label import per_label
 from zsl.evaluation.protocol import TestSet
-from zsl.evaluation.saved_scores import load_scores
+from zsl.evaluation.saved_scores import SavedScores, load_scores
 from zsl.runs.config import RunConfig
 
 
@@ -53,10 +53,15 @@ def result_of_scores(path: Path, given: Given) -> Result:
     Raises:
         InputError: files that cannot be read, or do not fit together.
     """
-    scores, test, config, train_images = _saved(path, given) if path.is_dir() else _matched(path, given)
+    company = None
+    if path.is_dir():
+        saved, config, train_images = *_saved(path, given), None
+        scores, test, company = saved.scores, saved.test, saved.company
+    else:
+        scores, test, config, train_images = _matched(path, given)
     if given.shift is not None and "gzsl" not in scores:
         raise InputError(f"--shift is for scores of seen and unseen labels together, which {path} lacks; leave it out")
-    found = measure(scores, test, config.evaluate.k, config.evaluate.bootstrap, given.shift)
+    found = measure(scores, test, config.evaluate.k, config.evaluate.bootstrap, given.shift, company)
     rows = per_label(found, test, None if given.bank is None else Bank.load(given.bank), train_images)
     return Result(str(path), test, scores, found, rows)
 
@@ -64,13 +69,12 @@ def result_of_scores(path: Path, given: Given) -> Result:
 Read = tuple[dict[str, np.ndarray], TestSet, RunConfig, np.ndarray | None]
 
 
-def _saved(folder: Path, given: Given) -> Read:
+def _saved(folder: Path, given: Given) -> tuple[SavedScores, RunConfig]:
     """Saved scores, with the test set beside them."""
     if given.targets or given.config or given.labels or given.unseen:
         raise InputError(f"{folder} holds its own targets; leave out --targets, --config, --labels and --unseen")
     config = validated_settings(list(given.settings), ("evaluate.",))
-    scores, test = load_scores(folder)
-    return scores, test, config, None
+    return load_scores(folder), config
 
 
 def _matched(path: Path, given: Given) -> Read:

@@ -11,7 +11,13 @@ from experiments.tables.threshold_tables import threshold_notes, threshold_table
 from zsl.evaluation.evaluation import Evaluation, interval_of
 from zsl.evaluation.metric_names import shown_columns
 from zsl.evaluation.protocol import left_out
-from zsl.evaluation.stamp import check_comparable
+from zsl.evaluation.stamp import Stamp, check_comparable
+
+# by `evaluate.company`; "grouped" is the paper's form and needs no words
+ASKED = {
+    "anchored": "Each label was asked by itself, in the training group and the slot of its nearest seen label",
+    "alone": "Each label was asked by itself, in an otherwise empty group",
+}
 
 
 def metrics_table(result: Result) -> TextTable:
@@ -95,10 +101,15 @@ def comparison_table(results: Sequence[Result], mixed: bool = False) -> TextTabl
         found = result.evaluation
         base = first if found is not first and found.stamp.truth == first.stamp.truth else None
         cells = [_cell(found, base, column) for column in columns]
-        test = [f"{found.stamp.test_set}, {found.stamp.images:,} images"] if mixed else []
+        test = [_test_set(found.stamp)] if mixed else []
         rows.append([result.name, *test, *cells])
     header = ["", *(["test set"] if mixed else []), *columns.values()]
     return TextTable("Side by side", header, rows, left=1 + mixed)
+
+
+def _test_set(stamp: Stamp) -> str:
+    asked = f", labels {stamp.company}" if stamp.company in ASKED else ""
+    return f"{stamp.test_set}, {stamp.images:,} images{asked}"
 
 
 def _cell(found: Evaluation, first: Evaluation | None, column: str) -> str:
@@ -123,6 +134,8 @@ def footnotes(result: Result) -> list[str]:
     if result.evaluation.intervals:
         lines.append("Intervals: bootstrap over test images; they do not cover the differences between training seeds.")
     lines += chance_notes(parts_at_chance(result.evaluation.metrics, result.evaluation.intervals))
+    if stamp.company in ASKED:
+        lines.append(f"{ASKED[stamp.company]} (evaluate.company = {stamp.company!r}).")
     if stamp.partial:
         lines.append(f"Partial annotations: {stamp.partial}.")
     if stamp.shift is not None:

@@ -13,8 +13,9 @@ from zsl.evaluation.protocol import TestSet, protocols
 from zsl.metrics.average_precision import average_precision
 from zsl.metrics.f1 import f1_at_k
 from zsl.model import ZeroShotModel
+from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.max_pooled import MaxPooledReadout
-from zsl.scoring import independent_log_probabilities, score, vocabularies
+from zsl.scoring import OneByOne, independent_log_probabilities, score, vocabularies
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +60,34 @@ def test_independent_log_probabilities_are_over_the_seen_labels_and_the_label_it
         rivals = seen_logits[image] if label == 2 else torch.cat([seen_logits[image], logits[image, label, None]])
         expected = (logits[image, label].exp() / rivals.exp().sum()).log()
         torch.testing.assert_close(found[image, label], expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("softmax", [False, True])
+@pytest.mark.parametrize("company", ["anchored", "alone"])
+def test_labels_that_are_asked_by_themselves(data, company, softmax, monkeypatch):
+    """In blocks of any size; with softmax, over the seen labels that are asked in the same way, and the label."""
+    bank = build_bank(data.names, "lexical:7")
+    words, seen = vocabularies(data, bank), torch.from_numpy(bank.select(data.seen))
+    torch.manual_seed(0)
+    config = MlDecoderConfig(width=28, ffn=17, group_size=3, attention_heads=4)
+    decoder = config.make(data.train.inputs.read([0]).shape[-1], 7, len(data.seen)).eval()
+    samples = Samples(data.test, np.arange(11))
+    model, context = ZeroShotModel(None, decoder, softmax), Context.of("fp32", batch_size=5)
+    found = score(model, samples, words | {"trained": None}, context, asked=OneByOne(company, seen))
+    monkeypatch.setattr("zsl.scoring.LABELS", 2)
+    parts = score(model, samples, words, context, asked=OneByOne(company, seen))
+    tokens = data.test.inputs.read(np.arange(11)).float()
+    with torch.no_grad():
+        trained = decoder.bind_each(seen, company, seen)(tokens)
+        for name, vectors in words.items():
+            expected = decoder.bind_each(vectors, company, seen)(tokens)
+            if softmax:
+                known = (vectors[:, None] == seen).all(2).any(1)
+                expected = independent_log_probabilities(expected, trained, known)
+            np.testing.assert_allclose(found[name], expected, rtol=0, atol=1e-5)
+            np.testing.assert_allclose(parts[name], expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(found["trained"], found["gzsl"][:, : len(seen)], rtol=0, atol=1e-5)
+    assert OneByOne.of("grouped", bank, data.seen) is None
 
 
 def test_softmax_scores_compare_between_images(data):

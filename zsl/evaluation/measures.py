@@ -28,6 +28,7 @@ def measure(
     k: Sequence[int],
     bootstrap: int = 0,
     shift: float | None = None,
+    company: str | None = None,
 ) -> Evaluation:
     """Every measure of every protocol; docs/evaluation.md defines each.
 
@@ -41,6 +42,7 @@ def measure(
         k: the numbers of labels taken per image, for F1@K; a protocol with fewer labels than K is measured without it.
         bootstrap: number of replicates over test images, for intervals; 0 for none.
         shift: a bias that is subtracted from seen logits, chosen on validation data; adds the `calibrated_...` metrics.
+        company: that labels were asked in, for the stamp; None if it is not known.
     Returns:
         the metrics, with the values that they are computed from.
     Raises:
@@ -71,7 +73,7 @@ def measure(
             replicates |= {f"{name}/{metric}": v for metric, v in drawn.items() if not np.isnan(found[metric])}
     metrics |= _lost(metrics, trade_offs)
     defined = {name: value for name, value in metrics.items() if not np.isnan(value)}
-    return Evaluation(defined, replicates, ap, chance, trade_offs, make_stamp(test, asked, k, shift))
+    return Evaluation(defined, replicates, ap, chance, trade_offs, make_stamp(test, asked, k, shift, company))
 
 
 def _asked(scores: Mapping[str, Scores], test: TestSet) -> dict[str, Protocol]:

@@ -26,7 +26,8 @@ REMEDY = "evaluate the run again"
 class About:
     """What `test.npz` holds besides the targets.
 
-    `scores` are the hashes of the score files by protocol; `sha256` is the hash of the test set itself.
+    `scores` are the hashes of the score files by protocol; `sha256` is the hash of the test set itself. `company` is
+    the one that labels were asked in; earlier versions knew only "grouped".
     """
 
     name: str
@@ -38,15 +39,26 @@ class About:
     images: tuple[str, ...] | None
     scores: dict[str, str]
     sha256: str
+    company: str = "grouped"
 
 
-def save_scores(folder: Path, scores: Mapping[str, np.ndarray], test: TestSet) -> None:
+@dataclass(frozen=True)
+class SavedScores:
+    """What `load_scores` reads: scores (image, label) by protocol, their test set, and the labels' company."""
+
+    scores: dict[str, np.ndarray]
+    test: TestSet
+    company: str
+
+
+def save_scores(folder: Path, scores: Mapping[str, np.ndarray], test: TestSet, company: str = "grouped") -> None:
     """Writes the scores of each protocol and their test set, for `load_scores`.
 
     Args:
         folder: for the files; it may exist.
         scores: (image, label) by protocol.
         test: the test set that the scores are of.
+        company: that labels were asked in.
     """
     folder.mkdir(parents=True, exist_ok=True)
     hashes = {}
@@ -56,21 +68,21 @@ def save_scores(folder: Path, scores: Mapping[str, np.ndarray], test: TestSet) -
             np.save(file, values, allow_pickle=False)
         hashes[name] = hash_of(path)
     matrix = test.targets.matrix
-    partial, renamed = test.targets.partial, dict(test.renamed)
-    about = About(test.name, test.fingerprint, partial, test.seen, test.unseen, renamed, test.images, hashes, "")
+    named = test.seen, test.unseen, dict(test.renamed), test.images
+    about = About(test.name, test.fingerprint, test.targets.partial, *named, hashes, "", company)
     arrays = {name: getattr(matrix, name) for name in ARRAYS}
     about = replace(about, sha256=_hash_of_test(about, arrays))
     with atomic.replacing(folder / TEST) as file:
         np.savez(file, about=np.array(json.dumps(asdict(about))), **arrays)
 
 
-def load_scores(folder: Path) -> tuple[dict[str, np.ndarray], TestSet]:
+def load_scores(folder: Path) -> SavedScores:
     """Reads what `save_scores` wrote; scores are memory-mapped.
 
     Args:
         folder: of the saved scores.
     Returns:
-        scores (image, label) by protocol, and the test set.
+        the scores, their test set, and the company of the labels.
     Raises:
         InputError: a file is missing or damaged, or has other content than was saved.
     """
@@ -96,12 +108,16 @@ def load_scores(folder: Path) -> tuple[dict[str, np.ndarray], TestSet]:
     known = protocols(test)
     if not about.scores or not about.scores.keys() <= known.keys():
         raise InputError(f"{path} tells of scores of {', '.join(about.scores) or 'nothing'}; {REMEDY}")
-    return {name: _saved(folder / f"{name}.npy", sha256, test) for name, sha256 in about.scores.items()}, test
+    scores = {name: _saved(folder / f"{name}.npy", sha256, test) for name, sha256 in about.scores.items()}
+    return SavedScores(scores, test, about.company)
 
 
 def _hash_of_test(about: About, arrays: Mapping[str, np.ndarray]) -> str:
     """sha256 of a saved test set: of its targets and of `about`, without the hash itself."""
-    found = hashlib.sha256(json.dumps(asdict(replace(about, sha256=""))).encode())
+    told = asdict(replace(about, sha256=""))
+    if about.company == "grouped":
+        del told["company"]  # earlier versions did not have it
+    found = hashlib.sha256(json.dumps(told).encode())
     for name in ARRAYS:
         found.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())
         found.update(np.ascontiguousarray(arrays[name]).tobytes())

@@ -41,6 +41,8 @@ class Stamp:
         fingerprint: of the dataset: labels, images and annotations, of training too.
         shift: bias subtracted from seen logits in the calibrated figures; None without a calibration.
         thresholds: the rule of the figures at thresholds; None without one.
+        company: that labels were asked in (`evaluate.company`); None if it is not known, as for scores of another
+            system, which may be compared with any.
     """
 
     data: str
@@ -55,6 +57,7 @@ class Stamp:
     fingerprint: str
     shift: float | None = None
     thresholds: Mapping[str, Any] | None = None
+    company: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For files."""
@@ -66,7 +69,13 @@ class Stamp:
         return {protocol: title for protocol, title in named.items() if title is not None}
 
 
-def make_stamp(test: TestSet, asked: Mapping[str, Protocol], k: Sequence[int], shift: float | None = None) -> Stamp:
+def make_stamp(
+    test: TestSet,
+    asked: Mapping[str, Protocol],
+    k: Sequence[int],
+    shift: float | None = None,
+    company: str | None = None,
+) -> Stamp:
     """The stamp of results on a test set.
 
     Args:
@@ -74,6 +83,7 @@ def make_stamp(test: TestSet, asked: Mapping[str, Protocol], k: Sequence[int], s
         asked: the protocols that were measured, by name.
         k: of F1@K.
         shift: bias subtracted from seen logits in the calibrated figures; None without a calibration.
+        company: that labels were asked in; None if it is not known.
     """
     return Stamp(
         data=test.name,
@@ -87,6 +97,7 @@ def make_stamp(test: TestSet, asked: Mapping[str, Protocol], k: Sequence[int], s
         truth=hash_of_targets(test.targets),
         fingerprint=test.fingerprint,
         shift=shift,
+        company=company,
     )
 
 
@@ -131,6 +142,8 @@ def check_comparable(stamps: Mapping[str, Stamp]) -> None:
     (first, one), *others = stamps.items()
     for name, other in others:
         told = [(key, getattr(one, key), getattr(other, key)) for key in COMPARED]
+        if one.company is not None and other.company is not None:
+            told.append(("company", one.company, other.company))
         told += _label_differences(one.labels, other.labels)
         differing = [f"{key} {a!r} against {b!r}" for key, a, b in told if a != b]
         if differing:

@@ -15,6 +15,7 @@ from zsl.config import Config
 from zsl.data.dataset_config import SquareConfig
 from zsl.data.layouts.scenes import ScenesConfig
 from zsl.data.table import DataConfig
+from zsl.readouts.company import Company, chosen_company
 from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.table import DecoderConfig
 from zsl.runs.bank_config import BankConfig
@@ -31,11 +32,15 @@ class EvaluateConfig(Config):
         k: the K of F1@K; a protocol with fewer labels is measured without it.
         bootstrap: number of replicates over test images, for intervals; 0 computes none.
         batch_size: images per batch in scoring and in reading tokens.
+        company: the other labels that a label is asked with, on which its score depends in group decoding. "grouped"
+            asks the labels of a protocol together, as in the paper. Each label by itself, with a query of its own:
+            "anchored" in the training group and the slot of its nearest seen label, "alone" in an empty group.
     """
 
     k: tuple[PositiveInt, ...] = (3, 5)
     bootstrap: int = Field(200, ge=0)
     batch_size: int = Field(128, ge=1)
+    company: Company = "grouped"
 
 
 class RunConfig(Config):
@@ -61,6 +66,15 @@ class RunConfig(Config):
                 check(getattr(self.bank, key))
             except InputError as error:
                 raise ValueError(f"bank.{key}: {error}") from error
+        return self
+
+    @model_validator(mode="after")
+    def _company_is_known(self) -> "RunConfig":
+        if self.evaluate.company != "grouped":
+            try:
+                chosen_company(self.evaluate.company, self.decoder.companies, f"decoder.kind = {self.decoder.kind!r}")
+            except InputError as error:
+                raise ValueError(f"evaluate.{error}") from error
         return self
 
     @model_validator(mode="after")

@@ -17,6 +17,7 @@ from embeddings.io.reading import read_model
 from zsl.backbones.backbone import weights_file
 from zsl.data.dataset import MultiLabelData
 from zsl.data.tokens.files import hash_of
+from zsl.readouts.company import Company
 from zsl.runs.config import RunConfig
 
 BEGUN, FINISHED = "begun.json", "run.json"
@@ -97,9 +98,10 @@ class Finished(Begun):
 
 @dataclass(frozen=True)
 class Calibrated:
-    """`calibration.json`: the bias on seen logits that `zsl calibrate-gzsl` chose."""
+    """`calibration.json`: the bias on seen logits that `zsl calibrate-gzsl` chose, for labels asked in this company."""
 
     shift: FiniteFloat
+    company: Company = "grouped"
 
 
 def write_record(folder: Path, record: Begun) -> None:

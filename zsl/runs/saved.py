@@ -104,7 +104,7 @@ def trained_model(folder: Path, source: Source, bank: Bank) -> ZeroShotModel:
     return ZeroShotModel(backbone, readout, LOSSES[config.train.loss].exclusive)
 
 
-def calibrated_shift(folder: Path) -> float | None:
+def calibrated(folder: Path) -> Calibrated | None:
     """The bias on seen logits that `zsl calibrate-gzsl` chose for a run; None if the run was not calibrated.
 
     Raises:
@@ -113,4 +113,4 @@ def calibrated_shift(folder: Path) -> float | None:
     path = folder / "calibration.json"
     if not path.is_file():
         return None
-    return read_model(path, Calibrated, "remove it and run zsl calibrate-gzsl again").shift
+    return read_model(path, Calibrated, "remove it and run zsl calibrate-gzsl again")

@@ -25,7 +25,7 @@ from zsl.model import ZeroShotModel
 from zsl.readouts.max_pooled import MaxPooledReadout
 from zsl.readouts.readout import Readout
 from zsl.runs.config import RunConfig
-from zsl.scoring import extract_tokens, score_test
+from zsl.scoring import OneByOne, extract_tokens, score_test
 from zsl.training.augmentation import make_augmentation
 from zsl.training.checkpoint import Checkpoints
 from zsl.training.config import TrainConfig
@@ -186,16 +186,23 @@ class Source:
         if self.pretrained_readout is None or self.pretrained_bank is None:
             return {}
         model = ZeroShotModel(None if self.cached else self.backbone, self.pretrained_readout)
-        scores = self.scores(model, self.pretrained_bank, "test backbone's own readout")
+        data, task = replace(self.data, test=self.test), "test backbone's own readout"
+        scores = score_test(model, data, self.pretrained_bank, self.context, task)
         return measure(scores, TestSet.of(self.data), self.config.evaluate.k).metrics
 
-    def scores(self, model: ZeroShotModel, bank: Bank, task: str) -> dict[str, Scores]:
-        """A model's scores of the test part with a bank's vectors, by protocol.
+    def scores(self, model: ZeroShotModel, bank: Bank, task: str, trained: Bank | None = None) -> dict[str, Scores]:
+        """A model's scores of the test part with a bank's vectors, by protocol; labels are asked by `evaluate.company`.
 
+        Args:
+            model: for the inputs of this source.
+            bank: the word vectors of the labels.
+            task: the name of the task in progress reports.
+            trained: the bank of training, if it is another one.
         Raises:
             InputError: an image that cannot be read, or whose scores are not finite; the message names the image.
         """
-        return score_test(model, replace(self.data, test=self.test), bank, self.context, task)
+        asked = OneByOne.of(self.config.evaluate.company, trained or bank, self.data.seen)
+        return score_test(model, replace(self.data, test=self.test), bank, self.context, task, asked)
 
 
 def open_source(config: RunConfig, context: Context, in_order: bool = False) -> Source:

@@ -15,12 +15,16 @@ def test_saved_scores_come_back(tmp_path):
     generator = np.random.default_rng(0)
     scores = {n: generator.normal(size=(7, len(p.labels))).astype(np.float32) for n, p in protocols(test).items()}
     save_scores(tmp_path / "scores", scores, test)
-    found, again = load_scores(tmp_path / "scores")
+    saved = load_scores(tmp_path / "scores")
+    found, again = saved.scores, saved.test
+    assert saved.company == "grouped"
     assert found.keys() == scores.keys()
     for name, values in scores.items():
         np.testing.assert_array_equal(found[name], values)
     np.testing.assert_array_equal(again.targets, TARGETS)
     assert (again.seen, again.unseen, again.renamed, again.images) == (LABELS[:2], LABELS[2:], test.renamed, IMAGES)
+    save_scores(tmp_path / "other", scores, test, "alone")
+    assert load_scores(tmp_path / "other").company == "alone"
     array = tmp_path / "scores" / "zsl.npy"
     whole = array.read_bytes()
     array.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
@@ -62,7 +66,7 @@ def test_a_saved_test_set_of_other_content_is_refused(tmp_path, changed):
     test = TestSet("toy", ("dog", "cat"), ("sky",), targets, "none", images=("a", "b", "c"))
     scores = {name: np.zeros((3, len(asked.labels)), np.float32) for name, asked in protocols(test).items()}
     save_scores(tmp_path, scores, test)
-    load_scores(tmp_path)
+    assert load_scores(tmp_path).company == "grouped"
     arrays = dict(np.load(tmp_path / "test.npz"))
     if changed == "indices":
         arrays["indices"][0] = 1  # another label, as valid as the one before

@@ -25,6 +25,10 @@ def test_the_stamp_tells_protocols_apart(test):
     labelled = replace(test, targets=test.targets[test.targets.columns(slice(11, None)).image_counts() > 0])
     assert make_stamp(labelled, asked, (3, 5)).test_set == "labelled"
     check_comparable({"a": stamp, "b": make_stamp(replace(test, name="other", fingerprint="y"), asked, (3, 5))})
+    alone, grouped = (make_stamp(test, asked, (3, 5), company=company) for company in ("alone", "grouped"))
+    check_comparable({"a": stamp, "b": alone})  # of `stamp` it is not known
+    with pytest.raises(InputError, match="company 'grouped' against 'alone'"):
+        check_comparable({"a": grouped, "b": alone})
     turned = replace(test, unseen=UNSEEN[::-1])
     check_comparable({"a": stamp, "b": make_stamp(test, {"zsl": asked["zsl"]}, (3, 5))})
     for other, told in (
