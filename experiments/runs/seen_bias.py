@@ -13,6 +13,7 @@ from experiments.runs.folds import HeldOut, held_out_scores, remove_folds, valid
 from experiments.runs.measurement import open_run
 from zsl.evaluation.generalisation import trade_off
 from zsl.evaluation.seen_bias import Choice, Fold, choose
+from zsl.runs.config import RunConfig
 from zsl.runs.source import Source
 
 FILE = "calibration.json"
@@ -57,7 +58,7 @@ def calibrate_run(folder: Path, k: int, share: float | None, progress: Progress)
     shift = _shift_of_run(folder, own, k, choice.readiness) if choice.helps else None
     found = Calibration(k, shift, choice, tuple(one.left_out for one in held))
     if own.context.is_main:
-        _save(found, own.config.train.seed, folder)
+        _save(found, own.config, folder)
         remove_folds(folder)
     own.context.accelerator.wait_for_everyone()
     return found
@@ -76,7 +77,7 @@ def _shift_of_run(folder: Path, own: Source, k: int, readiness: float) -> float:
     return Fold(trade_off(scores, nothing, seen, k), seen, unseen).shift(readiness)
 
 
-def _save(found: Calibration, seed: int, folder: Path) -> None:
+def _save(found: Calibration, config: RunConfig, folder: Path) -> None:
     path, choice = folder / FILE, found.choice
     if found.shift is None:
         path.unlink(missing_ok=True)
@@ -85,7 +86,7 @@ def _save(found: Calibration, seed: int, folder: Path) -> None:
         "shift": found.shift,
         "company": config.evaluate.company,
         "k": found.k,
-        "seed": seed,
+        "seed": config.train.seed,
         "readiness": choice.readiness,
         "played_unseen": found.played,
         "recall_harmonic": choice.harmonic,

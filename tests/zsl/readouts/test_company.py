@@ -8,7 +8,7 @@ import torch
 
 from embeddings.io.errors import InputError
 from zsl.readouts.company import chosen_company, nearest
-from zsl.readouts.group_decoder import GroupDecoder, MlDecoderConfig
+from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.grouping import GROUPINGS
 from zsl.readouts.heads import HEADS
 from zsl.readouts.max_pooled import MaxPooledReadout
@@ -21,11 +21,11 @@ VARIANTS = [pair for pair in product(QUERIES, HEADS) if "text" in pair]
 CLOSED = [(query, head) for query in ("learnable", "random") for head in ("learnable", "shared")]
 
 
-def _decoder(query="text", head="text", official=False, **options):
+def _decoder(query="text", head="text", **options):
     torch.manual_seed(0)
     sizes = {"width": WIDTH, "attention_heads": 4, "ffn": 17, "group_size": GROUP}
     config = MlDecoderConfig(query=query, head=head, **sizes | options)
-    decoder = GroupDecoder(CHANNELS, EMBED, LABELS, config, official_queries=official)
+    decoder = config.make(CHANNELS, EMBED, LABELS)
     for parameter in decoder.parameters():
         if parameter.ndim == 1:
             torch.nn.init.normal_(parameter)
@@ -51,7 +51,8 @@ def _anchored_by_hand(decoder, features, vector, trained, own=None):
     if own is not None:
         vocabulary[own] = 0
     vocabulary[chosen] = vector
-    plain = _decoder(decoder.query, decoder.head, decoder.official_queries, group_size=decoder.group_size)
+    options = {"group_size": decoder.group_size, "official_queries": decoder.official_queries}
+    plain = _decoder(decoder.query, decoder.head, **options)
     plain.load_state_dict(decoder.state_dict(), strict=False)
     plain.later = decoder.later
     return plain(features, vocabulary[order])[:, order.tolist().index(chosen)]
@@ -86,7 +87,9 @@ def test_each_label_is_asked_in_the_company_named(query, head, group):
     _check_alone(decoder)
 
 
-@pytest.mark.parametrize("options", [{"layers": 3}, {"official": True}, *({"grouping": name} for name in GROUPINGS)])
+@pytest.mark.parametrize(
+    "options", [{"layers": 3}, {"official_queries": True}, *({"grouping": name} for name in GROUPINGS)]
+)
 def test_layers_official_queries_and_groupings(options):
     decoder = _decoder(**options)
     _check_anchored(decoder)
