@@ -102,7 +102,8 @@ def threshold_run(folder: Path, least: int, share: float | None, progress: Progr
     choice = choose(*_seen_scores(folder, own), own.data.seen, held, least)
     if own.context.is_main:
         choice.thresholds.save(folder / FILE)
-        save_reliability_plot([(one.title, one.plain, one.fitted) for one in choice.found[:2]], folder / PLOT)
+        drawn = zip(("seen", "left out"), choice.found[:2], strict=True)
+        save_reliability_plot([(name, one.plain, one.fitted) for name, one in drawn], folder / PLOT)
         remove_folds(folder)
     own.context.accelerator.wait_for_everyone()
     return choice

@@ -21,9 +21,9 @@ def choice_table(choice: Choice) -> TextTable:
     rules = [choice.thresholds.seen, choice.thresholds.unseen, None]
     rows = []
     for found, rule in zip(choice.found, rules, strict=True):
-        figures = (*found.f1, found.plain.error, found.fitted.error)
+        errors = [f"{100 * part.error:.2f}" for part in (found.plain, found.fitted)]
         chosen = ["", "", ""] if rule is None else [f"{v:.3g}" for v in (rule.threshold, rule.bias, rule.temperature)]
-        rows.append([found.title, str(found.labels), *(f"{100 * value:.1f}" for value in figures), *chosen])
+        rows.append([found.title, str(found.labels), *(f"{100 * value:.1f}" for value in found.f1), *errors, *chosen])
     header = ["on validation images", "labels", "F1", "precision", "recall", "ECE of sigmoid(logit)", "ECE"]
     return TextTable("Thresholds", [*header, "threshold", "bias", "temperature"], rows)
 
@@ -60,9 +60,9 @@ def threshold_table(result: Result) -> TextTable | None:
         names = [f"{protocol}/{figure}{group}{AT}" for figure in FIGURES]
         if names[0] in found.metrics:
             at_k = [found.metrics.get(f"{protocol}/f1{group}@{k}") for k in found.stamp.k]
-            errors = [found.metrics[f"{protocol}/{error}{group}"] for error in ("ece_plain", "ece")]
-            plain = ["" if value is None else f"{100 * value:.1f}" for value in (*at_k, *errors)]
-            rows.append([title, *(_cell(found, name) for name in names), *plain])
+            plain = ["" if value is None else f"{100 * value:.1f}" for value in at_k]
+            errors = [f"{100 * found.metrics[f'{protocol}/{e}{group}']:.2f}" for e in ("ece_plain", "ece")]
+            rows.append([title, *(_cell(found, name) for name in names), *plain, *errors])
     header = ["", *FIGURES.values(), *(f"F1@{k}" for k in found.stamp.k), "ECE of sigmoid(logit)", "ECE"]
     return TextTable("At chosen thresholds", header, rows)
 
@@ -72,8 +72,10 @@ def threshold_notes(result: Result) -> list[str]:
     chosen = result.evaluation.stamp.thresholds
     if chosen is None:
         return []
-    told = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in chosen.items() if value is not None)
-    return [f"@threshold: probabilities above thresholds that were chosen on validation images ({told})."]
+    own = chosen["labels_with_their_own"]
+    told = f"{chosen['seen']:.3g} for seen labels, {chosen['unseen']:.3g} for unseen ones"
+    told += f", and a threshold of its own for {own} seen labels" if own else ""
+    return [f"@threshold: labels above probabilities that were chosen on validation images: {told}."]
 
 
 def _cell(found: Evaluation, name: str) -> str:

