@@ -35,6 +35,7 @@ COLUMNS = {
     "macro F1 of seen": "gzsl/macro_f1_seen{}",
     "macro F1 of unseen": "gzsl/macro_f1_unseen{}",
 }
+Ruled = tuple[str, Evaluation, Thresholds | None]  # a rule's name, what it gives, and its thresholds
 HALF = Rule(1.0, 0.0, 0.5)
 LEAST = 20  # positives that a label needs for a threshold of its own
 
@@ -73,9 +74,13 @@ def bench_thresholds(
         run = runs / name.replace(" ", "-")
         train(load_config(config, [*settings, *own], trains=True), run, True, progress, lambda _: None)
         choice = threshold_run(run, LEAST, None, progress)
-        result = measure_run(run, open_run(run, [], progress))
-        for rule, found, thresholds in _rules(result, choice.thresholds):
-            at = rule if rule.startswith("@") else "@threshold"
+        source = open_run(run, [], progress)
+        result = measure_run(run, source.asking(choice.thresholds.company))
+        rules = _best_labels(result) + _rules(result, choice.thresholds)
+        if choice.thresholds.company is not None:
+            rules = _best_labels(measure_run(run, source), ", asked together") + rules
+        for rule, found, thresholds in rules:
+            at = rule.partition(",")[0] if rule.startswith("@") else "@threshold"
             cells = [_cell(found, column.format(at)) for column in COLUMNS.values()]
             errors = [_cell(found, f"gzsl/ece_{part}") if thresholds else "" for part in ("seen", "unseen")]
             rows.append([name, rule, *_told(thresholds), *cells, *errors])
@@ -92,8 +97,13 @@ def bench_thresholds(
     return Figures("Rules on test images [%]", header, rows, {"measured": record, "machine": machine()})
 
 
-def _rules(result: Result, chosen: Thresholds) -> list[tuple[str, Evaluation, Thresholds | None]]:
-    """Each rule's name, what it gives, and its thresholds."""
+def _best_labels(result: Result, how: str = "") -> list[Ruled]:
+    """The K best labels of each image, for each K."""
+    return [(f"@{k}{how}", result.evaluation, None) for k in result.evaluation.stamp.k]
+
+
+def _rules(result: Result, chosen: Thresholds) -> list[Ruled]:
+    """Rules with thresholds."""
     bootstrap = len(next(iter(result.evaluation.replicates.values())))
     rules = {
         "sigmoid(logit) above one half": Thresholds(HALF, HALF),
@@ -102,13 +112,10 @@ def _rules(result: Result, chosen: Thresholds) -> list[tuple[str, Evaluation, Th
         "chosen, unseen treated as seen": replace(chosen, unseen=chosen.seen),
         "best on these test images": _best(result, chosen),
     }
-    found: list[tuple[str, Evaluation, Thresholds | None]] = [
-        (f"@{k}", result.evaluation, None) for k in result.evaluation.stamp.k
+    return [
+        (name, with_decisions(result.evaluation, rule, result.scores, result.test, bootstrap), rule)
+        for name, rule in rules.items()
     ]
-    for name, rule in rules.items():
-        evaluation = with_decisions(result.evaluation, rule, result.scores, result.test, bootstrap)
-        found.append((name, evaluation, rule))
-    return found
 
 
 def _best(result: Result, chosen: Thresholds) -> Thresholds:

@@ -61,6 +61,7 @@ def held_out_scores(folder: Path, own: Source, share: float | None) -> list[Held
         InputError: too few labels or images.
     """
     config = changed(read_config(folder), read_finished(folder).chosen, str(folder / "run.json"))
+    config = config.model_copy(update={"evaluate": own.config.evaluate})
     drawn = draw_labels(own.data, share)
     sources = [played_source(own, config, columns) for columns in drawn]  # all are checked before one is trained
     found = []

@@ -93,14 +93,17 @@ def measure_run(folder: Path, source: Source, bank_file: Path | None = None, tas
                 f"{own.embed_dim}; build it with encoder {own.provenance.encoder!r}"
             )
     require(source.data.names, bank.labels, str(bank_file or folder / "bank.safetensors"))
-    scores = source.scores(trained_model(folder, source, bank), bank, task, own)
+    model = trained_model(folder, source, bank)
+    scores = source.scores(model, bank, task, own)
     settings, chosen = source.config.evaluate, calibrated(folder)
     shift = None if chosen is None or chosen.company != settings.company else chosen.shift
     test = TestSet.of(source.data)
     evaluation = measure(scores, test, settings.k, settings.bootstrap, shift, settings.company)
     if (folder / THRESHOLDS).is_file():
         rule = Thresholds.load(folder / THRESHOLDS)
-        evaluation = with_decisions(evaluation, rule, scores, test, settings.bootstrap)
+        asked = source.asking(rule.company)
+        given = scores if asked is source else asked.scores(model, bank, f"{task}, labels {rule.company}", own)
+        evaluation = with_decisions(evaluation, rule, given, test, settings.bootstrap)
     labels = per_label(evaluation, test, bank, source.data.train.targets.label_counts())
     return Result(str(folder), test, scores, evaluation, labels)
 

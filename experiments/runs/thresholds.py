@@ -20,6 +20,7 @@ from zsl.evaluation.threshold_choice import LabelThresholds, best_threshold, lab
 from zsl.losses.table import LOSSES
 from zsl.metrics.f1 import F1, Counts
 from zsl.prediction.thresholds import FILE, Rule, Thresholds
+from zsl.readouts.company import Company
 from zsl.runs.source import Source
 
 PLOT = "reliability.png"
@@ -76,7 +77,7 @@ def threshold_run(folder: Path, least: int, share: float | None, progress: Progr
     Unseen labels get what left-out seen labels need. Two models are trained, each without the annotations of some seen
     labels (`held_out_scores`). In each, logits are first scaled as its own seen labels need, which makes the logits of
     different models comparable. Then one scale and one threshold are fitted to the left-out labels of both models. The
-    test set is not used.
+    test set is not used. Readouts of groups are asked for each label by itself, as in predictions (`Source.asking`).
 
     Args:
         folder: of a trained run; a choice that was stopped there is continued.
@@ -98,8 +99,9 @@ def threshold_run(folder: Path, least: int, share: float | None, progress: Progr
         raise InputError(f"no validation image of {own.data.name} shows a seen label; raise train.validation")
     if share is None and not own.data.unseen:
         share = CLOSED_SHARE
+    own = own.asking(_company(own))
     held = held_out_scores(folder, own, share)
-    choice = choose(*_seen_scores(folder, own), own.data.seen, held, least)
+    choice = choose(*_seen_scores(folder, own), own.data.seen, held, least, _company(own))
     if own.context.is_main:
         choice.thresholds.save(folder / FILE)
         drawn = zip(("seen", "left out"), choice.found[:2], strict=True)
@@ -109,6 +111,12 @@ def threshold_run(folder: Path, least: int, share: float | None, progress: Progr
     return choice
 
 
+def _company(own: Source) -> Company | None:
+    """The company in which predictions ask labels; None if the readout scores each label by itself."""
+    config, companies = own.config, own.config.decoder.companies
+    return config.evaluate.company if config.evaluate.company in companies else next(iter(companies), None)
+
+
 def _seen_scores(folder: Path, own: Source) -> tuple[Scores, Targets]:
     """The scores of seen labels among all labels, on validation images, with the targets."""
     scores, targets = validation_scores(folder, own)
@@ -116,7 +124,14 @@ def _seen_scores(folder: Path, own: Source) -> tuple[Scores, Targets]:
     return asked[:, : len(own.data.seen)], targets
 
 
-def choose(scores: Scores, targets: Targets, seen: Sequence[str], held: Sequence[HeldOut], least: int) -> Choice:
+def choose(
+    scores: Scores,
+    targets: Targets,
+    seen: Sequence[str],
+    held: Sequence[HeldOut],
+    least: int,
+    company: Company | None = None,
+) -> Choice:
     """Chooses thresholds from scores on validation images; `threshold_run` says how.
 
     Args:
@@ -125,6 +140,7 @@ def choose(scores: Scores, targets: Targets, seen: Sequence[str], held: Sequence
         seen: names of the seen labels.
         held: of the models without some seen labels, two at least.
         least: positives that a label needs for a threshold of its own.
+        company: that labels were asked in; None for a readout without.
     Raises:
         InputError: labels that every image shows, or none.
     """
@@ -140,6 +156,7 @@ def choose(scores: Scores, targets: Targets, seen: Sequence[str], held: Sequence
         rule,
         Rule(unseen.temperature, unseen.bias, left.threshold),
         {seen[column]: value for column, value in own.thresholds.items()},
+        company,
     )
     return Choice(thresholds, (found, crossed, as_seen), own)
 

@@ -74,7 +74,8 @@ def threshold_notes(result: Result) -> list[str]:
         return []
     own = chosen["labels_with_their_own"]
     told = f"{chosen['seen']:.3g} for seen labels, {chosen['unseen']:.3g} for unseen ones"
-    told += f", and a threshold of its own for {own} seen labels" if own else ""
+    told += f"; labels were asked {chosen['company']}" if chosen["company"] else ""
+    told += f"; a threshold of its own for {own} seen labels" if own else ""
     return [f"@threshold: labels above probabilities that were chosen on validation images: {told}."]
 
 

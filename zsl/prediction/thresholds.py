@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -12,6 +12,7 @@ from pydantic import Field, FiniteFloat
 
 from embeddings.io import atomic
 from embeddings.io.reading import read_model
+from zsl.readouts.company import Company
 
 FILE = "thresholds.json"
 AGAIN = "remove it and run zsl threshold again"
@@ -43,7 +44,7 @@ class Thresholds:
     seen: Rule
     unseen: Rule
     by_label: Mapping[str, Probability] = field(default_factory=dict)
-    company: Literal["grouped", "anchored", "alone"] | None = None
+    company: Company | None = None
 
     @classmethod
     def load(cls, path: Path) -> "Thresholds":

@@ -22,6 +22,7 @@ from zsl.data.tokens.files import TokenFiles
 from zsl.evaluation.measures import Scores, measure
 from zsl.evaluation.protocol import TestSet, check_measurable, protocols
 from zsl.model import ZeroShotModel
+from zsl.readouts.company import Company
 from zsl.readouts.max_pooled import MaxPooledReadout
 from zsl.readouts.readout import Readout
 from zsl.runs.config import RunConfig
@@ -102,6 +103,14 @@ class Source:
         other = replace(self, config=config)
         vars(other).update({name: vars(self)[name] for name in ("train", "test", "channels") if name in vars(self)})
         return other
+
+    def asking(self, company: Company | None) -> "Source":
+        """A source that asks labels in another company (`evaluate.company`); this one for None or its own company."""
+        evaluate = self.config.evaluate
+        if company in (None, evaluate.company):
+            return self
+        changed = {"evaluate": evaluate.model_copy(update={"company": company})}
+        return self.of(self.config.model_copy(update=changed))
 
     def read(self) -> None:
         """Computes the tokens of both parts, if they are cached."""
