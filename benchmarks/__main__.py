@@ -3,7 +3,7 @@
 Run it at the top of the repository. `zsl bench` measures what users compare: heads, layers, modules.
 """
 
-from benchmarks import bank_memory, encoding, intervals, loader, metrics, nus_wide, step, thresholds, tokens
+from benchmarks import bank_memory, company, encoding, intervals, loader, metrics, nus_wide, step, thresholds, tokens
 from experiments.commands.app import Commands
 from experiments.output.console import clear_errors
 
@@ -17,6 +17,7 @@ BENCHMARKS = {
     "metrics": metrics,
     "intervals": intervals,
     "thresholds": thresholds,
+    "company": company,
 }
 
 app = Commands(help="Compare speed, memory and coverage with peers.")

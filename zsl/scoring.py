@@ -19,7 +19,7 @@ from zsl.data.loading import Batch, Samples, ScoringOrder, batches_of, opened
 from zsl.evaluation.measures import Scores
 from zsl.evaluation.protocol import protocols
 from zsl.model import ZeroShotModel
-from zsl.readouts.company import Company, nearest
+from zsl.readouts.company import Company
 from zsl.readouts.readout import Readout
 
 SPOILT = "the weights are spoilt, or train.precision is too narrow for them"
@@ -78,10 +78,10 @@ def score(
 
     def bound(device: torch.device) -> dict[str, Scorer]:
         moved = {name: None if v is None else v.to(device) for name, v in vectors.items()}
-        if asked is not None:
-            return _bound_each(model, moved, OneByOne(asked.company, asked.trained.to(device)))
         return {name: log_probable(model, model.readout.bind(v)) for name, v in moved.items()}
 
+    if asked is not None:
+        return _score_each(model, samples, vectors, context, task, asked)
     return score_bound(model, samples, bound, context, task)
 
 
@@ -125,20 +125,32 @@ def log_probable(model: ZeroShotModel, logits: Scorer) -> Scorer:
     return (lambda tokens: logits(tokens).float().log_softmax(1)) if model.softmax else logits
 
 
-def _bound_each(model: ZeroShotModel, vectors: Mapping[str, Tensor | None], asked: OneByOne) -> dict[str, Scorer]:
-    """The scores of vocabularies whose labels are asked by themselves; None stands for the seen labels."""
-    trained = asked.trained
-    given = {name: trained if v is None else v for name, v in vectors.items()}
-    logits = {name: ask_each(model.readout, v, asked) for name, v in given.items()}
-    if not model.softmax:
-        return logits
-    seen = ask_each(model.readout, trained, asked)
+def _score_each(
+    model: ZeroShotModel,
+    samples: Samples,
+    vectors: Mapping[str, Tensor | None],
+    context: Context,
+    task: str,
+    asked: OneByOne,
+) -> dict[str, Scores]:
+    """`score` of labels that are asked by themselves: one that is in several vocabularies is asked once."""
+    given = {name: asked.trained if v is None else v for name, v in vectors.items()} | {"": asked.trained}
+    pool, every = torch.cat(list(given.values())).unique(dim=0, return_inverse=True)
+    places = dict(zip(given, every.split([len(v) for v in given.values()]), strict=True))
+    seen = places.pop("")
 
-    def probable(name: str, counted: Tensor) -> Scorer:
-        return lambda tokens: independent_log_probabilities(logits[name](tokens).float(), seen(tokens).float(), counted)
+    def bind(device: torch.device) -> dict[str, Scorer]:
+        own, counted = seen.to(device), torch.isin(torch.arange(len(pool)), seen).to(device)
+        logits = ask_each(model.readout, pool.to(device), OneByOne(asked.company, asked.trained.to(device)))
 
-    # a label with the vector of a seen one is that label
-    return {name: probable(name, (v == trained[nearest(v, trained)]).all(1)) for name, v in given.items()}
+        def probable(tokens: Tensor) -> Tensor:
+            found = logits(tokens).float()
+            return independent_log_probabilities(found, found[:, own], counted)
+
+        return {"pool": probable if model.softmax else logits}
+
+    found = score_bound(model, samples, bind, context, task)["pool"]
+    return {name: found[:, chosen.numpy()] for name, chosen in places.items()}
 
 
 def ask_each(

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError
 from zsl.data.dataset import Part
 from zsl.data.layouts.features import Chosen
@@ -57,26 +58,38 @@ class CompanyCheck:
         return f"{begin}; {better}: try --set evaluate.company={self.better}"
 
 
-def check_company(folder: Path, source: Source, task: str = "company") -> CompanyCheck:
-    """Measures the companies that a run's readout has on seen labels that play unseen ones; the test set is not used.
+def check_company(folder: Path, source: Source) -> CompanyCheck:
+    """`compare_companies` of a trained run.
+
+    Args:
+        folder: of the run.
+        source: of the run.
+    Raises:
+        InputError: same as for `compare_companies`; not a finished run.
+    """
+    bank = trained_bank(folder)
+    return compare_companies(trained_model(folder, source, bank), source, bank)
+
+
+def compare_companies(model: ZeroShotModel, source: Source, bank: Bank) -> CompanyCheck:
+    """Measures the companies that a readout has on seen labels that play unseen ones; the test set is not used.
 
     "grouped": the labels in random order, in vocabularies as large as that of the unseen labels. "anchored": each at
     its nearest other label, while its own slot is empty. "alone" needs no change. Each validation image is read once;
     the two latter forms cost a query for each seen label.
 
     Args:
-        folder: of a trained run.
-        source: of the run.
-        task: the name of the task in progress reports.
+        model: for the inputs of the source.
+        source: data and backbone of the training.
+        bank: of training.
     Raises:
         InputError: a readout without companies, a closed set, no validation image with a seen label.
     """
-    data, bank = source.data, trained_bank(folder)
+    data = source.data
     if not data.unseen:
         raise InputError(f"{data.name} has no unseen labels, so there is no company to choose")
-    model = trained_model(folder, source, bank)
     if not model.readout.companies:
-        raise InputError(f"{folder} scores each label by itself, so there is no company to choose")
+        raise InputError("this readout scores each label by itself, so there is no company to choose")
     rows = source.split(data.train)[1].rows
     held = Part(Chosen(data.train.inputs, rows), data.train.targets[rows])
     read = replace(source, data=replace(data, test=held))
@@ -85,7 +98,7 @@ def check_company(folder: Path, source: Source, task: str = "company") -> Compan
     def bind(device: torch.device) -> dict[str, Scorer]:
         return _forms(model, vectors.to(device), unseen)
 
-    scores = score_bound(model, Samples(read.test), bind, read.context, task)
+    scores = score_bound(model, Samples(read.test), bind, read.context, "company")
     targets = held.targets.columns(np.arange(len(data.seen)))
     test = TestSet(f"{data.name}, validation images", data.seen, (), targets, data.fingerprint)
     found = {company: measure({"closed": values}, test, (), REPLICATES) for company, values in scores.items()}

@@ -144,3 +144,17 @@ def test_thresholds_against_the_best_labels(tmp_path):
         assert found[rule]["gzsl/f1_unseen@threshold"] <= best["gzsl/f1_unseen@threshold"]
     assert found["chosen"]["gzsl/ece_plain"] == found["sigmoid(logit) above one half"]["gzsl/ece"]
     assert chosen["thresholds"]["unseen"] > 0
+
+
+def test_labels_in_groups_anchored_and_alone(tmp_path):
+    write_tokens(tmp_path)
+    data = ("--set", f"data.file={tmp_path}/regions.npz", "--set", f"data.split={tmp_path}/split.json")
+    sizes = ("--set", "decoder.width=32", "--set", "decoder.ffn=16", "--set", "decoder.group_size=2")
+    options = ("--set", "bank.encoder=lexical:16", "--set", "train.validation=0.4", "--set", "train.epochs=1")
+    result = bench("company", "--config", "corel5k", *data, *sizes, *options, "--out", tmp_path / "f.json")
+    assert result.exit_code == 0, result.output
+    rows = json.loads((tmp_path / "f.json").read_text())["measured"]
+    assert len(rows) == 5
+    for row in rows:
+        assert row["seen"]["anchored"] == pytest.approx(row["seen"]["grouped"], abs=1e-3)
+        assert row["unseen"].keys() == row["validation"].keys() == {"grouped", "anchored", "alone"}
