@@ -21,7 +21,7 @@ def _head(name):
 @pytest.mark.parametrize("vocabulary", ["train", "test"])
 def test_zero_shot_head_of_the_reference(vocabulary):
     tensors, state = _head("ml_decoder_zsl_full")
-    decoder = official.load_state_dict(state)
+    decoder, _ = official.load_state_dict(state)
     logits = decoder(tensors["features"], tensors[f"wordvecs_{vocabulary}"])
     torch.testing.assert_close(logits, tensors[f"logits_{vocabulary}"], rtol=0, atol=1e-5)
     bound = decoder.bind(tensors[f"wordvecs_{vocabulary}"])(tensors["features"])
@@ -31,7 +31,7 @@ def test_zero_shot_head_of_the_reference(vocabulary):
 @pytest.mark.parametrize("prefix", ["", "head.", "module.head."])
 def test_group_head_of_the_reference(prefix):
     tensors, state = _head("ml_decoder_group")
-    decoder = official.load_state_dict({prefix + name: value for name, value in state.items()})
+    decoder, _ = official.load_state_dict({prefix + name: value for name, value in state.items()})
     torch.testing.assert_close(decoder(tensors["features"], None), tensors["logits"], rtol=0, atol=1e-5)
 
 
@@ -40,7 +40,7 @@ def test_group_head_with_groups_that_no_label_needs():
     tensors, state = _head("ml_decoder_group")
     state["decoder.query_embed.weight"] = torch.cat([state["decoder.query_embed.weight"], torch.ones(1, 64)])
     state["decoder.duplicate_pooling"] = torch.cat([state["decoder.duplicate_pooling"], torch.ones(1, 64, 8)])
-    decoder = official.load_state_dict(state)
+    decoder, _ = official.load_state_dict(state)
     torch.testing.assert_close(decoder(tensors["features"], None), tensors["logits"], rtol=0, atol=1e-5)
 
 

@@ -21,8 +21,8 @@ SIZES = {
 }
 
 
-def load_tresnet(state: Mapping[str, Tensor]) -> Backbone:
-    """A backbone with the weights of an official TResNet; its size is found from the names and shapes.
+def load_tresnet(state: Mapping[str, Tensor]) -> tuple[Backbone, BackboneConfig]:
+    """A backbone with the weights of an official TResNet, and its config; its size is found from names and shapes.
 
     Names and values become timm's by timm's own filter: the official batch normalisation takes the absolute value of
     its weights.
@@ -30,7 +30,8 @@ def load_tresnet(state: Mapping[str, Tensor]) -> Backbone:
     Args:
         state: tensors by the official names, "body.conv1.0.weight" and so on; the others are left out.
     Returns:
-        the backbone, in evaluation mode. It reads pixels scaled to [0, 1], without mean and standard deviation.
+        the backbone, in evaluation mode, and its config. It reads pixels scaled to [0, 1], with mean 0 and standard
+        deviation 1.
     Raises:
         InputError: there is no TResNet in `state`; weights that are missing or do not fit.
     """
@@ -51,7 +52,7 @@ def load_tresnet(state: Mapping[str, Tensor]) -> Backbone:
     if surplus:
         raise InputError(f"the official weights have {surplus[0]!r}, which timm's {config.name} lacks")
     backbone.model.load_state_dict({name: found[name] for name in own}, strict=False)
-    return backbone.eval()
+    return backbone.eval(), config
 
 
 def config_of(state: Mapping[str, Tensor]) -> BackboneConfig:

@@ -49,8 +49,9 @@ class Attention(nn.Module):
         keys, values = both.unflatten(-1, (2, self.heads, -1)).permute(2, 0, 3, 1, 4)
         dropout = self.dropout if self.training else 0.0
         queries = projected.to(keys.dtype)
-        # for few tokens, torch's fused attention on a CPU has a very slow backward pass
-        if (memory.device.type == "cpu" and tokens <= FEW_TOKENS) or self.kept is not None:
+        # torch's fused attention has a slow backward pass for few tokens on a CPU; an exported graph has any number
+        written_out = torch.compiler.is_exporting() or (memory.device.type == "cpu" and tokens <= FEW_TOKENS)
+        if written_out or self.kept is not None:
             weights = (queries @ keys.transpose(-1, -2)).softmax(-1).to(values.dtype)
             if self.kept is not None:
                 if torch.is_grad_enabled() and not weights.requires_grad:

@@ -232,7 +232,7 @@ class GroupDecoder(Readout, GroupedLayer):
         return chosen_company(company, self.companies, f"{self.query!r} query with {self.head!r} head{attention}")
 
     def _alone(self, vectors: Vectors) -> Seats:
-        first = torch.zeros(len(vectors), dtype=torch.int64, device=vectors.device)
+        first = torch.zeros(vectors.shape[0], dtype=torch.int64, device=vectors.device)
         return Seats(vectors.new_zeros(1, self.group_size, vectors.shape[1]), first, first, first)
 
     def _anchored(self, vectors: Vectors, trained: Seen | None, without: Int64[Tensor, " label"] | None) -> Seats:
@@ -263,7 +263,7 @@ class GroupDecoder(Readout, GroupedLayer):
         return QUERIES[self.query].reads_vectors or HEADS[self.head].reads_vectors
 
     def _check(self, vectors: Vectors) -> None:
-        if vectors.ndim != 2 or not len(vectors):
+        if vectors.ndim != 2 or not vectors.shape[0]:
             raise InputError(f"vectors must be (label, embed), got shape {tuple(vectors.shape)}")
         if self.embed_dim is not None and vectors.shape[1] != self.embed_dim:
             raise InputError(f"vectors of size {vectors.shape[1]}, but the decoder was made for {self.embed_dim}")

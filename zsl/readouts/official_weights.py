@@ -20,8 +20,8 @@ LAYER = {
 }
 
 
-def load_state_dict(state: Mapping[str, Tensor], attention_heads: int = 8) -> GroupDecoder:
-    """A `GroupDecoder` that gives the same logits as the reference head with this state dict.
+def load_state_dict(state: Mapping[str, Tensor], attention_heads: int = 8) -> tuple[GroupDecoder, MlDecoderConfig]:
+    """A `GroupDecoder` that gives the same logits as the reference head with this state dict, and its config.
 
     The zero-shot head (`wordvec_proj`, a `(d, 1)` shared head) becomes query "text" with bias and ReLU and head
     "shared" at g = 1, for any vocabulary; the group head becomes query "random" (the reference does not train its
@@ -31,7 +31,8 @@ def load_state_dict(state: Mapping[str, Tensor], attention_heads: int = 8) -> Gr
         state: tensors by the reference's names, after any prefix ("head.", "module.head.").
         attention_heads: number of heads, which the weights do not tell; the reference has 8.
     Returns:
-        The decoder, in evaluation mode.
+        The decoder, in evaluation mode, and its config. The zero-shot head does not say how many labels it was trained
+        on, and does not depend on it; its decoder is made for 1.
     Raises:
         InputError: no reference head in `state`, a missing part, several decoder layers, shapes that do not fit.
     """
@@ -57,7 +58,7 @@ def load_state_dict(state: Mapping[str, Tensor], attention_heads: int = 8) -> Gr
         decoder.load_state_dict(own)
     except RuntimeError as error:
         raise InputError(f"the state dict does not fit the reference head: {error}") from error
-    return decoder.eval()
+    return decoder.eval(), config
 
 
 class _Parts:

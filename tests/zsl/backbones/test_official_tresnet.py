@@ -43,7 +43,7 @@ def word_vectors():
 def test_backbone_and_head_give_the_official_logits(kind, vectors):
     state = official_state(kind)
     with torch.no_grad():
-        logits = load_state_dict(state)(load_tresnet(state)(pixels()), vectors)
+        logits = load_state_dict(state)[0](load_tresnet(state)[0](pixels()), vectors)
     torch.testing.assert_close(logits, torch.tensor(OFFICIAL[kind]["logits"]), rtol=0, atol=2e-5)
 
 

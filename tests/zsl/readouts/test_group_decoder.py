@@ -192,7 +192,7 @@ def test_stacked_layers_without_self_attention_read_the_image_again():
     decoder = _decoder(layers=2)
     features, vectors = _inputs()
     begun = decoder.bind(vectors)
-    hidden = decoder._decode(features, begun.queries, begun.projected, begun.apart)
+    hidden = decoder.decode(features, begun.queries, begun.projected, begun.apart)
     (later,) = decoder.later
     memory = decoder.memory_projection(features).relu()
     first = decoder.read(begun.queries, begun.projected, memory)
