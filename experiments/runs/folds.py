@@ -106,6 +106,10 @@ def draw_labels(data: MultiLabelData, share: float | None) -> list[np.ndarray]:
     Raises:
         InputError: as `held_out_scores`.
     """
+    if len(data.seen) < FOLDS:
+        raise InputError(
+            f"{data.name} has {len(data.seen)} seen label, too few for {FOLDS} models without some of them"
+        )
     wanted = len(data.unseen) / len(data.seen + data.unseen) if share is None else share
     count = min(round(wanted * len(data.seen)), len(data.seen) // FOLDS)
     if count < 1:

@@ -1,12 +1,15 @@
 """Thresholds from scores: of seen labels, and of unseen labels from what models without some seen labels say."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import expit
 
 from embeddings.io.errors import InputError
-from experiments.runs.folds import HeldOut
+from experiments.runs.folds import HeldOut, draw_labels
 from experiments.runs.thresholds import choose
+from tests.zsl.toy import toy_data
 from zsl.data.targets import Targets
 
 SEEN = tuple(f"label {number}" for number in range(13))
@@ -69,3 +72,15 @@ def test_labels_that_every_image_shows_have_no_probabilities():
     scores, truth = _scores(0, len(SEEN))
     with pytest.raises(InputError, match="all 3991 validation entries .* are positive.*raise train.validation"):
         choose(scores, Targets.of(np.ones_like(truth)), SEEN, [_held(1), _held(2)], least=20)
+    with pytest.raises(InputError, match="all 3991 validation entries .* are negative"):
+        choose(scores, Targets.of(np.zeros_like(truth)), SEEN, [_held(1), _held(2)], least=20)
+
+
+def test_labels_are_drawn_once_and_one_is_too_few():
+    data = toy_data()
+    first, second = draw_labels(data, 0.4)
+    assert len(first) == len(second) == 3
+    assert len(np.union1d(first, second)) == 6
+    assert len(draw_labels(data, None)[0]) == round(3 / 11 * 8)
+    with pytest.raises(InputError, match="has 1 seen label, too few for 2 models"):
+        draw_labels(replace(data, seen=data.seen[:1]), None)
