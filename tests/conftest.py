@@ -2,6 +2,7 @@
 
 import gc
 import json
+import multiprocessing
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -41,6 +42,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_collection_finish() -> None:
     """Every training ends with a collection of garbage, which need not look through all modules each time."""
     gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    """A test that failed may have left processes, which multiprocessing would wait for."""
+    for process in multiprocessing.active_children():
+        process.kill()
 
 
 @pytest.fixture(autouse=True)

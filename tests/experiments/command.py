@@ -1,15 +1,9 @@
 """The command line as tests call it."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 from typer.testing import CliRunner
 
 from experiments.commands.main import app
-
-ROOT = Path(__file__).parents[2]
+from tests.started import ranks
 
 
 def zsl(*arguments):
@@ -35,10 +29,5 @@ def refused(result, *words):
 
 
 def launched(processes, *arguments):
-    """Runs the command in several processes, by torch's launcher, until it ends."""
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-    command = [sys.executable, *launch, "-m", "tests.experiments.counted", processes, *arguments]
-    # accelerate launch would start one process where there is no GPU
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run([str(a) for a in command], capture_output=True, text=True, env=environment, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
+    """Runs the command in several processes until they end, and checks that they work together."""
+    ranks(processes, "-m", "tests.experiments.counted", processes, *arguments)

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -51,16 +49,6 @@ def own_experiments(folder):
 
 RUNS = 16  # 4 variants, 4 seeds
 FOUR = 'decoder.query = ["text", "learnable"]\ndecoder.head = ["text", "learnable"]'
-
-
-def started(*arguments, **options):
-    """Starts the command as a process in its own session."""
-    command = [str(Path(sys.executable).parent / "zsl"), *map(str, arguments)]
-    pipe = subprocess.PIPE
-    environment = os.environ | {"RAY_AUTH_MODE": "disabled"}
-    return subprocess.Popen(
-        command, stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True, **options
-    )
 
 
 def finished(process, status=0):

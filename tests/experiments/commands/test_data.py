@@ -2,10 +2,7 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -13,6 +10,7 @@ import torch
 from embeddings.banks.build import build_bank
 from tests.experiments.command import launched, refused, zsl
 from tests.names import SEEN, UNSEEN
+from tests.started import Started
 from zsl.context import Context
 from zsl.data.layouts.token_folder import TokensConfig
 from zsl.data.loading import Samples
@@ -73,13 +71,12 @@ def test_a_stopped_extraction_continues_to_the_same_files(options, tmp_path):
 def test_a_killed_extraction_gives_the_same_files(options, tmp_path, after):
     assert zsl("data", "extract", options, "--out", tmp_path / "whole", "--rows", 4).exit_code == 0
     cut = tmp_path / "cut"
-    command = [str(Path(sys.executable).parent / "zsl"), "data", "extract", str(options), "--out", str(cut)]
-    process = subprocess.Popen([*command, "--rows", "4"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = Started("data", "extract", options, "--out", cut, "--rows", 4)
     while not list(cut.glob("train-*.json")) and process.poll() is None:
         time.sleep(0.01)
     time.sleep(after)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    process.communicate()
     assert zsl("data", "extract", options, "--out", cut, "--rows", 4).exit_code == 0
     left = _files(cut)
     assert left == _files(tmp_path / "whole")

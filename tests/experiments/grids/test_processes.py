@@ -18,18 +18,18 @@ from tests.experiments.grid_files import (
     own_experiments,
     same_part,
     same_runs,
-    started,
     until,
     workers,
     write_grid,
     write_tokens,
 )
+from tests.started import Started
 
 
 def test_nothing_is_lost_when_a_worker_and_then_the_driver_are_killed(undisturbed, tmp_path):
     grid, whole = undisturbed
     out = tmp_path / "out"
-    driver = started("ablate", grid, "--out", out, "--workers", 2)
+    driver = Started("ablate", grid, "--out", out, "--workers", 2)
     until(lambda: done(out) >= 2 and len(workers(driver)) == 2, driver)
     kill(workers(driver)[0])
     before = done(out)
@@ -42,7 +42,7 @@ def test_nothing_is_lost_when_a_worker_and_then_the_driver_are_killed(undisturbe
         time.sleep(0.05)
     assert not workers(driver)  # they have ended by themselves
     assert done(out) < RUNS
-    finished(started("ablate", grid, "--out", out, "--workers", 2))
+    finished(Started("ablate", grid, "--out", out, "--workers", 2))
     same_runs(whole, out, RUNS)
 
 
@@ -111,7 +111,7 @@ def test_nothing_is_lost_when_the_disk_is_read_only_for_a_while(undisturbed, tmp
 def test_two_commands_on_one_folder_share_its_runs(undisturbed, tmp_path):
     grid, whole = undisturbed
     out = tmp_path / "out"
-    both = [started("ablate", grid, "--out", out, "--seeds", 2) for _ in range(2)]
+    both = [Started("ablate", grid, "--out", out, "--seeds", 2) for _ in range(2)]
     told = [finished(process) for process in both]
     trained = [line.partition(":")[0] for text in told for line in text.splitlines() if "epoch 1/1" in line]
     assert len(trained) == len(set(trained)) == 8  # each run once, by one of them
@@ -121,9 +121,7 @@ def test_two_commands_on_one_folder_share_its_runs(undisturbed, tmp_path):
 def test_ctrl_c_stops_at_once_and_the_command_continues(undisturbed, tmp_path):
     grid, whole = undisturbed
     out = tmp_path / "out"
-    # a shell's background jobs ignore it, and what they start does
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    driver = started("ablate", grid, "--out", out, "--workers", 2, "--seeds", 2)
+    driver = Started("ablate", grid, "--out", out, "--workers", 2, "--seeds", 2)
     until(lambda: done(out) >= 1, driver)
     os.killpg(driver.pid, signal.SIGINT)
     output = finished(driver, status=130)
@@ -131,7 +129,7 @@ def test_ctrl_c_stops_at_once_and_the_command_continues(undisturbed, tmp_path):
     assert "Traceback" not in output
     assert not workers(driver)
     assert done(out) < 8
-    finished(started("ablate", grid, "--out", out, "--workers", 2, "--seeds", 2))
+    finished(Started("ablate", grid, "--out", out, "--workers", 2, "--seeds", 2))
     same_part(out, whole, 8)
 
 
@@ -140,7 +138,7 @@ def test_a_run_is_trained_by_two_processes_that_end_with_their_driver(tmp_path, 
     write_tokens(tmp_path)
     grid, out = write_grid(tmp_path, 'decoder.head = ["text"]', train="checkpoint_steps = 1"), tmp_path / "out"
     command = ("ablate", grid, "--out", out, "--processes", 2, "--set", "train.epochs=12")
-    driver = started(*command, cwd=own_experiments(tmp_path))
+    driver = Started(*command, cwd=own_experiments(tmp_path))
     until(lambda: (out / "runs/text-seed0/history.json").is_file(), driver)
     assert len(_ranks(out)) == 2
     kill(driver.pid)
@@ -150,7 +148,7 @@ def test_a_run_is_trained_by_two_processes_that_end_with_their_driver(tmp_path, 
         time.sleep(0.05)
     assert not _ranks(out)
     assert done(out) == 0
-    finished(started(*command, cwd=tmp_path))
+    finished(Started(*command, cwd=tmp_path))
     assert done(out) == 1
 
 

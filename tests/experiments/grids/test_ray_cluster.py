@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.experiments.command import refused, zsl
-from tests.experiments.grid_files import done, finished, own_experiments, same_part, started, until
+from tests.experiments.grid_files import done, finished, own_experiments, same_part, until
+from tests.started import Started
 
 ray = pytest.importorskip("ray", reason="Ray is not installed")
 
@@ -29,7 +30,7 @@ def test_a_grid_survives_the_loss_of_a_node(cluster, undisturbed, tmp_path):
     grid, whole = undisturbed
     out = tmp_path / "out"
     node = cluster.add_node(num_cpus=1)
-    driver = started(
+    driver = Started(
         "ablate", grid, "--out", out, "--seeds", 3, "--on", f"ray:{cluster.address}", cwd=own_experiments(tmp_path)
     )
     until(lambda: done(out) >= 3, driver)

@@ -29,8 +29,9 @@ from experiments.tables.metric_table import metric_table
 from experiments.tables.table_folder import read_table_folder
 from experiments.tables.table_page import save_table
 from experiments.tables.text_table import TextTable
-from tests.experiments.command import ROOT, refused, zsl
+from tests.experiments.command import refused, zsl
 from tests.experiments.report_folder import make_folder
+from tests.started import ROOT
 from zsl.runs.config import RunConfig
 
 HOSTILE = (

@@ -4,11 +4,8 @@ import json
 import random
 import resource
 import signal
-import subprocess
-import sys
 import time
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
@@ -16,6 +13,7 @@ from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from tests.experiments.command import launched, refused, zsl
+from tests.started import Started
 from zsl.training.checkpoint import Checkpoints
 
 FILES = ("readout.safetensors", "backbone.safetensors", "history.json", "config.json", "bank.safetensors")
@@ -37,11 +35,6 @@ def options(photographs, tmp_path):
     return config
 
 
-def _started(*arguments):
-    command = [str(Path(sys.executable).parent / "zsl"), *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-
 def _finish(process):
     _, errors = process.communicate()
     assert process.returncode == 0, errors
@@ -54,18 +47,18 @@ def _same(one, two):
 
 def test_a_run_that_is_killed_five_times_ends_like_an_undisturbed_one(options, tmp_path):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    _finish(_started("train", options, "--out", whole))
+    _finish(Started("train", options, "--out", whole))
     lasted = (whole / "run.json").stat().st_mtime - (whole / "begun.json").stat().st_mtime
     chance = random.Random(0)
     for _ in range(5):
         seen = (cut / "begun.json").is_file()
-        process = _started("train", options, "--out", cut, "--resume")
+        process = Started("train", options, "--out", cut, "--resume")
         while not seen and not (cut / "begun.json").is_file() and process.poll() is None:
             time.sleep(0.01)
-        time.sleep(chance.random() * lasted + (4 if seen else 0))  # later starts need time for imports
+        time.sleep(chance.random() * lasted / 3)  # five of these are hardly a whole training
         process.send_signal(signal.SIGKILL)
         process.communicate()
-    _finish(_started("train", options, "--out", cut, "--resume"))
+    _finish(Started("train", options, "--out", cut, "--resume"))
     _same(whole, cut)
     for run in (whole, cut):
         assert zsl("evaluate", run).exit_code == 0
@@ -76,22 +69,22 @@ def test_a_run_that_is_killed_five_times_ends_like_an_undisturbed_one(options, t
 
 def test_the_pretraining_of_a_frozen_backbone_resumes(small, tmp_path):
     more = [*small, "--set", "backbone.pretrain.epochs=3", "--set", "train.epochs=3"]
-    _finish(_started("train", "demo", "--out", tmp_path / "whole", *more))
+    _finish(Started("train", "demo", "--out", tmp_path / "whole", *more))
     cut = tmp_path / "cut"
     for place in ("pretraining/checkpoint.safetensors", "checkpoint/checkpoint.safetensors"):
-        process = _started("train", "demo", "--out", cut, *more, "--resume")
+        process = Started("train", "demo", "--out", cut, *more, "--resume")
         while not (cut / place).is_file() and process.poll() is None:
             time.sleep(0.001)
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert not (cut / "run.json").exists()
-    _finish(_started("train", "demo", "--out", cut, *more, "--resume"))
+    _finish(Started("train", "demo", "--out", cut, *more, "--resume"))
     _same(tmp_path / "whole", cut)
 
 
 def _stop(run, options, *settings):
     """Leaves a run that was killed after its first checkpoint."""
-    process = _started("train", options, "--out", run, *settings)
+    process = Started("train", options, "--out", run, *settings)
     while not (run / "checkpoint/checkpoint.safetensors").is_file() and process.poll() is None:
         time.sleep(0.001)
     process.send_signal(signal.SIGKILL)
@@ -134,20 +127,21 @@ def test_a_full_disk_leaves_the_old_checkpoint(options, tmp_path):
     checkpoint = run / "checkpoint/checkpoint.safetensors"
     kept = checkpoint.read_bytes()
 
-    def full():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (len(kept) // 2, len(kept) // 2))
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-
-    command = [sys.executable, "-m", "experiments.commands.main", "train", str(options), "--out", str(run), "--resume"]
-    command += ["--set", "train.epochs=40"]
-    done = subprocess.run(command, capture_output=True, text=True, preexec_fn=full)
+    go_on = ("train", options, "--out", run, "--resume", "--set", "train.epochs=40")
+    done = Started(*go_on, first=partial(_limit_files, len(kept) // 2))
+    _, errors = done.communicate()
     assert done.returncode in (1, 2)
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith(f"error: File too large: {checkpoint}")
+    assert errors.count("\n") == 1, errors
+    assert errors.startswith(f"error: File too large: {checkpoint}")
     assert checkpoint.read_bytes() == kept
     assert sorted(
         path.name for path in checkpoint.parent.iterdir() if path.name != "checkpoint-before.safetensors"
     ) == ["checkpoint.safetensors"]
+
+
+def _limit_files(size):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 
 
 def test_two_processes_train_and_measure_as_one(options, tmp_path):
