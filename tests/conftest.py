@@ -4,6 +4,7 @@ import gc
 import json
 import multiprocessing
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -61,6 +62,15 @@ def _fresh_accelerate() -> Iterator[None]:
     """Accelerate keeps one precision a process, as a command has; each test is a command of its own."""
     yield
     AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.fixture(autouse=True)
+def _frozen_modules() -> Iterator[None]:
+    """What a test imported, of which torch's compiler is the most, is no garbage either."""
+    before = len(sys.modules)
+    yield
+    if len(sys.modules) > before + 100:
+        gc.freeze()
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ processes are forked from a server that has imported the libraries and has done 
 the working folder, the session and the signals of a process that a shell starts.
 """
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -87,6 +88,7 @@ def ranks(processes: int, *arguments: object) -> None:
 def _command(
     command: list[str], variables: dict[str, str], cwd: Path, folder: Path, first: Callable[[], object] | None
 ) -> None:
+    gc.freeze()  # a training's collection of garbage need not look through what the server imported
     os.setsid()
     os.chdir(cwd)
     os.environ.clear()

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from experiments.grids.driver import Driver
 from experiments.grids.executors import Inline
@@ -13,6 +14,13 @@ from experiments.grids.job import perform_shared
 from tests.experiments.grid_files import FOUR, write_grid, write_tokens
 from tests.names import SEEN, UNSEEN
 from tests.zsl.layouts import album, classes, coco, open_images, voc  # noqa: F401 - fixtures
+
+
+@pytest.fixture(autouse=True)
+def _plots_without_layout(request, monkeypatch):
+    """Half the time of a plot is its layout: tests of commands and runs leave it to the tests of plots and reports."""
+    if request.path.parent.name in ("commands", "grids", "runs"):
+        monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)
 
 
 @pytest.fixture(scope="session")
