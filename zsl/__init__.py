@@ -65,6 +65,10 @@ if TYPE_CHECKING:
     from zsl.metrics.label_ranking import label_ranking
     from zsl.metrics.stream import MetricStream
     from zsl.model import ZeroShotModel
+    from zsl.prediction.loading import load
+    from zsl.prediction.model import TrainedModel
+    from zsl.prediction.prediction import Found, Prediction
+    from zsl.prediction.words import Words
     from zsl.readouts.closed_form import ClosedFormReadout
     from zsl.readouts.conse import ConseConfig
     from zsl.readouts.eszsl import EszslConfig
@@ -103,6 +107,7 @@ __all__ = [
     "EvaluateConfig",
     "Evaluation",
     "FolderConfig",
+    "Found",
     "GapConfig",
     "GapTextConfig",
     "GroupDecoder",
@@ -116,6 +121,7 @@ __all__ = [
     "OpenImagesConfig",
     "OwnBackbone",
     "Part",
+    "Prediction",
     "PretrainConfig",
     "RamConfig",
     "Readout",
@@ -131,9 +137,11 @@ __all__ = [
     "TfRecordsConfig",
     "TokensConfig",
     "TrainConfig",
+    "TrainedModel",
     "TrainingError",
     "TransformerDecoderConfig",
     "VocConfig",
+    "Words",
     "ZeroShotModel",
     "__version__",
     "asymmetric_loss",
@@ -148,6 +156,7 @@ __all__ = [
     "fit",
     "focal_loss",
     "label_ranking",
+    "load",
     "load_data",
     "mean_average_precision",
     "measure",
@@ -199,6 +208,10 @@ _MODULES = {
     "zsl.metrics.average_precision": ("average_precision", "mean_average_precision"),
     "zsl.metrics.stream": ("MetricStream",),
     "zsl.model": ("ZeroShotModel",),
+    "zsl.prediction.loading": ("load",),
+    "zsl.prediction.model": ("TrainedModel",),
+    "zsl.prediction.prediction": ("Found", "Prediction"),
+    "zsl.prediction.words": ("Words",),
     "zsl.readouts.closed_form": ("ClosedFormReadout",),
     "zsl.readouts.conse": ("ConseConfig",),
     "zsl.readouts.eszsl": ("EszslConfig",),

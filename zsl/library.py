@@ -24,6 +24,8 @@ from zsl.evaluation.evaluation import Evaluation
 from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet
 from zsl.model import ZeroShotModel
+from zsl.prediction.model import TrainedModel
+from zsl.prediction.trained_run import facts_of
 from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.readout import Readout, ReadoutConfig
 from zsl.readouts.table import check_readout
@@ -31,6 +33,7 @@ from zsl.runs.bank_config import BankConfig
 from zsl.runs.claims import claimed
 from zsl.runs.config import EvaluateConfig, RunConfig, resolved, validated
 from zsl.runs.folder import PRACTICAL, begin_run, carry_out, check_same_config
+from zsl.runs.reader import reader_of
 from zsl.runs.records import BEGUN, FINISHED
 from zsl.runs.saved import BANK, CONFIG, OWN, trained_model
 from zsl.runs.source import Source, check_usable
@@ -51,7 +54,7 @@ def fit(
     out: Path | str | None = None,
     resume: bool = False,
     progress: Progress = silent,
-) -> ZeroShotModel:
+) -> TrainedModel:
     """Trains a model on the seen labels of a dataset; the test part is not looked at.
 
     The share `train.validation` of the training images picks the best epoch; the model has the weights of that epoch.
@@ -89,7 +92,8 @@ def fit(
             check_readout(readout, 1, bank.embed_dim, len(data.seen), context.device)
         else:
             check_own_readout(readout, source.channels, torch.from_numpy(bank.select(data.seen)))
-        return _whole(_trained(source, bank, folder, resume, new), source, bank.embed_dim)
+        name = data.name if folder is None else folder.name
+        return _whole(_trained(source, bank, folder, resume, new), source, bank, name)
 
 
 def evaluate(
@@ -115,18 +119,20 @@ def evaluate(
     """
     given = {"model": model, "data": data, "bank": bank, "config": config, "context": context}
     check_kinds("zsl.evaluate", given)
-    if model.seen and data.seen != model.seen:
+    facts = model.facts if isinstance(model, TrainedModel) else None
+    if facts is not None and data.seen != facts.seen:
         raise InputError(
             f"the seen labels of {data.name} are not those that the model was trained on; zsl.score takes any labels"
         )
     require(data.names, bank.labels, "the bank", "build it from data.names")
-    if model.embed_dim not in (None, bank.embed_dim):
-        told = f"the bank has vectors of size {bank.embed_dim}, but the model was trained with size {model.embed_dim}"
+    if facts is not None and facts.embed_dim != bank.embed_dim:
+        told = f"the bank has vectors of size {bank.embed_dim}, but the model was trained with size {facts.embed_dim}"
         raise InputError(f"{told}; build it with the encoder of training")
     check_usable(data)
     if context is None:
-        context = Context.of(model.precision, config.batch_size)
-    data = data if model.square is None else data.read_as(model.square)
+        context = Context.of("auto" if facts is None else facts.precision, config.batch_size)
+    if facts is not None and facts.square is not None and data.config is not None:
+        data = data.read_as(facts.square)
     asked = OneByOne.of(config.company, bank, data.seen)
     scores = score_test(model, data, bank, context, asked=asked)
     return measure(scores, TestSet.of(data), config.k, config.bootstrap, company=config.company)
@@ -231,10 +237,20 @@ def _trained(source: Source, bank: Bank, folder: Path | None, resume: bool, new:
         return carry_out(source, bank, folder, resume)[0]
 
 
-def _whole(model: ZeroShotModel, source: Source, embed_dim: int) -> ZeroShotModel:
+def _whole(model: ZeroShotModel, source: Source, bank: Bank, name: str) -> TrainedModel:
     """The model for the dataset's own inputs: if it was trained on cached tokens of images, with the backbone."""
-    whole = ZeroShotModel(source.backbone if source.cached else model.backbone, model.readout, model.softmax)
-    whole.rounded = source.cached
-    whole.precision, whole.seen, whole.embed_dim = source.config.train.precision, source.data.seen, embed_dim
-    whole.square = getattr(source.data.train.inputs, "square", None) if source.data.config is not None else None
+    backbone, data, train = source.backbone if source.cached else model.backbone, source.data, source.config.train
+    facts = facts_of(
+        name,
+        source.config,
+        dict(source.own),
+        reader_of(source, backbone),
+        data=data.name,
+        fingerprint=data.fingerprint,
+        seen=data.seen,
+        channels=source.channels,
+        embed_dim=bank.embed_dim,
+        training=train.model_dump(mode="json"),
+    )
+    whole = TrainedModel(backbone, model.readout, model.softmax, facts, bank)
     return whole.to(source.context.device).eval()

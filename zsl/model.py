@@ -5,8 +5,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from zsl.backbones.base import BaseBackbone
-from zsl.config import Precision
-from zsl.data.squares import Square
 from zsl.readouts.readout import Readout
 
 
@@ -20,10 +18,6 @@ class ZeroShotModel(nn.Module):
             `zsl.scoring.score` then gives log-probabilities.
     Attributes:
         rounded: the readout was trained on cached tokens, which are bfloat16, so the backbone's tokens are rounded too.
-        precision: of the arithmetic in training.
-        seen: the labels that it was trained on; empty if they are not known.
-        embed_dim: size of the word vectors that it was trained with; None if it is not known.
-        square: how pictures were read in training; None means the dataset's own way.
     """
 
     def __init__(self, backbone: BaseBackbone | None, readout: Readout, softmax: bool = False):
@@ -32,10 +26,6 @@ class ZeroShotModel(nn.Module):
         self.readout = readout
         self.softmax = softmax
         self.rounded = False
-        self.precision: Precision = "auto"
-        self.seen: tuple[str, ...] = ()
-        self.embed_dim: int | None = None
-        self.square: Square | None = None
 
     def encode(self, inputs: Tensor) -> Float[Tensor, "batch token channel"]:
         """Tokens of a batch of images, or the tokens given."""

@@ -1,5 +1,6 @@
 """Weights and checkpoints on disk, in files that contain the hash of their content."""
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO
@@ -68,3 +69,12 @@ def load_module(path: Path, module: torch.nn.Module, remedy: str, sha256: str | 
         module.load_state_dict(tensors)
     except RuntimeError as error:
         raise InputError(f"{path} does not fit its run's config ({str(error).splitlines()[0]}); {remedy}") from error
+
+
+def state_hash(module: torch.nn.Module) -> str:
+    """sha256 of a module's weights, by name; it does not depend on the file that holds them."""
+    digest = hashlib.sha256()
+    for name, value in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()

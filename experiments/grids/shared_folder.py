@@ -19,7 +19,6 @@ from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress, silent
 from embeddings.io.reading import read_model
-from experiments.runs.extraction import weights_hash
 from zsl.backbones.backbone import weights_file
 from zsl.context import Context
 from zsl.data.layouts.token_folder import TokensConfig
@@ -29,7 +28,7 @@ from zsl.data.tokens.writing import Extraction
 from zsl.runs.bank_config import BankConfig
 from zsl.runs.config import RunConfig
 from zsl.runs.source import Source, open_source
-from zsl.tensor_file import load_module, save_module
+from zsl.tensor_file import load_module, save_module, state_hash
 from zsl.training.checkpoint import Checkpoints
 
 BASELINE = "baseline.json"  # the metrics of the backbone's own readout
@@ -136,7 +135,7 @@ class SharedFolder:
         precision = source.context.accelerator.mixed_precision
         settings = Extraction(
             rows=size * max(1, ROWS // size),  # whole batches, as in memory, so that sums round equally
-            made_with={"weights_sha256": weights_hash(_required(source)), "precision": precision},
+            made_with={"weights_sha256": state_hash(_required(source)), "precision": precision},
         )
         extract(source.backbone, source.data, self.tokens, settings, source.context)
 

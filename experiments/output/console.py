@@ -34,17 +34,21 @@ class PlainConsole(Console):
     Markup and emoji codes are not interpreted, and numbers are not coloured.
     """
 
-    def __init__(self, width: int | None = None):
-        super().__init__(width=width, markup=False, emoji=False, highlight=False)
+    def __init__(self, width: int | None = None, stderr: bool = False):
+        super().__init__(width=width, stderr=stderr, markup=False, emoji=False, highlight=False)
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(visible(text), **options)
 
 
-def make_console() -> Console:
-    """The terminal; elsewhere, plain text at least 160 columns wide."""
-    console = PlainConsole()
-    return console if console.is_terminal else PlainConsole(max(console.width, 160))
+def make_console(stderr: bool = False) -> Console:
+    """The terminal; elsewhere, plain text at least 160 columns wide.
+
+    Args:
+        stderr: write to stderr, for commands whose stdout is data.
+    """
+    console = PlainConsole(stderr=stderr)
+    return console if console.is_terminal else PlainConsole(max(console.width, 160), stderr)
 
 
 def tell(line: str, err: bool = False) -> None:

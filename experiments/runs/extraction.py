@@ -1,15 +1,11 @@
 """`zsl data extract`: a frozen backbone's tokens of a dataset, written to disk."""
 
-import hashlib
 from dataclasses import replace
 from pathlib import Path
-
-import torch
 
 from embeddings.io.errors import InputError
 from embeddings.io.markup import shell
 from embeddings.io.progress import Progress
-from zsl.backbones.base import BaseBackbone
 from zsl.context import Context
 from zsl.data.dataset_config import DatasetConfig
 from zsl.data.tokens.extraction import extract
@@ -17,17 +13,10 @@ from zsl.data.tokens.files import read_manifest
 from zsl.data.tokens.writing import Extraction
 from zsl.runs.claims import claimed
 from zsl.runs.config import RunConfig
+from zsl.runs.saved import BACKBONE
 from zsl.runs.source import open_source
+from zsl.tensor_file import save_module, state_hash
 from zsl.training.augmentation import make_augmentation
-
-
-def weights_hash(backbone: BaseBackbone) -> str:
-    """sha256 of a backbone's weights, by name."""
-    digest = hashlib.sha256()
-    for name, value in sorted(backbone.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
 
 
 def _stamps(data: DatasetConfig) -> list[tuple[str, int, int]]:
@@ -61,7 +50,7 @@ def run_extraction(config: RunConfig, out: Path, stored: Extraction, progress: P
     source.pretrain()
     made_with = {
         "backbone": None if chosen is None else chosen.model_dump(mode="json"),
-        "weights_sha256": None if source.backbone is None else weights_hash(source.backbone),
+        "weights_sha256": None if source.backbone is None else state_hash(source.backbone),
         "precision": source.context.accelerator.mixed_precision,
         "data": config.data.model_dump(mode="json"),
         "features": _stamps(config.data) if features else None,
@@ -71,6 +60,8 @@ def run_extraction(config: RunConfig, out: Path, stored: Extraction, progress: P
     source.context.accelerator.wait_for_everyone()  # every process has checked whether the folder exists
     with claimed(out, make=new):
         extract(source.backbone, source.data, out, stored, source.context)
+        if source.backbone is not None and source.context.is_main and not (out / BACKBONE).is_file():
+            save_module(out / BACKBONE, source.backbone)  # a model trained on the tokens needs it to read pictures
     use = shell("--set", "data.name=tokens", "--set", f"data.root={out}", "--set", "backbone=none")
     parts = read_manifest(out).parts if source.context.is_main else None
     left_out = 0 if parts is None else len(parts.train.unreadable) + len(parts.test.unreadable)

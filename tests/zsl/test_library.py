@@ -20,6 +20,7 @@ from tests.experiments.command import refused
 from tests.experiments.command import zsl as command
 from tests.zsl.photos import SEEN, UNSEEN, write_photos
 from tests.zsl.two_processes import trained_and_measured
+from zsl.prediction.facts import Facts
 from zsl.runs.claims import claimed
 from zsl.runs.records import read_finished
 
@@ -209,8 +210,8 @@ def test_arguments_that_do_not_fit_together_give_a_one_line_error(data, bank):
     flat = nn.Sequential(nn.Flatten(), nn.Linear(3 * 32 * 32, 5))
     with pytest.raises(zsl.InputError, match=r"Sequential' gives a tensor of shape .*; return tokens \(batch, token"):
         zsl.fit(data, bank, backbone=zsl.OwnBackbone(flat), readout=READOUT, train=SMALL)
-    model = zsl.ZeroShotModel(None, MeanReadout(6, 16))
-    model.seen = ("another",)
+    facts = Facts("other", "other", "0", ("another",), 6, 16, "asymmetric")
+    model = zsl.TrainedModel(None, MeanReadout(6, 16), False, facts, bank)
     with pytest.raises(zsl.InputError, match="are not those that the model was trained on; zsl.score takes any"):
         zsl.evaluate(model, data, bank)
 
@@ -239,7 +240,8 @@ def test_arguments_of_evaluate_that_changed_places_are_one_line(data, bank):
     model = zsl.ZeroShotModel(None, MeanReadout(6, 16))
     with pytest.raises(zsl.InputError, match="zsl.evaluate: data is of type Bank; give what zsl.load_data returns"):
         inspect.unwrap(zsl.evaluate)(model, bank, data)
-    model.embed_dim = 5
+    facts = Facts("other", "other", "0", data.seen, 6, 5, "asymmetric")
+    model = zsl.TrainedModel(None, MeanReadout(6, 16), False, facts, bank)
     with pytest.raises(zsl.InputError, match="vectors of size 16, but the model was trained with size 5"):
         zsl.evaluate(model, data, bank)
 

@@ -43,8 +43,9 @@ class BackboneConfig(Config):
     `identity` names modules to replace by identity, for weights that were trained without them. `mean` and `std` apply
     to pixels scaled to [0, 1]; by default they are the model's own, from timm. `mode`: "frozen" reads every image once
     and trains on its tokens; "tuned" trains the backbone too. A frozen backbone that is not `cached` reads every image
-    in every epoch, with new augmentation. `checkpointing` saves memory in training at the cost of time, if the model
-    supports it.
+    in every epoch, with new augmentation. `keep`: a run's folder holds the backbone's weights, so that it can be used
+    on another machine; without it, a frozen backbone is found again by its name, or by the path of its file, and is
+    checked by its hash. `checkpointing` saves memory in training at the cost of time, if the model supports it.
     """
 
     name: str
@@ -57,6 +58,7 @@ class BackboneConfig(Config):
     std: tuple[PositiveFloat, PositiveFloat, PositiveFloat] | None = None
     mode: Literal["frozen", "tuned"] = "frozen"
     cached: bool = True
+    keep: bool = True
     checkpointing: bool = False
     pretrain: PretrainConfig | None = None
 

@@ -1,6 +1,5 @@
 """Datasets: inputs with their targets, in a training and a test part."""
 
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,11 +10,11 @@ import numpy as np
 from embeddings.io.errors import InputError
 from zsl.config import Config
 from zsl.data.buffers import Buffers
+from zsl.data.decoding import decode
 from zsl.data.squares import Square
 from zsl.data.targets import Targets
 
-if TYPE_CHECKING:  # a dataset's config is read without torch and Pillow
-    import PIL.Image
+if TYPE_CHECKING:  # a dataset's config is read without torch
     import torch
 
 Rows = Sequence[int] | np.ndarray
@@ -108,40 +107,11 @@ class ImageFiles:
         batch = self._buffers.next((len(rows), size, size, 3))
         pixels = batch.numpy()
         for place, row in enumerate(rows):
-            pixels[place] = self._decode(self.folder / self.files[row])
+            pixels[place] = decode(self.folder / self.files[row], self.square)
         return batch.permute(0, 3, 1, 2)
 
     def name(self, row: int) -> str:
         return str(self.folder / self.files[row])
-
-    def _decode(self, path: Path) -> np.ndarray:
-        from PIL import Image, ImageOps
-
-        try:
-            # Pillow warns above 89 million pixels, and refuses twice as many
-            bombs = warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning)
-            with bombs, Image.open(path) as image:
-                ImageOps.exif_transpose(image, in_place=True)
-                return np.asarray(self.square.of(_as_rgb(image)))
-        except MemoryError:
-            raise
-        except Exception as error:  # Pillow's decoders raise many kinds of errors on a damaged file
-            reason = str(error).replace(str(path), "the file")
-            raise InputError(
-                f"image {path} does not decode ({reason}); replace it, or list such images by "
-                "zsl data check --bad FILE and set data.exclude=FILE"
-            ) from error
-
-
-def _as_rgb(image: "PIL.Image.Image") -> "PIL.Image.Image":
-    """RGB with 8 bits per channel; 16-bit grey is scaled, because Pillow's own conversion would clip it to white."""
-    from PIL import Image
-
-    if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
-    if image.mode in ("I", "F"):
-        raise ValueError(f"pixels of 32 bits, mode {image.mode}; convert it to 8 bits")
-    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 @dataclass(frozen=True)
@@ -169,6 +139,7 @@ class MultiLabelData:
         leaked: number of training annotations that name unseen labels; they are not in the targets.
         missing: paths of image files that the data names but that do not exist.
         config: the config that it was loaded from; None for data made in Python.
+        made_with: of tokens, what `zsl data extract` made them with: backbone, transform, "dtype"; else {}.
         expected: the protocol's known numbers of "training images", "test images", "seen labels" and "unseen labels".
     """
 
@@ -185,6 +156,7 @@ class MultiLabelData:
     missing: tuple[str, ...] = ()
     expected: Mapping[str, int] = field(default_factory=dict)
     config: Config | None = None
+    made_with: Mapping[str, Any] = field(default_factory=dict)
 
     def read_as(self, square: Square) -> "MultiLabelData":
         """The same data, with another way to turn pictures into squares; data without pictures is unchanged."""

@@ -1,7 +1,7 @@
 """Writes a run's folder; `zsl.runs.saved` reads it.
 
-The files, in the order of writing: `begun.json`, `bank.safetensors`, `config.json`, `backbone.safetensors` (unless the
-backbone's weights are a file of the user), `history.json` after every epoch, `readout.safetensors`, and `run.json`,
+The files, in the order of writing: `begun.json`, `bank.safetensors`, `config.json`, `backbone.safetensors` (unless
+`backbone.keep` is off), `history.json` after every epoch, `readout.safetensors`, and `run.json`,
 which marks the run as finished.
 """
 
@@ -18,6 +18,7 @@ from embeddings.io.reading import read_model
 from embeddings.io.settings import flat
 from zsl.model import ZeroShotModel
 from zsl.runs.config import RunConfig
+from zsl.runs.reader import reader_of
 from zsl.runs.records import BEGUN, Begun, Finished, read_begun, write_record
 from zsl.runs.saved import AGAIN, BACKBONE, BANK, CONFIG, OWN, READOUT, OwnObjects, read_config
 from zsl.runs.source import Source
@@ -29,7 +30,7 @@ from zsl.training.journal import Journal, Watch
 
 SHOWN = 5  # keys in a message
 # keys that change how a run proceeds, not its results
-PRACTICAL = ("train.workers", "train.trackers", "train.checkpoint_steps")
+PRACTICAL = ("train.workers", "train.trackers", "train.checkpoint_steps", "backbone.keep")
 Trained = tuple[ZeroShotModel, History]
 
 
@@ -230,14 +231,16 @@ def _finish(model: ZeroShotModel, history: History, source: Source, bank: Bank, 
         parameters=sum(p.numel() for p in model.readout.parameters()),
         multiply_accumulates=model_cost(model, source, bank),
         weights_sha256=weights,
+        reader=reader_of(source, model.backbone or source.backbone),
     )
     write_record(folder, record)  # last: a folder with run.json is a finished run
 
 
 def _save_backbone(source: Source, folder: Path) -> None:
-    """Writes the frozen backbone of a run, unless its weights are a file of the user."""
+    """Writes the frozen backbone of a run, unless its weights are to be found again elsewhere (`backbone.keep`)."""
     chosen, path = source.config.backbone, folder / BACKBONE
     if chosen is None or source.backbone is None or path.is_file():
         return
-    if chosen.pretrain is not None or chosen.weights is None:
+    elsewhere = chosen.pretrain is None and (chosen.weights is not None or chosen.pretrained)
+    if chosen.keep or not elsewhere:
         save_module(path, source.backbone)

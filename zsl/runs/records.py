@@ -19,6 +19,7 @@ from zsl.data.dataset import MultiLabelData
 from zsl.data.tokens.files import hash_of
 from zsl.readouts.company import Company
 from zsl.runs.config import RunConfig
+from zsl.runs.reader import Reader
 
 BEGUN, FINISHED = "begun.json", "run.json"
 PACKAGES = (
@@ -75,7 +76,7 @@ class Finished(Begun):
     """`run.json`: also the names of the seen labels, the result of training, and the hashes of the files of weights.
 
     `chosen` are the values that validation chose, by config key. Earlier versions recorded neither these nor hashes.
-    `best_epoch` counts from 1.
+    `best_epoch` counts from 1. `reader` is None for features that no backbone of ours made, and for earlier versions.
     """
 
     seen: tuple[str, ...]
@@ -84,6 +85,7 @@ class Finished(Begun):
     multiply_accumulates: int
     weights_sha256: dict[str, str] = field(default_factory=dict)
     chosen: dict[str, Any] = field(default_factory=dict)
+    reader: Reader | None = None
 
     def weights(self, name: str, folder: Path) -> str:
         """The hash of a file of weights in the run's folder.

@@ -207,6 +207,7 @@ def load_tokens(root: Path, full: bool = True) -> MultiLabelData:
         renamed=names.renamed,
         leaked=names.leaked,
         expected=names.expected,
+        made_with={**manifest.made_with, "dtype": manifest.dtype},
     )
 
 

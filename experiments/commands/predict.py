@@ -1,0 +1,131 @@
+"""`zsl predict` and `zsl export`."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from embeddings.io.markup import shell
+from experiments.output.console import ConsoleProgress, clear_errors, make_console, stoppable, tell
+
+Model = Annotated[
+    str, typer.Argument(metavar="RUN", help="Folder of a trained run or of an exported model, or hf-hub:OWNER/NAME.")
+]
+Images = Annotated[
+    list[str],
+    typer.Argument(metavar="IMAGE", help="Pictures: files, folders, patterns, or - for a list of paths on stdin."),
+]
+Words = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORDS",
+        help="Words with commas between them, a text file with one per line, or a bank.",
+        show_default="the labels of the run",
+    ),
+]
+Company = Annotated[
+    Literal["anchored", "alone", "grouped"] | None,
+    typer.Option(
+        help="For group decoding: the group in which each word is asked. With grouped, words influence each other.",
+        show_default="the model's choice",
+    ),
+]
+Precision = Annotated[
+    Literal["fp32", "auto", "bf16", "fp16"], typer.Option(help="Of the arithmetic; auto is bf16 where that is fast.")
+]
+
+
+@clear_errors
+def predict(
+    run: Model,
+    images: Images,
+    labels: Words = None,
+    top: Annotated[int, typer.Option(min=1, help="Words shown for each picture.")] = 5,
+    threshold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER|auto",
+            help="Show only words with this score; auto takes the thresholds that zsl threshold chose.",
+        ),
+    ] = None,
+    also: Annotated[Literal["seen"] | None, typer.Option("--with", help="Ask the seen labels of the run too.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Write JSON: an object per picture and line.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Write CSV: a row per word.")] = False,
+    out: Annotated[Path | None, typer.Option(help="File to make, with --json or --csv.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue the file of a command that was stopped.")] = False,
+    pictures: Annotated[Path | None, typer.Option(help="Folder for pictures with their words beside them.")] = None,
+    company: Company = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Pictures per batch.")] = 64,
+    workers: Annotated[
+        int | None,
+        typer.Option(min=0, help="Processes that read pictures.", show_default="by the number of pictures"),
+    ] = None,
+    precision: Precision = "fp32",
+) -> None:
+    """Find words in pictures: any words, also those that the run was not trained on.
+
+    A word's score does not depend on the other words that are asked. Pictures that cannot be read are counted.
+    """
+    from embeddings.io.errors import InputError
+    from experiments.prediction.inputs import picture_paths
+    from experiments.prediction.predicting import Output, Pace, Question, answer
+    from zsl.prediction.prediction import Wanted
+
+    if json and csv:
+        raise InputError("give one of --json and --csv")
+    if (out is not None or resume) and not (json or csv):
+        raise InputError("--out and --resume need --json or --csv")
+    if resume and out is None:
+        raise InputError("--resume continues a file; give its --out")
+    wanted = Wanted(top, _threshold(threshold))
+    question = Question(run, picture_paths(images, sys.stdin), labels, also is not None, wanted, company)
+    form: Literal["text", "json", "csv"] = "json" if json else "csv" if csv else "text"
+    console = make_console(stderr=True)
+
+    def how_to_continue() -> str:
+        return "give the same command again" if out is None else "give the same command again with --resume"
+
+    with stoppable(how_to_continue), ConsoleProgress(console) as progress:
+        output, pace = Output(form, out, resume, pictures), Pace(batch_size, workers, precision)
+        counted = answer(question, output, pace, progress, lambda text: typer.echo(text, nl=False))
+    if counted.unreadable:
+        tell(f"note: {counted.unreadable:,} of {counted.pictures:,} pictures could not be read", err=True)
+    for place in filter(None, (out, pictures)):
+        tell(f"{place}: {counted.pictures - counted.unreadable:,} pictures", err=True)
+
+
+def _threshold(text: str | None) -> float | Literal["auto"] | None:
+    from embeddings.io.errors import InputError
+
+    if text is None:
+        return None
+    if text == "auto":
+        return "auto"
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(f"--threshold {text}: give a number from 0 to 1, or auto") from error
+
+
+@clear_errors
+def export(
+    run: Model,
+    out: Annotated[Path, typer.Option(help="Folder to make for the model.")],
+    backbone: Annotated[
+        Literal["file", "public"],
+        typer.Option(help="file: with the backbone's weights. public: only the name and hash of timm's weights."),
+    ] = "file",
+) -> None:
+    """Write a trained model into a folder that moves: weights, word vectors, thresholds, a model card.
+
+    It opens on another machine without the data of training: zsl predict FOLDER, or zsl.load(FOLDER) in Python.
+    """
+    from experiments.output.files import new_folder
+    from zsl.prediction.loading import load
+    from zsl.prediction.model_folder import write_model
+
+    with new_folder(out) as made:
+        write_model(load(run), made, backbone)
+    size = sum(file.stat().st_size for file in out.iterdir()) / 1e6
+    tell(f"{out}: {size:.1f} MB; use it: {shell('zsl', 'predict', out, 'photo.jpg', '--labels', 'sunset, harbour')}")

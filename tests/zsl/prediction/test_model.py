@@ -1,0 +1,169 @@
+"""`predict` and `scores`: any words on any picture, and no word's score depends on the others."""
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import zsl
+import zsl.prediction.asking
+from embeddings import build_bank, extend_bank
+from zsl.prediction.thresholds import Rule, Thresholds
+
+WORDS = ("green disc", "red dot", "a lake", "blue house", "snow")
+
+
+@pytest.fixture(scope="module")
+def model(run):
+    return run[1]
+
+
+@pytest.fixture(scope="module")
+def pictures(photos):
+    return sorted(photos.rglob("*.jpg"))[:5]
+
+
+def _by_hand(model, path, word):
+    """The logit of one word on one picture, from the parts."""
+    bank = model.bank if word in model.bank.labels else extend_bank(model.bank, [word])
+    vector, seen = (torch.from_numpy(bank.select(names)) for names in ([word], model.seen))
+    square = np.array(model.facts.square.of(Image.open(path).convert("RGB")))
+    with torch.no_grad():
+        tokens = model.backbone(torch.from_numpy(square).permute(2, 0, 1)[None])
+        return float(model.readout.bind_each(vector, "anchored", seen)(tokens))
+
+
+def test_scores_are_those_of_the_parts(model, pictures):
+    found = model.scores(pictures, WORDS)
+    expected = [[_by_hand(model, path, word) for word in WORDS] for path in pictures]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("company", ["anchored", "alone"])
+def test_order_and_company_of_the_words_do_not_matter(model, pictures, company):
+    names = tuple(dict.fromkeys((*model.bank.labels, *WORDS)))
+    whole = dict(zip(names, model.scores(pictures, names, company=company).T, strict=True))
+    generator = np.random.default_rng(0)
+    for _ in range(100):
+        chosen = tuple(generator.permutation(names)[: generator.integers(1, len(names) + 1)].tolist())
+        found = model.scores(pictures[:1], chosen, company=company)[0]
+        np.testing.assert_allclose(found, [whole[name][0] for name in chosen], atol=1e-5)
+
+
+def test_blocks_of_words_give_what_the_whole_gives(model, pictures, monkeypatch):
+    names = tuple(dict.fromkeys((*model.bank.labels, *WORDS)))
+    whole, best = model.scores(pictures, names), model.predict(pictures, names, top=4)
+    monkeypatch.setattr(zsl.prediction.asking, "BLOCK", 3)
+    np.testing.assert_allclose(model.scores(pictures, names), whole, atol=1e-6)
+    again = model.predict(pictures, names, top=4)
+    assert [[one.label for one in p.found] for p in again] == [[one.label for one in p.found] for p in best]
+
+
+def test_the_best_words_are_those_with_the_highest_scores(model, pictures):
+    scores, found = model.scores(pictures, WORDS), model.predict(pictures, WORDS, top=3)
+    for row, prediction, path in zip(scores, found, pictures, strict=True):
+        order = np.argsort(-row)[:3]
+        assert prediction.name == str(path)
+        assert [one.label for one in prediction.found] == [WORDS[place] for place in order]
+        np.testing.assert_allclose([one.logit for one in prediction.found], row[order], atol=1e-6)
+        np.testing.assert_allclose([one.score for one in prediction.found], 1 / (1 + np.exp(-row[order])), atol=1e-6)
+    assert not any(one.seen for one in found[0].found)
+    assert all(one.seen for one in model.predict(pictures[0], model.seen)[0].found)
+
+
+def test_a_picture_may_be_a_path_an_image_an_array_or_a_tensor(model, pictures):
+    image = Image.open(pictures[0]).convert("RGB")
+    array = np.array(image)
+    tensor = torch.from_numpy(array).permute(2, 0, 1)
+    expected = model.scores(pictures[0], WORDS)
+    assert expected.shape == (1, len(WORDS))
+    for given in (str(pictures[0]), image, array, tensor, array[None], tensor[None], [image], (array,)):
+        np.testing.assert_array_equal(model.scores(given, WORDS), expected)
+    both = model.scores([pictures[1], tensor], WORDS)
+    np.testing.assert_allclose(both[1:], expected, atol=1e-6)
+
+
+def test_words_may_be_a_text_a_file_or_a_bank(model, pictures, tmp_path):
+    expected = model.scores(pictures[0], WORDS)
+    (tmp_path / "words.txt").write_text("\n".join(WORDS))
+    longer = extend_bank(model.bank, [word for word in WORDS if word not in model.bank.labels])
+    longer.save(tmp_path / "longer.bank")
+    for given in (", ".join(WORDS), tmp_path / "words.txt", str(tmp_path / "words.txt")):
+        np.testing.assert_array_equal(model.scores(pictures[0], given), expected)
+    columns = longer.rows(WORDS)
+    for given in (longer, tmp_path / "longer.bank"):
+        np.testing.assert_allclose(model.scores(pictures[0], given)[:, columns], expected, atol=1e-6)
+    assert model.scores(pictures[0]).shape == (1, len(model.bank))
+
+
+def test_thresholds_scale_scores_and_choose_words(model, pictures):
+    plain = model.scores(pictures, model.bank.labels)
+    seen = np.array([label in model.seen for label in model.bank.labels])
+    middle = float(np.median(plain))
+    one, two = Rule(0.5, middle, 0.5), Rule(2.0, middle - 0.01, 0.4)
+    thresholds = Thresholds(one, two, {model.seen[0]: 0.9}, "anchored")
+    trained = zsl.TrainedModel(model.backbone, model.readout, False, model.facts, model.bank, thresholds).eval()
+    found = trained.predict(pictures, threshold="auto", top=None)
+    scaled = np.where(seen, (plain - middle) / 0.5, (plain - middle + 0.01) / 2)
+    probabilities = 1 / (1 + np.exp(-scaled))
+    least = np.where(seen, 0.5, 0.4)
+    least[0] = 0.9
+    assert model.bank.labels[0] == model.seen[0]
+    for row, prediction in zip(probabilities, found, strict=True):
+        expected = {label: p for label, p, t in zip(model.bank.labels, row, least, strict=True) if p > t}
+        assert {one.label: one.score for one in prediction.found} == pytest.approx(expected, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ("", "there is no label"),
+        ([], "there is no label"),
+        ("sun,,moon", "a label name is empty"),
+        ("x" * 10_000, "10,000 letters.* is too long"),
+        ("sun, moon,sun", "label 'sun' is given twice"),
+        ("missing.txt", "missing.txt"),
+    ],
+)
+def test_words_that_cannot_be_asked_are_one_line(model, pictures, labels, told):
+    with pytest.raises(zsl.InputError, match=told):
+        model.scores(pictures[0], labels)
+
+
+def test_pictures_that_cannot_be_read_are_one_line(model, tmp_path):
+    (tmp_path / "text.jpg").write_text("no picture")
+    cases = [
+        ([], "there is no picture"),
+        (tmp_path / "none.jpg", "none.jpg does not decode"),
+        (tmp_path / "text.jpg", "text.jpg does not decode"),
+        (3, "int"),
+        ([None], "picture 0 is of type NoneType"),
+        (np.zeros((4, 4, 3)), "float64; give uint8"),
+        (np.zeros((3, 4, 4), np.uint8), r"shape \(3, 4, 4\); give \(row, column, 3\)"),
+        (torch.zeros(4, 4, 3, dtype=torch.uint8), r"give \(3, row, column\)"),
+    ]
+    for given, told in cases:
+        with pytest.raises(zsl.InputError, match=told):
+            model.scores(given, WORDS)
+
+
+def test_a_bank_of_another_kind_is_refused(model, pictures):
+    for other, told in (
+        (build_bank(WORDS, "lexical:8"), "width 8, the model's 16"),
+        (build_bank(WORDS, "random:16"), "encoder 'random:16', the model's 'lexical:16'"),
+        (build_bank(WORDS, "lexical:16"), "prompts"),
+        (build_bank(WORDS, "lexical:16", prompts=("a {}", "the {}")), "transforms"),
+        (build_bank(WORDS, "lexical:16", prompts=("a {}", "the {}"), transforms=("center", "l2")), "fitted on other"),
+    ):
+        with pytest.raises(zsl.InputError, match=told):
+            model.scores(pictures[0], other)
+
+
+def test_choices_that_are_not_possible_are_one_line(model, pictures):
+    for options, told in (
+        ({"top": 0}, "top = 0"),
+        ({"threshold": 2.0}, "threshold 2.0"),
+        ({"threshold": "auto"}, "run zsl threshold"),
+    ):
+        with pytest.raises(zsl.InputError, match=told):
+            model.predict(pictures[0], WORDS, **options)

@@ -1,0 +1,69 @@
+"""Pictures to squares of pixels: files, and pictures in memory."""
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embeddings.io.errors import InputError
+from zsl.data.squares import Square
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+LISTED = "replace it, or list such images by zsl data check --bad FILE and set data.exclude=FILE"
+
+
+def decode(path: Path, square: Square, remedy: str = LISTED) -> np.ndarray:
+    """The square of an image file.
+
+    EXIF orientation is applied; of an animation the first frame is read.
+
+    Args:
+        path: the file.
+        square: resize and crop.
+        remedy: what to do if it does not decode, for the message.
+    Returns:
+        (size, size, 3) uint8, RGB.
+    Raises:
+        InputError: the file is missing, damaged, or has more pixels than Pillow's limit.
+    """
+    try:
+        with open_picture(path) as image:
+            return np.asarray(square.of(image))
+    except MemoryError:
+        raise
+    except Exception as error:  # Pillow's decoders raise many kinds of errors on a damaged file
+        raise InputError(f"image {path} does not decode ({_reason(error, path)}); {remedy}") from error
+
+
+def open_picture(path: Path) -> "PIL.Image.Image":
+    """The whole picture of a file, upright and in RGB.
+
+    Raises:
+        Exception: Pillow's decoders raise many kinds of errors on a damaged file.
+    """
+    from PIL import Image, ImageOps
+
+    # Pillow warns above 89 million pixels, and refuses twice as many
+    bombs = warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning)
+    with bombs, Image.open(path) as image:
+        ImageOps.exif_transpose(image, in_place=True)
+        image.load()  # the file is closed on return
+        return as_rgb(image)
+
+
+def as_rgb(image: "PIL.Image.Image") -> "PIL.Image.Image":
+    """RGB with 8 bits per channel; 16-bit grey is scaled, because Pillow's own conversion would clip it to white."""
+    from PIL import Image
+
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        raise ValueError(f"pixels of 32 bits, mode {image.mode}; convert it to 8 bits")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _reason(error: Exception, path: Path) -> str:
+    return str(error).replace(str(path), "the file")

@@ -1,0 +1,88 @@
+"""Logits of words, each of which does not depend on the other words asked; in blocks, so that memory is bounded."""
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from embeddings.io.errors import InputError
+from zsl.context import Context
+from zsl.prediction.words import Words
+from zsl.readouts.company import Company
+from zsl.scoring import independent_log_probabilities
+
+if TYPE_CHECKING:
+    from zsl.prediction.model import TrainedModel
+
+BLOCK = 4096  # labels asked at once
+
+
+class Asked:
+    """A model with words: tokens of pictures to logits, block of labels by block.
+
+    Args:
+        model: the trained model.
+        words: names and vectors.
+        company: in which group each label is asked (`Readout.bind_each`); "grouped" asks them together, as in the
+            paper, so that a label's score depends on the others and their order. None takes the readout's own choice.
+        context: device and precision.
+    Raises:
+        InputError: the readout has no such company.
+    """
+
+    def __init__(self, model: "TrainedModel", words: Words, company: Company | None, context: Context):
+        self.model, self.words, self.context = model, words, context
+        self.company = company_of(model, company)
+        self.seen = self._vectors(model.bank.select(model.facts.seen))
+        count = len(words.labels)
+        size = count if self.company == "grouped" else BLOCK
+        self.blocks = [range(start, min(start + size, count)) for start in range(0, count, size)]
+        self.bound = self._bound(self.blocks[0]) if len(self.blocks) == 1 else None
+        self.bound_seen = self._each(self.seen) if model.softmax else None
+
+    def _vectors(self, vectors: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.asarray(vectors)).to(self.context.device)
+
+    def _bound(self, block: range) -> Callable[[Tensor], Tensor]:
+        vectors = self._vectors(self.words.vectors[block.start : block.stop])
+        return self.model.readout.bind(vectors) if self.company == "grouped" else self._each(vectors)
+
+    def _each(self, vectors: Tensor) -> Callable[[Tensor], Tensor]:
+        return self.model.readout.bind_each(vectors, self.company, self.seen)
+
+    def logits(self, tokens: Tensor) -> Iterator[tuple[range, Tensor]]:
+        """The logits of a batch: for each block, its labels and (picture, label) float32.
+
+        Args:
+            tokens: (picture, token, channel), of `model.encode`.
+        Returns:
+            blocks in order. For a model that was trained with the loss "softmax" they are log-probabilities of the
+            label among the seen labels and itself.
+        """
+        normaliser = None if self.bound_seen is None else self.bound_seen(tokens).float()
+        for block in self.blocks:
+            bound = self.bound if self.bound is not None else self._bound(block)
+            found = bound(tokens).float()
+            if normaliser is not None:
+                seen = torch.from_numpy(self.words.seen[block.start : block.stop]).to(found.device)
+                found = independent_log_probabilities(found, normaliser, seen)
+            yield block, found
+
+
+def company_of(model: "TrainedModel", asked: Company | None) -> Company | None:
+    """The company in which a model's labels are asked; None for a readout that has no groups.
+
+    Raises:
+        InputError: the readout has no such company.
+    """
+    choices = model.readout.companies
+    if asked is None:
+        chosen = None if model.thresholds is None else model.thresholds.company
+        return chosen or next(iter(choices), None)
+    if not choices:
+        raise InputError(f"company {asked!r}: this model asks every label by itself; leave it out")
+    if asked != "grouped" and asked not in choices:
+        raise InputError(f"company {asked!r}: this model has {', '.join(choices)}, and grouped")
+    return asked
