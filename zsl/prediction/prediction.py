@@ -14,7 +14,6 @@ from zsl.data.dataset import not_finite
 from zsl.prediction.asking import Asked
 from zsl.prediction.pictures import Pictures
 from zsl.prediction.thresholds import Thresholds
-from zsl.prediction.words import Words
 from zsl.scoring import SPOILT
 
 if TYPE_CHECKING:

@@ -90,7 +90,7 @@ def test_what_a_hub_cannot_give_is_one_line(monkeypatch, tmp_path):
 
 def test_thresholds_travel(run, tmp_path, picture):
     thresholds = Thresholds(Rule(2.0, -1.0, 0.4), Rule(1.5, -2.0, 0.3), {"red square": 0.2}, "alone")
-    folder, model = run
+    model = run[1]
     trained = zsl.TrainedModel(model.backbone, model.readout, False, model.facts, model.bank, thresholds).eval()
     trained.save_pretrained(tmp_path / "out")
     loaded = zsl.load(tmp_path / "out")
