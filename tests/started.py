@@ -23,8 +23,8 @@ IMPORTED = ("experiments.commands.main", "experiments.grids.job", "experiments.r
 IMPORTED += ("zsl.training.loop", "accelerate", "matplotlib.figure", "timm", "torch._dynamo")
 OUTPUTS = ("stdout", "stderr")
 
-_context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(list(IMPORTED))
+FORKED = multiprocessing.get_context("forkserver")
+FORKED.set_forkserver_preload(list(IMPORTED))
 
 
 class Started:
@@ -43,7 +43,7 @@ class Started:
         self._folder = Path(tempfile.mkdtemp(prefix="zsl-started-"))
         command = [str(argument) for argument in arguments]
         variables = os.environ | (environment or {})
-        self._process = _context.Process(target=_command, args=(command, variables, cwd, self._folder, first))
+        self._process = FORKED.Process(target=_command, args=(command, variables, cwd, self._folder, first))
         self._process.start()
         self.pid = self._process.pid
 

@@ -2,10 +2,6 @@
 
 import inspect
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,13 +14,13 @@ from embeddings import build_bank
 from experiments.config.reading import load_config
 from tests.experiments.command import refused
 from tests.experiments.command import zsl as command
+from tests.started import ranks
 from tests.zsl.photos import SEEN, UNSEEN, write_photos
 from tests.zsl.two_processes import trained_and_measured
 from zsl.prediction.facts import Facts
 from zsl.runs.claims import claimed
 from zsl.runs.records import read_finished
 
-ROOT = Path(__file__).parents[2]
 SMALL = zsl.TrainConfig(epochs=2, batch_size=8, lr=1e-2, validation=0.2)
 READOUT = zsl.LabelAttentionConfig(width=16, ffn=16, attention_heads=2)
 
@@ -270,11 +266,7 @@ def test_a_config_of_wrong_values_is_one_line(make, told):
 
 
 def test_two_processes_train_and_measure_as_one_does(photos, tmp_path):
-    launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
-    command = [sys.executable, *launch, "-m", "tests.zsl.two_processes", photos, tmp_path / "two"]
-    environment = os.environ | {"ACCELERATE_USE_CPU": "true"}
-    done = subprocess.run(map(str, command), capture_output=True, text=True, env=environment, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
+    ranks(2, "-m", "tests.zsl.two_processes", photos, tmp_path / "two")
     found = json.loads((tmp_path / "two/measured.json").read_text())
     assert found["processes"] == 2
     expected = trained_and_measured(photos, tmp_path / "one")

