@@ -4,7 +4,7 @@ import io
 import math
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from embeddings.io import atomic
+from embeddings.io.markup import drawn
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.transforms import Bbox
 
     from zsl.training.history import History
     from zsl.training.journal import Watch
@@ -54,6 +56,35 @@ def new_plot(path: Path, inches: tuple[float, float]) -> "Iterator[tuple[Figure,
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=150)
     atomic.write_bytes(path, buffer.getvalue())
+
+
+def legend_below(figure: "Figure") -> None:
+    """A legend below the axes, where it covers nothing."""
+    figure.legend(frameon=False, fontsize=8, loc="outside lower center", ncols=2)
+
+
+def name_points(axes: "Axes", points: Sequence[tuple[float, float, str]]) -> None:
+    """Writes names beside points, towards the middle; a name that would cover an earlier one is left out.
+
+    Args:
+        axes: with all else that the figure shows.
+        points: x, y and name of each, the most important ones first.
+    """
+    assert axes.figure is not None
+    axes.figure.canvas.draw()  # fixes the places of the points
+    taken: list[Bbox] = []
+    frame = axes.get_window_extent()
+    for x, y, name in points:
+        left = axes.transData.transform((x, y))[0] > frame.x0 + frame.width / 2
+        text = axes.annotate(
+            drawn(name), (x, y), (-5 if left else 5, 3), textcoords="offset points", ha="right" if left else "left"
+        )
+        text.set(fontsize=8, in_layout=False)
+        box = text.get_window_extent()
+        if any(box.overlaps(other) for other in taken):
+            text.remove()
+        else:
+            taken.append(box)
 
 
 def history_plotter(folder: Path, epochs: int) -> "Watch":

@@ -17,6 +17,9 @@ from experiments.tables.label_rows import LabelRow
 from experiments.tables.metric_table import Cell, Column
 from zsl.training.history import Epochs
 
+NUMBER = (11, 9)  # points: the room of a number
+FAR = 3  # times our own largest figure
+NAMED = 42  # letters of a name above a bar
 WIDTH = 3.7  # inches: a telephone shows it without shrinking its text
 
 
@@ -32,7 +35,7 @@ def bars(column: Column, titles: Sequence[str], name: str) -> str:
     """A bar for each variant with its figure, its seeds as dots, its interval, chance and the paper's figure."""
     scale = 100 if column.fraction else 1
     with _axes(0.5 + 0.34 * len(titles)) as (figure, axes):
-        for place, (title, cell, paper) in enumerate(zip(titles, column.cells, column.paper, strict=True)):
+        for place, (title, cell) in enumerate(zip(titles, column.cells, strict=True)):
             _name_bar(axes, place, title, cell, column)
             if cell is not None:
                 values = scale * np.array(cell.values)
@@ -40,14 +43,20 @@ def bars(column: Column, titles: Sequence[str], name: str) -> str:
                 if len(values) > 1:
                     axes.plot(values, np.full(len(values), place), "o", ms=3, mfc=PAGE, mec=INK, mew=0.7)
                 if cell.interval is not None:
-                    axes.plot(scale * np.array(cell.interval), [place + 0.25] * 2, color=INK, lw=0.9)
+                    ends = np.clip(cell.interval, 0, 1) if column.fraction else np.array(cell.interval)
+                    axes.plot(scale * ends, [place + 0.25] * 2, color=INK, lw=0.9)
             if column.chance is not None:
                 axes.plot([scale * column.chance] * 2, [place - 0.24, place + 0.24], color=INK, ls=":", lw=1)
-            if paper is not None:
-                axes.plot(scale * paper, place, "D", ms=4.5, mfc="none", mec=INK, mew=0.9)
+        beyond = _papers(axes, column, scale)
+        ends = axes.dataLim.intervalx
+        room = 1.45 if beyond else 1.1  # clear of the figures on the right
+        axes.set_xlim(1.1 * min(ends[0], 0), room * max(ends[1], 1e-9))
+        if ends[0] < 0:
+            rows = np.arange(len(titles))
+            axes.vlines(np.zeros(len(titles)), rows - 0.2, rows + 0.24, color=MUTED, lw=0.8)
         axes.set_ylim(len(titles) - 0.62, -0.85)
-        axes.set_xlim(0, 1.1 * max(axes.dataLim.x1, 1e-9))  # clear of the figures on the right
         axes.set_yticks([])
+        axes.locator_params(axis="x", nbins=6)
         axes.grid(axis="x")
         axes.tick_params(length=0)
         shown = [(t, c) for t, c in zip(titles, column.cells, strict=True) if c is not None]
@@ -55,33 +64,56 @@ def bars(column: Column, titles: Sequence[str], name: str) -> str:
         return as_svg(figure, name, f"Bars of {column.title}: {said}")
 
 
+def _papers(axes: Axes, column: Column, scale: int) -> bool:
+    """The paper's figures as diamonds, or at the right end as numbers if they are far beyond our own.
+
+    Returns:
+        whether they are numbers.
+    """
+    papers = [(place, scale * value) for place, value in enumerate(column.paper) if value is not None]
+    beyond = bool(papers) and max(value for _, value in papers) > FAR * max(axes.dataLim.x1, 1e-9)
+    for place, value in papers:
+        if beyond:
+            told = f"◇ {column.published(value / scale)}"
+            where = axes.get_yaxis_transform()
+            axes.text(1, place + 0.02, told, transform=where, ha="right", va="center", fontsize=8, color=INK)
+        else:
+            axes.plot(value, place, "D", ms=4.5, mfc="none", mec=INK, mew=0.9)
+    return beyond
+
+
 def _name_bar(axes: Axes, place: int, title: str, cell: Cell | None, column: Column) -> None:
     """Above the bar: the variant's number and name on the left, its figure on the right."""
     style: dict[str, Any] = {
         "va": "bottom",
-        "fontsize": 7.5,
+        "fontsize": 8,
         "color": INK,
         "weight": "bold" if cell and cell.best else "normal",
     }
     where = axes.get_yaxis_transform()  # across: the chart's width
-    axes.text(0.004, place - 0.2, f"{place + 1}  {drawn(title)}", transform=where, gid=tip(title), **style)
+    axes.text(
+        0.004, place - 0.2, f"{place + 1}  {_short(drawn(title, 1000))}", transform=where, gid=tip(title), **style
+    )
     figure = "none" if cell is None else column.figure(cell.mean)
     axes.text(1, place - 0.2, figure, transform=where, ha="right", **style)
+
+
+def _short(name: str) -> str:
+    """A name that fits above a bar: begin and end of a longer one, since variants often differ at the end."""
+    return name if len(name) <= NAMED else f"{name[: NAMED // 2]}…{name[-NAMED // 2 + 1 :]}"
 
 
 def scatter(across: Column, up: Column, titles: Sequence[str], name: str) -> str:
     """Two metrics against each other: a dot for each run, a number for each variant's mean."""
     with _axes(3.0) as (figure, axes):
-        means: list[tuple[float, float]] = []
+        means = []
         for place, (x, y) in enumerate(zip(across.cells, up.cells, strict=True)):
             if x is None or y is None or len(x.values) != len(y.values):
                 continue
             axes.plot(_scaled(across, x.values), _scaled(up, y.values), "o", ms=3, color=MUTED, mec="none")
             mean = (float(_scaled(across, [x.mean])[0]), float(_scaled(up, [y.mean])[0]))
             axes.plot(*mean, "o", ms=5, color=MAIN if y.best else INK, gid=tip(titles[place]))
-            shift = _free_place(means, mean, axes)
-            means.append(mean)
-            axes.annotate(str(place + 1), mean, shift, textcoords="offset points", ha="center", va="center", color=INK)
+            means.append((str(place + 1), mean))
         for line, column in ((axes.axvline, across), (axes.axhline, up)):
             if column.chance is not None:
                 line(_scaled(column, [column.chance])[0], color=MUTED, ls=":", lw=1, gid=tip("chance"))
@@ -90,6 +122,7 @@ def scatter(across: Column, up: Column, titles: Sequence[str], name: str) -> str
         axes.set_ylabel(drawn(up.title) + (" [%]" if up.fraction else ""))
         axes.grid()
         axes.tick_params(length=0)
+        _number(axes, means)
         return as_svg(figure, name, f"{up.title} against {across.title}, one point a run, numbered by variant")
 
 
@@ -97,13 +130,25 @@ def _scaled(column: Column, values: Sequence[float]) -> np.ndarray:
     return np.array(values) * (100 if column.fraction else 1)
 
 
-def _free_place(before: Sequence[tuple[float, float]], mean: tuple[float, float], axes: Axes) -> tuple[float, float]:
-    """Where a number goes beside its point, in points: away from the points that have one."""
-    spans = np.maximum([np.ptp(axes.dataLim.intervalx), np.ptp(axes.dataLim.intervaly)], 1e-9)
-    near = [np.subtract(other, mean) / spans for other in before]
-    away = -np.sum([d / (np.dot(d, d) + 1e-4) for d in near], axis=0) if near else np.array([0.0, 1.0])
-    x, y = 9 * away / max(float(np.linalg.norm(away)), 1e-9)
-    return float(x), float(y)
+def _number(axes: Axes, means: Sequence[tuple[str, tuple[float, float]]]) -> None:
+    """Writes numbers beside their points, where they cover no other point and no other number if there is room."""
+    points = axes.transData.transform([mean for _, mean in means]) if means else np.zeros((0, 2))
+    points *= 72 / axes.figure.dpi  # pixels to points
+    taken = points.copy()
+    angles = np.linspace(0, 2 * np.pi, 12, endpoint=False) + np.pi / 2
+    shifts = np.concatenate([radius * np.stack([np.cos(angles), np.sin(angles)], axis=1) for radius in (9, 15, 22)])
+    for (text, mean), point in zip(means, points, strict=True):
+        gaps = np.abs((point + shifts)[:, None] - taken) / NUMBER  # in widths and heights of a number
+        clear = gaps.max(axis=2).min(axis=1)
+        best = shifts[np.argmax(np.minimum(clear, 1) - 1e-3 * np.hypot(*shifts.T))]
+        taken = np.vstack([taken, point + best])
+        lines = (
+            {"arrowstyle": "-", "color": MUTED, "lw": 0.5, "shrinkA": 3, "shrinkB": 2}
+            if np.hypot(*best) > 9.5
+            else None
+        )
+        style: dict[str, Any] = {"ha": "center", "va": "center", "color": INK, "arrowprops": lines}
+        axes.annotate(text, mean, tuple(best), textcoords="offset points", **style)
 
 
 def curves(histories: Sequence[Sequence[Epochs]], titles: Sequence[str], name: str) -> list[str]:
@@ -125,7 +170,7 @@ def _curve(histories: Sequence[Sequence[Epochs]], place: int, title: str, name: 
             axes.plot(np.arange(1, len(values) + 1), values, color=MAIN, lw=1.2)
             kept = history.best_epoch
             axes.plot(kept + 1, values[kept], "o", ms=4, mfc=PAGE, mec=MAIN, mew=1.1, gid=tip(f"kept: {kept + 1}"))
-        axes.set_title({"loss": "training loss", "validation_map": "seen validation mAP [%]"}[kind], fontsize=7.5)
+        axes.set_title({"loss": "training loss", "validation_map": "seen validation mAP [%]"}[kind], fontsize=8)
         axes.title.set_color(MUTED)
         axes.locator_params(axis="x", integer=True, nbins=5)
         axes.locator_params(axis="y", nbins=4)

@@ -20,7 +20,7 @@ from experiments.report.errors import FIRST, WORST, error_data
 from experiments.report.labels import label_data, over_seeds
 from experiments.tables.label_rows import LabelRow
 from experiments.tables.metric_table import Column, MetricTable, metric_table
-from experiments.tables.notes import FEW, mark_note
+from experiments.tables.notes import mark_note
 from experiments.tables.table_folder import FinishedRun, TableFolder, read_table_folder
 
 HERE = Path(__file__).parent
@@ -59,7 +59,7 @@ def render(folders: Sequence[TableFolder], progress: Progress = silent) -> str:
         loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= {"embedded": _embedded}
-    environment.globals |= {"few": FEW, "first_errors": FIRST, "worst_labels": WORST}
+    environment.globals |= {"first_errors": FIRST, "worst_labels": WORST}
     environment.globals["raw"] = lambda name: Markup((HERE / name).read_text("utf-8"))
     title = views[0]["caption"] if len(views) == 1 else f"{len(views)} tables"
     return environment.get_template("page.html").render(title=title, tables=views) + "\n"
@@ -87,7 +87,6 @@ def view_of(folder: TableFolder, name: str) -> dict[str, Any]:
         "rows": table.rows,
         "titles": titles,
         "seeds": table.seeds,
-        "over_images": table.over_images,
         "mark": mark_note(table),
         "columns": table.columns,
         "best": best,

@@ -1,5 +1,6 @@
 """What `zsl bank` prints and draws: a bank's summary, the comparison of two, maps and histograms."""
 
+import textwrap
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from embeddings.banks.bank import Bank
 from embeddings.banks.similarity import Comparison, duplicates, nearest_seen, norms, unit
 from embeddings.encoders.table import parts_of
 from embeddings.io.markup import drawn
-from experiments.output.plots import new_plot
+from experiments.output.plots import legend_below, name_points, new_plot
 
 MOST_UNSEEN = 10_000  # with more unseen labels than this, a summary does not look for their nearest seen ones
 MOST_MAPPED = 5_000  # labels on a map; of more labels, this many are drawn at random
@@ -123,7 +124,7 @@ def save_map(bank: Bank, path: Path) -> None:
         random_state=0,
     )
     places = model.fit_transform(unit(bank.vectors[rows])) if len(rows) > 2 else np.eye(2)[: len(rows)]
-    with new_plot(path, (9, 8)) as (_, axes):
+    with new_plot(path, (9, 8.4)) as (figure, axes):
         for part, chosen, size, colour in (
             ("seen", rows < len(bank.seen), 8, "tab:blue"),
             ("unseen", rows >= len(bank.seen), 22, "tab:orange"),
@@ -134,27 +135,33 @@ def save_map(bank: Bank, path: Path) -> None:
                 axes.scatter(x, y, s=size, color=colour, label=title, alpha=0.7, lw=0)
         named = np.flatnonzero(rows >= len(bank.seen)) if len(bank.unseen) else np.arange(len(rows))
         named = named[np.linspace(0, len(named) - 1, min(NAMED, len(named))).astype(int)]
-        for place in named:
-            name = drawn(bank.labels[rows[place]])
-            axes.annotate(name, places[place], fontsize=6, xytext=(2, 2), textcoords="offset points")
         axes.set_xticks([])
         axes.set_yticks([])
-        title = f"{len(rows):,} labels under {_short(bank)}, {len(named)} named: t-SNE of cosine distances"
-        axes.set_title(title, fontsize=10, loc="left")
-        axes.legend(fontsize=8)
+        axes.set_title(
+            _title(f"{len(rows):,} labels under {_short(bank)}: t-SNE of cosine distances", 100),
+            fontsize=10,
+            loc="left",
+        )
+        legend_below(figure)
+        name_points(axes, [(*places[place], bank.labels[rows[place]]) for place in named])
 
 
 def save_nearest_seen(bank: Bank, path: Path) -> None:
     """The histogram of each unseen label's similarity to its nearest seen label."""
     _, similarity = nearest_seen(bank)
-    with new_plot(path, (6.5, 3.5)) as (_, axes):
+    with new_plot(path, (6.5, 3.8)) as (figure, axes):
         axes.hist(similarity, bins=min(30, max(5, len(similarity) // 3)), color="tab:orange", edgecolor="white")
         axes.axvline(similarity.mean(), color="black", linestyle=":", lw=1, label=f"mean {similarity.mean():.2f}")
         axes.set_xlabel("cosine similarity to the nearest seen label")
         axes.set_ylabel("unseen labels")
+        axes.locator_params(axis="y", integer=True)
         title = f"How near {len(similarity):,} unseen labels are to seen ones under {_short(bank)}"
-        axes.set_title(title, fontsize=10, loc="left")
-        axes.legend(fontsize=8)
+        axes.set_title(_title(title, 75), fontsize=10, loc="left")
+        legend_below(figure)
+
+
+def _title(text: str, letters: int) -> str:
+    return "\n".join(textwrap.wrap(text, letters))
 
 
 def _short(bank: Bank) -> str:

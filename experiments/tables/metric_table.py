@@ -16,6 +16,7 @@ from experiments.tables.variant_names import short_names
 from zsl.evaluation.metric_names import parsed, shown_columns
 from zsl.evaluation.uncertainty import against_best, at_chance
 
+FEW = 4  # seeds: fewer alone tell only very large differences from none, so a mark would read as a tie
 LEVEL = 0.05  # of significance
 NOT_APART = "°"  # marks figures that do not differ significantly from the best
 
@@ -84,6 +85,11 @@ class Column:
     paper: tuple[float | None, ...]
     images: bool = False
 
+    @property
+    def tested(self) -> bool:
+        """Whether variants are compared with the best."""
+        return any(cell is not None and cell.p is not None for cell in self.cells)
+
     def figure(self, value: float | None) -> str:
         """A value as tables show it: one decimal for percent and for 100 or more, else three significant digits.
 
@@ -147,11 +153,6 @@ class MetricTable:
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
     seeds: tuple[int, ...]
-
-    @property
-    def over_images(self) -> bool:
-        """Whether every test is over seeds and test images; else some are over seeds alone."""
-        return all(column.images for column in self.main if any(cell and cell.p is not None for cell in column.cells))
 
     @property
     def main(self) -> list[Column]:
@@ -268,8 +269,9 @@ def _compared(cells: Sequence[Cell | None], whole: Sequence[bool], lower: bool) 
         return list(cells), False
     drawn = [cell.replicates for _, cell in there if cell.replicates is not None]
     images = len(drawn) == len(there)
+    enough = images or seeds >= FEW
     best, p_values = against_best([cell.values for _, cell in there], lower, drawn if images else None)
     compared = list(cells)
     for index, ((place, cell), p) in enumerate(zip(there, p_values.tolist(), strict=True)):
-        compared[place] = replace(cell, best=index == best, p=None if np.isnan(p) else p)
+        compared[place] = replace(cell, best=index == best, p=p if enough and not np.isnan(p) else None)
     return compared, images

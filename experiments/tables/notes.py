@@ -4,7 +4,6 @@ from experiments.grids.variants import Ablation
 from experiments.tables.metric_table import NOT_APART, MetricTable
 
 GMAC = "G MAC: 10^9 multiply-accumulates per image, backbone included."
-FEW = 4  # seeds: a t-test over fewer alone finds hardly any difference
 _ONE_SEED = "one seed: differences may be luck, and are not tested"
 
 
@@ -17,15 +16,18 @@ def spread_note(table: MetricTable) -> str:
 
 def mark_note(table: MetricTable) -> str:
     """What the mark rests on, for a table of several seeds."""
-    seeds = len(table.seeds)
-    over = f"{seeds} seeds and bootstrap draws of the test images" if table.over_images else f"{seeds} seeds"
-    told = f"{NOT_APART} no significant difference from the column's best (paired t-test over {over}, "
-    told += "Holm's correction, p >= 0.05)"
-    if seeds < FEW and not table.over_images:
-        told += (
-            f"; {seeds} seeds alone show only very large differences, so {NOT_APART} does not say that two are equal"
-        )
-    return told
+    tested = [column for column in table.main if column.tested]
+    if not tested:
+        return f"{len(table.seeds)} seeds without bootstrap draws of the test images are too few for a test, so no mark"
+    untested = [column.title for column in table.main if column.measured and not column.tested]
+    over = f"{len(table.seeds)} seeds"
+    over += " and bootstrap draws of the test images" if all(column.images for column in tested) else ""
+    return (
+        f"{NOT_APART} no significant difference from the column's best (paired t-test over {over}, Holm's correction, "
+        "p >= 0.05); a figure without a mark differs significantly"
+        + ("" if all(row.whole for row in table.rows) else ", unless its variant lacks a seed")
+        + (f"; not tested, because there are no bootstrap draws: {', '.join(untested)}" if untested else "")
+    )
 
 
 def paper_note(table: MetricTable, ablation: Ablation) -> str:

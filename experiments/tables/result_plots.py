@@ -10,7 +10,7 @@ from sklearn.metrics import precision_recall_curve
 from embeddings.io.errors import InputError
 from embeddings.io.markup import drawn
 from embeddings.io.spelling import require
-from experiments.output.plots import new_plot
+from experiments.output.plots import legend_below, name_points, new_plot
 from experiments.runs.result import Result
 from zsl.evaluation.protocol import protocols
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PLOTS = ("ap.png", "similarity.png", "trade_off.png", "precision_recall.png")  # all that a result may have
 MOST_BARS = 90  # labels whose names can be read
+MOST_NAMED = 6  # points with a name
 MOST_CURVES = 10
 CURVES = ("closed", "zsl", "seen", "gzsl")  # the first of these that ranks a label has its curve
 RANKED = {"zsl": "unseen labels (ZSL)", "gzsl": "seen and unseen labels (GZSL)", "seen": "seen labels alone"}
@@ -58,15 +59,15 @@ def save_ap_bars(result: Result, protocol: str, path: Path) -> None:
     if len(order) > MOST_BARS:
         order = order[: MOST_BARS // 2] + order[-MOST_BARS // 2 :]
         title = f"AP of the best and the worst {MOST_BARS // 2} {ranked}"
-    with new_plot(path, (max(6.0, 0.17 * len(order) + 1.5), 4.5)) as (_, axes):
+    with new_plot(path, (max(6.0, 0.17 * len(order) + 1.5), 4.5)) as (figure, axes):
         places = np.arange(len(order))
         axes.bar(places, 100 * ap[order], color="C0", label="AP")
         axes.plot(places, 100 * chance[order], "k_", markersize=6, label="chance")
-        axes.set_xticks(places, [drawn(asked.labels[row]) for row in order], rotation=90, fontsize=7)
+        axes.set_xticks(places, [drawn(asked.labels[row]) for row in order], rotation=90, fontsize=8)
         axes.set_xlim(-0.7, len(order) - 0.3)
         axes.set_ylabel("AP [%]")
         axes.set_title(title, loc="left", fontsize=10)
-        axes.legend(frameon=False, fontsize=8)
+        legend_below(figure)
 
 
 def save_similarity(result: Result, path: Path) -> None:
@@ -74,24 +75,22 @@ def save_similarity(result: Result, path: Path) -> None:
     rows = slice(result.labels.num_seen, None)
     similarity, ap = result.labels.similarity[rows], 100 * result.labels.ap["zsl"][rows]
     fallback = np.array([bool(note) for note in result.labels.notes[rows]])
-    with new_plot(path, (6.5, 4.5)) as (_, axes):
+    with new_plot(path, (6.5, 4.8)) as (figure, axes):
         for chosen, marker, title in ((~fallback, "o", "vector as it stands"), (fallback, "^", "vector by a fallback")):
             if chosen.any():
                 axes.plot(similarity[chosen], ap[chosen], marker, alpha=0.7, markersize=5, label=title)
-        names = result.test.unseen
-        known = np.flatnonzero(~np.isnan(ap))
-        for row in known[np.argsort(-ap[known])][:6]:  # the best ones by name
-            place = (similarity[row], ap[row])
-            axes.annotate(drawn(names[row]), place, xytext=(4, 3), textcoords="offset points", fontsize=7)
         axes.set_xlabel("cosine similarity to the nearest seen label")
         axes.set_ylabel("AP [%] among unseen labels")
-        axes.set_title("Unseen labels: AP against similarity", loc="left", fontsize=10)
-        axes.legend(frameon=False, fontsize=8)
+        axes.set_title("Unseen labels: AP against similarity; the best by name", loc="left", fontsize=10)
+        legend_below(figure)
+        known = np.flatnonzero(~np.isnan(ap))
+        best = known[np.argsort(-ap[known])][:MOST_NAMED]
+        name_points(axes, [(similarity[row], ap[row], result.test.unseen[row]) for row in best])
 
 
 def save_trade_off(result: Result, path: Path) -> None:
     """Seen against unseen recall at K as the bias on seen logits changes."""
-    with new_plot(path, (5.5, 4.5)) as (_, axes):
+    with new_plot(path, (5.5, 4.8)) as (figure, axes):
         shift = result.evaluation.stamp.shift
         for number, (k, curve) in enumerate(result.evaluation.trade_offs.items()):
             colour = f"C{number}"
@@ -114,7 +113,7 @@ def save_trade_off(result: Result, path: Path) -> None:
         axes.set_title("Among the K best of all labels (GZSL)", loc="left", fontsize=10)
         axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
-        axes.legend(frameon=False, fontsize=8)
+        legend_below(figure)
 
 
 def _mark(axes: "Axes", x: float, y: float, marker: str, colour: str) -> None:
@@ -160,8 +159,8 @@ def save_precision_recall(result: Result, labels: Sequence[str], path: Path) -> 
     used = {name: next(p for p in CURVES if p in found and name in asked[p].labels) for name in labels}
     several = len(set(used.values())) > 1
     ranked = " and ".join(RANKED.get(protocol, "labels") for protocol in dict.fromkeys(used.values()))
-    with new_plot(path, (6.0, 4.5)) as (_, axes):
-        for name, protocol in used.items():
+    with new_plot(path, (6.5, 4.2 + 0.1 * len(used))) as (figure, axes):
+        for number, (name, protocol) in enumerate(used.items()):
             column = asked[protocol].labels.index(name)
             values = result.test.targets.columns(asked[protocol].columns[[column]]).dense()[:, 0]
             known = values != 0 if result.test.targets.partial else np.ones(len(values), bool)
@@ -170,10 +169,11 @@ def save_precision_recall(result: Result, labels: Sequence[str], path: Path) -> 
             kind = f" ({protocol})" if several else ""
             # a figure first: a legend leaves out what begins with "_"
             label = f"{100 * found[protocol][column]:.1f}  {drawn(name)}{kind}"
-            axes.plot(100 * recall[points], 100 * precision[points], label=label, drawstyle="steps-pre")
+            style = "-" if number % 2 == 0 else "--"  # ten colours are hard to tell apart
+            axes.plot(100 * recall[points], 100 * precision[points], style, lw=1.2, label=label, drawstyle="steps-pre")
         axes.set_xlabel("recall [%]")
         axes.set_ylabel("precision [%]")
         axes.set_title(f"Precision and recall of some {ranked}, with AP [%]", loc="left", fontsize=10)
         axes.set_xlim(0, 100)
         axes.set_ylim(0, 102)
-        axes.legend(frameon=False, fontsize=8)
+        legend_below(figure)

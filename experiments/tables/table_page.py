@@ -1,7 +1,6 @@
 """The files of a finished table: `report.md`, the same table as LaTeX and CSV, and a plot."""
 
 import textwrap
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -79,41 +78,52 @@ def _made_from(config: RunConfig, table: MetricTable) -> dict[str, str]:
 
 
 def save_plot(table: MetricTable, ablation: Ablation, path: Path) -> None:
-    """Bars of unseen mAP (of a closed set: mAP) by variant, with the seeds' spread, chance and the paper's figures."""
+    """Bars of unseen mAP (of a closed set: mAP) by variant, with the seeds' spread, chance and the paper's figures.
+
+    Names are on the left and figures on the right, so that nothing overlaps however many variants there are.
+    """
     main = table.columns[0]
     columns = [column for column in table.main if column.title.startswith(main.title)]
-    with new_plot(path, (7.5, 4)) as (figure, axes):
+    width = 0.8 / len(columns)
+    height = 1.3 + len(table.rows) * max(0.45, 0.2 * len(columns) + 0.1)
+    with new_plot(path, (7.5, height)) as (figure, axes):
         places = np.arange(len(table.rows))
-        width = 0.8 / len(columns)
         for index, column in enumerate(columns):
             means, spread = _bars(column.cells)
             offset = places + (index - (len(columns) - 1) / 2) * width
-            bars = axes.bar(offset, means, width, yerr=spread, capsize=3, label=drawn(column.title))
-            axes.bar_label(bars, fmt="%.1f", padding=2, fontsize=8)
+            axes.barh(offset, means, width, xerr=spread, capsize=2, label=drawn(column.title))
+            for place, mean in zip(offset, means, strict=True):
+                figures = axes.get_yaxis_transform()
+                axes.text(
+                    1.01, place, "" if np.isnan(mean) else f"{mean:.1f}", transform=figures, va="center", fontsize=8
+                )
         if main.chance is not None:
             chance = 100 * main.chance
-            axes.axhline(chance, color="black", linestyle=":", linewidth=1, label=f"chance ({chance:.1f})")
+            axes.axvline(chance, color="black", linestyle=":", linewidth=1, label=f"chance ({chance:.1f})")
         paper = [np.nan if value is None else 100 * value for value in main.paper]
         if not np.isnan(paper).all():
             label = f"paper ({ablation.published}, {main.title})"
-            axes.plot(places, paper, "kD", markersize=5, fillstyle="none", label=label)
-        axes.set_xticks(places, [_axis_title(row.axes) for row in table.rows], fontsize=8)
-        axes.set_ylabel(f"{main.title} [%]")
+            axes.plot(paper, places, "kD", markersize=5, markerfacecolor="white", label=label)
+        axes.set_yticks(places, [_wrapped(row.name) for row in table.rows], fontsize=8)
+        axes.set_ylim(len(table.rows) - 0.5, -0.5)
+        axes.set_xlim(left=0)
+        axes.set_xlabel(f"{main.title} [%]")
         axes.set_title(drawn(table.caption, 100), fontsize=10, loc="left")
-        axes.margins(y=0.12)
-        figure.legend(fontsize=8, loc="outside lower center", ncols=4, frameon=False)
+        figure.legend(fontsize=8, loc="outside lower center", ncols=2, frameon=False)
 
 
 def _bars(cells: tuple[Cell | None, ...]) -> tuple[np.ndarray, np.ndarray | None]:
-    """Means and spreads in percent, NaN without a value; no spread under one seed."""
+    """Means in percent, NaN without a value; and their spreads (2, row) down and up, which end at 0 and 100.
+
+    There is no spread under one seed.
+    """
     values = [np.array([np.nan]) if cell is None else 100 * np.array(cell.values) for cell in cells]
-    several = max(map(len, values)) > 1
-    spread = [one.std(ddof=1) if len(one) > 1 else np.nan for one in values]
-    return np.array([one.mean() for one in values]), np.array(spread) if several else None
+    means = np.array([one.mean() for one in values])
+    if max(map(len, values)) < 2:
+        return means, None
+    spread = np.array([one.std(ddof=1) if len(one) > 1 else np.nan for one in values])
+    return means, np.stack([np.minimum(spread, means), np.minimum(spread, 100 - means)])
 
 
-def _axis_title(axes: Mapping[str, str]) -> str:
-    if len(axes) == 1:
-        (value,) = axes.values()
-        return "\n".join(textwrap.wrap(drawn(value, 100).replace("+", " + ").replace(":", ": "), 22))
-    return "\n".join(f"{axis}: {drawn(value)}" for axis, value in axes.items())
+def _wrapped(name: str) -> str:
+    return "\n".join(textwrap.wrap(drawn(name, 100).replace("+", " + "), 30))

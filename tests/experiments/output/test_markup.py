@@ -149,13 +149,13 @@ def test_the_page_of_a_report_holds_names(tmp_path):
     about = json.loads((folder / "table.json").read_text()) | {"caption": value, "command": value}
     (folder / "table.json").write_text(json.dumps(about))
     seen = Page(render([read_table_folder(folder)]))
-    assert seen.tags["script"] == 2
+    assert seen.tags["script"] == 3
     assert value in seen.texts["th"]
     assert seen.texts["h1"] == seen.texts["title"][:1] == [value]
     assert {value, "x [`$(ls)`]"} < set(seen.texts["code"])
     assert "zsl train 'x [`$(ls)`]/runs/0-seed0/config.json'" in " ".join(seen.texts["code"])
-    data = json.loads(next(text for text in seen.texts["script"] if text.startswith("{")))
-    assert data["labels"] == kept
+    data = [json.loads(text) for text in seen.texts["script"] if text.startswith("{")]
+    assert [value["labels"] for value in data] == [kept, kept]
     assert [row.label for row in read_table_folder(folder).runs[0].labels] == kept
 
 

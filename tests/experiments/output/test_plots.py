@@ -1,9 +1,25 @@
 """Plots of a training while it runs."""
 
+from itertools import combinations
+
+import numpy as np
 import pytest
 
 from experiments.output import plots
 from zsl.training.history import History
+
+
+def test_names_of_points_cover_no_other_name(tmp_path):
+    places = np.random.default_rng(0).random((40, 2))
+    with plots.new_plot(tmp_path / "a.png", (5, 4)) as (_, axes):
+        axes.plot(*places.T, "o")
+        plots.name_points(axes, [(x, y, f"a label called {i}") for i, (x, y) in enumerate(places)])
+        boxes = [text.get_window_extent() for text in axes.texts]
+        named, frame = [text.get_text() for text in axes.texts], axes.get_window_extent()
+    assert not any(one.overlaps(other) for one, other in combinations(boxes, 2))
+    assert named[0] == "a label called 0"
+    assert 5 < len(named) < 40
+    assert all(box.x0 > frame.x0 - 1 and box.x1 < frame.x1 + 1 for box in boxes)
 
 
 @pytest.mark.parametrize(("seconds", "drawn"), [(0.1, [1, 6]), (3, [1, 3, 5, 6])])

@@ -21,9 +21,9 @@ VARIANTS = [{"query": query, "head": head} for query, head in (("text", "text"),
 
 @pytest.fixture
 def folder(tmp_path):
-    """Three variants, three seeds, 23 seen and 7 unseen labels."""
+    """Three variants, four seeds, 23 seen and 7 unseen labels."""
     made = tmp_path / "table8"
-    make_folder(made, VARIANTS)
+    make_folder(made, VARIANTS, seeds=4)
     return made
 
 
@@ -51,7 +51,7 @@ def test_cells_are_means_with_spread_interval_and_mark(folder):
         adjusted = {first[1]: min(1, 2 * first[0]), second[1]: max(min(1, 2 * first[0]), second[0])}
         for place, cell in enumerate(column.cells):
             assert cell.values == tuple(values[place])
-            np.testing.assert_allclose(cell.mean, sum(values[place]) / 3, rtol=1e-12)
+            np.testing.assert_allclose(cell.mean, sum(values[place]) / 4, rtol=1e-12)
             np.testing.assert_allclose(cell.spread, np.std(values[place], ddof=1), rtol=1e-12)
             np.testing.assert_allclose(cell.interval, [0.9 * cell.mean, 1.1 * cell.mean], rtol=1e-12)
             assert cell.best == (place == best)
@@ -85,8 +85,10 @@ def test_one_seed_is_not_tested(tmp_path):
 
 def test_bootstrap_draws_join_the_test(tmp_path):
     make_folder(tmp_path / "two", VARIANTS, seeds=2)
-    assert not table_of(tmp_path / "two").over_images
-    assert "2 seeds alone show only very large differences" in spread_note(table_of(tmp_path / "two"))
+    without = table_of(tmp_path / "two")
+    assert not any(column.tested for column in without.columns)
+    assert "2 seeds without bootstrap draws of the test images are too few for a test" in spread_note(without)
+    assert "°" not in without.text().markdown()
     generator = np.random.default_rng(0)
     drawn = {}
     for path in sorted((tmp_path / "two/runs").iterdir()):
@@ -105,7 +107,9 @@ def test_bootstrap_draws_join_the_test(tmp_path):
     found = [cell.p for place, cell in enumerate(column.cells) if place != best]
     np.testing.assert_allclose(found, holm(raw), rtol=1e-9)
     assert column.images
-    assert not table.over_images  # the other columns have none
+    assert not any(other.tested for other in table.columns[1:])  # they have no draws
+    assert "paired t-test over 2 seeds and bootstrap draws of the test images" in spread_note(table)
+    assert "no bootstrap draws: ZSL F1@3, GZSL mAP, seen mAP" in spread_note(table)
 
 
 def test_a_variant_without_all_seeds_is_not_compared(folder):
@@ -160,7 +164,7 @@ def test_rows_at_chance_are_named(folder):
     def lower(records):
         for record in records:
             own = values[" / ".join(record["variant"].values())]
-            record["metrics"] |= {"zsl/map": own[record["seed"]], "zsl/map_chance": 0.05}
+            record["metrics"] |= {"zsl/map": own[record["seed"] % len(own)], "zsl/map_chance": 0.05}
 
     change(folder, lower)
     (line,) = table_of(folder).at_chance()
