@@ -153,8 +153,9 @@ def _pictures(table: TableFolder, best: int) -> dict[str, Any] | None:
             continue
         first = first or run.samples
         for image in run.samples.images:
-            card = cards.setdefault((image.name, image.picture), {"image": image, "found": {}})
+            card = cards.setdefault((image.name, image.picture), {"image": image, "found": {}, "mapped": False})
             card["found"][place] = image
+            card["mapped"] |= any(found.map is not None for found in image.top)
     if first is None:
         return None
     shown = sorted({place for card in cards.values() for place in card["found"]})

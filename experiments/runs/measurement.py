@@ -8,6 +8,7 @@ from embeddings.io.progress import Progress
 from embeddings.io.spelling import require
 from experiments.config.reading import run_config
 from experiments.runs.error_search import save_errors
+from experiments.runs.looking import looked_of
 from experiments.runs.result import Result, save_metrics, save_replicates
 from experiments.runs.samples import save_samples
 from zsl.backbones.backbone import weights_file
@@ -68,7 +69,7 @@ def save_measured(result: Result, source: Source, folder: Path, samples: int = 1
     The files are `errors.json`, `samples.json`, `bootstrap.json`, `labels.csv` and `metrics.json`.
     """
     save_errors(folder, source.data, result.scores)
-    save_samples(folder, source.data, result.scores, samples)
+    save_samples(folder, source.data, result.scores, samples, result.looked)
     save_replicates(result, folder)
     save_metrics(result, folder)
 
@@ -105,7 +106,7 @@ def measure_run(folder: Path, source: Source, bank_file: Path | None = None, tas
         given = scores if asked is source else asked.scores(model, bank, f"{task}, labels {rule.company}", own)
         evaluation = with_decisions(evaluation, rule, given, test, settings.bootstrap)
     labels = per_label(evaluation, test, bank, source.data.train.targets.label_counts())
-    return Result(str(folder), test, scores, evaluation, labels)
+    return Result(str(folder), test, scores, evaluation, labels, looked_of(model, source, bank, own))
 
 
 def _check_weights(path: Path, sha256: str | None, folder: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import FiniteFloat
 
 from embeddings.io import atomic
+from experiments.runs.looking import Looked
 from zsl.evaluation.evaluation import Evaluation
 from zsl.evaluation.per_label import PerLabel
 from zsl.evaluation.protocol import TestSet
@@ -38,6 +39,7 @@ class Result:
         scores: (image, label) by protocol.
         evaluation: the measures.
         labels: results label by label.
+        looked: where the model looked in a test image; None if it cannot say, or if only scores are known.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Result:
     scores: Mapping[str, np.ndarray]
     evaluation: Evaluation
     labels: PerLabel
+    looked: Looked | None = None
 
 
 def save_metrics(result: Result, folder: Path) -> None:

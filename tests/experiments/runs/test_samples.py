@@ -11,6 +11,7 @@ from PIL import Image
 from experiments.runs.samples import Samples, save_samples
 from zsl.data.dataset import MultiLabelData, Part, Tensors
 from zsl.data.targets import Targets
+from zsl.prediction.heat_maps import coloured
 
 SEEN, UNSEEN = tuple("abcde"), tuple("xyz")
 
@@ -36,15 +37,15 @@ def make_data(kind="images", unseen=UNSEEN, partial=False, images=13):
 def test_samples_are_the_best_labels_of_images_drawn_at_random(tmp_path, partial):
     data = make_data(partial=partial)
     scores = np.random.default_rng(1).normal(size=(13, 8)).astype(np.float32)
-    save_samples(tmp_path, data, {"gzsl": scores, "zsl": scores[:, 5:]}, count=6, top=4)
+    save_samples(tmp_path, data, {"gzsl": scores, "zsl": scores[:, 5:]}, count=6)
     samples = Samples.model_validate_json((tmp_path / "samples.json").read_bytes())
     assert (samples.seed, samples.test_images, samples.protocol, len(samples.images)) == (0, 13, "gzsl", 6)
     names, truth, verdicts = SEEN + UNSEEN, data.test.targets.dense(), set()
     for image in samples.images:
         row = int(image.name.removeprefix("image "))
         order = sorted(range(8), key=lambda column: -scores[row, column])
-        assert [found.label for found in image.top] == [names[column] for column in order[:4]]
-        assert [found.rank for found in image.top] == [1, 2, 3, 4]
+        assert [found.label for found in image.top] == [names[column] for column in order[:5]]
+        assert [found.rank for found in image.top] == [1, 2, 3, 4, 5]
         best = [(names[c], rank) for rank, c in enumerate(order, 1) if c >= 5]
         assert [(found.label, found.rank) for found in image.top_unseen] == best
         assert {found.label for found in image.true} == {names[c] for c in range(8) if truth[row, c] == 1}
@@ -83,3 +84,22 @@ def test_tokens_have_labels_and_no_picture(tmp_path):
 def test_scores_of_another_shape_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"\(8, 13\), test targets \(13, 8\)"):
         save_samples(tmp_path, make_data(), {"gzsl": np.zeros((8, 13))})
+
+
+def test_samples_say_where_the_model_looked(tmp_path):
+    data, asked = make_data(), []
+
+    def looked(row, labels):
+        asked.append((row, labels))
+        return np.random.default_rng(row).random((len(labels), 3, 2)).astype(np.float32)
+
+    save_samples(tmp_path, data, {"gzsl": np.random.default_rng(1).random((13, 8))}, 4, looked)
+    samples = Samples.model_validate_json((tmp_path / "samples.json").read_bytes())
+    assert [labels for _, labels in asked] == [[found.label for found in image.top] for image in samples.images]
+    for (row, labels), image in zip(list(asked), samples.images, strict=True):
+        for values, found in zip(looked(row, labels), image.top, strict=True):
+            with Image.open(io.BytesIO(base64.b64decode(found.map))) as drawn:
+                np.testing.assert_array_equal(np.asarray(drawn), coloured(values))
+        assert all(found.map is None for found in (*image.true, *image.top_unseen))
+    save_samples(tmp_path, data, {"gzsl": np.zeros((13, 8))}, 1)
+    assert '"map": null' in (tmp_path / "samples.json").read_text()
