@@ -55,6 +55,20 @@ def predict(
     out: Annotated[Path | None, typer.Option(help="File to make, with --json or --csv.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue the file of a command that was stopped.")] = False,
     pictures: Annotated[Path | None, typer.Option(help="Folder for pictures with their words beside them.")] = None,
+    heat_maps: Annotated[
+        Path | None, typer.Option(help="Folder for maps of where the model looked for each word, and a contact sheet.")
+    ] = None,
+    look: Annotated[
+        Literal["evidence", "attention"] | None,
+        typer.Option(
+            help="What heat maps show: what a place adds to the word's logit, or how much attention it has.",
+            show_default="the readout's default",
+        ),
+    ] = None,
+    why: Annotated[
+        Path | None,
+        typer.Option(help="Folder for pages with the seen words and training pictures that are nearest."),
+    ] = None,
     company: Company = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures per batch.")] = 64,
     workers: Annotated[
@@ -68,6 +82,7 @@ def predict(
     A word's score does not depend on the other words that are asked. Pictures that cannot be read are counted.
     """
     from embeddings.io.errors import InputError
+    from experiments.prediction.illustrations import Wishes
     from experiments.prediction.inputs import picture_paths
     from experiments.prediction.predicting import Output, Pace, Question, answer
     from zsl.prediction.prediction import Wanted
@@ -81,17 +96,20 @@ def predict(
     wanted = Wanted(top, _threshold(threshold))
     question = Question(run, picture_paths(images, sys.stdin), labels, also is not None, wanted, company)
     form: Literal["text", "json", "csv"] = "json" if json else "csv" if csv else "text"
+    wishes = Wishes(pictures, heat_maps, why, look)
     console = make_console(stderr=True)
 
     def how_to_continue() -> str:
         return "give the same command again" if out is None else "give the same command again with --resume"
 
     with stoppable(how_to_continue), ConsoleProgress(console) as progress:
-        output, pace = Output(form, out, resume, pictures), Pace(batch_size, workers, precision)
+        output, pace = Output(form, out, resume, wishes), Pace(batch_size, workers, precision)
         counted = answer(question, output, pace, progress, lambda text: typer.echo(text, nl=False))
     if counted.unreadable:
         tell(f"note: {counted.unreadable:,} of {counted.pictures:,} pictures could not be read", err=True)
-    for place in filter(None, (out, pictures)):
+    if counted.note:
+        tell(counted.note, err=True)
+    for place in filter(None, (out, *wishes.folders.values())):
         tell(f"{place}: {counted.pictures - counted.unreadable:,} pictures", err=True)
 
 

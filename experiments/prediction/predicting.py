@@ -3,15 +3,14 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
 
 from embeddings.io.errors import InputError
-from embeddings.io.output_folders import make_folder
 from embeddings.io.progress import Progress
 from experiments.prediction.answers import Form, head_of, text_of
-from experiments.prediction.drawing import save_annotated
+from experiments.prediction.illustrations import Illustrations, Wishes
 from experiments.prediction.output_file import OutputFile
 from zsl.config import Precision
 from zsl.context import Context
@@ -44,9 +43,10 @@ class Question:
     wanted: Wanted
     company: Company | None
 
-    def hash(self, model: TrainedModel, form: Form, words: tuple[str, ...]) -> str:
+    def hash(self, model: TrainedModel, output: "Output", words: tuple[str, ...]) -> str:
         """Identifies the answers: with another hash, a file cannot be continued."""
-        digest = sha256(repr((form, self.wanted, self.company, model.bank.sha256, model.facts)).encode())
+        kind = output.form, output.wishes.why is not None  # with pages, answers say what is near
+        digest = sha256(repr((kind, self.wanted, self.company, model.bank.sha256, model.facts)).encode())
         for name in (*words, *self.paths):
             digest.update(name.encode("utf-8", "surrogateescape") + b"\0")
         return digest.hexdigest()
@@ -60,13 +60,13 @@ class Output:
         form: of the answers.
         out: a file; None prints them.
         resume: continue the file of a command that was stopped.
-        pictures: a folder for annotated pictures.
+        wishes: what is drawn beside them.
     """
 
     form: Form
     out: Path | None = None
     resume: bool = False
-    pictures: Path | None = None
+    wishes: Wishes = field(default_factory=Wishes)
 
 
 @dataclass(frozen=True)
@@ -86,10 +86,11 @@ class Pace:
 
 @dataclass(frozen=True)
 class Counted:
-    """How many pictures were asked about, and how many of them could not be read."""
+    """How many pictures were asked about, how many of them could not be read, and a note about drawings or ""."""
 
     pictures: int
     unreadable: int
+    note: str = ""
 
 
 def answer(question: Question, output: Output, pace: Pace, progress: Progress, tell: Callable[[str], None]) -> Counted:
@@ -106,19 +107,18 @@ def answer(question: Question, output: Output, pace: Pace, progress: Progress, t
     Raises:
         InputError: no such model; words without a vector; an output that exists; no picture could be read.
     """
+    output.wishes.check(question.run)
     model = load(question.run)
     context = pace.context(len(question.paths), progress)
     asked = model.asked(_words(model, question, progress), question.company, context)
     predictor = Predictor(asked, question.wanted)
-    if output.pictures is not None:
-        _ready(output.pictures)
-    with _sink(output, question.hash(model, output.form, asked.words.labels), tell) as sink:
+    illustrations = Illustrations(asked, output.wishes, question.run)
+    with _sink(output, question.hash(model, output, asked.words.labels), tell) as sink:
         pictures = model.pictures(question.paths, sink.start)
         for place, found in enumerate(predictions(predictor, pictures), sink.start):
-            sink.write(text_of(found, output.form), found)
-            if output.pictures is not None and not found.fault:
-                save_annotated(output.pictures, place, pictures.whole(place), found)
-    counted = sink.counted()
+            near = illustrations.add(pictures, place, found)
+            sink.write(text_of(found, output.form, near), found)
+    counted = replace(sink.counted(), note=illustrations.finish())
     if counted.unreadable == counted.pictures:
         told = "the picture" if counted.pictures == 1 else f"none of the {counted.pictures:,} pictures"
         raise InputError(f"{told} could {'not ' if counted.pictures == 1 else ''}be read; see above")
@@ -128,13 +128,6 @@ def answer(question: Question, output: Output, pace: Pace, progress: Progress, t
 def _words(model: TrainedModel, question: Question, progress: Progress) -> Words:
     words = words_of(model.bank, model.seen, question.labels, progress=progress)
     return words.joined(words_of(model.bank, model.seen, model.seen)) if question.with_seen else words
-
-
-def _ready(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise InputError(f"{folder} is a file; choose another --pictures")
-    if not folder.is_dir():
-        make_folder(folder)
 
 
 class _Printed:

@@ -1,6 +1,7 @@
 """Heat maps: where a model looked for a label, drawn over the picture."""
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,7 @@ class HeatMap:
         """Two lines: the label with its note, and what the colours mean."""
         lowest, highest = self.values.min(), self.values.max()
         meaning = f"{MEANINGS[self.look]}: {lowest:.2g} to {highest:.2g}"
-        return " ".join(filter(None, (drawn(self.label), self.note))), meaning
+        return " ".join(filter(None, (self.label, self.note))), meaning
 
 
 def overlaid(picture: "PIL.Image.Image", heat: HeatMap, side: int = SIDE) -> "PIL.Image.Image":
@@ -130,7 +131,7 @@ class ContactSheet:
         self.left_out[1] += max(len(maps) - SHEET_LABELS, 0)
         small = picture.copy()
         small.thumbnail((THUMBNAIL, THUMBNAIL))
-        cells = [_cell(small, drawn(name))]
+        cells = [_cell(small, name)]
         for heat in maps[:SHEET_LABELS]:
             cells.append(_cell(overlaid(picture, heat, THUMBNAIL), heat.legend[0]))
         self.rows.append(cells)
@@ -159,7 +160,8 @@ def _cell(picture: "PIL.Image.Image", text: str) -> "PIL.Image.Image":
 
 
 def fitting(text: str, width: float, font: "PIL.ImageFont.FreeTypeFont") -> str:
-    """The text, cut at the end with "…" if it is wider than so many pixels."""
+    """The text in one line (`drawn`), cut at the end with "…" if it is wider than so many pixels."""
+    text = drawn(text)
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(f"{text}…") > width:
@@ -167,9 +169,10 @@ def fitting(text: str, width: float, font: "PIL.ImageFont.FreeTypeFont") -> str:
     return f"{text}…"
 
 
-def text_font() -> "PIL.ImageFont.FreeTypeFont":
-    """The font of matplotlib, which plots use too."""
+@cache
+def text_font(size: int = TEXT - 1) -> "PIL.ImageFont.FreeTypeFont":
+    """DejaVu Sans, which matplotlib brings: it has Latin, Greek and Cyrillic letters and many signs."""
     from matplotlib import get_data_path
     from PIL import ImageFont
 
-    return ImageFont.truetype(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), TEXT - 1)
+    return ImageFont.truetype(Path(get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -15,15 +15,24 @@ from embeddings.encoders.table import AnyEncoder
 from embeddings.io.errors import InputError
 from zsl.backbones.base import BaseBackbone
 from zsl.context import Context
+from zsl.data.dataset import MultiLabelData
+from zsl.data.squares import Square
 from zsl.model import ZeroShotModel
 from zsl.prediction.asking import Asked
 from zsl.prediction.facts import Facts
+from zsl.prediction.heat_maps import HeatMap, with_legend
+from zsl.prediction.looking import Looking, mean_of, tokens_of
 from zsl.prediction.pictures import Picture, Pictures
 from zsl.prediction.prediction import Prediction, Predictor, Threshold, Wanted, logits_of, predictions, token_batches
+from zsl.prediction.reasons import Neighbour, Reasons
 from zsl.prediction.thresholds import Thresholds
 from zsl.prediction.words import Labels, words_of
 from zsl.readouts.company import Company
+from zsl.readouts.looks import Look
 from zsl.readouts.readout import Readout
+
+if TYPE_CHECKING:
+    import PIL.Image
 
 HUB = {"library": "zero-shot-toolkit"}  # config.json, by which a model hub counts downloads
 
@@ -121,6 +130,81 @@ class TrainedModel(ZeroShotModel, ModelHubMixin, library_name="zero-shot-toolkit
                 rows.append(logits_of(asked, tokens))
         return np.concatenate(rows)
 
+    def attention(
+        self,
+        image: Picture,
+        label: str,
+        *,
+        look: Look | None = None,
+        company: Company | None = None,
+        context: Context | None = None,
+    ) -> Float[np.ndarray, "row column"]:
+        """Where the model looked in a picture for a word: one number for each place of the square that it reads.
+
+        Args:
+            image, company, context: same as for `scores`, with one picture.
+            label: the word.
+            look: "evidence", what the place adds to the logit; or "attention", weights that sum to 1. None takes the
+                readout's default (`Readout.looked`).
+        Returns:
+            (row, column) float32; `heat_map` draws it.
+        Raises:
+            InputError: a readout that cannot say where it looked, or cannot show this; same as for `scores`.
+        """
+        return self._looked(image, look, self.asked([label], company, context))[1].values
+
+    def heat_map(
+        self,
+        image: Picture,
+        label: str,
+        *,
+        look: Look | None = None,
+        company: Company | None = None,
+        context: Context | None = None,
+    ) -> "PIL.Image.Image":
+        """The whole picture under the colours of `attention`, with a legend.
+
+        Args:
+            image, label, look, company, context: same as for `attention`.
+        Returns:
+            a Pillow image, at most 768 px wide or high without its legend.
+        Raises:
+            InputError: same as for `attention`.
+        """
+        return with_legend(*self._looked(image, look, self.asked([label], company, context)))
+
+    def _looked(self, image: Picture, look: Look | None, asked: Asked) -> tuple["PIL.Image.Image", HeatMap]:
+        whole = self._whole(image)
+        (heat,) = Looking(asked, look).heat_maps(whole, tokens_of(asked, whole), asked.words.labels)
+        return whole, heat
+
+    def why(
+        self, image: Picture, label: str, data: MultiLabelData, *, count: int = 3, context: Context | None = None
+    ) -> tuple[Neighbour, ...]:
+        """Why this word? The seen labels whose words are nearest, and their training pictures nearest to the picture.
+
+        The training pictures are read once, and their mean tokens are kept in the cache of the toolkit.
+
+        Args:
+            image, context: same as for `scores`, with one picture.
+            label: the word.
+            data: the dataset that the model was trained on.
+            count: of seen labels, and of pictures for each, at most.
+        Returns:
+            the seen labels, nearest first; similarities are cosines of word vectors and of mean tokens.
+        Raises:
+            InputError: other data than those of training; same as for `scores`.
+        """
+        asked = self.asked([label], None, context)
+        tokens = tokens_of(asked, self._whole(image))
+        return Reasons(self, data, asked.context, count).of(asked.words.vectors[0], mean_of(tokens))
+
+    def _whole(self, image: Picture) -> "PIL.Image.Image":
+        pictures = self.pictures(image)
+        if len(pictures) != 1:
+            raise InputError(f"{len(pictures)} pictures; give one")
+        return pictures.whole(0)
+
     def _all_tokens(self, images: Any, context: Context) -> Iterator[Tensor]:
         """The tokens of pictures, or the tokens given, batch by batch.
 
@@ -164,12 +248,20 @@ class TrainedModel(ZeroShotModel, ModelHubMixin, library_name="zero-shot-toolkit
         Raises:
             InputError: the model has no backbone.
         """
+        return Pictures(images, self.eye()[1], start)
+
+    def eye(self) -> tuple[BaseBackbone, Square]:
+        """The backbone, and the square of a picture that it reads.
+
+        Raises:
+            InputError: the model has no backbone.
+        """
         if self.backbone is None or self.facts.square is None:
             raise InputError(
                 f"{self.facts.name} was trained on tokens and has no backbone, so it reads no picture; load it with "
                 "zsl.load(FOLDER, backbone=MODULE)"
             )
-        return Pictures(images, self.facts.square, start)
+        return self.backbone, self.facts.square
 
     def _save_pretrained(self, save_directory: Path) -> None:
         from zsl.prediction.model_folder import write_model

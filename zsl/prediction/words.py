@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -37,6 +38,14 @@ class Words:
     labels: tuple[str, ...]
     vectors: Float[np.ndarray, "label embed"]
     seen: Bool[np.ndarray, " label"]
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {label: place for place, label in enumerate(self.labels)}
+
+    def vectors_of(self, labels: Sequence[str]) -> Float[np.ndarray, "label embed"]:
+        """The vectors of some of the words, (label, embed) float32, in memory."""
+        return np.array(self.vectors[[self._places[label] for label in labels]], np.float32)
 
     def joined(self, others: "Words") -> "Words":
         """These words, followed by those of `others` that are not among them."""

@@ -222,7 +222,8 @@ class GroupDecoder(Readout, GroupedLayer):
         """`BoundDecoder.looked`. A label of a closed set has the maps of its nearest seen label."""
         with torch.inference_mode(False):  # tensors of inference have no gradients, but copies of them do
             features, vectors = features.clone(), vectors.clone()
-            trained = None if trained is None else trained.clone()
+            if trained is not None and trained.is_inference():  # others stay themselves, so that their order is known
+                trained = trained.clone()
             alone = self._chosen(company) == "alone"
             seats = self._alone(vectors) if alone else self._anchored(vectors, trained, None)
             return self._seated(vectors, seats).looked(features, look)

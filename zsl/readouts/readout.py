@@ -108,16 +108,23 @@ class Readout(nn.Module, ABC):
         Raises:
             InputError: the readout cannot say where it looked, or cannot show this; same as for `bind_each`.
         """
+        with exact(features):
+            return self._looked(features, vectors, company, trained, self.look_of(look)).float()
+
+    def look_of(self, look: Look | None) -> Look:
+        """One of `looks`; None chooses the first.
+
+        Raises:
+            InputError: the readout cannot say where it looked, or cannot show this.
+        """
         if not self.looks:
             raise InputError(
                 f"{type(self).__name__} cannot say where it looked; "
                 "heat maps need a readout such as ml-decoder, label-attention or gap-text"
             )
-        chosen = self.looks[0] if look is None else look
-        if chosen not in self.looks:
-            raise InputError(f"{type(self).__name__} cannot show {chosen!r}; it can show: {', '.join(self.looks)}")
-        with exact(features):
-            return self._looked(features, vectors, company, trained, chosen).float()
+        if look is not None and look not in self.looks:
+            raise InputError(f"{type(self).__name__} cannot show {look!r}; it can show: {', '.join(self.looks)}")
+        return self.looks[0] if look is None else look
 
     def _looked(
         self, features: Features, vectors: Vectors, company: Company | None, trained: Seen | None, look: Look

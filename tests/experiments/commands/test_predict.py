@@ -87,11 +87,11 @@ def test_a_stopped_command_continues_to_the_same_file(model, album, tmp_path, mo
 
     written, text_of = [], predicting.text_of
 
-    def stopping(found, form):
+    def stopping(found, form, near):
         written.append(found)
         if len(written) == 4:
             raise KeyboardInterrupt
-        return text_of(found, form)
+        return text_of(found, form, near)
 
     monkeypatch.setattr(predicting, "text_of", stopping)
     stopped = zsl(*given, "--out", tmp_path / "found.jsonl")

@@ -72,7 +72,7 @@ def test_a_large_picture_is_made_small_with_the_map_in_place():
 
 def test_the_legend_says_label_score_and_meaning():
     heat = _heat(note="0.91", look="evidence", label="sun\nset")
-    assert heat.legend == ("sun\\nset 0.91", "added to the logit: 0 to 2.5")
+    assert heat.legend == ("sun\nset 0.91", "added to the logit: 0 to 2.5")
     drawing = with_legend(_picture(), heat)
     assert drawing.width == 240  # a narrow picture leaves room for the text
     assert (np.asarray(drawing)[HIGH + GAP :] < 128).any()  # something is written

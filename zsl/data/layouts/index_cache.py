@@ -42,7 +42,7 @@ def cached(kind: str, sources: Sequence[Path], options: object, parse: Callable[
             hashed_file.check(path)
             return load_file(path)
         except (OSError, SafetensorError, ValueError) as error:
-            told = f"the index {path} of {sources[0]} is damaged ({error}); it is made again"
+            told = f"the index {path} of {sources[0] if sources else kind} is damaged ({error}); it is made again"
             warnings.warn(told, InputWarning, stacklevel=2)
     arrays = parse()
     with suppress(OSError):  # a cache that cannot be written to only costs time
