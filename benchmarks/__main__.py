@@ -3,7 +3,19 @@
 Run it at the top of the repository. `zsl bench` measures what users compare: heads, layers, modules.
 """
 
-from benchmarks import bank_memory, company, encoding, intervals, loader, metrics, nus_wide, step, thresholds, tokens
+from benchmarks import (
+    bank_memory,
+    company,
+    encoding,
+    intervals,
+    loader,
+    metrics,
+    nus_wide,
+    onnx,
+    step,
+    thresholds,
+    tokens,
+)
 from experiments.commands.app import Commands
 from experiments.output.console import clear_errors
 
@@ -16,6 +28,7 @@ BENCHMARKS = {
     "step": step,
     "metrics": metrics,
     "intervals": intervals,
+    "onnx": onnx,
     "thresholds": thresholds,
     "company": company,
 }

@@ -65,8 +65,10 @@ if TYPE_CHECKING:
     from zsl.metrics.label_ranking import label_ranking
     from zsl.metrics.stream import MetricStream
     from zsl.model import ZeroShotModel
+    from zsl.prediction.graph_files import export_onnx, export_torch
     from zsl.prediction.loading import load
     from zsl.prediction.model import TrainedModel
+    from zsl.prediction.official import import_official
     from zsl.prediction.prediction import Found, Prediction
     from zsl.prediction.words import Words
     from zsl.readouts.closed_form import ClosedFormReadout
@@ -150,11 +152,14 @@ __all__ = [
     "chance_average_precision",
     "chance_f1_at_k",
     "evaluate",
+    "export_onnx",
+    "export_torch",
     "extract_tokens",
     "f1_at_k",
     "f1_at_threshold",
     "fit",
     "focal_loss",
+    "import_official",
     "label_ranking",
     "load",
     "load_data",
@@ -208,8 +213,10 @@ _MODULES = {
     "zsl.metrics.average_precision": ("average_precision", "mean_average_precision"),
     "zsl.metrics.stream": ("MetricStream",),
     "zsl.model": ("ZeroShotModel",),
+    "zsl.prediction.graph_files": ("export_onnx", "export_torch"),
     "zsl.prediction.loading": ("load",),
     "zsl.prediction.model": ("TrainedModel",),
+    "zsl.prediction.official": ("import_official",),
     "zsl.prediction.prediction": ("Found", "Prediction"),
     "zsl.prediction.words": ("Words",),
     "zsl.readouts.closed_form": ("ClosedFormReadout",),

@@ -10,7 +10,8 @@ from experiments.commands.ablate import ablate, demo
 from experiments.commands.app import Commands
 from experiments.commands.calibrate_gzsl import calibrate_gzsl
 from experiments.commands.evaluate import evaluate
-from experiments.commands.predict import export, predict
+from experiments.commands.export import export, import_official
+from experiments.commands.predict import predict
 from experiments.commands.recipe import recipe
 from experiments.commands.report import report
 from experiments.commands.threshold import threshold
@@ -18,7 +19,8 @@ from experiments.commands.train import train
 from experiments.output.console import tell
 
 app = Commands(add_completion=True)
-for command in (train, evaluate, predict, export, threshold, calibrate_gzsl, ablate, demo, report, recipe):
+COMMANDS = (train, evaluate, predict, export, import_official, threshold, calibrate_gzsl, ablate, demo, report, recipe)
+for command in COMMANDS:
     app.command()(command)
 for name, group in (("bank", bank.app), ("data", data.app), ("bench", bench.app)):
     app.add_typer(group, name=name)

@@ -1,4 +1,4 @@
-"""`zsl predict` and `zsl export`."""
+"""`zsl predict`."""
 
 import sys
 from pathlib import Path
@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from embeddings.io.markup import shell
 from experiments.output.console import ConsoleProgress, clear_errors, make_console, stoppable, tell
 
 Model = Annotated[
@@ -124,26 +123,3 @@ def _threshold(text: str | None) -> float | Literal["auto"] | None:
         return float(text)
     except ValueError as error:
         raise InputError(f"--threshold {text}: give a number from 0 to 1, or auto") from error
-
-
-@clear_errors
-def export(
-    run: Model,
-    out: Annotated[Path, typer.Option(help="Folder to make for the model.")],
-    backbone: Annotated[
-        Literal["file", "public"],
-        typer.Option(help="file: with the backbone's weights. public: only the name and hash of timm's weights."),
-    ] = "file",
-) -> None:
-    """Write a trained model into a folder that moves: weights, word vectors, thresholds, a model card.
-
-    It opens on another machine without the data of training: zsl predict FOLDER, or zsl.load(FOLDER) in Python.
-    """
-    from experiments.output.files import new_folder
-    from zsl.prediction.loading import load
-    from zsl.prediction.model_folder import write_model
-
-    with new_folder(out) as made:
-        write_model(load(run), made, backbone)
-    size = sum(file.stat().st_size for file in out.iterdir()) / 1e6
-    tell(f"{out}: {size:.1f} MB; use it: {shell('zsl', 'predict', out, 'photo.jpg', '--labels', 'sunset, harbour')}")

@@ -31,8 +31,8 @@ def test_an_output_folder_that_exists_is_left_alone(small, tmp_path):
 def test_help_names_every_command_and_cuts_no_line():
     shown = zsl("--help").stdout
     assert [line.split()[0] for line in shown.partition("Commands:")[2].splitlines() if line.strip()] == [
-        *("train", "evaluate", "threshold", "calibrate-gzsl", "ablate", "demo", "report", "recipe"),
-        *("bank", "data", "bench"),
+        *("train", "evaluate", "predict", "export", "import-official", "threshold", "calibrate-gzsl"),
+        *("ablate", "demo", "report", "recipe", "bank", "data", "bench"),
     ]
     assert "--install-completion" in shown
 
