@@ -25,8 +25,10 @@ from zsl.prediction.thresholds import Rule, Thresholds
 READOUTS = {
     "groups of similar labels": ("decoder.kind=ml-decoder", "decoder.grouping=similar"),
     "label attention": ("decoder.kind=label-attention",),
+    "pooled tokens and words": ("decoder.kind=gap-text",),
     "ESZSL": ("decoder.kind=eszsl",),
 }
+WIDE = ("groups of similar labels", "label attention")  # readouts that have a width
 COLUMNS = {
     "F1 of all": "gzsl/f1{}",
     "of seen": "gzsl/f1_seen{}",
@@ -70,7 +72,7 @@ def bench_thresholds(
     """
     rows, record = [], []
     for name in readouts:
-        own = [*READOUTS[name], *([] if name == "ESZSL" else [f"decoder.width={width}"])]
+        own = [*READOUTS[name], *([f"decoder.width={width}"] if name in WIDE else [])]
         run = runs / name.replace(" ", "-")
         train(load_config(config, [*settings, *own], trains=True), run, True, progress, lambda _: None)
         choice = threshold_run(run, LEAST, None, progress)
@@ -84,7 +86,7 @@ def bench_thresholds(
             cells = [_cell(found, column.format(at)) for column in COLUMNS.values()]
             errors = [_cell(found, f"gzsl/ece_{part}") if thresholds else "" for part in ("seen", "unseen")]
             rows.append([name, rule, *_told(thresholds), *cells, *errors])
-            record.append({"readout": name, "rule": rule, "metrics": found.metrics})
+            record.append({"readout": name, "rule": rule, "metrics": found.metrics, "intervals": found.intervals})
         record.append(
             {
                 "readout": name,

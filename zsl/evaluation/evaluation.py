@@ -42,11 +42,12 @@ def interval_of(
     """The 95 % interval of a metric, or of a difference in it.
 
     Args:
-        metric: its name, "protocol/metric"; replicates of mAP are centred on the estimate.
+        metric: its name, "protocol/metric"; replicates of mAP and of macro figures are centred on the estimate.
         values: (replicate,) of the metric or of the difference.
         estimate: the figure, or the difference, on the test images themselves.
         ends: the lowest and the highest value that it can have.
     Returns:
         the lower and the upper end; NaN without a replicate.
     """
-    return interval(centred(values, estimate) if "/map" in metric else values, ends=ends)
+    over_labels = "/map" in metric or "/macro_" in metric
+    return interval(centred(values, estimate) if over_labels else values, ends=ends)

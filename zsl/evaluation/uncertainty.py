@@ -32,11 +32,12 @@ def image_weights(images: int, replicates: int, seed: int = 0) -> UInt8[np.ndarr
 
 
 def centred(values: Float[np.ndarray, " replicate"], estimate: float) -> Float[np.ndarray, " replicate"]:
-    """Replicates of mAP, shifted so that their mean is the figure of the test images themselves.
+    """Replicates of a mean over labels, shifted so that their mean is the figure of the test images themselves.
 
     An image that is drawn twice ties with itself, which raises the AP of labels with few positives. Without the shift,
     the interval of their mAP may lie above the mAP. F1@K ranks the labels of one image, where there are no such ties,
-    so its replicates are not shifted.
+    so its replicates are not shifted. Macro F1 at thresholds counts 0 for a label that a replicate does not show; its
+    interval may lie below it.
 
     Args:
         values: (replicate,) of the metric; NaN where it is not defined.

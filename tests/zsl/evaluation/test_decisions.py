@@ -77,6 +77,19 @@ def test_a_replicate_repeats_the_images_drawn(scores, test):
         assert low < found.metrics[name] < high
 
 
+def test_the_interval_of_macro_f1_holds_it_even_if_labels_are_rare(test):
+    table = np.zeros((67, 16), bool)
+    table[np.arange(16), np.arange(16)] = True  # one image each, which a third of the replicates do not draw
+    scores = {"gzsl": (6.0 * table - 3).astype(np.float32)}
+    scores["gzsl"][20, 0] = 3  # one mistake
+    found = _measured(scores, replace(test, targets=Targets.of(table)), 200)
+    name = "gzsl/macro_f1@threshold"
+    assert found.metrics[name] == pytest.approx((15 + 2 / 3) / 16)
+    assert found.replicates[name].max() < found.metrics[name]
+    low, high = found.intervals[name]
+    assert low < found.metrics[name] < high
+
+
 def test_entries_that_nobody_annotated_count_for_nothing(scores, test):
     table = test.targets.dense().copy()
     table[np.random.default_rng(2).random(table.shape) < 0.3] = -1
