@@ -12,6 +12,7 @@ from benchmarks import (
     metrics,
     nus_wide,
     onnx,
+    predict,
     step,
     thresholds,
     tokens,
@@ -31,6 +32,7 @@ BENCHMARKS = {
     "onnx": onnx,
     "thresholds": thresholds,
     "company": company,
+    "predict": predict,
 }
 
 app = Commands(help="Compare speed, memory and coverage with peers.")
