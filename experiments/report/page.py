@@ -18,6 +18,7 @@ from experiments.report import charts
 from experiments.report.differences import config_differences, disagreeing, flattened
 from experiments.report.errors import FIRST, WORST, error_data
 from experiments.report.labels import label_data, over_seeds
+from experiments.report.published import published_beside
 from experiments.tables.label_rows import LabelRow
 from experiments.tables.metric_table import Column, MetricTable, metric_table
 from experiments.tables.notes import mark_note
@@ -92,6 +93,7 @@ def view_of(folder: TableFolder, name: str) -> dict[str, Any]:
         "best": best,
         "intervals": any(cell is not None and cell.interval for cell in cells),
         "paper": any(value is not None for column in table.main for value in column.paper),
+        "published": published_beside(folder),
         "curves": _curves(folder, titles, name),
         "labels": label_data(titles, merged, best),
         "ap_charts": _ap_charts(merged[best], name),

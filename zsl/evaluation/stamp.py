@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -14,11 +14,31 @@ from zsl.evaluation.protocol import Protocol, TestSet
 
 ABSENT_POLICY = "map leaves out labels without a positive test image; map_absent_zero counts them 0"
 PARTIAL_POLICY = "entries that nobody annotated are in no measure"
-# labels; positives per test image, which is K * precision / recall of published figures; tolerance of the latter
+
+
+class Known(NamedTuple):
+    """A published test set.
+
+    Args:
+        labels: how many are ranked.
+        images: in the test set.
+        positives: per test image, which is K * precision / recall of published figures; None if only the number of
+            images tells it from another test set.
+        tolerance: of the positives.
+    """
+
+    labels: int
+    images: int
+    positives: float | None = None
+    tolerance: float = 0.0
+
+
 KNOWN = {
-    "NUS-WIDE, 81 labels, all 107,859 test images (LESA, BiAM, MKT)": (81, 1.8764, 0.002),
-    "NUS-WIDE, 81 labels, the 83,898 test images that show one (DualCoOp and later)": (81, 2.4123, 0.002),
-    "NUS-WIDE, 1,006 labels, all 107,859 test images": (1006, 6.80, 0.005),
+    "NUS-WIDE, 81 labels, all 107,859 test images (LESA, BiAM, MKT)": Known(81, 107_859, 1.8764, 0.002),
+    "NUS-WIDE, 81 labels, the 83,898 test images that show one (DualCoOp and later)": Known(81, 83_898, 2.4123, 0.002),
+    "NUS-WIDE, 81 labels, the list of 60,260 images (PIAA)": Known(81, 60_260),
+    "NUS-WIDE, 1,006 labels, all 107,859 test images": Known(1006, 107_859, 6.80, 0.005),
+    "Open Images v4, 400 unseen labels, 125,436 test images": Known(400, 125_436),
 }
 # names, versions and training data do not belong to the question
 COMPARED = ("test_set", "images", "absent", "partial", "k", "truth")
@@ -64,8 +84,8 @@ class Stamp:
         return asdict(self) | {"known_as": self.known_as()}
 
     def known_as(self) -> dict[str, str]:
-        """The published test set that each protocol is, if positives per image and number of labels show it."""
-        named = {n: recognise(self.labels[n][0], value) for n, value in self.positives_per_image.items()}
+        """The published test set that each protocol is, if labels, images and positives per image show it."""
+        named = {n: recognise(self.labels[n][0], v, self.images) for n, v in self.positives_per_image.items()}
         return {protocol: title for protocol, title in named.items() if title is not None}
 
 
@@ -118,15 +138,18 @@ def hash_of_targets(targets: Targets) -> str:
     return digest.hexdigest()[:16]
 
 
-def recognise(labels: int, positives_per_image: float) -> str | None:
-    """The published test set with this number of labels and of positives per image; None for an unknown one.
+def recognise(labels: int, positives_per_image: float, images: int | None = None) -> str | None:
+    """The published test set with this number of labels, images and positives per image; None for an unknown one.
 
     Args:
         labels: number of labels that are ranked.
         positives_per_image: over those labels; from published figures it is `K * precision / recall` at any K.
+        images: number of test images; None if it is not known, and then only the positives tell test sets apart.
     """
-    for title, (count, positives, rounding) in KNOWN.items():
-        if labels == count and abs(positives - positives_per_image) <= rounding:
+    for title, one in KNOWN.items():
+        if labels != one.labels or images not in (None, one.images) or (images is None and one.positives is None):
+            continue
+        if one.positives is None or abs(one.positives - positives_per_image) <= one.tolerance:
             return title
     return None
 

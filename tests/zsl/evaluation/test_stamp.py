@@ -48,6 +48,11 @@ def test_published_test_sets_are_recognised():
     assert "1,006" in recognise(1006, 6.80)
     assert recognise(81, 2.1) is None
     assert recognise(80, 1.8764) is None
+    assert "all 107,859" in recognise(81, 1.8764, 107_859)
+    assert recognise(81, 1.8764, 5_000) is None  # other images that happen to have as many positives
+    assert "60,260" in recognise(81, 1.882, 60_260)
+    assert recognise(81, 1.882) is None  # rounded figures do not tell it from all images
+    assert "Open Images v4" in recognise(400, 0.3, 125_436)
 
 
 @pytest.mark.skipif("ZSL_NUS_WIDE" not in os.environ, reason="ZSL_NUS_WIDE names no folder with the real annotation")
