@@ -3,16 +3,23 @@
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
+from multiprocessing.context import BaseContext
 from typing import Any, Protocol
 
 import torch
 
 from experiments.grids.job import Job, Outcome, perform_shared
+from experiments.processes import own_environment
+
+# what runs import; none of these initializes CUDA, which would not survive a fork
+IMPORTED = ("experiments.grids.job", "zsl.training.loop", "timm", "torch._dynamo", "matplotlib.figure")
 
 
 class Executor(Protocol):
@@ -59,21 +66,21 @@ class Inline:
 class Pool:
     """`workers` processes that share the cores of this machine.
 
-    Each worker is a pool of one process, so that a process that dies takes no other job with it.
+    Each worker is a pool of one process, so that a process that dies takes no other job with it. On Linux the workers
+    are forked from a server that has imported the libraries and has done nothing else, so that imports are paid once.
     """
 
     def __init__(self, workers: int):
         self.workers = workers
         self.threads = max(1, usable_cores() // workers)
-        context = multiprocessing.get_context("spawn")
+        self.context = _context()
         # only this process has the writing end: when it dies or closes it, the workers read an end of file
-        self.alive, self.driver = context.Pipe(duplex=False)
+        self.alive, self.driver = self.context.Pipe(duplex=False)
         self.free = [self._worker() for _ in range(workers)]
         self.busy: dict[Future[Outcome], ProcessPoolExecutor] = {}
 
     def _worker(self) -> ProcessPoolExecutor:
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(1, context, _begin_worker, (self.threads, self.alive))
+        return ProcessPoolExecutor(1, self.context, _begin_worker, (self.threads, self.alive))
 
     def slots(self) -> int:
         return self.workers
@@ -109,6 +116,22 @@ class Pool:
 def usable_cores() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _context() -> BaseContext:
+    """How worker processes start; elsewhere than on Linux, libraries of the system may not survive a fork."""
+    if sys.platform != "linux":
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(IMPORTED))
+    kept = dict(os.environ)
+    os.environ.update(own_environment())  # the server looks for modules where this process does
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.clear()
+        os.environ.update(kept)
+    return context
 
 
 def _begin_worker(threads: int, alive: Connection) -> None:

@@ -73,7 +73,7 @@ def done(out):
 
 
 def workers(process):
-    """The process ids of a driver's workers, also after the driver has ended."""
+    """The process ids of a driver's workers; after the driver has ended, also of the server that forks them."""
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -81,10 +81,19 @@ def workers(process):
             command = (status.parent / "cmdline").read_bytes()
         except OSError:  # it has ended meanwhile
             continue
-        session = int(told[3])
-        if session == process.pid and b"spawn_main" in command and told[0] != "Z":
-            found.append(int(status.parent.name))
+        pid, parent, session = int(status.parent.name), int(told[1]), int(told[3])
+        forked = b"multiprocessing.forkserver" in command and process.pid not in (pid, parent)
+        if session == process.pid and forked and told[0] != "Z":
+            found.append(pid)
     return found
+
+
+def left(found):
+    """What `found()` still lists a minute later, or as soon as it lists nothing."""
+    end = time.monotonic() + 60
+    while found() and time.monotonic() < end:
+        time.sleep(0.05)
+    return found()
 
 
 def kill(pid):
