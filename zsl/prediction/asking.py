@@ -16,7 +16,9 @@ from zsl.scoring import independent_log_probabilities
 if TYPE_CHECKING:
     from zsl.prediction.model import TrainedModel
 
-BLOCK = 4096  # labels asked at once
+BLOCK = 4096  # labels asked at once, at most
+QUERIES = 65_536  # pictures times labels asked at once: a decoder of width 768 then needs about a gigabyte
+KEPT = 20_000  # labels that stay bound from batch to batch
 
 
 class Asked:
@@ -37,9 +39,9 @@ class Asked:
         self.company = company_of(model, company)
         self.seen = self._vectors(model.bank.select(model.facts.seen))
         count = len(words.labels)
-        size = count if self.company == "grouped" else BLOCK
+        size = count if self.company == "grouped" else max(1, min(BLOCK, QUERIES // context.batch_size))
         self.blocks = [range(start, min(start + size, count)) for start in range(0, count, size)]
-        self.bound = self._bound(self.blocks[0]) if len(self.blocks) == 1 else None
+        self.bound = {block: self._bound(block) for block in self.blocks} if count <= KEPT else {}
         self.bound_seen = self._each(self.seen) if model.softmax else None
 
     def _vectors(self, vectors: np.ndarray) -> Tensor:
@@ -56,14 +58,14 @@ class Asked:
         """The logits of a batch: for each block, its labels and (picture, label) float32.
 
         Args:
-            tokens: (picture, token, channel), of `model.encode`.
+            tokens: (picture, token, channel), of `model.tokens`.
         Returns:
             blocks in order. For a model that was trained with the loss "softmax" they are log-probabilities of the
             label among the seen labels and itself.
         """
         normaliser = None if self.bound_seen is None else self.bound_seen(tokens).float()
         for block in self.blocks:
-            bound = self.bound if self.bound is not None else self._bound(block)
+            bound = self.bound.get(block) or self._bound(block)
             found = bound(tokens).float()
             if normaliser is not None:
                 seen = torch.from_numpy(self.words.seen[block.start : block.stop]).to(found.device)

@@ -1,6 +1,6 @@
 """Predictions: for each picture, the best words."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -103,16 +103,18 @@ class Predictor:
         if wanted.threshold == "auto" and self.thresholds is None:
             raise InputError("threshold auto: the model has no thresholds; run zsl threshold RUN first")
 
-    def of(self, tokens: Tensor) -> list[tuple[Found, ...]]:
+    def of(self, tokens: Tensor, step: Callable[[int], None] = lambda blocks: None) -> list[tuple[Found, ...]]:
         """The words found in each picture of a batch.
 
         Args:
-            tokens: (picture, token, channel), of `model.encode`.
+            tokens: (picture, token, channel), of `model.tokens`.
+            step: called after each block of words, with the number of blocks that are done.
         """
         best: _Best | None = None
-        for block, logits in self.asked.logits(tokens):
+        for done, (block, logits) in enumerate(self.asked.logits(tokens), 1):
             found = self._best_of(block, logits.cpu())
             best = found if best is None else best.merged(found, self.wanted.top)
+            step(done)
         assert best is not None
         return [self._found(*row) for row in zip(best.labels, best.keys, best.logits, strict=True)]
 
@@ -169,16 +171,23 @@ def predictions(predictor: Predictor, pictures: Pictures) -> Iterator[Prediction
         an iterator; at most a few batches are in memory.
     """
     model, context = predictor.asked.model, predictor.asked.context
-    total, done = len(pictures), 0
+    total, done, blocks = len(pictures), 0, len(predictor.asked.blocks)
+
+    def step(block: int) -> None:
+        """A batch of a large vocabulary takes long, so progress counts pictures times blocks of words."""
+        note = f"{done:,} of {total:,} pictures" if blocks > 1 else ""
+        context.progress("predict", done * blocks + len(places) * block, total * blocks, note)
+
     for places, tokens, faults in token_batches(model, pictures, context):
         made: dict[int, Any] = {place: Prediction(pictures.name(place), (), fault) for place, fault in faults.items()}
         if tokens is not None:
             with torch.inference_mode(), context.accelerator.autocast():
-                found = predictor.of(tokens)
+                found = predictor.of(tokens, step)
             made |= {p: Prediction(pictures.name(p), f) for p, f in zip(places, found, strict=True)}
         done += len(made)
         yield from (made[place] for place in sorted(made))
-        context.progress("predict", done, total)
+        places = []
+        step(0)
 
 
 def logits_of(asked: Asked, tokens: Tensor) -> np.ndarray:

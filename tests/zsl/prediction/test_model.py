@@ -167,3 +167,13 @@ def test_choices_that_are_not_possible_are_one_line(model, pictures):
     ):
         with pytest.raises(zsl.InputError, match=told):
             model.predict(pictures[0], WORDS, **options)
+
+
+def test_progress_counts_pictures_and_blocks_of_words(model, pictures, monkeypatch):
+    told = []
+    monkeypatch.setattr(zsl.prediction.asking, "BLOCK", 2)
+    context = zsl.Context.of("fp32", 2, progress=lambda task, done, total, note="": told.append((task, done, total)))
+    model.predict(pictures, model.bank.labels, context=context)
+    assert [step for step in told if step[0] == "predict"] == [
+        ("predict", done, 15) for done in (2, 4, 6, 6, 8, 10, 12, 12, 13, 14, 15, 15)
+    ]
