@@ -267,7 +267,10 @@ def test_a_name_that_cannot_be_written_is_named(tmp_path):
 # what may stand in one place alone, and where
 PLACES = {
     r"(?<!Plain)Console\((?!Console\))": set(),
-    r"typer\.echo\((?!json\.dumps|context\.get_help)": {"experiments/output/console.py", "experiments/commands/predict.py"},
+    r"typer\.echo\((?!json\.dumps|context\.get_help)": {
+        "experiments/output/console.py",
+        "experiments/commands/predict.py",
+    },
     r"\bTextColumn\((?!.*markup=False)": set(),
     r"csv\.(w|DictW)riter\(": set(),
     r"\bfrom_markup\b|rich\.markup": set(),
