@@ -92,4 +92,4 @@ def check_new_file(path: Path) -> None:
     folder = path.absolute().parent
     if path.exists() or not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         reason = "exists" if path.exists() else "cannot be made: its folder is missing or read-only"
-        raise InputError(f"output file {path} {reason}; choose another --out")
+        raise InputError(f"output file {path} {reason}; choose another file")
