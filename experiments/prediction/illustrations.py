@@ -58,7 +58,10 @@ class Wishes:
                 a folder.
         """
         if self.why is not None and not (Path(run) / CONFIG).is_file():
-            raise InputError(f"--why needs the training data; give the folder of the run that {run} is a model of")
+            raise InputError(
+                f"--why needs the training data, and {run} does not say where they are; give the folder of a run that "
+                "zsl train wrote, or in Python: model.why(image, label, data)"
+            )
         for option, folder in self.folders.items():
             if folder.exists() and not folder.is_dir():
                 raise InputError(f"{folder} is a file; choose another {option}")

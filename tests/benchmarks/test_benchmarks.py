@@ -161,7 +161,7 @@ def test_labels_in_groups_anchored_and_alone(tmp_path):
 
 
 def test_the_pointing_game(small, tmp_path):
-    options = (*small, "--train", 60, "--test", 20, "--set", "data.unseen=20", "--set", "decoder.group_size=5")
+    options = (*small, "--train", 60, "--test", 8, "--set", "data.unseen=20", "--set", "decoder.group_size=5")
     some = ("ml-decoder, groups of 8", "eszsl")
     chosen = [argument for name in some for argument in ("--variant", name)]
     result = bench("pointing", *options, *chosen, "--out", tmp_path / "f.json")
