@@ -172,7 +172,8 @@ def extend_bank(
     Args:
         bank: the bank; its labels keep their vectors.
         labels: the new names; none of them is in the bank.
-        encoder: the object that the bank was made with; None if the bank was made with a spec.
+        encoder: the object that the bank was made with, or a spec with which its weights are found in another place;
+            None takes the bank's own spec.
         descriptions: for each new label, one or several texts; required if the bank was made with descriptions, else
             not allowed.
         aliases: for a new label, the name that is encoded instead of its own.
@@ -229,7 +230,7 @@ def _check_new(
 def _joined(bank: Bank, new: Bank) -> Bank:
     """The bank followed by the labels of `new`, which the same encoder made; the bank's transforms are applied."""
     made, added = bank.provenance, new.provenance
-    if added.encoder != made.encoder:
+    if added.encoder != made.encoder and not _moved(added.encoder, made.encoder):
         raise InputError(f"the bank was made with encoder {made.encoder}, not {added.encoder}; give the bank's own")
     if added.revision != made.revision:
         raise InputError(
@@ -244,6 +245,15 @@ def _joined(bank: Bank, new: Bank) -> Bank:
     provenance = replace(made, descriptions=hashes, skipped=made.skipped + added.skipped, remarks=remarks)
     labels, notes = bank.labels + new.labels, bank.notes + new.notes
     return Bank(labels, vectors, provenance, notes, bank.num_seen, bank.transforms, verified=True)
+
+
+def _moved(encoder: str, before: str) -> bool:
+    """Whether two specs differ only in the arguments of their families, so that the revisions tell if they agree."""
+    if OBJECT in encoder + before:
+        return False
+    return [part.partition(":")[0] for part in split_spec(encoder)] == [
+        part.partition(":")[0] for part in split_spec(before)
+    ]
 
 
 def _tuple(given: str | Sequence[str]) -> tuple[str, ...]:

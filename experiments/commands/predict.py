@@ -69,6 +69,14 @@ def predict(
         typer.Option(help="Folder for pages with the seen words and training pictures that are nearest."),
     ] = None,
     company: Company = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SPEC",
+            help="Where the encoder of the run's words is now, if its files moved: the same weights.",
+            show_default="that of training",
+        ),
+    ] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Pictures per batch.")] = 64,
     workers: Annotated[
         int | None,
@@ -93,7 +101,7 @@ def predict(
     if resume and out is None:
         raise InputError("--resume continues a file; give its --out")
     wanted = Wanted(top, _threshold(threshold))
-    question = Question(run, picture_paths(images, sys.stdin), labels, also is not None, wanted, company)
+    question = Question(run, picture_paths(images, sys.stdin), labels, also is not None, wanted, company, encoder)
     form: Literal["text", "json", "csv"] = "json" if json else "csv" if csv else "text"
     wishes = Wishes(pictures, heat_maps, why, look)
     console = make_console(stderr=True)

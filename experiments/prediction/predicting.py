@@ -34,6 +34,7 @@ class Question:
         with_seen: the model's seen labels are asked too.
         wanted: how many words are shown, and from which score.
         company: in which group each label is asked.
+        encoder: a spec that says where the encoder of the model's words is now; None takes that of training.
     """
 
     run: str
@@ -42,6 +43,7 @@ class Question:
     with_seen: bool
     wanted: Wanted
     company: Company | None
+    encoder: str | None = None
 
     def hash(self, model: TrainedModel, output: "Output", words: tuple[str, ...]) -> str:
         """Identifies the answers: with another hash, a file cannot be continued."""
@@ -108,7 +110,7 @@ def answer(question: Question, output: Output, pace: Pace, progress: Progress, t
         InputError: no such model; words without a vector; an output that exists; no picture could be read.
     """
     output.wishes.check(question.run)
-    model = load(question.run)
+    model = load(question.run, encoder=question.encoder)
     context = pace.context(len(question.paths), progress)
     asked = model.asked(_words(model, question, progress), question.company, context)
     predictor = Predictor(asked, question.wanted)
@@ -126,7 +128,7 @@ def answer(question: Question, output: Output, pace: Pace, progress: Progress, t
 
 
 def _words(model: TrainedModel, question: Question, progress: Progress) -> Words:
-    words = words_of(model.bank, model.seen, question.labels, progress=progress)
+    words = words_of(model.bank, model.seen, question.labels, model.encoder, progress)
     return words.joined(words_of(model.bank, model.seen, model.seen)) if question.with_seen else words
 
 

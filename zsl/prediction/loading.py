@@ -28,7 +28,8 @@ def load(
         source: the folder of a finished run, a folder that `zsl export` wrote, or "hf-hub:OWNER/NAME" with an optional
             "@REVISION".
         backbone, readout: the modules that were given to `zsl.fit`, if the model has such; they get its weights.
-        encoder: the object that made the model's bank, if it was no spec; new words need it.
+        encoder: the object that made the model's bank, or a spec with which the same weights are found in another
+            place; new words need it. None takes the spec of training.
     Returns:
         the model, on the CPU, ready for prediction.
     Raises:

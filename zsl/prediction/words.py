@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float
 
 from embeddings.banks.bank import Bank
 from embeddings.banks.build import extend_bank
-from embeddings.encoders.table import AnyEncoder
+from embeddings.encoders.table import AnyEncoder, parts_of
 from embeddings.io.cache import default_cache
 from embeddings.io.errors import InputError
 from embeddings.io.names import label_name
@@ -73,7 +73,7 @@ def words_of(
         seen: the labels that the model was trained on.
         labels: names in one string, with commas between them; a sequence of names; a text file with a name per line; a
             bank, or its file; `Words`, which stay as they are; None for the labels of the bank.
-        encoder: the object that made the bank, if it was no spec.
+        encoder: the object that made the bank, or a spec of the same weights in another place; None takes the bank's.
         progress: called with the number of texts encoded.
     Returns:
         the words, each once, in the order given.
@@ -125,12 +125,27 @@ def _vectors(
     new = [name for name in names if name not in known]
     if not new:
         return bank.select(names)
+    if encoder is None:
+        _check_there(bank.provenance.encoder)
     longer = extend_bank(bank, new, encoder, cache=default_cache(), progress=progress)
     skipped = set(longer.provenance.skipped)
     left = [name for name in new if name in skipped]
     if left:
         raise InputError(f"the encoder {bank.provenance.encoder} has no vector for {shown(left)}; use other words")
     return longer.select(names)
+
+
+def _check_there(spec: str) -> None:
+    """Checks that a file or folder that an encoder's spec names is on this machine.
+
+    Raises:
+        InputError: it is not.
+    """
+    for part in parts_of(spec):
+        path = part.partition(":")[2].partition(",")[0]
+        if path.startswith(("/", "~", ".")) and not Path(path).expanduser().exists():
+            told = f"the encoder of the model's words, {part}, is not on this machine"
+            raise InputError(f"{told}; say where it is: zsl predict --encoder SPEC, or zsl.load(..., encoder=SPEC)")
 
 
 def _check_same(bank: Bank, given: Bank) -> None:

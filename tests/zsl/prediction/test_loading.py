@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 import zsl
-from embeddings import Bank
+from embeddings import Bank, build_bank
 from tests.zsl.prediction.conftest import DECODER, SMALL
 from zsl.prediction.model_folder import write_model
 from zsl.prediction.thresholds import Rule, Thresholds
@@ -246,3 +246,28 @@ def test_no_model_is_one_line(tmp_path, exported):
     (exported / "model.json").write_text(json.dumps(record))
     with pytest.raises(zsl.InputError, match=r"model.json"):
         zsl.load(exported)
+
+
+def test_an_encoder_that_moved_is_said_where(data, picture, tmp_path):
+    vectors = tmp_path / "vectors.txt"
+    names = (*data.names, "a lake")
+    lines = [f"{n.replace(' ', '_')} {' '.join(map(str, np.random.default_rng(i).standard_normal(4)))}"
+             for i, n in enumerate(names)]  # fmt: skip
+    vectors.write_text(f"{len(names)} 4\n" + "\n".join(lines) + "\n")
+    bank = build_bank(data.names, f"gensim:{vectors}")
+    backbone = zsl.BackboneConfig(name="resnet10t")
+    model = zsl.fit(data, bank, backbone=backbone, readout=DECODER, train=SMALL, out=tmp_path / "run")
+    expected = model.scores(picture, "a lake")
+    moved = tmp_path / "moved.txt"
+    vectors.rename(moved)
+    with pytest.raises(
+        zsl.InputError, match=r"vectors.txt, is not on this machine; say where it is: zsl predict --enc"
+    ):
+        zsl.load(tmp_path / "run").scores(picture, "a lake")
+    found = zsl.load(tmp_path / "run", encoder=f"gensim:{moved}").scores(picture, "a lake")
+    np.testing.assert_array_equal(found, expected)
+    moved.write_text(moved.read_text().replace("1", "2", 400))
+    with pytest.raises(zsl.InputError, match="but the bank was made with"):
+        zsl.load(tmp_path / "run", encoder=f"gensim:{moved}").scores(picture, "a lake")
+    with pytest.raises(zsl.InputError, match="the bank was made with encoder gensim:.*, not lexical:4"):
+        zsl.load(tmp_path / "run", encoder="lexical:4").scores(picture, "a lake")
