@@ -108,7 +108,7 @@ class Readout(nn.Module, ABC):
         Raises:
             InputError: the readout cannot say where it looked, or cannot show this; same as for `bind_each`.
         """
-        with exact(features):
+        with exact(features), torch.no_grad():
             return self._looked(features, vectors, company, trained, self.look_of(look)).float()
 
     def look_of(self, look: Look | None) -> Look:

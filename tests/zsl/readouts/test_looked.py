@@ -105,6 +105,7 @@ def test_attention_is_positive_and_sums_to_one(name):
         found = readout.looked(FEATURES, VECTORS, company, TRAINED, "attention")
         assert found.shape == (BATCH, LABELS, TOKENS)
         assert (found > 0).all()
+        assert not found.requires_grad
         torch.testing.assert_close(found.sum(2), torch.ones(BATCH, LABELS), rtol=0, atol=1e-5)
 
 
