@@ -2,7 +2,9 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import Field, PositiveInt
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -23,9 +25,9 @@ class Square:
             are cut off.
     """
 
-    size: int
+    size: PositiveInt
     interpolation: Interpolation = "bilinear"
-    crop: float = 1.0
+    crop: Annotated[float, Field(gt=0, le=1)] = 1.0
     squash: bool = True
 
     def of(self, image: "PIL.Image.Image") -> "PIL.Image.Image":

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import FiniteFloat
+from pydantic import FiniteFloat, PositiveInt
 
 from zsl.config import Precision
 from zsl.data.squares import Square
+from zsl.losses.table import LossName
 
 FORMAT: Literal["zsl-model/1"] = "zsl-model/1"
 
@@ -40,9 +41,9 @@ class Facts:
     data: str
     fingerprint: str
     seen: tuple[str, ...]
-    channels: int
-    embed_dim: int
-    loss: str
+    channels: PositiveInt
+    embed_dim: PositiveInt
+    loss: LossName
     square: Square | None = None
     backbone: dict[str, Any] | None = None
     decoder: dict[str, Any] | None = None

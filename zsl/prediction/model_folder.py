@@ -16,6 +16,7 @@ from embeddings.banks.bank import Bank
 from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.reading import read_model
+from zsl.data.tokens.files import hash_of
 from zsl.prediction.card import card_of
 from zsl.prediction.facts import ModelFile
 from zsl.prediction.parts import made_backbone, made_readout
@@ -56,6 +57,7 @@ def write_model(model: "TrainedModel", folder: Path, weights: Weights = "file") 
     (folder / THRESHOLDS).unlink(missing_ok=True)
     if model.thresholds is not None:
         model.thresholds.save(folder / THRESHOLDS)
+        files[THRESHOLDS] = hash_of(folder / THRESHOLDS)
     record = ModelFile(
         model.facts,
         files,
@@ -112,8 +114,14 @@ def read_model_folder(folder: Path, backbone: nn.Module | None, readout: Readout
             _load(folder, BACKBONE, made, record)
         elif record.backbone_sha256 not in (None, state_hash(made)):
             raise InputError(f"the weights of backbone {made.name} are not those that {folder} was exported with")
+    return Parts(made, readout, facts, bank, _thresholds(folder, record))
+
+
+def _thresholds(folder: Path, record: ModelFile) -> Thresholds | None:
     path = folder / THRESHOLDS
-    return Parts(made, readout, facts, bank, Thresholds.load(path) if path.is_file() else None)
+    if (hash_of(path) if path.is_file() else None) != record.files.get(THRESHOLDS):
+        raise InputError(f"{path} is not as the model was exported; restore it, or {AGAIN}")
+    return Thresholds.load(path) if THRESHOLDS in record.files else None
 
 
 def _load(folder: Path, name: str, module: nn.Module, record: ModelFile) -> None:

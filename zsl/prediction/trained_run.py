@@ -1,14 +1,15 @@
 """A trained run as a model: its facts, and its parts with their weights."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import FiniteFloat
 from torch import nn
 
 from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError
-from embeddings.io.reading import read_json, read_model
+from embeddings.io.reading import read_model
 from zsl.backbones.backbone import weights_file
 from zsl.backbones.base import BaseBackbone
 from zsl.prediction.facts import Facts
@@ -22,7 +23,14 @@ from zsl.runs.records import Finished, read_finished
 from zsl.runs.saved import AGAIN, BACKBONE, CONFIG, OWN, READOUT, OwnObjects, read_config, trained_bank
 from zsl.tensor_file import load_module, state_hash
 
-MEASURED = ("metrics", "intervals", "protocol")
+
+@dataclass(frozen=True)
+class Measured:
+    """What facts take from `metrics.json`; a run that was not measured has none."""
+
+    metrics: dict[str, FiniteFloat] = field(default_factory=dict)
+    intervals: dict[str, tuple[FiniteFloat, FiniteFloat]] = field(default_factory=dict)
+    protocol: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -131,7 +139,7 @@ def _config(folder: Path) -> tuple[RunConfig, dict[str, str]]:
 
 def _facts(folder: Path, record: Finished, config: RunConfig, own: dict[str, str], bank: Bank) -> Facts:
     path = folder / "metrics.json"
-    measured = read_json(path, "metrics") if path.is_file() else {}
+    measured = read_model(path, Measured, "run zsl evaluate again") if path.is_file() else Measured()
     return facts_of(
         folder.resolve().name,
         config,
@@ -143,5 +151,5 @@ def _facts(folder: Path, record: Finished, config: RunConfig, own: dict[str, str
         channels=record.channels,
         embed_dim=bank.embed_dim,
         training=config.train.model_dump(mode="json") | {"best_epoch": record.best_epoch, "chosen": record.chosen},
-        **{key: measured.get(key, {}) for key in MEASURED},
+        **asdict(measured),
     )

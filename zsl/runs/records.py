@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pydantic import FiniteFloat
+from pydantic import FiniteFloat, PositiveInt
 
 from embeddings.banks.bank import Bank
 from embeddings.io import atomic
@@ -48,7 +48,7 @@ class DataRecord:
 class Begun:
     """`begun.json`: what a run's results depend on. `channels` is the size of a token, `git` the toolkit's revision."""
 
-    channels: int
+    channels: PositiveInt
     bank_sha256: str
     bank: dict[str, Any]
     data: DataRecord

@@ -96,6 +96,40 @@ def test_thresholds_travel(run, tmp_path, picture):
     loaded = zsl.load(tmp_path / "out")
     assert loaded.thresholds == thresholds
     np.testing.assert_array_equal(loaded.scores(picture, WORDS), model.scores(picture, WORDS, company="alone"))
+    (tmp_path / "out" / "thresholds.json").unlink()  # without them, scores would silently be others
+    with pytest.raises(zsl.InputError, match=r"thresholds.json is not as the model was exported; restore it"):
+        zsl.load(tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "told"),
+    [
+        (("channels",), -1, "model.json is damaged .facts.channels: Input should be greater than 0"),
+        (("loss",), "none", "model.json is damaged .facts.loss: Input should be 'asymmetric'"),
+        (("square", "size"), 0, "model.json is damaged .facts.square.size: Input should be greater than 0"),
+        (("square", "crop"), 1e999, "model.json is damaged .facts.square.crop: Input should be less than"),
+        (("backbone", "mode"), "none", "the backbone of .*exported is damaged .mode: Input should be 'frozen'"),
+        (("decoder", "width"), -1, "the readout of .*exported is damaged .decoder.ml-decoder.width: Input"),
+    ],
+)
+def test_values_that_cannot_be_are_one_line(exported, keys, value, told):
+    path = exported / "model.json"
+    record = json.loads(path.read_text())
+    place = record["facts"]
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = value
+    path.write_text(json.dumps(record))
+    with pytest.raises(zsl.InputError, match=told):
+        zsl.load(exported)
+
+
+@pytest.mark.parametrize("content", ["[]", '{"metrics": {"gzsl/map": NaN}}'])
+def test_damaged_figures_of_a_run_are_one_line(run, tmp_path, content):
+    shutil.copytree(run[0], tmp_path / "copy")
+    (tmp_path / "copy" / "metrics.json").write_text(content)
+    with pytest.raises(zsl.InputError, match=r"metrics.json is damaged .*run zsl evaluate again"):
+        zsl.load(tmp_path / "copy")
 
 
 @pytest.mark.parametrize("name", ["readout.safetensors", "backbone.safetensors", "bank.safetensors", "model.json"])
