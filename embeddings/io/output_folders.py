@@ -19,20 +19,25 @@ def check_new(path: Path) -> None:
         raise InputError(f"output folder {path} cannot be made in {parent}; choose another --out")
 
 
-def make_folder(path: Path) -> None:
+def make_folder(path: Path, option: str = "--out") -> None:
     """Makes a folder and its parents.
 
+    Args:
+        path: the folder.
+        option: of the command line, which names it.
     Raises:
         InputError: it cannot be made, or another command has made it since `check_new`.
     """
     try:
         path.mkdir(parents=True)
     except FileExistsError as error:
-        raise InputError(f"output folder {path} was made by another command meanwhile; choose another --out") from error
+        raise InputError(
+            f"output folder {path} was made by another command meanwhile; choose another {option}"
+        ) from error
     except OSError as error:
-        raise not_made(path, error) from error
+        raise not_made(path, error, option) from error
 
 
-def not_made(path: Path, error: OSError) -> InputError:
+def not_made(path: Path, error: OSError, option: str = "--out") -> InputError:
     """The error for a folder that the system refused to make."""
-    return InputError(f"output folder {path} cannot be made ({error.strerror}); choose another --out")
+    return InputError(f"output folder {path} cannot be made ({error.strerror}); choose another {option}")

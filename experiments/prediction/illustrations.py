@@ -55,8 +55,10 @@ class Wishes:
             run: the folder of the model's run.
         Raises:
             InputError: pages of a model whose folder does not say where its training data are; a file in the place of
-                a folder.
+                a folder; `look` without maps to draw.
         """
+        if self.look is not None and self.heat_maps is None and self.why is None:
+            raise InputError("--look says what heat maps show; give --heat-maps or --why too")
         if self.why is not None and not (Path(run) / CONFIG).is_file():
             raise InputError(
                 f"--why needs the training data, and {run} does not say where they are; give the folder of a run that "
@@ -87,9 +89,9 @@ class Illustrations:
         self.reasons = None
         if wishes.why is not None:
             self.reasons = Reasons(asked.model, load_data(read_config(Path(run)).data), asked.context)
-        for folder in wishes.folders.values():
+        for option, folder in wishes.folders.items():
             if not folder.is_dir():
-                make_folder(folder)
+                make_folder(folder, option)
 
     def add(self, pictures: Pictures, place: int, found: Prediction) -> Near:
         """Draws one picture.
@@ -123,14 +125,19 @@ class Illustrations:
         atomic.write_text(self.wishes.why / f"{stem}.html", why_page(found.name, picture, words, self.reasons))
         return near
 
-    def finish(self) -> str:
-        """Writes the contact sheet; gives a note if it does not show everything, else ""."""
+    def finish(self, before: int) -> str:
+        """Writes the contact sheet; gives a note if it does not show everything, else "".
+
+        Args:
+            before: number of pictures that an earlier command has drawn, which this one continues.
+        """
         if self.wishes.heat_maps is None or not self.sheet.rows:
             return ""
         _save(self.sheet.drawn(), self.wishes.heat_maps / SHEET)
         pictures, maps = self.sheet.left_out
-        told = [f"{count:,} more {what}" for count, what in ((pictures, "pictures"), (maps, "heat maps")) if count]
-        return f"note: {SHEET} has no room for {' and '.join(told)}" if told else ""
+        missing = (pictures + before, "pictures"), (maps, "heat maps")
+        told = [f"{count:,} {what}" for count, what in missing if count]
+        return f"note: {SHEET} leaves out {' and '.join(told)}" if told else ""
 
 
 def _save(drawing: "PIL.Image.Image", path: Path) -> None:

@@ -8,11 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from filelock import FileLock, Timeout
+from pydantic import NonNegativeInt
+
 from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.reading import read_model
 
 NOTED = 256  # pictures between two notes of how far the work has come
+AGAIN = "remove it and begin again without --resume"
 
 
 @dataclass(frozen=True)
@@ -20,57 +24,99 @@ class Done:
     """How far a file has come: `bytes` hold the first `pictures`; `asked` is the hash of the command's question."""
 
     asked: str
-    pictures: int
-    bytes: int
-    unreadable: int
+    pictures: NonNegativeInt
+    bytes: NonNegativeInt
+    unreadable: NonNegativeInt
 
 
 class OutputFile:
-    """Predictions are written to `PATH.part`; `finish` gives it its name.
+    """Predictions are written to `PATH.part`, which gets its name at the end. Only one command at a time writes it.
 
     Args:
         path: the file to make.
-        asked: hash of all that the predictions depend on.
         resume: continue a file that was begun with the same question.
     Raises:
-        InputError: the file exists; with `resume`, it was begun with another question.
+        InputError: the file exists, or cannot be made; without `resume`, it was begun before.
     """
 
-    def __init__(self, path: Path, asked: str, resume: bool):
-        self.path, self.asked = path, asked
-        self.part, self.note = path.with_name(path.name + ".part"), path.with_name(path.name + ".part.json")
+    def __init__(self, path: Path, resume: bool):
+        self.path, self.resume = path, resume
         if path.exists():
             raise InputError(f"{path} exists; remove it, or choose another --out")
-        self.done = Done(asked, 0, 0, 0)
-        if resume and self.note.is_file() and self.part.is_file():
-            self.done = read_model(self.note, Done, "remove it and begin again without --resume")
-            if self.done.asked != asked:
-                raise InputError(
-                    f"{self.part} was begun with other pictures, words or options; give the same, or remove it"
-                )
-        elif self.part.exists() and not resume:
+        self.part, self.note, self.lock = (
+            path.with_name(path.name + end) for end in (".part", ".part.json", ".part.lock")
+        )
+        self.done = Done("", 0, 0, 0)
+        parent = next(place for place in path.absolute().parents if place.exists())
+        if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
+            raise InputError(f"{path} cannot be made in {parent}; choose another --out")
+        self._check_begun()
+
+    def _check_begun(self) -> None:
+        if self.part.exists() and not self.resume:
             raise InputError(f"{self.part} is of a command that was stopped; continue it with --resume, or remove it")
 
     @contextmanager
-    def opened(self) -> Iterator["OutputFile"]:
-        """Opens the file after what is done; what was written behind it is cut off."""
+    def opened(self, asked: str) -> Iterator["OutputFile"]:
+        """Opens the file after what is done; what was written behind it is cut off. At the end it gets its name.
+
+        Args:
+            asked: hash of all that the predictions depend on.
+        Raises:
+            InputError: another command writes the file, or has written it; it was begun with another question.
+        """
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.part.open("r+b" if self.done.bytes else "wb") as file:
-            file.truncate(self.done.bytes)
-            file.seek(self.done.bytes)
-            self.file: BinaryIO = file
-            self.since = 0
-            try:
-                yield self
-            finally:
-                self._note()
+        with self._locked():
+            self.done = self._begun(asked)
+            with self.part.open("r+b" if self.done.bytes else "wb") as file:
+                file.truncate(self.done.bytes)
+                file.seek(self.done.bytes)
+                self.file: BinaryIO = file
+                self.since = 0
+                try:
+                    yield self
+                finally:
+                    self._note()
+            self.part.replace(self.path)
+            self.note.unlink()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = FileLock(self.lock, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout as error:
+            raise InputError(
+                f"another command is writing {self.path}; wait until it has ended, or choose another --out"
+            ) from error
+        try:
+            yield
+        finally:
+            self.lock.unlink(missing_ok=True)
+            lock.release()
+
+    def _begun(self, asked: str) -> Done:
+        """How far an earlier command has come."""
+        if self.path.exists():
+            raise InputError(f"{self.path} was made by another command meanwhile; choose another --out")
+        self._check_begun()
+        if not (self.note.is_file() and self.part.is_file()):
+            return Done(asked, 0, 0, 0)
+        done = read_model(self.note, Done, AGAIN)
+        if done.asked != asked:
+            raise InputError(
+                f"{self.part} was begun with other pictures, words or options; give the same, or remove it"
+            )
+        if self.part.stat().st_size < done.bytes:
+            raise InputError(f"{self.part} is damaged (it is shorter than {self.note} says); {AGAIN}")
+        return done
 
     def write(self, text: str, pictures: int = 0, unreadable: int = 0) -> None:
         """Appends text, which holds the predictions of some pictures."""
         content = text.encode("utf-8", "backslashreplace")
         self.file.write(content)
         done = self.done
-        self.done = Done(self.asked, done.pictures + pictures, done.bytes + len(content), done.unreadable + unreadable)
+        self.done = Done(done.asked, done.pictures + pictures, done.bytes + len(content), done.unreadable + unreadable)
         self.since += pictures
         if self.since >= NOTED:
             self._note()
@@ -80,8 +126,3 @@ class OutputFile:
         os.fsync(self.file.fileno())
         atomic.write_text(self.note, json.dumps(asdict(self.done)) + "\n")
         self.since = 0
-
-    def finish(self) -> None:
-        """Gives the file its name."""
-        self.part.replace(self.path)
-        self.note.unlink()

@@ -110,20 +110,22 @@ def answer(question: Question, output: Output, pace: Pace, progress: Progress, t
         InputError: no such model; words without a vector; an output that exists; no picture could be read.
     """
     output.wishes.check(question.run)
+    file = None if output.out is None else OutputFile(output.out, output.resume)
     model = load(question.run, encoder=question.encoder)
     context = pace.context(len(question.paths), progress)
     asked = model.asked(_words(model, question, progress), question.company, context)
     predictor = Predictor(asked, question.wanted)
     illustrations = Illustrations(asked, output.wishes, question.run)
-    with _sink(output, question.hash(model, output, asked.words.labels), tell) as sink:
+    with _sink(file, head_of(output.form), question.hash(model, output, asked.words.labels), tell) as sink:
         pictures = model.pictures(question.paths, sink.start)
         for place, found in enumerate(predictions(predictor, pictures), sink.start):
             near = illustrations.add(pictures, place, found)
             sink.write(text_of(found, output.form, near), found)
-    counted = replace(sink.counted(), note=illustrations.finish())
+    counted = replace(sink.counted(), note=illustrations.finish(sink.start))
     if counted.unreadable == counted.pictures:
         told = "the picture" if counted.pictures == 1 else f"none of the {counted.pictures:,} pictures"
-        raise InputError(f"{told} could {'not ' if counted.pictures == 1 else ''}be read; see above")
+        where = "above" if output.out is None else output.out
+        raise InputError(f"{told} could {'not ' if counted.pictures == 1 else ''}be read; see {where}")
     return counted
 
 
@@ -164,17 +166,14 @@ class _Kept:
 
 
 @contextmanager
-def _sink(output: Output, asked: str, tell: Callable[[str], None]) -> Iterator[_Printed | _Kept]:
-    """Where answers are written; at the end, a file gets its name."""
-    head = head_of(output.form)
-    if output.out is None:
+def _sink(file: OutputFile | None, head: str, asked: str, tell: Callable[[str], None]) -> Iterator[_Printed | _Kept]:
+    """Where answers are written, after a head; at the end, a file gets its name."""
+    if file is None:
         if head:
             tell(head)
         yield _Printed(tell)
         return
-    file = OutputFile(output.out, asked, output.resume)
-    with file.opened():
+    with file.opened(asked):
         if head and not file.done.bytes:
             file.write(head)
         yield _Kept(file)
-    file.finish()
