@@ -237,6 +237,9 @@ def _joined(bank: Bank, new: Bank) -> Bank:
             f"encoder {made.encoder} is now {added.revision!r}, but the bank was made with {made.revision!r}; "
             "restore it, or build the whole bank again"
         )
+    width = bank.transforms[0].width if bank.transforms else bank.embed_dim
+    if new.embed_dim != width:
+        raise InputError(f"encoder {added.encoder} makes vectors of width {new.embed_dim}, the bank's own of {width}")
     with threadpool_limits(1):
         treated = checked(transformed(new.vectors, bank.transforms), new.labels, "label", "leave it out")
         vectors = collected(chain(blocks(bank.vectors), treated), len(bank) + len(new))

@@ -26,6 +26,11 @@ class Transform:
     name: str
     arrays: Mapping[str, np.ndarray]
 
+    @property
+    def width(self) -> int:
+        """The width of the vectors that it takes."""
+        return int(self.arrays["widths"].sum()) if "widths" in self.arrays else len(self.arrays["mean"])
+
     def __call__(self, vectors: Vectors) -> Float[np.ndarray, "label width"]:
         """The transformed vectors, (label, width) float64."""
         values = np.asarray(vectors, np.float64)

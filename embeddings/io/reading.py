@@ -5,6 +5,7 @@ Nothing else in the packages opens such files.
 
 import codecs
 import csv
+import io
 import json
 import re
 import tomllib
@@ -41,11 +42,12 @@ def open_text(path: Path, what: str, remedy: str = "save it as UTF-8") -> Iterat
         InputError: no such file; bytes that are not text in the encoding; the message names their line.
     """
     try:
-        with path.open("rb") as file:
-            encoding = "utf-16" if file.read(2) in UTF16 else "utf-8-sig"
+        file = path.open("rb")  # only once: what is read from a pipe is gone
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
         raise InputError(f"no file of {what} {path}; check the path") from error
-    with path.open(newline="", encoding=encoding) as text:
+    with file:
+        encoding = "utf-16" if file.peek(2)[:2] in UTF16 else "utf-8-sig"
+        text = io.TextIOWrapper(file, encoding, newline="")
         try:
             yield text
         except UnicodeError as error:
@@ -53,7 +55,7 @@ def open_text(path: Path, what: str, remedy: str = "save it as UTF-8") -> Iterat
             raise InputError(f"{place}: not UTF-8 text ({reason_of(error)}); {remedy}") from error
 
 
-def without_zeros(lines: TextIO, path: Path) -> Iterator[str]:
+def without_zeros(lines: Iterable[str], path: Path) -> Iterator[str]:
     """Yields the lines of a text file.
 
     Raises:

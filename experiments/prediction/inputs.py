@@ -31,6 +31,8 @@ def picture_paths(given: Sequence[str], stdin: Iterable[str]) -> list[str]:
 def _of(given: str, stdin: Iterable[str]) -> Iterator[str]:
     if given == STDIN:
         yield from (line.rstrip("\r\n") for line in stdin if line.strip())
+    elif not given:
+        raise InputError("the path of a picture is empty; give a file or a folder")
     elif Path(given).is_dir():
         found = sorted(_in_folder(given))
         if not found:

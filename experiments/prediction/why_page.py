@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from embeddings.io.markup import visible
 from zsl.prediction.heat_maps import HeatMap, overlaid
 from zsl.prediction.prediction import Found
 from zsl.prediction.reasons import Example, Neighbour, Reasons
@@ -48,7 +49,12 @@ def why_page(name: str, picture: "PIL.Image.Image", words: list[Because], reason
         drawing = "" if heat is None else _embedded(overlaid(picture, heat, SIDE))
         legend = "" if heat is None else heat.legend[1]
         told.append({"found": word.found, "heat": drawing, "legend": legend, "neighbours": near})
-    values = {"name": name, "model": reasons.model_name, "picture": _embedded(_small(picture, SIDE)), "words": told}
+    values = {
+        "name": visible(name),  # the name of a file may hold bytes that are no text
+        "model": visible(reasons.model_name),
+        "picture": _embedded(_small(picture, SIDE)),
+        "words": told,
+    }
     return environment.get_template("why.html").render(values) + "\n"
 
 
@@ -57,7 +63,7 @@ def _shown(example: Example, reasons: Reasons) -> dict[str, object]:
 
     pixels = reasons.pixels(example)
     picture = "" if pixels is None else _embedded(_small(Image.fromarray(pixels), THUMBNAIL))
-    return {"name": example.name, "similarity": example.similarity, "picture": picture}
+    return {"name": visible(example.name), "similarity": example.similarity, "picture": picture}
 
 
 def _small(picture: "PIL.Image.Image", side: int) -> "PIL.Image.Image":

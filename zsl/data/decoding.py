@@ -35,7 +35,7 @@ def decode(path: Path, square: Square, remedy: str = LISTED) -> np.ndarray:
     except MemoryError:
         raise
     except Exception as error:  # Pillow's decoders raise many kinds of errors on a damaged file
-        raise InputError(f"image {path} does not decode ({_reason(error, path)}); {remedy}") from error
+        raise undecoded(str(path), error, remedy) from error
 
 
 def open_picture(path: Path) -> "PIL.Image.Image":
@@ -65,5 +65,7 @@ def as_rgb(image: "PIL.Image.Image") -> "PIL.Image.Image":
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def _reason(error: Exception, path: Path) -> str:
-    return str(error).replace(str(path), "the file")
+def undecoded(name: str, error: Exception, remedy: str) -> InputError:
+    """The error for an image that does not open or decode, with the reason of the system or of Pillow."""
+    reason = (isinstance(error, OSError) and error.strerror) or str(error).replace(name, "the file")
+    return InputError(f"image {name} does not decode ({reason}); {remedy}")

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from embeddings.io.errors import InputError
 from zsl.context import Context
+from zsl.data.dataset import not_finite
 from zsl.prediction.words import Words
 from zsl.readouts.company import Company
-from zsl.scoring import independent_log_probabilities
+from zsl.scoring import SPOILT, independent_log_probabilities
 
 if TYPE_CHECKING:
     from zsl.prediction.model import TrainedModel
@@ -45,7 +46,7 @@ class Asked:
         self.bound_seen = self._each(self.seen) if model.softmax else None
 
     def _vectors(self, vectors: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.asarray(vectors)).to(self.context.device)
+        return torch.from_numpy(np.asarray(vectors)).to(self.context.device, self.model.dtype)
 
     def _bound(self, block: range) -> Callable[[Tensor], Tensor]:
         vectors = self._vectors(self.words.vectors[block.start : block.stop])
@@ -62,6 +63,8 @@ class Asked:
         Returns:
             blocks in order. For a model that was trained with the loss "softmax" they are log-probabilities of the
             label among the seen labels and itself.
+        Raises:
+            InputError: logits that are not finite.
         """
         normaliser = None if self.bound_seen is None else self.bound_seen(tokens).float()
         for block in self.blocks:
@@ -70,6 +73,8 @@ class Asked:
             if normaliser is not None:
                 seen = torch.from_numpy(self.words.seen[block.start : block.stop]).to(found.device)
                 found = independent_log_probabilities(found, normaliser, seen)
+            if not_finite(found) is not None:
+                raise InputError(f"scores are not finite: {SPOILT}")
             yield block, found
 
 

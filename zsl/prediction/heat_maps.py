@@ -1,5 +1,6 @@
 """Heat maps: where a model looked for a label, drawn over the picture."""
 
+import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -100,15 +101,15 @@ def with_legend(picture: "PIL.Image.Image", heat: HeatMap) -> "PIL.Image.Image":
 
     drawing, (first, second) = overlaid(picture, heat), heat.legend
     font = text_font()
-    wide = max(drawing.width, 240)
+    bar = Image.fromarray(coloured(np.linspace(0, 1, 64, dtype=np.float32)[None].repeat(TEXT - 2, 0)))
+    start = 2 * GAP + bar.width
+    wide = max(drawing.width, 240, start + math.ceil(font.getlength(second)) + GAP)
     sheet = Image.new("RGB", (wide, drawing.height + 2 * (TEXT + GAP) + 2 * GAP), WHITE)
     sheet.paste(drawing, (0, 0))
     pen, line = ImageDraw.Draw(sheet), drawing.height + GAP
     pen.text((GAP, line), fitting(first, wide - 2 * GAP, font), BLACK, font)
-    bar = Image.fromarray(coloured(np.linspace(0, 1, 64, dtype=np.float32)[None].repeat(TEXT - 2, 0)))
     sheet.paste(bar, (GAP, line + TEXT + GAP + 2))
-    start = 2 * GAP + bar.width
-    pen.text((start, line + TEXT + GAP), fitting(second, wide - start - GAP, font), BLACK, font)
+    pen.text((start, line + TEXT + GAP), second, BLACK, font)
     return sheet
 
 

@@ -50,9 +50,9 @@ class Looking:
         Returns:
             a map for each label over the square that the model reads, in float32.
         """
-        vectors = torch.from_numpy(self.asked.words.vectors_of(labels)).to(tokens.device)
+        vectors = torch.from_numpy(self.asked.words.vectors_of(labels)).to(tokens)
         found = self.asked.model.readout.looked(tokens, vectors, self.company, self.trained, self.look)
-        return found[0].unflatten(1, self.grid).cpu().numpy()
+        return found[0].float().unflatten(1, self.grid).cpu().numpy()
 
     def heat_maps(
         self,

@@ -225,7 +225,12 @@ class TrainedModel(ZeroShotModel, ModelHubMixin, library_name="zero-shot-toolkit
     def tokens(self, inputs: Tensor) -> Float[Tensor, "picture token channel"]:
         """Tokens as prediction uses them: they are not rounded, also if those of training were."""
         tokens = inputs if self.backbone is None else self.backbone(inputs)
-        return tokens.to(next(self.readout.parameters()).dtype)
+        return tokens.to(self.dtype)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the readout's weights; `model.half()`, say, changes it."""
+        return next(self.readout.parameters()).dtype
 
     def asked(self, labels: Labels | None, company: Company | None = None, context: Context | None = None) -> Asked:
         """The model with words, for many pictures: `zsl.prediction.prediction.Predictor` takes it.

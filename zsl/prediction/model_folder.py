@@ -83,9 +83,9 @@ def check_public(model: "TrainedModel") -> None:
     elif values["mode"] == "tuned" or values["pretrain"] is not None:
         told = "the backbone was trained with the run"
     elif not values["pretrained"] or values["weights"] is not None:
-        told = "the backbone's weights are not those of timm (backbone.pretrained)"
+        told = "the weights of the backbone are not those of timm (backbone.pretrained)"
     if told is not None:
-        raise InputError(f"{told}, so they have no public name; export them as a file")
+        raise InputError(f"{told}, so there is no public name for its weights; export them as a file")
 
 
 def read_model_folder(folder: Path, backbone: nn.Module | None, readout: Readout | None) -> Parts:

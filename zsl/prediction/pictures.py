@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from embeddings.io.errors import InputError
 from zsl.data.buffers import AHEAD, Buffers
-from zsl.data.decoding import as_rgb, decode, open_picture
+from zsl.data.decoding import as_rgb, decode, open_picture, undecoded
 from zsl.data.squares import Square
 
 if TYPE_CHECKING:
@@ -56,12 +56,13 @@ class Pictures(Dataset[Read]):
             InputError: it cannot be read.
         """
         item = self.items[place]
-        if not isinstance(item, str | Path):
-            return as_rgb(_image_of(item))
         try:
-            return open_picture(Path(item))
+            return open_picture(Path(item)) if isinstance(item, str | Path) else as_rgb(_image_of(item))
+        except MemoryError:
+            raise
         except Exception as error:  # Pillow's decoders raise many kinds of errors on a damaged file
-            raise InputError(f"image {item} does not decode ({error}); {REMEDY}") from error
+            named = str(item) if isinstance(item, str | Path) else f"number {place}"
+            raise undecoded(named, error, REMEDY) from error
 
     def __getitems__(self, places: list[int]) -> Read:
         """The places of the pictures that could be read, their pixels (batch, 3, size, size), and faults by place."""
@@ -83,7 +84,7 @@ class Pictures(Dataset[Read]):
         item = self.items[place]
         if isinstance(item, str | Path):
             return decode(Path(item), self.square, REMEDY)
-        return np.asarray(self.square.of(as_rgb(_image_of(item))))
+        return np.asarray(self.square.of(self.whole(place)))
 
     def batches(self, size: int, workers: int = 0) -> Iterator[Read]:
         """Batches of all pictures, in order.
@@ -131,6 +132,8 @@ def listed(given: Picture | Sequence[Picture]) -> Sequence[Picture]:
 
 def _check(item: Picture, place: int) -> None:
     if hasattr(item, "convert"):
+        if 0 in item.size:
+            raise InputError(f"picture {place} has no pixels; {REMEDY}")
         return
     if not isinstance(item, np.ndarray | Tensor):
         raise InputError(f"picture {place} is of type {type(item).__name__}; give {GIVE}")
@@ -143,8 +146,10 @@ def _check(item: Picture, place: int) -> None:
 
 
 def _image_of(item: Picture) -> "PIL.Image.Image":
-    from PIL import Image
+    from PIL import Image, ImageOps
 
     if isinstance(item, Tensor):
         item = (item.permute(1, 2, 0) if item.ndim == 3 else item).cpu().numpy()
-    return Image.fromarray(np.ascontiguousarray(item)) if isinstance(item, np.ndarray) else item
+    if isinstance(item, np.ndarray):
+        return Image.fromarray(np.ascontiguousarray(item))
+    return ImageOps.exif_transpose(item)  # as for a file

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -10,11 +11,9 @@ from torch import Tensor
 
 from embeddings.io.errors import InputError
 from zsl.context import Context
-from zsl.data.dataset import not_finite
 from zsl.prediction.asking import Asked
 from zsl.prediction.pictures import Pictures
 from zsl.prediction.thresholds import Thresholds
-from zsl.scoring import SPOILT
 
 if TYPE_CHECKING:
     from zsl.prediction.model import TrainedModel
@@ -63,12 +62,13 @@ class Wanted:
     threshold: Threshold = None
 
     def __post_init__(self) -> None:
-        if self.top is not None and self.top < 1:
-            raise InputError(f"top = {self.top}: give 1 or more")
-        if isinstance(self.threshold, str) and self.threshold != "auto":
-            raise InputError(f"threshold {self.threshold!r}: give a number from 0 to 1, or auto")
-        if isinstance(self.threshold, float | int) and not 0 <= self.threshold <= 1:
-            raise InputError(f"threshold {self.threshold}: give a number from 0 to 1, or auto")
+        top: Any = self.top
+        least: Any = self.threshold
+        if top is not None and not (isinstance(top, Integral) and int(top) >= 1):
+            raise InputError(f"top = {top!r}: give a whole number, 1 or more")
+        auto = isinstance(least, str) and least == "auto"
+        if not (least is None or auto or (isinstance(least, Real) and 0 <= float(least) <= 1)):
+            raise InputError(f"threshold {least!r}: give a number from 0 to 1, or auto")
 
 
 @dataclass
@@ -175,6 +175,8 @@ def predictions(predictor: Predictor, pictures: Pictures) -> Iterator[Prediction
 
     def step(block: int) -> None:
         """A batch of a large vocabulary takes long, so progress counts pictures times blocks of words."""
+        if block == blocks:
+            return  # told when the batch is written
         note = f"{done:,} of {total:,} pictures" if blocks > 1 else ""
         context.progress("predict", done * blocks + len(places) * block, total * blocks, note)
 
@@ -198,12 +200,8 @@ def logits_of(asked: Asked, tokens: Tensor) -> np.ndarray:
         tokens: (picture, token, channel).
     Returns:
         (picture, label) float32.
-    Raises:
-        InputError: logits that are not finite.
     """
     found = np.empty((len(tokens), len(asked.words.labels)), np.float32)
     for block, logits in asked.logits(tokens):
         found[:, block.start : block.stop] = logits.cpu().numpy()
-    if not_finite(torch.from_numpy(found)) is not None:
-        raise InputError(f"scores are not finite: {SPOILT}")
     return found

@@ -55,6 +55,8 @@ class Reasons:
     """
 
     def __init__(self, model: "TrainedModel", data: MultiLabelData, context: Context, count: int = 3):
+        if count < 1:
+            raise InputError(f"count = {count}: give 1 or more")
         if (data.fingerprint, data.seen) != (model.facts.fingerprint, model.facts.seen):
             raise InputError(f"{data.name} holds other data than {model.facts.name} was trained on; restore them")
         if data.kind == "records":

@@ -1,7 +1,8 @@
 """The words that are asked: their names and vectors, made as the vectors of training were made."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,7 +23,8 @@ from embeddings.texts import read_labels
 
 Kind = Literal["seen", "unseen"]
 BANKS = (".safetensors", ".bank")
-FILES = (".txt", *BANKS)  # a text with such an ending is a file, even if there is none
+FILES = (".txt", ".csv", ".json", *BANKS)  # a text with such an ending is a file, even if there is none
+PLACES = ("/", "./", "../", "~/")  # the same of a text without commas that begins so
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +58,7 @@ class Words:
         return Words(labels, *(np.concatenate([one, two[new]]) for one, two in (vectors, seen)))
 
 
-Labels = str | Path | Sequence[str] | Bank | Words
+Labels = str | Path | Iterable[str] | Bank | Words
 
 
 def words_of(
@@ -94,14 +96,19 @@ def words_of(
     return Words(tuple(names), vectors, np.array([name in trained for name in names]))
 
 
-def _opened(labels: str | Path | Sequence[str] | Bank | None) -> tuple[str, ...] | Bank | None:
+def _opened(labels: str | Path | Iterable[str] | Bank | None) -> tuple[str, ...] | Bank | None:
     """Names, or a bank."""
     if labels is None or isinstance(labels, Bank):
         return labels
-    if isinstance(labels, Path) or (isinstance(labels, str) and (labels.endswith(FILES) or _is_file(labels))):
+    if isinstance(labels, Path) or (isinstance(labels, str) and _names_a_file(labels)):
         path = Path(labels)
         return Bank.load(path) if path.suffix in BANKS else read_labels(path)
-    names = labels.split(",") if isinstance(labels, str) else labels
+    if isinstance(labels, bytes | AbstractSet | Mapping) or not isinstance(labels, Iterable):
+        raise InputError(
+            f"labels of type {type(labels).__name__}; give names in one string with commas, a list of names, a file or "
+            "a bank"
+        )
+    names = labels.split(",") if isinstance(labels, str) else list(labels)
     if not names or names == [""]:
         raise InputError('there is no label; give names, such as "sunset, harbour"')
     found = tuple(label_name(name, "the labels") for name in names)
@@ -111,9 +118,11 @@ def _opened(labels: str | Path | Sequence[str] | Bank | None) -> tuple[str, ...]
     return found
 
 
-def _is_file(text: str) -> bool:
+def _names_a_file(text: str) -> bool:
+    if text.endswith(FILES) or (text.startswith(PLACES) and "," not in text):
+        return True
     try:
-        return Path(text).is_file()
+        return Path(text).is_file() or ("/" in text and Path(text).exists())
     except (OSError, ValueError):  # too long for the name of a file
         return False
 

@@ -127,6 +127,10 @@ def test_arguments_that_cannot_extend_a_bank_are_refused(table, tmp_path):
     keyed.save(str(tmp_path / "v.kv"), sep_limit=1)
     with pytest.raises(InputError, match="is now 'sha256 .*but the bank was made with"):
         extend_bank(bank, ["word7"])
+    for transforms in ((), ("l2",), ("center", "l2")):
+        lexical = build_bank(["a", "b"], "lexical:16", transforms=transforms)
+        with pytest.raises(InputError, match="lexical:7 makes vectors of width 7, the bank's own of 16"):
+            extend_bank(lexical, ["c"], "lexical:7")
     np.save(tmp_path / "m.npy", keyed.vectors[:2])
     with pytest.raises(InputError, match="cannot be extended"):
         extend_bank(build_bank(["a", "b"], f"matrix:{tmp_path / 'm.npy'}"), ["c", "d"])

@@ -2,6 +2,7 @@
 
 import codecs
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,17 @@ def test_encodings(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     assert read_text(path, "labels") == TEXT
     assert list(read_rows(path, "labels")) == [(1, ["Häuser", "मील"]), (2, ["b", "c"])]
+
+
+def test_a_pipe_is_read_from_its_first_byte() -> None:
+    """As the shell's <(COMMAND) gives it."""
+    reading, writing = os.pipe()
+    try:
+        with os.fdopen(writing, "wb") as file:
+            file.write(TEXT.encode())
+        assert read_text(Path(f"/dev/fd/{reading}"), "labels") == TEXT
+    finally:
+        os.close(reading)
 
 
 @pytest.mark.parametrize(

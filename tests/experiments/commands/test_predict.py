@@ -128,6 +128,13 @@ def test_bad_input_is_one_line(model, album, tmp_path):
         ((tmp_path / "empty",), "holds no picture"),
         ((picture, "--threshold", "high"), "from 0 to 1"),
         ((picture, "--threshold", "auto"), "run zsl threshold"),
+        ((picture, "--labels", tmp_path), "no file of label names"),
+        ((picture, "--labels", "./none"), "no file of label names"),
+        (("",), "the path of a picture is empty"),
+        ((picture, "--look", "evidence"), "give --heat-maps or --why too"),
+        ((picture, "--heat-maps", picture / "maps"), "choose another --heat-maps"),
+        ((picture, "--csv", "--out", picture / "new.csv"), "cannot be made in"),
+        ((picture, "--csv", "--out", tmp_path), "exists; remove it"),
         ((picture, "--resume"), "need --json or --csv"),
         ((picture, "--json", "--csv"), "one of --json and --csv"),
     ):
@@ -136,3 +143,6 @@ def test_bad_input_is_one_line(model, album, tmp_path):
     result = zsl("predict", model, album / "3.jpg", "--labels", WORDS)
     assert result.exit_code == 2
     assert result.stderr.endswith("error: the picture could not be read; see above\n")
+    out = tmp_path / "found.csv"
+    result = zsl("predict", model, album / "3.jpg", "--labels", WORDS, "--csv", "--out", out)
+    assert result.stderr.endswith(f"error: the picture could not be read; see {out}\n")

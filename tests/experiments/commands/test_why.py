@@ -3,7 +3,9 @@
 import base64
 import io
 import json
+import os
 import re
+import shutil
 from html.parser import HTMLParser
 
 import numpy as np
@@ -73,7 +75,7 @@ def test_attention_is_another_map(run, album, tmp_path):
 def test_words_beyond_the_sheet_are_counted(run, album, tmp_path):
     options = ("--labels", run / "bank.safetensors", "--top", SHEET_LABELS + 2, "--heat-maps", tmp_path / "maps")
     found = zsl("predict", run, album / "<0>.png", *options)
-    assert "note: contact_sheet.jpg has no room for 2 more heat maps" in found.stderr
+    assert "note: contact_sheet.jpg leaves out 2 heat maps" in found.stderr
 
 
 class _Images(HTMLParser):
@@ -121,3 +123,10 @@ def test_what_cannot_be_done_is_named(run, album, tmp_path):
     refused(zsl("predict", tmp_path / "model", picture, *words, "--why", tmp_path / "why"), "--why needs the training")
     assert not (tmp_path / "why").exists()
     refused(zsl("predict", run, picture, *words, "--heat-maps", picture), "is a file; choose another --heat-maps")
+
+
+def test_a_file_whose_name_is_no_text_has_a_page(run, album, tmp_path):
+    picture = tmp_path / os.fsdecode(b"\xff.png")
+    shutil.copy(album / "<0>.png", picture)
+    assert zsl("predict", run, picture, "--labels", WORDS, "--why", tmp_path / "why").exit_code == 0
+    assert r"\udcff.png</title>" in (tmp_path / "why" / "0000000-_.html").read_text()

@@ -74,7 +74,7 @@ def test_the_legend_says_label_score_and_meaning():
     heat = _heat(note="0.91", look="evidence", label="sun\nset")
     assert heat.legend == ("sun\nset 0.91", "added to the logit: 0 to 2.5")
     drawing = with_legend(_picture(), heat)
-    assert drawing.width == 240  # a narrow picture leaves room for the text
+    assert drawing.width > text_font().getlength(heat.legend[1]) + 64  # its numbers are never cut
     assert (np.asarray(drawing)[HIGH + GAP :] < 128).any()  # something is written
 
 
@@ -84,7 +84,7 @@ def test_a_long_label_is_cut():
     assert cut.endswith("…")
     assert font.getlength(cut) <= 100
     assert fitting("short", 100, font) == "short"
-    assert with_legend(_picture(), _heat(label="$\\frac{" * 100)).width == 240
+    assert with_legend(_picture(), _heat(label="$\\frac{" * 100)).width < 300
 
 
 def test_a_contact_sheet_is_bounded_and_says_what_is_left_out():
