@@ -47,7 +47,7 @@ def why_page(name: str, picture: "PIL.Image.Image", words: list[Because], reason
         heat = word.heat
         near = [asdict(one) | {"examples": [_shown(e, reasons) for e in one.examples]} for one in word.neighbours]
         drawing = "" if heat is None else _embedded(overlaid(picture, heat, SIDE))
-        legend = "" if heat is None else heat.legend[1]
+        legend = "" if heat is None else f"{heat.colours}; {heat.legend[1]}"
         told.append({"found": word.found, "heat": drawing, "legend": legend, "neighbours": near})
     values = {
         "name": visible(name),  # the name of a file may hold bytes that are no text

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     import PIL.Image
     import PIL.ImageFont
 
-COLOURS = "viridis"  # perceptually uniform, and readable by the colour-blind
+# readable by the colour-blind; the second for values of both signs: orange for the label, white nothing, purple against
+COLOURS, SIGNED = "viridis", "PuOr_r"
 OPACITY = 0.6
 SIDE = 768  # the longer side of a drawn picture, in pixels, at most
 THUMBNAIL = 176  # the same in a contact sheet
@@ -59,9 +60,21 @@ class HeatMap:
         meaning = f"{MEANINGS[self.look]}: {lowest:.2g} to {highest:.2g}"
         return " ".join(filter(None, (self.label, self.note))), meaning
 
+    @property
+    def signed(self) -> bool:
+        """Whether values speak for the label or against it."""
+        return self.look == "evidence"
+
+    @property
+    def colours(self) -> str:
+        """What the colours mean, as a sentence."""
+        if self.signed:
+            return "Orange speaks for the word, purple against it, white is nothing"
+        return "Yellow is the highest value, violet the lowest"
+
 
 def overlaid(picture: "PIL.Image.Image", heat: HeatMap, side: int = SIDE) -> "PIL.Image.Image":
-    """The picture under the colours of a heat map, from the lowest value to the highest.
+    """The picture under the colours of a heat map (`coloured`).
 
     The part that the model reads is grey under the colours. What it does not read keeps the picture's own colours.
 
@@ -82,15 +95,23 @@ def overlaid(picture: "PIL.Image.Image", heat: HeatMap, side: int = SIDE) -> "PI
     size = max(right - left, 1), max(bottom - top, 1)
     values = Image.fromarray(heat.values).resize(size, Image.Resampling.BILINEAR)
     grey = small.crop((left, top, left + size[0], top + size[1])).convert("L").convert("RGB")
-    small.paste(Image.blend(grey, Image.fromarray(coloured(np.asarray(values))), OPACITY), (left, top))
+    small.paste(Image.blend(grey, Image.fromarray(coloured(np.asarray(values), heat.signed)), OPACITY), (left, top))
     return small
 
 
-def coloured(values: Float32[np.ndarray, "row column"]) -> UInt8[np.ndarray, "row column 3"]:
-    """The colours of values, from their lowest to their highest; if all are equal, the lowest colour."""
+def coloured(values: Float32[np.ndarray, "row column"], signed: bool = False) -> UInt8[np.ndarray, "row column 3"]:
+    """The colours of values, from their lowest to their highest; if all are equal, the lowest colour.
+
+    Args:
+        values: of a heat map.
+        signed: the scale is as long on both sides of zero, so that zero is white. It is so too if a value is negative.
+    """
     from matplotlib import colormaps
 
     lowest, highest = float(values.min()), float(values.max())
+    if lowest < 0 or signed:
+        most = max(-lowest, highest) or 1
+        return np.round(255 * colormaps[SIGNED](0.5 + values / (2 * most))[..., :3]).astype(np.uint8)
     shares = (values - lowest) / (highest - lowest or 1)
     return np.round(255 * colormaps[COLOURS](shares)[..., :3]).astype(np.uint8)
 
@@ -101,7 +122,8 @@ def with_legend(picture: "PIL.Image.Image", heat: HeatMap) -> "PIL.Image.Image":
 
     drawing, (first, second) = overlaid(picture, heat), heat.legend
     font = text_font()
-    bar = Image.fromarray(coloured(np.linspace(0, 1, 64, dtype=np.float32)[None].repeat(TEXT - 2, 0)))
+    ends = float(heat.values.min()), float(heat.values.max())
+    bar = Image.fromarray(coloured(np.linspace(*ends, 64, dtype=np.float32)[None].repeat(TEXT - 2, 0), heat.signed))
     start = 2 * GAP + bar.width
     wide = max(drawing.width, 240, start + math.ceil(font.getlength(second)) + GAP)
     sheet = Image.new("RGB", (wide, drawing.height + 2 * (TEXT + GAP) + 2 * GAP), WHITE)

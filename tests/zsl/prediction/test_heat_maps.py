@@ -57,13 +57,25 @@ def test_what_the_model_does_not_read_keeps_its_colours():
     assert (drawing[~outside] != whole[~outside]).any(1).mean() > 0.9
 
 
+def test_values_of_both_signs_have_a_scale_around_zero():
+    from matplotlib import colormaps
+
+    values = np.array([[-1.0, 0.0, 4.0], [-4.0, 2.0, -2.0]], np.float32)
+    expected = 255 * colormaps["PuOr_r"](0.5 + values / 8)[..., :3]
+    np.testing.assert_allclose(coloured(values), expected, atol=0.51)
+    assert (coloured(values)[0, 1] > 240).all()  # zero is white
+    heat = HeatMap("sunset", values, BOX, "evidence")
+    assert heat.colours.startswith("Orange speaks for the word")
+    assert _heat().colours.startswith("Yellow is the highest")
+
+
 def test_a_map_of_one_value_has_the_lowest_colour():
     assert (coloured(np.full((2, 5), 0.02, np.float32)) == LOW).all()
 
 
 def test_a_large_picture_is_made_small_with_the_map_in_place():
     picture = Image.new("RGB", (4 * WIDE, 4 * HIGH), (128, 128, 128))
-    heat = HeatMap("x", _heat().values, tuple(4 * end for end in BOX), "evidence")
+    heat = HeatMap("x", _heat().values, tuple(4 * end for end in BOX), "attention")
     drawing = overlaid(picture, heat, side=WIDE)
     assert drawing.size == (WIDE, HIGH)
     small = overlaid(picture.resize((WIDE, HIGH)), _heat())
