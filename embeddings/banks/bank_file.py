@@ -180,7 +180,7 @@ def read(path: Path, mode: Literal["r", "c"]) -> tuple[Head, np.ndarray, str]:
         InputError: the file is missing, damaged or not a bank; a vector is not finite or all zeros.
     """
     if not path.is_file():
-        raise InputError(f"no bank file {path}")
+        raise InputError(f"no bank file {path}; check the path, or restore it")
     try:
         begin, header = hashed_file.check(path)
         metadata = header.pop("__metadata__")
