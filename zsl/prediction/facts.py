@@ -67,6 +67,7 @@ class ModelFile:
         backbone_sha256: of the backbone's weights by name. It also identifies public weights, which the folder lacks.
         versions: of Python and of the packages that wrote it.
         format: of the folder.
+        sha256: of all the above.
     """
 
     facts: Facts
@@ -75,3 +76,4 @@ class ModelFile:
     backbone_sha256: str | None
     versions: dict[str, str]
     format: Literal["zsl-model/1"] = FORMAT
+    sha256: str = ""

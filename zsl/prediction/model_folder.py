@@ -3,8 +3,10 @@
 `write_model` writes it, `read_model_folder` reads it. Nothing in it names a path of the machine it was made on.
 """
 
+import hashlib
 import json
 import platform
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -15,7 +17,7 @@ from torch import nn
 from embeddings.banks.bank import Bank
 from embeddings.io import atomic
 from embeddings.io.errors import InputError
-from embeddings.io.reading import read_model
+from embeddings.io.reading import read_json, read_model
 from zsl.data.tokens.files import hash_of
 from zsl.prediction.card import card_of
 from zsl.prediction.facts import ModelFile
@@ -66,8 +68,10 @@ def write_model(model: "TrainedModel", folder: Path, weights: Weights = "file") 
         {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
     )
     atomic.write_text(folder / CARD, card_of(model))
+    values = asdict(record)
+    values["sha256"] = _hash(values)
     # last: a folder with model.json is whole
-    atomic.write_text(folder / MODEL, json.dumps(asdict(record), indent=1, allow_nan=False) + "\n")
+    atomic.write_text(folder / MODEL, json.dumps(values, indent=1, allow_nan=False) + "\n")
 
 
 def check_public(model: "TrainedModel") -> None:
@@ -100,7 +104,7 @@ def read_model_folder(folder: Path, backbone: nn.Module | None, readout: Readout
         InputError: a missing, damaged or exchanged file; weights that cannot be fetched; a module of the user's own
             that was not given.
     """
-    record = read_model(folder / MODEL, ModelFile, AGAIN)
+    record = _record(folder / MODEL)
     facts, bank = record.facts, Bank.load(folder / BANK)
     if bank.sha256 != record.bank_sha256:
         raise InputError(f"{folder / BANK} is not the bank that the model was exported with; {AGAIN}")
@@ -115,6 +119,19 @@ def read_model_folder(folder: Path, backbone: nn.Module | None, readout: Readout
         elif record.backbone_sha256 not in (None, state_hash(made)):
             raise InputError(f"the weights of backbone {made.name} are not those that {folder} was exported with")
     return Parts(made, readout, facts, bank, _thresholds(folder, record))
+
+
+def _record(path: Path) -> ModelFile:
+    record = read_model(path, ModelFile, AGAIN)
+    if record.sha256 != _hash(read_json(path, "a model")):
+        raise InputError(f"{path} was changed after the model was exported; restore it, or {AGAIN}")
+    return record
+
+
+def _hash(values: Mapping[str, Any]) -> str:
+    """sha256 of the values of `model.json`, except the hash itself."""
+    others = {key: value for key, value in values.items() if key != "sha256"}
+    return hashlib.sha256(json.dumps(others, sort_keys=True).encode()).hexdigest()
 
 
 def _thresholds(folder: Path, record: ModelFile) -> Thresholds | None:

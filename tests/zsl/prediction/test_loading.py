@@ -12,7 +12,7 @@ from torch import nn
 import zsl
 from embeddings import Bank, build_bank
 from tests.zsl.prediction.conftest import DECODER, SMALL
-from zsl.prediction.model_folder import write_model
+from zsl.prediction.model_folder import _hash, write_model
 from zsl.prediction.thresholds import Rule, Thresholds
 from zsl.tensor_file import state_hash
 
@@ -119,6 +119,7 @@ def test_values_that_cannot_be_are_one_line(exported, keys, value, told):
     for key in keys[:-1]:
         place = place[key]
     place[keys[-1]] = value
+    record["sha256"] = _hash(record)
     path.write_text(json.dumps(record))
     with pytest.raises(zsl.InputError, match=told):
         zsl.load(exported)
@@ -268,6 +269,13 @@ def test_a_model_trained_with_softmax_compares_pictures(data, bank, picture, pho
     np.testing.assert_allclose(model.scores(picture, ["a lake"]), found[:, -1:], atol=1e-6)
     best = model.predict(picture, names, top=1)[0].found[0]
     assert best.score == pytest.approx(np.exp(found.max()), abs=1e-6)
+
+
+def test_a_changed_name_is_noticed(exported):
+    path = exported / "model.json"
+    path.write_text(path.read_text().replace("red square", "red squire"))
+    with pytest.raises(zsl.InputError, match=r"model.json was changed after the model was exported"):
+        zsl.load(exported)
 
 
 def test_no_model_is_one_line(tmp_path, exported):
