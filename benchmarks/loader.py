@@ -57,6 +57,8 @@ def bench_loader(
     Raises:
         InputError: the data holds no image files.
     """
+    if config is not None and config.drawn:
+        raise InputError("this benchmark is for a dataset of image files; these pictures are drawn")
     with tempfile.TemporaryDirectory() as name:
         part = _made(Path(name), images, progress) if config is None else load_data(config).train
         if not isinstance(part.inputs, ImageFiles):
