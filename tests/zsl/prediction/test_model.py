@@ -11,7 +11,9 @@ from torch import nn
 import zsl
 import zsl.prediction.asking
 from embeddings import build_bank, extend_bank
+from zsl.prediction.prediction import logits_of
 from zsl.prediction.thresholds import Rule, Thresholds
+from zsl.prediction.words import words_of
 
 WORDS = ("green disc", "red dot", "a lake", "blue house", "snow")
 
@@ -45,12 +47,17 @@ def test_scores_are_those_of_the_parts(model, pictures):
 @pytest.mark.parametrize("company", ["anchored", "alone"])
 def test_order_and_company_of_the_words_do_not_matter(model, pictures, company):
     names = tuple(dict.fromkeys((*model.bank.labels, *WORDS)))
-    whole = dict(zip(names, model.scores(pictures, names, company=company).T, strict=True))
-    generator = np.random.default_rng(0)
+    words, expected = words_of(model.bank, model.seen, names), model.scores(pictures[:1], names, company=company)
+    square = np.array(model.facts.square.of(Image.open(pictures[0]).convert("RGB")))
+    with torch.inference_mode():
+        tokens = model.tokens(torch.from_numpy(square).permute(2, 0, 1)[None])
+    generator, context = np.random.default_rng(0), zsl.Context.of("fp32")
     for _ in range(100):
-        chosen = tuple(generator.permutation(names)[: generator.integers(1, len(names) + 1)].tolist())
-        found = model.scores(pictures[:1], chosen, company=company)[0]
-        np.testing.assert_allclose(found, [whole[name][0] for name in chosen], atol=1e-5)
+        chosen = generator.permutation(len(names))[: generator.integers(1, len(names) + 1)]
+        some = zsl.Words(tuple(names[place] for place in chosen), words.vectors[chosen], words.seen[chosen])
+        with torch.inference_mode():
+            found = logits_of(model.asked(some, company, context), tokens)
+        np.testing.assert_allclose(found, expected[:, chosen], atol=1e-5)
 
 
 def test_blocks_of_words_give_what_the_whole_gives(model, pictures, monkeypatch):
