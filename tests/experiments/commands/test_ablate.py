@@ -109,5 +109,9 @@ def test_tuned_variants_start_from_the_same_backbone(tuned, tmp_path):
 
 
 def test_a_tuned_backbone_that_was_pretrained(small, tmp_path):
+    (tmp_path / "grid.toml").write_text('config = "demo"\n[axes]\n"decoder.head" = ["text"]\n')
     options = [*small, "--set", "backbone.mode=tuned"]
-    assert zsl("demo", "--out", tmp_path / "out", *options).exit_code == 0
+    assert zsl("ablate", tmp_path / "grid.toml", "--out", tmp_path / "out", *options).exit_code == 0
+    (record,) = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert record["metrics"]["zsl/map"] > 0
+    assert (tmp_path / "out" / record["run"] / "backbone.safetensors").is_file()
