@@ -38,6 +38,7 @@ import zsl, torch, zsl.prediction.asking as asking
 model = zsl.load(sys.argv[1])
 if sys.argv[4]:
     asking.BLOCK = int(sys.argv[4])
+    asking.QUERIES = 64 * asking.BLOCK
 found = model.predict(sys.argv[2], None if sys.argv[3] == "own" else sys.argv[3], top=5)[0].found
 print([(one.label, round(one.logit, 4)) for one in found])
 """
