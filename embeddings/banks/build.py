@@ -2,7 +2,6 @@
 
 import json
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -21,10 +20,10 @@ from embeddings.banks.transforms import Transform, fit_transforms, transformed
 from embeddings.encoders.encoder import Opened, Request, TagLists
 from embeddings.encoders.given import OBJECT
 from embeddings.encoders.oov import DEFAULT_POLICY, check_policy
-from embeddings.encoders.table import AnyEncoder, by_order, open_encoder, split_spec
+from embeddings.encoders.table import AnyEncoder, by_order, open_encoder, parts_of, split_spec
 from embeddings.io.errors import InputError, InputWarning
 from embeddings.io.mapping import IN_MEMORY, blocks, collected
-from embeddings.io.names import label_name
+from embeddings.io.names import distinct_names
 from embeddings.io.progress import Progress, silent
 from embeddings.texts import Aliases, Descriptions, texts_of
 
@@ -230,7 +229,7 @@ def _check_new(
 def _joined(bank: Bank, new: Bank) -> Bank:
     """The bank followed by the labels of `new`, which the same encoder made; the bank's transforms are applied."""
     made, added = bank.provenance, new.provenance
-    if added.encoder != made.encoder and not _moved(added.encoder, made.encoder):
+    if not same_families(added.encoder, made.encoder):
         raise InputError(f"the bank was made with encoder {made.encoder}, not {added.encoder}; give the bank's own")
     if added.revision != made.revision:
         raise InputError(
@@ -250,13 +249,18 @@ def _joined(bank: Bank, new: Bank) -> Bank:
     return Bank(labels, vectors, provenance, notes, bank.num_seen, bank.transforms, verified=True)
 
 
-def _moved(encoder: str, before: str) -> bool:
-    """Whether two specs differ only in the arguments of their families, so that the revisions tell if they agree."""
-    if OBJECT in encoder + before:
-        return False
-    return [part.partition(":")[0] for part in split_spec(encoder)] == [
-        part.partition(":")[0] for part in split_spec(before)
-    ]
+def same_families(encoder: str, other: str) -> bool:
+    """Whether two specs are equal, or differ only in the arguments of their families: files may lie in another place.
+
+    Revisions then tell whether the weights are the same.
+
+    >>> same_families("gensim:here/v.txt+lexical:64", "gensim:there/v.txt+lexical:64")
+    True
+    """
+    if encoder == other or OBJECT in encoder + other:
+        return encoder == other
+    one, two = ([part.partition(":")[0] for part in parts_of(spec)] for spec in (encoder, other))
+    return one == two
 
 
 def _tuple(given: str | Sequence[str]) -> tuple[str, ...]:
@@ -266,11 +270,7 @@ def _tuple(given: str | Sequence[str]) -> tuple[str, ...]:
 def _names(labels: Sequence[str]) -> tuple[str, ...]:
     if not labels:
         raise InputError("there is no label to encode")
-    names = tuple(label_name(label, "the labels") for label in labels)
-    if len(set(names)) < len(names):
-        twice = next(label for label, count in Counter(names).items() if count > 1)
-        raise InputError(f"label {twice!r} appears twice among the labels; remove one")
-    return names
+    return distinct_names(labels, "the labels")
 
 
 def _hash_of_descriptions(descriptions: Descriptions | None, labels: Sequence[str]) -> str:

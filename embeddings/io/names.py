@@ -1,6 +1,8 @@
 """Label names: how every reader cleans and checks them, and which letters tell two names apart."""
 
 import unicodedata
+from collections import Counter
+from collections.abc import Iterable
 
 from embeddings.io.errors import InputError
 
@@ -42,6 +44,24 @@ def label_name(value: object, place: str) -> str:
     if not is_text(name):
         raise InputError(f"{place}: label name {brief(name)} is not Unicode text; rename it")
     return composed(name)
+
+
+def distinct_names(values: Iterable[object], place: str) -> tuple[str, ...]:
+    """Label names, each cleaned and checked by `label_name`.
+
+    Args:
+        values: the names.
+        place: where they are, for messages.
+    Returns:
+        the names, in order.
+    Raises:
+        InputError: same as for `label_name`; a name that appears twice.
+    """
+    names = tuple(label_name(value, place) for value in values)
+    if len(set(names)) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise InputError(f"label {twice!r} appears twice among {place}; remove one")
+    return names
 
 
 def is_text(text: str) -> bool:

@@ -1,27 +1,24 @@
 """The words that are asked: their names and vectors, made as the vectors of training were made."""
 
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from embeddings.banks.bank import Bank
-from embeddings.banks.build import extend_bank
+from embeddings.banks.build import extend_bank, same_families
 from embeddings.encoders.table import AnyEncoder, parts_of
 from embeddings.io.cache import default_cache
 from embeddings.io.errors import InputError
-from embeddings.io.names import label_name
+from embeddings.io.names import distinct_names
 from embeddings.io.progress import Progress, silent
 from embeddings.io.spelling import shown
 from embeddings.texts import read_labels
 
-Kind = Literal["seen", "unseen"]
 BANKS = (".safetensors", ".bank")
 FILES = (".txt", ".csv", ".json", *BANKS)  # a text with such an ending is a file, even if there is none
 PLACES = ("/", "./", "../", "~/")  # the same of a text without commas that begins so
@@ -111,11 +108,7 @@ def _opened(labels: str | Path | Iterable[str] | Bank | None) -> tuple[str, ...]
     names = labels.split(",") if isinstance(labels, str) else list(labels)
     if not names or names == [""]:
         raise InputError('there is no label; give names, such as "sunset, harbour"')
-    found = tuple(label_name(name, "the labels") for name in names)
-    if len(set(found)) < len(found):
-        twice = next(name for name, count in Counter(found).items() if count > 1)
-        raise InputError(f"label {twice!r} is given twice; remove one")
-    return found
+    return distinct_names(names, "the labels")
 
 
 def _names_a_file(text: str) -> bool:
@@ -167,7 +160,7 @@ def _check_same(bank: Bank, given: Bank) -> None:
     made, other = bank.provenance, given.provenance
     for what, one, two in (
         ("width", bank.embed_dim, given.embed_dim),
-        ("encoder", made.encoder, other.encoder),
+        ("encoder", made.encoder, made.encoder if same_families(other.encoder, made.encoder) else other.encoder),
         ("encoder weights", made.revision, other.revision),
         ("prompts", made.prompts, other.prompts),
         ("transforms", [t.name for t in bank.transforms], [t.name for t in given.transforms]),

@@ -308,6 +308,9 @@ def test_an_encoder_that_moved_is_said_where(data, picture, tmp_path):
         zsl.load(tmp_path / "run").scores(picture, "a lake")
     found = zsl.load(tmp_path / "run", encoder=f"gensim:{moved}").scores(picture, "a lake")
     np.testing.assert_array_equal(found, expected)
+    loaded = zsl.load(tmp_path / "run")  # a bank that was made with the moved file is taken as well
+    there = build_bank([*data.names, "a lake"], f"gensim:{moved}")
+    np.testing.assert_allclose(loaded.scores(picture, there)[:, -1:], expected, atol=1e-6)
     moved.write_text(moved.read_text().replace("1", "2", 400))
     with pytest.raises(zsl.InputError, match="but the bank was made with"):
         zsl.load(tmp_path / "run", encoder=f"gensim:{moved}").scores(picture, "a lake")

@@ -131,7 +131,7 @@ def test_thresholds_scale_scores_and_choose_words(model, pictures):
         ([], "there is no label"),
         ("sun,,moon", "a label name is empty"),
         ("x" * 10_000, "10,000 letters.* is too long"),
-        ("sun, moon,sun", "label 'sun' is given twice"),
+        ("sun, moon,sun", "label 'sun' appears twice"),
         ("missing.txt", "missing.txt"),
         ({"sun", "moon"}, "labels of type set; give names"),
     ],
