@@ -11,14 +11,14 @@ from embeddings.io.errors import InputError
 from zsl.context import Context
 from zsl.data.dataset import not_finite
 from zsl.prediction.words import Words
-from zsl.readouts.company import Company
+from zsl.readouts.company import Company, chosen_company
 from zsl.scoring import SPOILT, independent_log_probabilities
 
 if TYPE_CHECKING:
     from zsl.prediction.model import TrainedModel
 
 BLOCK = 4096  # labels asked at once, at most
-QUERIES = 65_536  # pictures times labels asked at once: a decoder of width 768 then needs about a gigabyte
+QUERIES = 65_536  # pictures times labels asked at once: with ffn = 2048, a decoder's hidden values are half a gigabyte
 KEPT = 20_000  # labels that stay bound from batch to batch
 
 
@@ -88,8 +88,6 @@ def company_of(model: "TrainedModel", asked: Company | None) -> Company | None:
     if asked is None:
         chosen = None if model.thresholds is None else model.thresholds.company
         return chosen or next(iter(choices), None)
-    if not choices:
-        raise InputError(f"company {asked!r}: this model asks every label by itself; leave it out")
-    if asked != "grouped" and asked not in choices:
-        raise InputError(f"company {asked!r}: this model has {', '.join(choices)}, and grouped")
-    return asked
+    if asked == "grouped" and choices:
+        return asked
+    return chosen_company(asked, choices, type(model.readout).__name__)

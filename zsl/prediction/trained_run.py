@@ -60,13 +60,19 @@ def read_run(folder: Path, backbone: nn.Module | None, readout: Readout | None) 
     load_module(folder / READOUT, readout, AGAIN, record.weights(READOUT, folder))
     made = None
     if record.reader is not None or backbone is not None:
-        made = _backbone(folder, record, facts, backbone)
+        extracted = getattr(config.data, "root", None)
+        made = _backbone(folder, record, facts, backbone, extracted)
     thresholds = folder / THRESHOLDS
     return Parts(made, readout, facts, bank, Thresholds.load(thresholds) if thresholds.is_file() else None)
 
 
-def _backbone(folder: Path, record: Finished, facts: Facts, own: nn.Module | None) -> BaseBackbone:
-    """The backbone of a run, with its weights: from its folder, or found again and checked by their hash."""
+def _backbone(
+    folder: Path, record: Finished, facts: Facts, own: nn.Module | None, extracted: Path | None
+) -> BaseBackbone:
+    """The backbone of a run, with its weights: from its folder, or found again and checked by their hash.
+
+    `extracted` is the folder of the data: extracted tokens have their backbone beside them.
+    """
     if BACKBONE in record.weights_sha256:
         made = made_backbone(facts, own, folder)
         load_module(folder / BACKBONE, made, AGAIN, record.weights(BACKBONE, folder))
@@ -75,10 +81,9 @@ def _backbone(folder: Path, record: Finished, facts: Facts, own: nn.Module | Non
     if own is not None or reader is None:
         return made_backbone(facts, own, folder)
     values = reader.backbone or {}
-    kept = Path(str(_config(folder)[0].data.model_dump().get("root", ""))) / BACKBONE  # beside extracted tokens
-    if kept.is_file():
+    if extracted is not None and (extracted / BACKBONE).is_file():
         made = made_backbone(facts, None, folder)
-        load_module(kept, made, "extract the tokens again")
+        load_module(extracted / BACKBONE, made, "extract the tokens again")
     else:
         _check_found(folder, values)
         made = made_backbone(replace(facts, backbone=values), None, folder, weights=True)
