@@ -52,5 +52,5 @@ def looked_of(model: ZeroShotModel, source: Source, bank: Bank, own: Bank) -> Lo
 def small_map(values: Float32[np.ndarray, "row column"]) -> str:
     """A map as a PNG in base64, of one pixel for each place."""
     buffer = io.BytesIO()
-    Image.fromarray(coloured(values)).save(buffer, "PNG")
+    Image.fromarray(coloured(values, signed=True)).save(buffer, "PNG")
     return base64.b64encode(buffer.getvalue()).decode()

@@ -77,8 +77,10 @@ def _figures(model: "TrainedModel") -> list[str]:
             lines.append(f"| {title} | {100 * facts.metrics[key]:.1f} | {interval} |")
     protocol = facts.protocol
     known = "; ".join(protocol.get("known_as", {}).values()) or "no published protocol"
-    images = protocol.get("images")
-    return [*lines, "", f"Protocol: {images:,} test images of {markdown(str(protocol.get('data')))}; {known}.", ""]
+    tested = f"{protocol.get('images'):,} test images of {markdown(str(protocol.get('data')))}"
+    company = protocol.get("company")
+    asked = f"; labels asked {company} (`evaluate.company`; predictions ask each by itself)" if company else ""
+    return [*lines, "", f"Protocol: {tested}; {known}{asked}.", ""]
 
 
 def _limits(model: "TrainedModel") -> list[str]:

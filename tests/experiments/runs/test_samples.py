@@ -99,7 +99,7 @@ def test_samples_say_where_the_model_looked(tmp_path):
     for (row, labels), image in zip(list(asked), samples.images, strict=True):
         for values, found in zip(looked(row, labels), image.top, strict=True):
             with Image.open(io.BytesIO(base64.b64decode(found.map))) as drawn:
-                np.testing.assert_array_equal(np.asarray(drawn), coloured(values))
+                np.testing.assert_array_equal(np.asarray(drawn), coloured(values, signed=True))
         assert all(found.map is None for found in (*image.true, *image.top_unseen))
     save_samples(tmp_path, data, {"gzsl": np.zeros((13, 8))}, 1)
     assert '"map": null' in (tmp_path / "samples.json").read_text()
