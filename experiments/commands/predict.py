@@ -89,7 +89,7 @@ def predict(
     A word's score does not depend on the other words that are asked. Pictures that cannot be read are counted.
     """
     from embeddings.io.errors import InputError
-    from experiments.prediction.illustrations import Wishes
+    from experiments.prediction.illustrations import Drawings
     from experiments.prediction.inputs import picture_paths
     from experiments.prediction.predicting import Output, Pace, Question, answer
     from zsl.prediction.prediction import Wanted
@@ -103,20 +103,20 @@ def predict(
     wanted = Wanted(top, _threshold(threshold))
     question = Question(run, picture_paths(images, sys.stdin), labels, also is not None, wanted, company, encoder)
     form: Literal["text", "json", "csv"] = "json" if json else "csv" if csv else "text"
-    wishes = Wishes(pictures, heat_maps, why, look)
+    drawings = Drawings(pictures, heat_maps, why, look)
     console = make_console(stderr=True)
 
     def how_to_continue() -> str:
         return "give the same command again" if out is None else "give the same command again with --resume"
 
     with stoppable(how_to_continue), ConsoleProgress(console) as progress:
-        output, pace = Output(form, out, resume, wishes), Pace(batch_size, workers, precision)
+        output, pace = Output(form, out, resume, drawings), Pace(batch_size, workers, precision)
         counted = answer(question, output, pace, progress, lambda text: typer.echo(text, nl=False))
     if counted.unreadable:
         tell(f"note: {counted.unreadable:,} of {counted.pictures:,} pictures could not be read", err=True)
     if counted.note:
         tell(counted.note, err=True)
-    for place in filter(None, (out, *wishes.folders.values())):
+    for place in filter(None, (out, *drawings.folders.values())):
         tell(f"{place}: {counted.pictures - counted.unreadable:,} pictures", err=True)
 
 

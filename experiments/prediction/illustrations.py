@@ -8,7 +8,7 @@ from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.output_folders import make_folder
 from experiments.prediction.drawing import annotated, file_stem
-from experiments.prediction.why_page import Because, why_page
+from experiments.prediction.why_page import Explained, why_page
 from zsl.data.table import load_data
 from zsl.prediction.asking import Asked
 from zsl.prediction.heat_maps import ContactSheet, HeatMap, with_legend
@@ -27,7 +27,7 @@ SHEET = "contact_sheet.jpg"
 
 
 @dataclass(frozen=True)
-class Wishes:
+class Drawings:
     """What is wanted.
 
     Args:
@@ -74,22 +74,22 @@ class Illustrations:
 
     Args:
         asked: the model with the words.
-        wishes: what is wanted; missing folders are made.
+        drawings: what is wanted; missing folders are made.
         run: the folder of the model's run; pages read the data of training as its config says.
     Raises:
         InputError: heat maps of a readout that cannot say where it looked; data of training that are gone or have
             changed.
     """
 
-    def __init__(self, asked: Asked, wishes: Wishes, run: str):
-        self.asked, self.wishes, self.sheet = asked, wishes, ContactSheet()
+    def __init__(self, asked: Asked, drawings: Drawings, run: str):
+        self.asked, self.drawings, self.sheet = asked, drawings, ContactSheet()
         can_look = bool(asked.model.readout.looks)
-        needed = wishes.heat_maps is not None or (wishes.why is not None and can_look)
-        self.looking = Looking(asked, wishes.look) if needed else None
+        needed = drawings.heat_maps is not None or (drawings.why is not None and can_look)
+        self.looking = Looking(asked, drawings.look) if needed else None
         self.reasons = None
-        if wishes.why is not None:
+        if drawings.why is not None:
             self.reasons = Reasons(asked.model, load_data(read_config(Path(run)).data), asked.context)
-        for option, folder in wishes.folders.items():
+        for option, folder in drawings.folders.items():
             if not folder.is_dir():
                 make_folder(folder, option)
 
@@ -103,26 +103,26 @@ class Illustrations:
         Returns:
             what is near each word; () if no page is wanted.
         """
-        if found.fault or not self.wishes.folders:
+        if found.fault or not self.drawings.folders:
             return ()
         picture, stem = pictures.whole(place), file_stem(place, found.name)
-        if self.wishes.pictures is not None:
-            _save(annotated(picture, found.found), self.wishes.pictures / f"{stem}.jpg")
+        if self.drawings.pictures is not None:
+            _save(annotated(picture, found.found), self.drawings.pictures / f"{stem}.jpg")
         if self.looking is None and self.reasons is None:
             return ()
         labels, tokens = [one.label for one in found.found], tokens_of(self.asked, picture)
         notes = [f"{one.score:.3f}" for one in found.found]
         heats: list[HeatMap] = [] if self.looking is None else self.looking.heat_maps(picture, tokens, labels, notes)
-        if self.wishes.heat_maps is not None:
+        if self.drawings.heat_maps is not None:
             self.sheet.add(Path(found.name).name, picture, heats)
             for rank, heat in enumerate(heats, 1):
-                _save(with_legend(picture, heat), self.wishes.heat_maps / f"{stem}-{rank}.jpg")
-        if self.wishes.why is None or self.reasons is None:
+                _save(with_legend(picture, heat), self.drawings.heat_maps / f"{stem}-{rank}.jpg")
+        if self.drawings.why is None or self.reasons is None:
             return ()
         vectors, mean = self.asked.words.vectors_of(labels), mean_of(tokens)
         near = tuple(self.reasons.of(vector, mean) for vector in vectors)
-        words = [Because(*of) for of in zip(found.found, heats or (None,) * len(labels), near, strict=True)]
-        atomic.write_text(self.wishes.why / f"{stem}.html", why_page(found.name, picture, words, self.reasons))
+        words = [Explained(*of) for of in zip(found.found, heats or (None,) * len(labels), near, strict=True)]
+        atomic.write_text(self.drawings.why / f"{stem}.html", why_page(found.name, picture, words, self.reasons))
         return near
 
     def finish(self, before: int) -> str:
@@ -131,9 +131,9 @@ class Illustrations:
         Args:
             before: number of pictures that an earlier command has drawn, which this one continues.
         """
-        if self.wishes.heat_maps is None or not self.sheet.rows:
+        if self.drawings.heat_maps is None or not self.sheet.rows:
             return ""
-        _save(self.sheet.drawn(), self.wishes.heat_maps / SHEET)
+        _save(self.sheet.drawn(), self.drawings.heat_maps / SHEET)
         pictures, maps = self.sheet.left_out
         missing = (pictures + before, "pictures"), (maps, "heat maps")
         told = [f"{count:,} {what}" for count, what in missing if count]

@@ -10,7 +10,7 @@ from pathlib import Path
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress
 from experiments.prediction.answers import Form, head_of, text_of
-from experiments.prediction.illustrations import Illustrations, Wishes
+from experiments.prediction.illustrations import Drawings, Illustrations
 from experiments.prediction.output_file import OutputFile
 from zsl.config import Precision
 from zsl.context import Context
@@ -47,7 +47,7 @@ class Question:
 
     def hash(self, model: TrainedModel, output: "Output", words: tuple[str, ...]) -> str:
         """Identifies the answers: with another hash, a file cannot be continued."""
-        kind = output.form, output.wishes.why is not None  # with pages, answers say what is near
+        kind = output.form, output.drawings.why is not None  # with pages, answers say what is near
         digest = sha256(repr((kind, self.wanted, self.company, model.bank.sha256, model.facts)).encode())
         for name in (*words, *self.paths):
             digest.update(name.encode("utf-8", "surrogateescape") + b"\0")
@@ -62,13 +62,13 @@ class Output:
         form: of the answers.
         out: a file; None prints them.
         resume: continue the file of a command that was stopped.
-        wishes: what is drawn beside them.
+        drawings: what is drawn beside them.
     """
 
     form: Form
     out: Path | None = None
     resume: bool = False
-    wishes: Wishes = field(default_factory=Wishes)
+    drawings: Drawings = field(default_factory=Drawings)
 
 
 @dataclass(frozen=True)
@@ -109,13 +109,13 @@ def answer(question: Question, output: Output, pace: Pace, progress: Progress, t
     Raises:
         InputError: no such model; words without a vector; an output that exists; no picture could be read.
     """
-    output.wishes.check(question.run)
+    output.drawings.check(question.run)
     file = None if output.out is None else OutputFile(output.out, output.resume)
     model = load(question.run, encoder=question.encoder)
     context = pace.context(len(question.paths), progress)
     asked = model.asked(_words(model, question, progress), question.company, context)
     predictor = Predictor(asked, question.wanted)
-    illustrations = Illustrations(asked, output.wishes, question.run)
+    illustrations = Illustrations(asked, output.drawings, question.run)
     with _sink(file, head_of(output.form), question.hash(model, output, asked.words.labels), tell) as sink:
         pictures = model.pictures(question.paths, sink.start)
         for place, found in enumerate(predictions(predictor, pictures), sink.start):

@@ -20,7 +20,7 @@ SIDE, THUMBNAIL = 480, 128  # pixels of the longer side
 
 
 @dataclass(frozen=True)
-class Because:
+class Explained:
     """A word that was found, where the model looked for it (None if it cannot say), and what is near."""
 
     found: Found
@@ -28,7 +28,7 @@ class Because:
     neighbours: tuple[Neighbour, ...]
 
 
-def why_page(name: str, picture: "PIL.Image.Image", words: list[Because], reasons: Reasons) -> str:
+def why_page(name: str, picture: "PIL.Image.Image", words: list[Explained], reasons: Reasons) -> str:
     """The page of a picture.
 
     Args:

@@ -32,12 +32,11 @@ class Looking:
     def __init__(self, asked: Asked, look: Look | None = None):
         model = asked.model
         self.asked, self.look = asked, model.readout.look_of(look)
-        backbone, self.square = model.eye()
+        backbone, self.square = model.reader()
         self.grid = backbone.grid(self.square.size)
         self.company = None if asked.company == "grouped" else asked.company
-        with torch.inference_mode(
-            False
-        ):  # the order of the groups is computed once for a tensor that is not of inference
+        # the order of groups is kept for a tensor that is not of inference, and computed again for others
+        with torch.inference_mode(False):
             self.trained = asked.seen.clone()
 
     @torch.inference_mode()
@@ -85,7 +84,7 @@ def tokens_of(asked: Asked, picture: "PIL.Image.Image") -> Tokens:
     Raises:
         InputError: a model without a backbone.
     """
-    _, square = asked.model.eye()
+    _, square = asked.model.reader()
     pixels = torch.from_numpy(np.array(square.of(picture))).permute(2, 0, 1)[None]
     with asked.context.accelerator.autocast():
         return asked.model.tokens(pixels.to(asked.context.device))

@@ -253,9 +253,9 @@ class TrainedModel(ZeroShotModel, ModelHubMixin, library_name="zero-shot-toolkit
         Raises:
             InputError: the model has no backbone.
         """
-        return Pictures(images, self.eye()[1], start)
+        return Pictures(images, self.reader()[1], start)
 
-    def eye(self) -> tuple[BaseBackbone, Square]:
+    def reader(self) -> tuple[BaseBackbone, Square]:
         """The backbone, and the square of a picture that it reads.
 
         Raises:
