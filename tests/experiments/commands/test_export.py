@@ -54,7 +54,7 @@ def test_both_files_of_fixed_words_are_made_and_compared(run, tmp_path):
     [
         ((), "give --out FOLDER, --onnx FILE or --torch FILE"),
         (("--out", "model", "--labels", "car"), "--labels and --company are for --onnx and --torch"),
-        (("--torch", "{}/model.pt2", "--company", "alone"), "has none to choose, because it scores each label by itself"),
+        (("--torch", "{}/model.pt2", "--company", "alone"), "it scores each label by itself"),
         (("--torch", "{}/nowhere/model.pt2"), "cannot be made: its folder is missing"),
     ],
 )
