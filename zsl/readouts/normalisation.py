@@ -1,0 +1,83 @@
+"""Normalisation of scores: each image's scores are put on a scale that its scores of the seen labels define.
+
+Average precision ranks the images of one label, so it depends on how high an image's scores are as a whole. The
+reference is always the seen labels, so a label's score does not depend on the other labels that are asked.
+"""
+
+from typing import Any, Literal, NamedTuple, TypeVar, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+How = Literal["none", "image", "softmax"]
+HOWS: tuple[How, ...] = get_args(How)
+Scores = TypeVar("Scores", np.ndarray, Tensor)
+EQUAL = 1e-6  # scores that differ by less, relative to the largest, differ by rounding
+
+
+def normalised(scores: Scores, reference: Scores, how: str, temperature: float = 1.0, counted: Any = None) -> Scores:
+    """Scores that can be compared between images, and between models.
+
+    - "none": the scores as they are.
+    - "image": `(f_i - mean_s f_s) / std_s f_s`, over the seen labels s. Where an image's seen scores are all equal,
+      its scores are only centred.
+    - "softmax": `z_i / T - log(exp(z_i / T) + sum_s exp(z_s / T))`: the log-probability of the label among the seen
+      labels and itself. A seen label is in the sum already, and is not counted twice.
+
+    >>> normalised(np.array([[4.0, 7.0]]), np.array([[1.0, 3.0]]), "image")
+    array([[2., 5.]])
+
+    Args:
+        scores: (image, label), of any labels; numpy or torch, on any device.
+        reference: (image, seen), scores of all seen labels by the same model.
+        how: one of the three.
+        temperature: T > 0, of "softmax".
+        counted: (label,) bool, which of the labels are seen; "softmax" needs it.
+    Returns:
+        (image, label), of the kind and type of `scores`.
+    Raises:
+        ValueError: shapes that do not fit; an unknown `how`; "softmax" without `counted`.
+    """
+    if how not in HOWS or (how == "softmax" and (counted is None or not temperature > 0)):
+        raise ValueError(f"how = {how!r}, temperature = {temperature}: one of {HOWS}; softmax needs counted and T > 0")
+    if scores.ndim != 2 or reference.ndim != 2 or len(scores) != len(reference) or not reference.shape[1]:
+        raise ValueError(f"scores {tuple(scores.shape)} and reference {tuple(reference.shape)} must be (image, label)")
+    if how == "none":
+        return scores
+    if isinstance(scores, np.ndarray):
+        given = (torch.tensor(scores), torch.tensor(reference))
+        return normalised(*given, how, temperature, counted).numpy()
+    if how == "image":
+        mean, spread = scale_of(reference)
+        return (scores - mean) / spread
+    total = (reference / temperature).logsumexp(1, keepdim=True)
+    known = torch.as_tensor(counted, device=scores.device)
+    return scores / temperature - torch.where(known, total, torch.logaddexp(total, scores / temperature))
+
+
+def scale_of(reference: Tensor) -> tuple[Tensor, Tensor]:
+    """The mean and the standard deviation of each image's scores, both (image, 1); 1 in place of a deviation of 0.
+
+    Args:
+        reference: (image, seen), scores of all seen labels.
+    """
+    mean = reference.mean(1, keepdim=True)
+    spread = (reference - mean).square().mean(1, keepdim=True).sqrt()
+    return mean, torch.where(spread > EQUAL * reference.abs().amax(1, keepdim=True), spread, 1.0)
+
+
+class Normalisation(NamedTuple):
+    """How scores are normalised: `evaluate.normalise` and `evaluate.temperature`."""
+
+    how: How = "none"
+    temperature: float = 1.0
+
+    def of(self, scores: Scores, reference: Scores, counted: Any) -> Scores:
+        """`normalised` scores; the arguments are the same."""
+        return normalised(scores, reference, self.how, self.temperature, counted)
+
+    @property
+    def told(self) -> str:
+        """In words, for stamps and messages: "none", "image" or "softmax, temperature 2"."""
+        return self.how if self.how != "softmax" else f"softmax, temperature {self.temperature:g}"
