@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -47,7 +48,10 @@ class BoundDecoder:
         """Logits (batch, label) of features (batch, token, channel) or (batch, channel, height, width)."""
         hidden = self.decoder.decode(features, self.queries, self.projected, self.apart)
         with exact(hidden):
-            logits = torch.einsum("bkd,kdg->bkg", hidden.to(self.heads.dtype), self.heads) + self.bias
+            hidden = hidden.to(self.heads.dtype)
+            if self.decoder.log_scale is not None:
+                hidden = F.normalize(hidden, dim=-1)
+            logits = torch.einsum("bkd,kdg->bkg", hidden, self.heads) + self.bias
         return logits.flatten(1)[:, self.places]
 
     def looked(self, features: Features, look: Look) -> Float[Tensor, "batch group token"]:

@@ -132,6 +132,7 @@ class GroupedLayer(DecoderLayer):
     num_groups: int
     query_noise: float
     official_queries: bool
+    log_scale: nn.Parameter | None
 
     query_projection: nn.Linear
     queries: Tensor

@@ -4,21 +4,34 @@ from collections.abc import Callable
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from zsl.readouts.company import Company
 from zsl.readouts.looks import Look
 from zsl.readouts.pooled import PooledConfig, pool, shares
-from zsl.readouts.readout import PRIOR_LOGIT, Features, Logits, Maps, Readout, Seen, Vectors, checked, exact
+from zsl.readouts.readout import (
+    PRIOR_LOGIT,
+    Features,
+    Logits,
+    Maps,
+    Readout,
+    Seen,
+    Vectors,
+    checked,
+    cosine_scale,
+    exact,
+)
 
 
 class GapTextConfig(PooledConfig):
-    """`GapTextReadout`."""
+    """`GapTextReadout`; `cosine` gives images and labels unit length there."""
 
     kind: Literal["gap-text"] = "gap-text"
+    cosine: bool = False
 
     def make(self, channels: int, embed_dim: int, num_labels: int) -> Readout:
-        return GapTextReadout(channels, embed_dim)
+        return GapTextReadout(channels, embed_dim, self.cosine)
 
 
 class GapTextReadout(Readout):
@@ -30,15 +43,17 @@ class GapTextReadout(Readout):
     Args:
         channels: size of an image token.
         embed_dim: size of a word vector.
+        cosine: the logit is `r cos(W mean(x) + c, n_i) + b`, with a learnt r.
     """
 
     looks = ("evidence",)
 
-    def __init__(self, channels: int, embed_dim: int):
+    def __init__(self, channels: int, embed_dim: int, cosine: bool = False):
         super().__init__()
         self.embed_dim = embed_dim
         self.projection = nn.Linear(channels, embed_dim)
         self.bias = nn.Parameter(torch.full((1,), PRIOR_LOGIT))
+        self.log_scale = cosine_scale() if cosine else None
 
     def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
         """Binds the readout to a vocabulary; it needs word vectors.
@@ -46,17 +61,27 @@ class GapTextReadout(Readout):
         Raises:
             InputError: no vectors, or of another size.
         """
-        chosen = checked(vectors, self.embed_dim)
+        chosen = self._scaled(vectors)
 
         def logits(features: Tensor) -> Logits:
             with exact(features):
                 projected = self.projection(pool(features).to(self.bias.dtype))
-                return projected @ chosen.T.to(projected.dtype) + self.bias
+                if self.log_scale is not None:
+                    projected = F.normalize(projected, dim=1)
+                return projected @ chosen.T + self.bias
 
         return logits
 
     def _looked(
         self, features: Features, vectors: Vectors, company: Company | None, trained: Seen | None, look: Look
     ) -> Maps:
-        vectors = checked(vectors, self.embed_dim).to(self.bias.dtype)
-        return shares(features, self.projection.weight.T @ vectors.T, vectors @ self.projection.bias)
+        chosen = self._scaled(vectors)
+        found = shares(features, self.projection.weight.T @ chosen.T, chosen @ self.projection.bias)
+        if self.log_scale is None:
+            return found
+        return found / self.projection(pool(features).to(self.bias.dtype)).norm(dim=1)[:, None, None]
+
+    def _scaled(self, vectors: Vectors | None) -> Tensor:
+        """The word vectors (label, embed); those of cosines have length r."""
+        chosen = checked(vectors, self.embed_dim).to(self.bias.dtype)
+        return chosen if self.log_scale is None else F.normalize(chosen, dim=1) * self.log_scale.exp()

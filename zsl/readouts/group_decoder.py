@@ -23,7 +23,7 @@ from zsl.readouts.grouping import Grouping, LabelOrder
 from zsl.readouts.heads import HEADS, HeadName
 from zsl.readouts.looks import Look
 from zsl.readouts.queries import QUERIES, QueryName
-from zsl.readouts.readout import Features, Maps, Readout, ReadoutConfig, Seen, Vectors, tokens_of
+from zsl.readouts.readout import Features, Maps, Readout, ReadoutConfig, Seen, Vectors, cosine_scale, tokens_of
 
 GROUPS = 100  # K of the paper
 
@@ -39,6 +39,7 @@ class QueryDecoderConfig(ReadoutConfig):
     ffn: int = Field(2048, ge=1)
     dropout: float = Field(0.1, ge=0, lt=1)
     query_noise: float = Field(0.0, ge=0)
+    cosine: bool = False
     sizes: ClassVar[tuple[str, ...]] = ("width", "ffn", "layers")
     opened_by: ClassVar[str] = "decoder.query = 'text' and a head that is not 'learnable'"
 
@@ -65,7 +66,7 @@ class MlDecoderConfig(QueryDecoderConfig):
     """`GroupDecoder`; give one of `group_size` and `num_groups` (default: 100 groups).
 
     `official_queries` gives the projection of text queries a bias and a ReLU, as in the official code; Eq. 5 has
-    neither.
+    neither. `cosine` gives decoded queries and text heads unit length, with a learnt scale.
     """
 
     kind: Literal["ml-decoder"] = "ml-decoder"
@@ -116,6 +117,8 @@ class MlDecoderConfig(QueryDecoderConfig):
             raise InputError(f"query_noise = {self.query_noise} is added to word vectors, {made_from}")
         if self.official_queries and not queries.reads_vectors:
             raise InputError(f"official_queries are made from word vectors, and {self.query} queries are not")
+        if self.cosine and not heads.reads_vectors:
+            raise InputError(f"cosine is between images and word vectors: it needs head 'text', not {self.head!r}")
 
     def make(self, channels: int, embed_dim: int, num_labels: int) -> "GroupDecoder":
         return GroupDecoder(channels, embed_dim, num_labels, self)
@@ -156,6 +159,7 @@ class GroupDecoder(Readout, GroupedLayer):
         self.group_size, self.num_groups = group_size, -(-num_labels // group_size)
         self.num_labels, self.embed_dim, self.width = num_labels, embed_dim, width
         self.query_noise, self.official_queries = config.query_noise, config.official_queries
+        self.log_scale = cosine_scale() if config.cosine else None
         self.order = LabelOrder(config.grouping, group_size)
         self.companies = config.companies
         # with self-attention, a query of a closed set reads those of all groups: it is not the label's own

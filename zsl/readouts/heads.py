@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
@@ -74,10 +75,15 @@ class TextHeads(Heads):
     def of(self, decoder: GroupedLayer, grouped: Grouped | None, index: Index) -> GroupWeights:
         assert grouped is not None
         # W_h M_k first: it is shared by all images of the batch, and cheaper once the batch exceeds g
-        return (grouped @ decoder.head_projection.T).transpose(1, 2)
+        return self._projected(decoder, grouped).transpose(1, 2)
 
     def of_each(self, decoder: GroupedLayer, vectors: Vectors, seats: Seats) -> LabelWeights:
-        return vectors @ decoder.head_projection.T
+        return self._projected(decoder, vectors)
+
+    def _projected(self, decoder: GroupedLayer, vectors: Tensor) -> Tensor:
+        """`W_h n_i`; of cosines, with length r."""
+        weights = vectors @ decoder.head_projection.T
+        return weights if decoder.log_scale is None else F.normalize(weights, dim=-1) * decoder.log_scale.exp()
 
 
 class LearnableHeads(Heads):

@@ -21,6 +21,7 @@ Seen = Float[Tensor, "seen embed"]
 Logits = Float[Tensor, "batch label"]
 Maps = Float[Tensor, "batch label token"]
 
+COSINE_SCALE = 10.0  # initial factor of cosines: as steep as the sigmoid losses of image and text encoders begin
 PRIOR_LOGIT = -4.0  # initial bias: an image shows few of many labels, and the first epochs need not learn just that
 
 
@@ -228,6 +229,11 @@ def checked(vectors: Vectors | None, embed_dim: int) -> Tensor:
     if vectors.ndim != 2 or not vectors.shape[0] or vectors.shape[1] != embed_dim:
         raise InputError(f"vectors must be (label, {embed_dim}), got shape {tuple(vectors.shape)}")
     return vectors
+
+
+def cosine_scale() -> nn.Parameter:
+    """The logarithm of the learnt factor of a readout's cosines, (1,)."""
+    return nn.Parameter(torch.full((1,), COSINE_SCALE).log())
 
 
 def exact(tensor: Tensor) -> AbstractContextManager[object]:

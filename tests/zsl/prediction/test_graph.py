@@ -50,6 +50,10 @@ class Every(nn.Module):
 
 # the decoder with groups is exported with a backbone, below
 CASES = {kind: _model(kind) for kind in READOUTS if kind != "ml-decoder"}
+CASES["cosine"] = _model("gap-text", cosine=True)
+CASES["shared queries"] = _model(
+    "label-attention", queries=3, weighting="sigmoid", answers=2, combined="logsumexp", cosine=True
+)
 CASES["softmax"] = _model("gap-text", loss="softmax")
 
 

@@ -58,6 +58,8 @@ def _brute_force(decoder, features, vectors):
                     weight = decoder.head_weight[trained][:, slot]
                 else:
                     weight = decoder.head_weight[:, slot]
+                if decoder.log_scale is not None:
+                    weight, h = decoder.log_scale.exp() * weight / weight.norm(), h / h.norm()
                 bias = decoder.head_bias[trained, slot] if decoder.head == "learnable" else decoder.head_bias[0]
                 logits[image, i] = h @ weight + bias
     return logits
@@ -72,6 +74,19 @@ def test_group_decoding_is_eq_5_and_eq_6(query, head, group, labels):
     expected = _brute_force(decoder, features, vectors)
     torch.testing.assert_close(decoder(features, vectors), expected, rtol=0, atol=1e-5)
     torch.testing.assert_close(decoder.bind(vectors)(features), expected, rtol=0, atol=1e-5)
+
+
+def test_cosines_with_a_scale():
+    decoder, (features, vectors) = _decoder(cosine=True), _inputs(9)
+    expected = _brute_force(decoder, features, vectors)
+    torch.testing.assert_close(decoder(features, vectors), expected, rtol=0, atol=1e-5)
+    alone = torch.cat([decoder(features, vectors[[label]]) for label in range(9)], 1)
+    torch.testing.assert_close(decoder.bind_each(vectors, "alone")(features), alone, rtol=0, atol=1e-5)
+    decoder.train()(features, vectors).square().sum().backward()
+    for name in ("log_scale", "head_projection"):
+        assert 0 < getattr(decoder, name).grad.abs().max() < 1e6, name  # padded slots have no length
+    with pytest.raises(InputError, match="cosine is between images and word vectors: it needs head 'text', not 'sha"):
+        _decoder(head="shared", cosine=True)
 
 
 def test_feature_maps_are_read_as_tokens():

@@ -19,6 +19,7 @@ DECODERS = {
     "learnable heads": MlDecoderConfig(**SMALL, head="learnable"),
     "learnable queries": MlDecoderConfig(**SMALL, query="learnable"),
     "closed set": MlDecoderConfig(**SMALL, query="learnable", head="learnable"),
+    "cosines": MlDecoderConfig(**SMALL, cosine=True),
     "two layers": MlDecoderConfig(**SMALL, layers=2),
     "full": MlDecoderConfig(**SMALL | {"group_size": 1}),
     "self-attention": TransformerDecoderConfig(**{k: v for k, v in SMALL.items() if k != "group_size"}, layers=2),
