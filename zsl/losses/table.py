@@ -8,6 +8,7 @@ from zsl.losses.focal import FOCAL
 from zsl.losses.loss import Loss
 from zsl.losses.ranking import RANKING
 from zsl.losses.softmax import SOFTMAX
+from zsl.losses.two_way import TWO_WAY
 
 LOSSES: dict[str, Loss] = {
     "asymmetric": ASYMMETRIC,
@@ -15,6 +16,7 @@ LOSSES: dict[str, Loss] = {
     "focal": FOCAL,
     "softmax": SOFTMAX,
     "ranking": RANKING,
+    "two_way": TWO_WAY,
 }
 if TYPE_CHECKING:
     LossName = str

@@ -20,7 +20,7 @@ from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.table import DecoderConfig
 from zsl.runs.bank_config import BankConfig
 from zsl.training.augmentation import AugmentConfig
-from zsl.training.config import TrainConfig
+from zsl.training.config import CHANGED, TrainConfig
 
 LARGEST = 2**53  # largest whole number; 64-bit integers and floats count up to here exactly
 
@@ -78,11 +78,12 @@ class RunConfig(Config):
         return self
 
     @model_validator(mode="after")
-    def _random_queries_are_texts(self) -> "RunConfig":
-        if self.train.random_queries and not self.decoder.open_vocabulary:
-            # groups of random vectors would use the parameters of groups of labels
+    def _other_labels_are_texts(self) -> "RunConfig":
+        changed = next((key for key in CHANGED if getattr(self.train, key)), None)
+        if changed is not None and not self.decoder.open_vocabulary:
+            # groups of other vectors would use the parameters of groups of labels
             asked = self.decoder.opened_by or f"another readout than decoder.kind = {self.decoder.kind!r}"
-            raise ValueError(f"train.random_queries needs {asked}")
+            raise ValueError(f"train.{changed} needs {asked}")
         return self
 
     @model_validator(mode="after")

@@ -5,6 +5,9 @@ from pydantic import Field, model_validator
 from zsl.config import Config, Precision
 from zsl.losses.table import LossName
 
+# keys that let a step ask other labels than the seen ones, as they are
+CHANGED = ("random_queries", "mixed_labels", "label_dropout", "vector_noise")
+
 
 class TrainConfig(Config):
     """How one model is trained.
@@ -22,9 +25,13 @@ class TrainConfig(Config):
         loss: its name; the keys of each loss are in `zsl.losses`.
         gamma_neg, gamma_pos, margin: of the asymmetric loss.
         focal_gamma: of the focal loss.
+        two_way_temperature: of the positives in the two-way loss.
         untagged_weight: if annotations are partial, the weight of entries that nobody annotated, which count as
             negatives.
         random_queries: random vectors added to each piece as labels that no image has (appendix J's "noise").
+        mixed_labels: mixtures of two seen labels added to each piece as labels; see `zsl.training.step_labels`.
+        label_dropout: the share of the seen labels that each piece leaves out.
+        vector_noise: the size of Gaussian noise on the word vectors in training, in units of their root mean square.
         ema: decay of the moving average of the weights, which is validated and kept; 0 turns it off.
         validation: the share of the seen training data that picks the epoch.
         precision: of the arithmetic; "auto" is bf16 if the hardware computes in it, else float32.
@@ -48,8 +55,12 @@ class TrainConfig(Config):
     gamma_pos: float = Field(0.0, ge=0)
     margin: float = Field(0.05, ge=0, lt=1)
     focal_gamma: float = Field(2.0, ge=0)
+    two_way_temperature: float = Field(4.0, gt=0)
     untagged_weight: float = Field(1.0, ge=0, le=1)
     random_queries: int = Field(0, ge=0)
+    mixed_labels: int = Field(0, ge=0)
+    label_dropout: float = Field(0.0, ge=0, lt=1)
+    vector_noise: float = Field(0.0, ge=0)
     ema: float = Field(0.9997, ge=0, lt=1)
     validation: float = Field(0.1, gt=0, lt=1)
     precision: Precision = "auto"

@@ -8,7 +8,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from accelerate.utils import broadcast, send_to_device, set_seed
 from torch import Tensor
 from torch.optim.lr_scheduler import OneCycleLR
@@ -20,10 +19,11 @@ from zsl.data.loading import Batch, SeenSamples, TrainingOrder, batches_of, mixe
 from zsl.losses.table import LOSSES
 from zsl.model import ZeroShotModel
 from zsl.scoring import SPOILT, score
-from zsl.training.config import TrainConfig
+from zsl.training.config import CHANGED, TrainConfig
 from zsl.training.history import History, chance_of, validation_map
 from zsl.training.journal import UNWATCHED, Journal
 from zsl.training.state import TrainingState, averaged
+from zsl.training.step_labels import step_labels
 
 CHECK = 10  # steps between checks that the loss is finite
 NAMED = 8  # images that a message names
@@ -91,8 +91,9 @@ class Training:
             raise InputError("the validation part holds no positive; raise train.validation")
         if LOSSES[self.config.loss].exclusive and self.partial:
             raise InputError(f"train.loss = {self.config.loss!r} needs complete annotations; these are partial")
-        if self.config.random_queries and self.vectors is None:
-            raise InputError("train.random_queries are random word vectors: give decoder.query or head = 'text'")
+        changed = next((key for key in CHANGED if getattr(self.config, key)), None)
+        if changed is not None and self.vectors is None:
+            raise InputError(f"train.{changed} changes word vectors: give decoder.query or head = 'text'")
 
     def _begin(self) -> TrainingState:
         """Makes the state before the first step, and prepares the model for the processes."""
@@ -185,10 +186,8 @@ class Training:
 
     def _loss(self, inputs: Tensor, targets: Tensor) -> Tensor:
         vectors = self.vectors
-        if self.config.random_queries and vectors is not None:
-            noise = torch.randn(self.config.random_queries, vectors.shape[1], device=vectors.device)
-            vectors = torch.cat([vectors, noise * vectors.square().mean().sqrt()])
-            targets = F.pad(targets, (0, self.config.random_queries), value=-1 if self.partial else 0)
+        if vectors is not None:
+            vectors, targets = step_labels(self.config, vectors, targets, self.partial)
         logits = self.prepared(inputs, vectors)
         weights = torch.where(targets == 0, self.config.untagged_weight, 1.0) if self.partial else None
         return LOSSES[self.config.loss].of(self.config)(logits.float(), (targets > 0).float(), weights=weights)

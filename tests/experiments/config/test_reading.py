@@ -170,7 +170,10 @@ def test_readouts_that_do_not_fit_the_training_are_refused():
     for kind in ("gap", "conse", "eszsl"):
         with pytest.raises(InputError, match=f"train.random_queries .* than decoder.kind = '{kind}'"):
             load_config("demo", [f"decoder.kind={kind}", "train.random_queries=3"])
-    load_config("demo", ["decoder.kind=gap-text", "train.random_queries=3"])
+    for setting in ("random_queries=3", "mixed_labels=3", "label_dropout=0.2", "vector_noise=0.1"):
+        load_config("demo", ["decoder.kind=gap-text", f"train.{setting}"])
+        with pytest.raises(InputError, match=f"train.{setting.partition('=')[0]} needs another readout"):
+            load_config("demo", ["decoder.kind=conse", f"train.{setting}"])
     with pytest.raises(InputError, match="decoder.kind = 'eszsl' is solved and trains nothing: set backbone.mode"):
         load_config("demo", ["decoder.kind=eszsl", "backbone.mode=tuned"])
 

@@ -27,5 +27,5 @@ def test_a_loss_takes_its_options_from_the_config(name, options):
 
 
 def test_an_unknown_loss_is_named_with_the_known_ones():
-    with pytest.raises(ValueError, match="should be 'asymmetric', 'bce', 'focal', 'softmax' or 'ranking'"):
+    with pytest.raises(ValueError, match="should be 'asymmetric', 'bce', 'focal', 'softmax', 'ranking' or 'two_way'"):
         TrainConfig(loss="bec")
