@@ -8,6 +8,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from zsl.readouts.decoder_layer import weights_of
+from zsl.readouts.grouping import Places
 from zsl.readouts.looks import Look
 from zsl.readouts.readout import Features, Logits, exact
 
@@ -26,7 +27,7 @@ class BoundDecoder:
         queries: (group, width), before the first layer.
         heads: (group, width, slot).
         bias: (1,), (group, 1) or (group, slot).
-        places: (label,) the slot of each label, over all groups.
+        places: (label,) the slot of each label, over all groups; or (grouping, label), to average over groupings.
         apart: in self-attention, each query attends to itself only.
     """
 
@@ -36,7 +37,7 @@ class BoundDecoder:
         queries: Float[Tensor, "group width"],
         heads: Float[Tensor, "group width slot"],
         bias: Tensor,
-        places: Tensor | slice,
+        places: Places,
         apart: bool = False,
     ):
         self.decoder, self.places, self.apart = decoder, places, apart
@@ -52,7 +53,8 @@ class BoundDecoder:
             if self.decoder.log_scale is not None:
                 hidden = F.normalize(hidden, dim=-1)
             logits = torch.einsum("bkd,kdg->bkg", hidden, self.heads) + self.bias
-        return logits.flatten(1)[:, self.places]
+        found = logits.flatten(1)[:, self.places]
+        return found.mean(1) if found.ndim == 3 else found
 
     def looked(self, features: Features, look: Look) -> Float[Tensor, "batch group token"]:
         """Where the query of each group looked: the mean of attention over heads and layers, or the evidence.

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int64
 from pydantic import Field, model_validator
 from torch import Tensor, nn
@@ -19,7 +18,7 @@ from embeddings.io.errors import InputError
 from zsl.readouts.bound_decoder import BoundDecoder
 from zsl.readouts.company import Company, Seats, chosen_company, nearest, of_all, of_nearest
 from zsl.readouts.decoder_layer import DecoderLayer, GroupedLayer
-from zsl.readouts.grouping import Grouping, LabelOrder
+from zsl.readouts.grouping import SHUFFLED, Grouped, Grouping, LabelOrder, Places
 from zsl.readouts.heads import HEADS, HeadName
 from zsl.readouts.looks import Look
 from zsl.readouts.queries import QUERIES, QueryName
@@ -66,7 +65,8 @@ class MlDecoderConfig(QueryDecoderConfig):
     """`GroupDecoder`; give one of `group_size` and `num_groups` (default: 100 groups).
 
     `official_queries` gives the projection of text queries a bias and a ReLU, as in the official code; Eq. 5 has
-    neither. `cosine` gives decoded queries and text heads unit length, with a learnt scale.
+    neither. `groupings` averages predictions over so many random groupings. `cosine` gives decoded queries and text
+    heads unit length, with a learnt scale.
     """
 
     kind: Literal["ml-decoder"] = "ml-decoder"
@@ -74,6 +74,7 @@ class MlDecoderConfig(QueryDecoderConfig):
     group_size: int | None = Field(None, ge=1)
     num_groups: int | None = Field(None, ge=1)
     grouping: Grouping = "given"
+    groupings: int = Field(1, ge=1)
     official_queries: bool = False
 
     @model_validator(mode="after")
@@ -112,6 +113,9 @@ class MlDecoderConfig(QueryDecoderConfig):
         if self.grouping != "given" and not (queries.reads_vectors and heads.reads_vectors):
             needed = "needs query and head 'text': other kinds have parameters for each group's place"
             raise InputError(f"grouping = {self.grouping!r} {needed}")
+        if self.groupings > 1 and (self.grouping not in SHUFFLED or self.self_attention):
+            needed = f"needs grouping = {' or '.join(map(repr, SHUFFLED))}, and no self-attention"
+            raise InputError(f"groupings = {self.groupings} {needed}")
         if self.query_noise and not queries.reads_vectors:
             made_from = f"from which {self.query} queries are not made"
             raise InputError(f"query_noise = {self.query_noise} is added to word vectors, {made_from}")
@@ -160,7 +164,7 @@ class GroupDecoder(Readout, GroupedLayer):
         self.num_labels, self.embed_dim, self.width = num_labels, embed_dim, width
         self.query_noise, self.official_queries = config.query_noise, config.official_queries
         self.log_scale = cosine_scale() if config.cosine else None
-        self.order = LabelOrder(config.grouping, group_size)
+        self.order = LabelOrder(config.grouping, group_size, config.groupings)
         self.companies = config.companies
         # with self-attention, a query of a closed set reads those of all groups: it is not the label's own
         self.looks = ("evidence", "attention") if config.reads_vectors or not config.self_attention else ()
@@ -179,15 +183,16 @@ class GroupDecoder(Readout, GroupedLayer):
         Raises:
             InputError: vectors of another size than `embed_dim`, or None where a text query or head needs them.
         """
-        count, grouped, order = self._grouped(vectors)
-        index = torch.arange(-(-count // self.group_size), device=self.head_bias.device) % self.num_groups
+        grouped, places = self._grouped(vectors)
+        groups = self.num_groups if grouped is None else len(grouped)
+        index = torch.arange(groups, device=self.head_bias.device) % self.num_groups
         heads = HEADS[self.head]
         return BoundDecoder(
             self,
             QUERIES[self.query].of(self, grouped, index),
             heads.of(self, grouped, index),
             heads.bias_of(self, index),
-            slice(count) if order is None else order.argsort(),
+            places,
         )
 
     def bind_each(
@@ -242,8 +247,9 @@ class GroupDecoder(Readout, GroupedLayer):
 
     def _anchored(self, vectors: Vectors, trained: Seen | None, without: Int64[Tensor, " label"] | None) -> Seats:
         seen = of_all(trained, self.num_labels)
-        _, grouped, order = self._grouped(seen)
-        assert grouped is not None
+        self._check(seen)
+        order = self.order.of(seen, self.training)
+        grouped = self.order.by_group(seen, order)
         places = torch.arange(len(seen), device=seen.device) if order is None else order.argsort()
         chosen = places[nearest(vectors, seen, without)]
         group, slot, emptied = chosen // self.group_size, chosen % self.group_size, chosen % self.group_size
@@ -252,16 +258,13 @@ class GroupDecoder(Readout, GroupedLayer):
             emptied = torch.where(own // self.group_size == group, own % self.group_size, slot)
         return Seats(grouped, group, slot, emptied)
 
-    def _grouped(self, vectors: Vectors | None) -> tuple[int, Float[Tensor, "group slot embed"] | None, Tensor | None]:
-        """The number of labels, their vectors by group (the last one padded with zeros), and the order of labels."""
-        if vectors is None:
-            if self._reads_vectors:
-                raise InputError(f"query {self.query!r} with head {self.head!r} needs word vectors")
-            return self.num_labels, None, None
-        self._check(vectors)
-        order = self.order.of(vectors, self.training)
-        padded = F.pad(vectors if order is None else vectors[order], (0, 0, 0, -len(vectors) % self.group_size))
-        return len(vectors), padded.unflatten(0, (-1, self.group_size)), order
+    def _grouped(self, vectors: Vectors | None) -> tuple[Grouped | None, Places]:
+        if vectors is not None:
+            self._check(vectors)
+            return self.order.grouped(vectors, self.training)
+        if self._reads_vectors:
+            raise InputError(f"query {self.query!r} with head {self.head!r} needs word vectors")
+        return None, slice(self.num_labels)
 
     @property
     def _reads_vectors(self) -> bool:

@@ -4,12 +4,23 @@ from typing import Literal, get_args
 
 import numpy as np
 import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from zsl.readouts.readout import Vectors
 
 Grouping = Literal["given", "random", "redrawn", "similar", "dissimilar"]
 GROUPINGS: tuple[str, ...] = get_args(Grouping)
+SHUFFLED: tuple[Grouping, ...] = ("random", "redrawn")  # those that can be averaged over several
+
+Grouped = Float[Tensor, "group slot embed"]
+Places = Int64[Tensor, " label"] | Int64[Tensor, "grouping label"] | slice
+
+
+def shuffled(count: int, seed: int = 0) -> Int64[np.ndarray, " label"]:
+    """A fixed shuffle of so many labels; there is one for each seed."""
+    return np.random.default_rng(seed).permutation(count)
 
 
 class LabelOrder:
@@ -24,10 +35,11 @@ class LabelOrder:
     Args:
         grouping: one of these.
         group_size: g, labels per group.
+        groupings: how many shuffles predictions are averaged over; 1 takes the order above.
     """
 
-    def __init__(self, grouping: str, group_size: int):
-        self.grouping, self.group_size = grouping, group_size
+    def __init__(self, grouping: str, group_size: int, groupings: int = 1):
+        self.grouping, self.group_size, self.groupings = grouping, group_size, groupings
         # the last vocabulary's order is kept, because building a tree takes longer than a training step
         self._known: tuple[Tensor, int, Tensor] | None = None
 
@@ -42,6 +54,26 @@ class LabelOrder:
             return torch.compiler.disable(self._fixed)(vectors)
         return self._fixed(vectors)
 
+    def by_group(self, vectors: Vectors, order: Tensor | None) -> Grouped:
+        """The vectors in an order, by group; the last group is padded with zeros."""
+        padded = F.pad(vectors if order is None else vectors[order], (0, 0, 0, -len(vectors) % self.group_size))
+        return padded.unflatten(0, (-1, self.group_size))
+
+    def grouped(self, vectors: Vectors, training: bool) -> tuple[Grouped, Places]:
+        """The vectors by group, and the slot of each label: in the order of `of`, or in each of several shuffles.
+
+        Returns:
+            (group, slot, embed), and (label,) or (grouping, label).
+        """
+        if training or self.groupings == 1:
+            order = self.of(vectors, training)
+            return self.by_group(vectors, order), slice(len(vectors)) if order is None else order.argsort()
+        seeds = range(self.groupings)
+        orders = [torch.from_numpy(shuffled(len(vectors), seed)).to(vectors.device) for seed in seeds]
+        parts = [self.by_group(vectors, order) for order in orders]
+        slots = len(parts[0]) * self.group_size
+        return torch.cat(parts), torch.stack([seed * slots + orders[seed].argsort() for seed in seeds])
+
     def _fixed(self, vectors: Tensor) -> Tensor:
         if self._known is not None:
             known, version, order = self._known
@@ -55,7 +87,7 @@ class LabelOrder:
     def _computed(self, vectors: Tensor) -> np.ndarray:
         count, g = len(vectors), self.group_size
         if self.grouping == "random":
-            return np.random.default_rng(0).permutation(count)
+            return shuffled(count)
         from scipy.cluster.hierarchy import leaves_list, linkage
 
         leaves = leaves_list(linkage(vectors.float().cpu().numpy(), "ward")).astype(np.int64)

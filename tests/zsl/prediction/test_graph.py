@@ -86,9 +86,16 @@ def test_every_readout_gives_the_logits_of_prediction(every, pictures, tokens, n
             np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4, err_msg=case)
 
 
-@pytest.mark.parametrize("company", ["grouped", "anchored"])
-def test_a_fixed_vocabulary_needs_no_vectors(company):
-    model = _model("ml-decoder", grouping="similar")
+@pytest.mark.parametrize(
+    ("company", "keys"),
+    [
+        ("grouped", {"grouping": "similar"}),
+        ("anchored", {"grouping": "similar"}),
+        ("grouped", {"grouping": "redrawn", "groupings": 3}),
+    ],
+)
+def test_a_fixed_vocabulary_needs_no_vectors(company, keys):
+    model = _model("ml-decoder", **keys)
     graph = Graph(model, words_of(model.bank, SEEN, WORDS), company)
     tokens = torch.randn(2, 11, CHANNELS)
     assert graph.input_names == ("tokens",)

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from embeddings.io.errors import InputError
+from zsl.cost import image_cost
 from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.grouping import GROUPINGS, LabelOrder
 
@@ -48,6 +49,41 @@ def test_groups_are_redrawn_in_training_alone():
     torch.manual_seed(3)
     order = torch.randperm(LABELS)
     torch.testing.assert_close(found[:, order], _decoder("given").train()(features, vectors[order]))
+
+
+@pytest.mark.parametrize("grouping", ["random", "redrawn"])
+@pytest.mark.parametrize("labels", [1, LABELS])
+def test_predictions_are_averaged_over_fixed_shuffles(grouping, labels):
+    features, vectors = _inputs(labels)
+    decoder, plain = _decoder(grouping, groupings=3), _decoder("given")
+    expected = torch.zeros(BATCH, labels)
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(labels)
+        logits = plain(features, vectors[order])
+        for place, label in enumerate(order):
+            expected[:, label] += logits[:, place] / 3
+    torch.testing.assert_close(decoder(features, vectors), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(decoder.bind(vectors)(features), expected, rtol=0, atol=1e-5)
+    alone = decoder.bind_each(vectors, "alone")(features)  # which asks no label with others
+    torch.testing.assert_close(alone, plain.bind_each(vectors, "alone")(features))
+    single, found = _decoder(grouping).train(), []
+    for trained in (decoder.train(), single):
+        torch.manual_seed(3)
+        found.append(trained(features, vectors))
+    torch.testing.assert_close(*found)  # in training there is one grouping
+
+
+def test_groups_are_as_many_times_the_cost_as_there_are_groupings():
+    features, vectors = _inputs(LABELS)
+    one, three = (image_cost(None, _decoder("random", groupings=n), features[:1], vectors) for n in (1, 3))
+    memory = TOKENS * WIDTH * (CHANNELS + 2 * WIDTH)  # is read once
+    assert three - memory == 3 * (one - memory)
+
+
+@pytest.mark.parametrize("options", [{"grouping": "similar"}, {"grouping": "random", "self_attention": True}])
+def test_what_is_not_shuffled_is_not_averaged(options):
+    with pytest.raises(InputError, match="groupings = 3 needs grouping = 'random' or 'redrawn', and no self-att"):
+        _decoder(**options, groupings=3)
 
 
 def test_similar_labels_share_a_group_and_dissimilar_ones_do_not():
