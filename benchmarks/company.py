@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import numpy as np
+import torch
 import typer
 
 from embeddings.banks.bank import Bank
@@ -22,7 +23,7 @@ from zsl.readouts.company import COMPANIES, Company
 from zsl.runs.bank_config import load_bank
 from zsl.runs.source import Source, open_source
 from zsl.runs.training import train_model
-from zsl.scoring import OneByOne, score, vocabularies
+from zsl.scoring import Asking, score, vocabularies
 
 VARIANTS = (
     {"decoder.query": "text", "decoder.head": "learnable"},
@@ -86,7 +87,7 @@ def _measured(source: Source, bank: Bank) -> dict[str, Any]:
 
 def _maps(model: ZeroShotModel, source: Source, bank: Bank, company: Company) -> dict[str, float]:
     words = {name: vectors for name, vectors in vocabularies(source.data, bank).items() if name in PROTOCOLS}
-    asked = OneByOne.of(company, bank, source.data.seen)
+    asked = Asking(torch.from_numpy(bank.select(source.data.seen)), company)
     scores = score(model, Samples(source.test), words, source.context, company, asked)
     return measure(scores, TestSet.of(source.data), ()).metrics
 

@@ -38,7 +38,7 @@ from zsl.runs.records import BEGUN, FINISHED
 from zsl.runs.saved import BANK, CONFIG, OWN, trained_model
 from zsl.runs.source import Source, check_usable
 from zsl.runs.training import train_model
-from zsl.scoring import OneByOne, score_test
+from zsl.scoring import Asking, score_test
 from zsl.training.augmentation import AugmentConfig
 from zsl.training.config import TrainConfig
 
@@ -109,7 +109,8 @@ def evaluate(
         model: from `fit`.
         data: its seen labels must be those of training.
         bank: a word vector for each of `data.names`; of the width that the model was trained with.
-        config: K of F1@K, replicates of the bootstrap, images of a batch, the company that labels are asked in.
+        config: K of F1@K, replicates of the bootstrap, images of a batch, the company that labels are asked in, and
+            how scores are normalised.
         context: device, precision, workers and progress; by default the precision of training and no worker processes.
     Returns:
         `metrics` by name, such as "zsl/map", as fractions, with `intervals` of 95 %.
@@ -133,9 +134,9 @@ def evaluate(
         context = Context.of("auto" if facts is None else facts.precision, config.batch_size)
     if facts is not None and facts.square is not None and data.config is not None:
         data = data.read_as(facts.square)
-    asked = OneByOne.of(config.company, bank, data.seen)
+    asked = Asking(torch.from_numpy(bank.select(data.seen)), config.company, config.normalisation)
     scores = score_test(model, data, bank, context, asked=asked)
-    return measure(scores, TestSet.of(data), config.k, config.bootstrap, company=config.company)
+    return measure(scores, TestSet.of(data), config.k, config.bootstrap, form=config.form)
 
 
 def _own_objects(

@@ -1,12 +1,12 @@
 """Scores of images under several vocabularies, and a frozen backbone's tokens of them; over processes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -20,6 +20,7 @@ from zsl.evaluation.measures import Scores
 from zsl.evaluation.protocol import protocols
 from zsl.model import ZeroShotModel
 from zsl.readouts.company import Company
+from zsl.readouts.normalisation import AS_THEY_ARE, Normalisation
 from zsl.readouts.readout import Readout
 
 SPOILT = "the weights are spoilt, or train.precision is too narrow for them"
@@ -28,27 +29,19 @@ Scorer = Callable[[Tensor], Tensor]  # tokens of a batch to the scores of its la
 
 
 @dataclass(frozen=True)
-class OneByOne:
-    """Labels are asked by themselves (`Readout.bind_each`), so that a score does not depend on the other labels.
+class Asking:
+    """How labels are asked, and how their scores are normalised: the keys `company` and `normalise` of `evaluate`.
 
     Args:
-        company: that each label is asked in.
         trained: (seen, embed), word vectors of the seen labels in the order of training.
+        company: "grouped" asks the labels of a vocabulary together. In the others each is asked by itself
+            (`Readout.bind_each`), so that a score does not depend on the other labels.
+        normalisation: of the scores of each image, by those of the seen labels, which are asked in the same way.
     """
 
-    company: Company
     trained: Float[Tensor, "seen embed"]
-
-    @classmethod
-    def of(cls, company: Company, bank: Bank, seen: Sequence[str]) -> "OneByOne | None":
-        """How labels are asked for `evaluate.company`; None means together.
-
-        Args:
-            company: "grouped" means together.
-            bank: of training.
-            seen: the seen labels in the order of training.
-        """
-        return None if company == "grouped" else cls(company, torch.from_numpy(bank.select(seen)))
+    company: Company = "grouped"
+    normalisation: Normalisation = AS_THEY_ARE
 
 
 @torch.inference_mode()
@@ -58,7 +51,7 @@ def score(
     vectors: Mapping[str, Tensor | None],
     context: Context,
     task: str = "score",
-    asked: OneByOne | None = None,
+    asked: Asking | None = None,
 ) -> dict[str, Scores]:
     """Scores of every sample, in order, for each vocabulary; each input is read and encoded once.
 
@@ -68,20 +61,22 @@ def score(
         vectors: word vectors (label, embed) by the name of the vocabulary.
         context: device, batch size, workers and progress.
         task: the name of the task in progress reports.
-        asked: whether labels are asked by themselves; None asks a vocabulary together, as the readout groups it.
+        asked: how labels are asked and scores normalised; None asks a vocabulary together, as the readout groups it,
+            without a normalisation.
     Returns:
-        (image, label) float32 by vocabulary, on every process: logits. If `model.softmax` is set, log-probabilities
-        over the vocabulary, or those of `independent_log_probabilities` for labels that are asked by themselves.
+        (image, label) float32 by vocabulary, on every process: logits, normalised if that is asked. Otherwise, if
+        `model.softmax` is set, log-probabilities over the vocabulary; those of labels that are asked by themselves are
+        over the seen labels and the label itself.
     Raises:
         InputError: an input that cannot be read; a company that the readout does not have.
     """
+    if asked is not None and (asked.company != "grouped" or asked.normalisation.how != "none"):
+        return _score_asked(model, samples, vectors, context, task, asked)
 
     def bound(device: torch.device) -> dict[str, Scorer]:
         moved = {name: None if v is None else v.to(device) for name, v in vectors.items()}
         return {name: log_probable(model, model.readout.bind(v)) for name, v in moved.items()}
 
-    if asked is not None:
-        return _score_each(model, samples, vectors, context, task, asked)
     return score_bound(model, samples, bound, context, task)
 
 
@@ -125,74 +120,53 @@ def log_probable(model: ZeroShotModel, logits: Scorer) -> Scorer:
     return (lambda tokens: logits(tokens).float().log_softmax(1)) if model.softmax else logits
 
 
-def _score_each(
+def _score_asked(
     model: ZeroShotModel,
     samples: Samples,
     vectors: Mapping[str, Tensor | None],
     context: Context,
     task: str,
-    asked: OneByOne,
+    asked: Asking,
 ) -> dict[str, Scores]:
-    """`score` of labels that are asked by themselves: one that is in several vocabularies is asked once."""
+    """`score` of labels that are asked by themselves, or whose scores are normalised by those of the seen labels.
+
+    By itself, a label that is in several vocabularies is asked once.
+    """
     given = {name: asked.trained if v is None else v for name, v in vectors.items()} | {"": asked.trained}
     pool, every = torch.cat(list(given.values())).unique(dim=0, return_inverse=True)
     places = dict(zip(given, every.split([len(v) for v in given.values()]), strict=True))
-    seen = places.pop("")
+    counted = torch.isin(torch.arange(len(pool)), places[""])
 
     def bind(device: torch.device) -> dict[str, Scorer]:
-        own, counted = seen.to(device), torch.isin(torch.arange(len(pool)), seen).to(device)
-        logits = ask_each(model.readout, pool.to(device), OneByOne(asked.company, asked.trained.to(device)))
+        if asked.company == "grouped":
+            return {name: model.readout.bind(v.to(device)) for name, v in given.items()}
+        return {"pool": ask_each(model.readout, pool.to(device), asked)}
 
-        def probable(tokens: Tensor) -> Tensor:
-            found = logits(tokens).float()
-            return independent_log_probabilities(found, found[:, own], counted)
-
-        return {"pool": probable if model.softmax else logits}
-
-    found = score_bound(model, samples, bind, context, task)["pool"]
-    return {name: found[:, chosen.numpy()] for name, chosen in places.items()}
+    found = score_bound(model, samples, bind, context, task)
+    if asked.company != "grouped":
+        found = {name: found["pool"][:, chosen.numpy()] for name, chosen in places.items()}
+    reference, normalisation = found.pop(""), asked.normalisation.independent(model.softmax)
+    return {name: normalisation.of(values, reference, counted[places[name]]) for name, values in found.items()}
 
 
 def ask_each(
-    readout: Readout, vectors: Float[Tensor, "label embed"], asked: OneByOne, without: Tensor | None = None
+    readout: Readout, vectors: Float[Tensor, "label embed"], asked: Asking, without: Tensor | None = None
 ) -> Scorer:
     """A function from tokens to the logits of labels that are asked by themselves, `LABELS` at once.
 
     Args:
         readout: of a trained model.
         vectors: (label, embed), word vectors of any number of labels.
-        asked: how they are asked.
+        asked: in which company they are asked.
         without: (label,) same as for `Readout.bind_each`.
     Raises:
         InputError: a company that the readout does not have.
     """
-    places = torch.arange(len(vectors), device=vectors.device).split(LABELS)
+    places, trained = torch.arange(len(vectors), device=vectors.device).split(LABELS), asked.trained.to(vectors.device)
     parts = [
-        readout.bind_each(vectors[p], asked.company, asked.trained, None if without is None else without[p])
-        for p in places
+        readout.bind_each(vectors[p], asked.company, trained, None if without is None else without[p]) for p in places
     ]
     return lambda tokens: torch.cat([part(tokens) for part in parts], 1)
-
-
-def independent_log_probabilities(
-    logits: Float[Tensor, "batch label"],
-    seen_logits: Float[Tensor, "batch seen"],
-    counted: Bool[Tensor, " label"],
-) -> Float[Tensor, "batch label"]:
-    """Log-probabilities of labels that do not depend on each other, for a model that was trained with softmax.
-
-    Each is normalised over the seen labels and the label itself: `z_i - log(exp(z_i) + sum_s exp(z_s))`. So images can
-    be compared, as with the log-probabilities over a vocabulary, but no other word of the vocabulary matters.
-
-    Args:
-        logits: (batch, label), from `Readout.bind_each` or a `bind` whose labels do not influence each other.
-        seen_logits: (batch, seen), of all seen labels, asked in the same way.
-        counted: (label,) the labels that are seen themselves, so that they are in the sum already.
-    Returns:
-        (batch, label), at most 0.
-    """
-    total = seen_logits.logsumexp(1, keepdim=True)
-    return logits - torch.where(counted, total, torch.logaddexp(total, logits))
 
 
 def score_test(
@@ -201,7 +175,7 @@ def score_test(
     bank: Bank,
     context: Context,
     task: str = "test",
-    asked: OneByOne | None = None,
+    asked: Asking | None = None,
 ) -> dict[str, Scores]:
     """A model's scores of a dataset's test part, by protocol.
 

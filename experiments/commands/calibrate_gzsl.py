@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from embeddings.io.markup import shell
+from experiments.commands.options import Settings
 from experiments.output.console import ConsoleProgress, clear_errors, make_console
 
 
@@ -22,6 +23,7 @@ def calibrate_gzsl(
             help="Share of the seen labels that each extra model is trained without.",
         ),
     ] = None,
+    settings: Settings = None,
 ) -> None:
     """Choose the bias between seen and unseen labels.
 
@@ -35,7 +37,7 @@ def calibrate_gzsl(
 
     console = make_console()
     with ConsoleProgress(console) as progress, claimed_run(run):
-        found = calibrate_run(run, k, share, progress)
+        found = calibrate_run(run, k, share, progress, settings or ())
     if is_main_process():
         crossed, without = (
             " % and ".join(f"{100 * v:.1f}" for v in values) for values in (found.choice.crossed, found.choice.unbiased)
@@ -47,5 +49,6 @@ def calibrate_gzsl(
         if found.shift is None:
             end = f"no bias helps: {told}; {run} has no calibration"
         else:
-            end = f"shift {found.shift:.4g}: {told}; now: {shell('zsl', 'evaluate', run)}"
+            given = [part for setting in settings or () for part in ("--set", setting)]
+            end = f"shift {found.shift:.4g}: {told}; now: {shell('zsl', 'evaluate', run, *given)}"
         console.print(end, soft_wrap=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import typer
 
 from embeddings.io.markup import shell
-from experiments.commands.predict import Company, Model
+from experiments.commands.predict import Company, Model, Normalise, Temperature, normalisation_of
 from experiments.output.console import clear_errors, tell
 
 Labels = Annotated[
@@ -31,6 +31,8 @@ def export(
     ] = "file",
     labels: Labels = None,
     company: Company = None,
+    normalise: Normalise = None,
+    temperature: Temperature = 1.0,
 ) -> None:
     """Write a trained model for use elsewhere: a folder that moves, an ONNX file, a file of torch.export.
 
@@ -50,7 +52,9 @@ def export(
         raise InputError("--labels and --company are for --onnx and --torch")
     for path, _ in files:
         check_new_file(path)
-    model = load(run)
+    how, model = normalisation_of(normalise, temperature), load(run)
+    if how is not None:
+        model.normalisation = how
     if out is not None:
         with new_folder(out) as made:
             write_model(model, made, backbone)

@@ -2,11 +2,14 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from experiments.output.console import ConsoleProgress, clear_errors, make_console, stoppable, tell
+
+if TYPE_CHECKING:
+    from zsl.readouts.normalisation import Normalisation
 
 Model = Annotated[
     str, typer.Argument(metavar="RUN", help="Folder of a trained run or of an exported model, or hf-hub:OWNER/NAME.")
@@ -30,6 +33,15 @@ Company = Annotated[
         show_default="the model's choice",
     ),
 ]
+How = Literal["none", "image", "softmax"]
+Normalise = Annotated[
+    How | None,
+    typer.Option(
+        help="How the scores of a picture are normalised by those of the seen labels.",
+        show_default="as the run was measured, or as its thresholds need it",
+    ),
+]
+Temperature = Annotated[float, typer.Option(help="For --normalise softmax: scores are divided by it.")]
 Precision = Annotated[
     Literal["fp32", "auto", "bf16", "fp16"], typer.Option(help="Of the arithmetic; auto is bf16 where that is fast.")
 ]
@@ -69,6 +81,8 @@ def predict(
         typer.Option(help="Folder for pages with the seen words and training pictures that are nearest."),
     ] = None,
     company: Company = None,
+    normalise: Normalise = None,
+    temperature: Temperature = 1.0,
     encoder: Annotated[
         str | None,
         typer.Option(
@@ -101,7 +115,8 @@ def predict(
     if resume and out is None:
         raise InputError("--resume continues a file; give its --out")
     wanted = Wanted(top, _threshold(threshold))
-    question = Question(run, picture_paths(images, sys.stdin), labels, also is not None, wanted, company, encoder)
+    paths, how = picture_paths(images, sys.stdin), normalisation_of(normalise, temperature)
+    question = Question(run, paths, labels, also is not None, wanted, company, how, encoder)
     form: Literal["text", "json", "csv"] = "json" if json else "csv" if csv else "text"
     drawings = Drawings(pictures, heat_maps, why, look)
     console = make_console(stderr=True)
@@ -118,6 +133,16 @@ def predict(
         tell(counted.note, err=True)
     for place in filter(None, (out, *drawings.folders.values())):
         tell(f"{place}: {counted.pictures - counted.unreadable:,} pictures", err=True)
+
+
+def normalisation_of(normalise: How | None, temperature: float) -> "Normalisation | None":
+    """What --normalise and --temperature ask for; None leaves it to the model."""
+    from embeddings.io.errors import InputError
+    from zsl.readouts.normalisation import Normalisation
+
+    if not temperature > 0 or (temperature != 1 and normalise != "softmax"):
+        raise InputError(f"--temperature {temperature:g}: give a number above 0, with --normalise softmax")
+    return None if normalise is None else Normalisation(normalise, temperature)
 
 
 def _threshold(text: str | None) -> float | Literal["auto"] | None:

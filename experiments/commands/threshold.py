@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from embeddings.io.markup import shell
+from experiments.commands.options import Settings
 from experiments.output.console import ConsoleProgress, clear_errors, make_console
 
 
@@ -24,6 +25,7 @@ def threshold(
             help="Share of the seen labels that each extra model is trained without.",
         ),
     ] = None,
+    settings: Settings = None,
 ) -> None:
     """Choose probabilities and thresholds, for seen and for unseen labels.
 
@@ -38,9 +40,12 @@ def threshold(
 
     console = make_console()
     with ConsoleProgress(console) as progress, claimed_run(run):
-        choice = threshold_run(run, least, share, progress)
+        choice = threshold_run(run, least, share, progress, settings or ())
     if is_main_process():
         console.print(choice_table(choice).console())
         for line in choice_notes(choice, least):
             console.print(line)
-        console.print(f"{run}/: thresholds.json, reliability.png; now: {shell('zsl', 'evaluate', run)}", soft_wrap=True)
+        told = [part for setting in settings or () for part in ("--set", setting)]
+        console.print(
+            f"{run}/: thresholds.json, reliability.png; now: {shell('zsl', 'evaluate', run, *told)}", soft_wrap=True
+        )

@@ -17,8 +17,8 @@ from zsl.data.dataset import MultiLabelData
 from zsl.data.table import load_data
 from zsl.runs.config import RunConfig
 
-# keys of [evaluate] that do not change the figures
-NOT_PROTOCOL = ("evaluate.batch_size", "evaluate.bootstrap")
+# keys of [evaluate] that do not change the question: neither the labels that are asked, nor the measures
+NOT_PROTOCOL = ("evaluate.batch_size", "evaluate.bootstrap", "evaluate.normalise", "evaluate.temperature")
 
 
 class Budget(Config):

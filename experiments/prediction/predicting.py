@@ -19,6 +19,7 @@ from zsl.prediction.model import TrainedModel
 from zsl.prediction.prediction import Prediction, Predictor, Wanted, predictions
 from zsl.prediction.words import Words, words_of
 from zsl.readouts.company import Company
+from zsl.readouts.normalisation import Normalisation
 
 FEW = 512  # pictures that one process reads
 
@@ -34,6 +35,7 @@ class Question:
         with_seen: the model's seen labels are asked too.
         wanted: how many words are shown, and from which score.
         company: in which group each label is asked.
+        normalisation: of each picture's scores; None takes the model's.
         encoder: a spec that says where the encoder of the model's words is now; None takes that of training.
     """
 
@@ -43,12 +45,15 @@ class Question:
     with_seen: bool
     wanted: Wanted
     company: Company | None
+    normalisation: Normalisation | None = None
     encoder: str | None = None
 
     def hash(self, model: TrainedModel, output: "Output", words: tuple[str, ...]) -> str:
         """Identifies the answers: with another hash, a file cannot be continued."""
         kind = output.form, output.drawings.why is not None  # with pages, answers say what is near
-        digest = sha256(repr((kind, self.wanted, self.company, model.bank.sha256, model.facts)).encode())
+        digest = sha256(
+            repr((kind, self.wanted, self.company, self.normalisation, model.bank.sha256, model.facts)).encode()
+        )
         for name in (*words, *self.paths):
             digest.update(name.encode("utf-8", "surrogateescape") + b"\0")
         return digest.hexdigest()
@@ -112,6 +117,8 @@ def answer(question: Question, output: Output, pace: Pace, progress: Progress, t
     output.drawings.check(question.run)
     file = None if output.out is None else OutputFile(output.out, output.resume)
     model = load(question.run, encoder=question.encoder)
+    if question.normalisation is not None:
+        model.normalisation = question.normalisation
     context = pace.context(len(question.paths), progress)
     asked = model.asked(_words(model, question, progress), question.company, context)
     predictor = Predictor(asked, question.wanted)

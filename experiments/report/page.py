@@ -23,6 +23,7 @@ from experiments.tables.label_rows import LabelRow
 from experiments.tables.metric_table import Column, MetricTable, metric_table
 from experiments.tables.notes import mark_note
 from experiments.tables.table_folder import FinishedRun, TableFolder, read_table_folder
+from zsl.evaluation.saved_scores import PLAIN
 
 HERE = Path(__file__).parent
 CHARTED = 6  # bar charts, at most
@@ -170,8 +171,8 @@ def _pictures(table: TableFolder, best: int) -> dict[str, Any] | None:
 
 
 def _protocol(table: TableFolder) -> dict[str, Any]:
-    # results of earlier versions have no company; they knew only one
-    stamps = [{"company": "grouped"} | run.measured.protocol if run.measured else None for run in table.runs]
+    # results of earlier versions have no company and no normalisation; they knew only one
+    stamps = [PLAIN._asdict() | run.measured.protocol if run.measured else None for run in table.runs]
     first = next((stamp for stamp in stamps if stamp is not None), None)
     told = {key.replace("_", " ").replace(".", ", "): _rounded(text) for key, text in flattened(first or {}).items()}
     return {"images": (first or {}).get("images"), "told": told, "differences": disagreeing(table.runs, stamps)}

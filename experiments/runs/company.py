@@ -19,7 +19,7 @@ from zsl.model import ZeroShotModel
 from zsl.readouts.readout import Readout
 from zsl.runs.saved import trained_bank, trained_model
 from zsl.runs.source import Source
-from zsl.scoring import OneByOne, Scorer, ask_each, log_probable, score_bound
+from zsl.scoring import Asking, Scorer, ask_each, log_probable, score_bound
 
 REPLICATES = 200
 METRIC = "closed/map"
@@ -75,8 +75,8 @@ def compare_companies(model: ZeroShotModel, source: Source, bank: Bank) -> Compa
     """Measures the companies that a readout has on seen labels that play unseen ones; the test set is not used.
 
     "grouped": the labels in random order, in vocabularies as large as that of the unseen labels. "anchored": each at
-    its nearest other label, while its own slot is empty. "alone" needs no change. Each validation image is read once;
-    the two latter forms cost a query for each seen label.
+    its nearest other label, while its own slot is empty. "alone" needs no change. Each validation image is read once,
+    and its scores are normalised as the run's; the two latter forms cost a query for each seen label.
 
     Args:
         model: for the inputs of the source.
@@ -98,14 +98,16 @@ def compare_companies(model: ZeroShotModel, source: Source, bank: Bank) -> Compa
     def bind(device: torch.device) -> dict[str, Scorer]:
         return _forms(model, vectors.to(device), unseen)
 
-    scores = score_bound(model, Samples(read.test), bind, read.context, "company")
+    found = score_bound(model, Samples(read.test), bind, read.context, "company")
+    normalisation, every = source.config.evaluate.normalisation, np.ones(len(data.seen), np.bool_)
+    scores = {company: normalisation.of(values, values, every) for company, values in found.items()}
     targets = held.targets.columns(np.arange(len(data.seen)))
     test = TestSet(f"{data.name}, validation images", data.seen, (), targets, data.fingerprint)
-    found = {company: measure({"closed": values}, test, (), REPLICATES) for company, values in scores.items()}
-    maps = {company: one.metrics[METRIC] for company, one in found.items()}
+    measured = {company: measure({"closed": values}, test, (), REPLICATES) for company, values in scores.items()}
+    maps = {company: one.metrics[METRIC] for company, one in measured.items()}
     used, gains = source.config.evaluate.company, {}
-    for company in found.keys() - {used}:
-        drawn = found[company].replicates[METRIC] - found[used].replicates[METRIC]
+    for company in measured.keys() - {used}:
+        drawn = measured[company].replicates[METRIC] - measured[used].replicates[METRIC]
         gain = maps[company] - maps[used]
         gains[company] = (gain, *interval_of(METRIC, drawn, gain, ends=(-1.0, 1.0)))
     return CompanyCheck(len(rows), used, maps, gains)
@@ -116,7 +118,7 @@ def _forms(model: ZeroShotModel, vectors: Tensor, unseen: int) -> dict[str, Scor
     own = torch.arange(len(vectors), device=vectors.device)
     forms: dict[str, Scorer] = {"grouped": _regrouped(model.readout, vectors, unseen)}
     for company in model.readout.companies:
-        asked, without = OneByOne(company, vectors), own if company == "anchored" else None
+        asked, without = Asking(vectors, company), own if company == "anchored" else None
         forms[company] = ask_each(model.readout, vectors, asked, without)
     return {company: log_probable(model, logits) for company, logits in forms.items()}
 

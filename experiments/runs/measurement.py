@@ -97,12 +97,12 @@ def measure_run(folder: Path, source: Source, bank_file: Path | None = None, tas
     model = trained_model(folder, source, bank)
     scores = source.scores(model, bank, task, own)
     settings, chosen = source.config.evaluate, calibrated(folder)
-    shift = None if chosen is None or chosen.company != settings.company else chosen.shift
+    shift = None if chosen is None or chosen.form != settings.form else chosen.shift
     test = TestSet.of(source.data)
-    evaluation = measure(scores, test, settings.k, settings.bootstrap, shift, settings.company)
+    evaluation = measure(scores, test, settings.k, settings.bootstrap, shift, settings.form)
     if (folder / THRESHOLDS).is_file():
         rule = Thresholds.load(folder / THRESHOLDS)
-        asked = source.asking(rule.company)
+        asked = source.asking(rule.company, rule.normalisation)
         given = scores if asked is source else asked.scores(model, bank, f"{task}, labels {rule.company}", own)
         evaluation = with_decisions(evaluation, rule, given, test, settings.bootstrap)
     labels = per_label(evaluation, test, bank, source.data.train.targets.label_counts())

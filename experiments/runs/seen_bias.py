@@ -1,6 +1,7 @@
 """The bias on seen logits, chosen on seen data alone: extra models are trained to which some seen labels are unseen."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,7 +30,9 @@ class Calibration:
     played: tuple[tuple[str, ...], ...]
 
 
-def calibrate_run(folder: Path, k: int, share: float | None, progress: Progress) -> Calibration:
+def calibrate_run(
+    folder: Path, k: int, share: float | None, progress: Progress, settings: Sequence[str] = ()
+) -> Calibration:
     """Chooses the shift for the calibrated figures of `zsl evaluate`, and writes `calibration.json`.
 
     Two models are trained with the run's config, and with what the run chose on validation. Each is trained without the
@@ -45,10 +48,11 @@ def calibrate_run(folder: Path, k: int, share: float | None, progress: Progress)
         share: of the seen labels, those that each model treats as unseen, a half at most; by default the share of
             unseen labels among all labels.
         progress: called as training proceeds.
+        settings: `section.key=value` of data and evaluation, over those of the run.
     Raises:
         InputError: not a finished run; a closed set; too few labels or images.
     """
-    own = open_run(folder, [], progress)
+    own = open_run(folder, list(settings), progress)
     if not own.data.unseen:
         raise InputError(f"{own.data.name} has no unseen labels, so there is nothing to calibrate")
     if k > len(own.data.seen):  # the two models rank these
@@ -84,7 +88,7 @@ def _save(found: Calibration, config: RunConfig, folder: Path) -> None:
         return
     content = {
         "shift": found.shift,
-        "company": config.evaluate.company,
+        **config.evaluate.form._asdict(),
         "k": found.k,
         "seed": config.train.seed,
         "readiness": choice.readiness,

@@ -1,7 +1,7 @@
 """Thresholds and probabilities of a run, chosen on its seen validation images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,7 +67,9 @@ class Choice:
     own: LabelThresholds
 
 
-def threshold_run(folder: Path, least: int, share: float | None, progress: Progress) -> Choice:
+def threshold_run(
+    folder: Path, least: int, share: float | None, progress: Progress, settings: Sequence[str] = ()
+) -> Choice:
     """Chooses thresholds and scales of a run, and writes `thresholds.json` and `reliability.png`.
 
     The scale of seen labels (`fit_scale`) and their threshold, with the highest micro F1, come from the run's model on
@@ -85,12 +87,13 @@ def threshold_run(folder: Path, least: int, share: float | None, progress: Progr
         share: of the seen labels, those that each model is trained without; by default the share of unseen labels among
             all labels, or a fifth for a closed set.
         progress: called as training proceeds.
+        settings: `section.key=value` of data and evaluation, over those of the run.
     Returns:
         the thresholds, and how they do on validation images.
     Raises:
         InputError: not a finished run; a model whose labels compete; too few labels or images.
     """
-    own = open_run(folder, [], progress)
+    own = open_run(folder, list(settings), progress)
     loss = own.config.train.loss
     if LOSSES[loss].exclusive:
         told = f"{folder} was trained with the loss {loss!r}, under which labels compete"
@@ -101,7 +104,10 @@ def threshold_run(folder: Path, least: int, share: float | None, progress: Progr
         share = CLOSED_SHARE
     own = own.asking(_company(own))
     held = held_out_scores(folder, own, share)
-    choice = choose(*_seen_scores(folder, own), own.data.seen, held, least, _company(own))
+    choice = choose(*_seen_scores(folder, own), own.data.seen, held, least)
+    how, temperature = own.config.evaluate.normalisation
+    thresholds = replace(choice.thresholds, company=_company(own), normalise=how, temperature=temperature)
+    choice = replace(choice, thresholds=thresholds)
     if own.context.is_main:
         choice.thresholds.save(folder / FILE)
         drawn = zip(("seen", "left out"), choice.found[:2], strict=True)
@@ -130,7 +136,6 @@ def choose(
     seen: Sequence[str],
     held: Sequence[HeldOut],
     least: int,
-    company: Company | None = None,
 ) -> Choice:
     """Chooses thresholds from scores on validation images; `threshold_run` says how.
 
@@ -140,7 +145,6 @@ def choose(
         seen: names of the seen labels.
         held: of the models without some seen labels, two at least.
         least: positives that a label needs for a threshold of its own.
-        company: that labels were asked in; None for a readout without.
     Raises:
         InputError: labels that every image shows, or none.
     """
@@ -156,7 +160,6 @@ def choose(
         rule,
         Rule(unseen.temperature, unseen.bias, left.threshold),
         {seen[column]: value for column, value in own.thresholds.items()},
-        company,
     )
     return Choice(thresholds, (found, crossed, as_seen), own)
 

@@ -112,19 +112,20 @@ def _measured_run(run: Path, asked: Asked, progress: Progress) -> tuple[Result, 
         if bank is None and source.context.is_main:
             with filling(run) as folder:
                 if asked.keep:
-                    save_scores(folder / "scores", result.scores, result.test, source.config.evaluate.company)
+                    save_scores(folder / "scores", result.scores, result.test, source.config.evaluate.form)
                 save_pages(result, folder)
                 save_measured(result, source, folder)
         return result, _notes(run, source, asked)
 
 
 def _notes(run: Path, source: Source, asked: Asked) -> list[str]:
-    """What the company that labels are asked in means for the figures of a run."""
-    used, known = source.config.evaluate.company, calibrated(run)
+    """What the form of the scores means for the figures of a run."""
+    used, known = source.config.evaluate.form, calibrated(run)
     notes = [check_company(run, source).told()] if asked.companies else []
-    if known is not None and known.company != used:
-        remedy = "train the run with this evaluate.company, and calibrate it"
-        notes.append(f"no calibrated figures: {run} was calibrated for evaluate.company = {known.company!r}; {remedy}")
+    for key, own, other in zip(used._fields, used, known.form if known is not None else used, strict=True):
+        if own != other:
+            remedy = "calibrate it again: zsl calibrate-gzsl has the same --set"
+            notes.append(f"no calibrated figures: {run} was calibrated for evaluate.{key} = {other!r}; {remedy}")
     return notes
 
 

@@ -18,6 +18,7 @@ from zsl.evaluation.named_matrix import named, read_matrix
 from zsl.evaluation.per_label import per_label
 from zsl.evaluation.protocol import TestSet
 from zsl.evaluation.saved_scores import SavedScores, load_scores
+from zsl.evaluation.stamp import UNKNOWN
 from zsl.runs.config import RunConfig
 
 
@@ -53,15 +54,15 @@ def result_of_scores(path: Path, given: Given) -> Result:
     Raises:
         InputError: files that cannot be read, or do not fit together.
     """
-    company = None
+    form = UNKNOWN
     if path.is_dir():
         saved, config, train_images = *_saved(path, given), None
-        scores, test, company = saved.scores, saved.test, saved.company
+        scores, test, form = saved.scores, saved.test, saved.form
     else:
         scores, test, config, train_images = _matched(path, given)
     if given.shift is not None and "gzsl" not in scores:
         raise InputError(f"--shift is for scores of seen and unseen labels together, which {path} lacks; leave it out")
-    found = measure(scores, test, config.evaluate.k, config.evaluate.bootstrap, given.shift, company)
+    found = measure(scores, test, config.evaluate.k, config.evaluate.bootstrap, given.shift, form)
     rows = per_label(found, test, None if given.bank is None else Bank.load(given.bank), train_images)
     return Result(str(path), test, scores, found, rows)
 

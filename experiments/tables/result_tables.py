@@ -109,6 +109,7 @@ def comparison_table(results: Sequence[Result], mixed: bool = False) -> TextTabl
 
 def _test_set(stamp: Stamp) -> str:
     asked = f", labels {stamp.company}" if stamp.company in ASKED else ""
+    asked += f", normalised by {stamp.normalise}" if stamp.normalise not in (None, "none") else ""
     return f"{stamp.test_set}, {stamp.images:,} images{asked}"
 
 
@@ -136,6 +137,8 @@ def footnotes(result: Result) -> list[str]:
     lines += chance_notes(parts_at_chance(result.evaluation.metrics, result.evaluation.intervals))
     if stamp.company in ASKED:
         lines.append(f"{ASKED[stamp.company]} (evaluate.company = {stamp.company!r}).")
+    if stamp.normalise not in (None, "none"):
+        lines.append(f"Scores of each image were normalised by {stamp.normalise} (evaluate.normalise).")
     if stamp.partial:
         lines.append(f"Partial annotations: {stamp.partial}.")
     if stamp.shift is not None:

@@ -15,7 +15,8 @@ from zsl.metrics.f1 import f1_at_k
 from zsl.model import ZeroShotModel
 from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.max_pooled import MaxPooledReadout
-from zsl.scoring import OneByOne, independent_log_probabilities, score, vocabularies
+from zsl.readouts.normalisation import Normalisation, normalised
+from zsl.scoring import Asking, score, vocabularies
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +52,6 @@ def test_evaluation_is_its_protocols(data):
     assert metrics["gzsl/precision@1"] == f1_at_k(scores["gzsl"], truth, 1).precision
 
 
-def test_independent_log_probabilities_are_over_the_seen_labels_and_the_label_itself():
-    generator = torch.Generator().manual_seed(0)
-    logits, seen_logits = (5 * torch.randn(3, count, generator=generator) for count in (7, 5))
-    logits[:, 2] = seen_logits[:, 4]  # it is this seen label
-    found = independent_log_probabilities(logits, seen_logits, torch.arange(7) == 2)
-    for image, label in np.ndindex(3, 7):
-        rivals = seen_logits[image] if label == 2 else torch.cat([seen_logits[image], logits[image, label, None]])
-        expected = (logits[image, label].exp() / rivals.exp().sum()).log()
-        torch.testing.assert_close(found[image, label], expected, rtol=1e-5, atol=1e-5)
-
-
 @pytest.mark.parametrize("softmax", [False, True])
 @pytest.mark.parametrize("company", ["anchored", "alone"])
 def test_labels_that_are_asked_by_themselves(data, company, softmax, monkeypatch):
@@ -73,9 +63,9 @@ def test_labels_that_are_asked_by_themselves(data, company, softmax, monkeypatch
     decoder = config.make(data.train.inputs.read([0]).shape[-1], 7, len(data.seen)).eval()
     samples = Samples(data.test, np.arange(11))
     model, context = ZeroShotModel(None, decoder, softmax), Context.of("fp32", batch_size=5)
-    found = score(model, samples, words | {"trained": None}, context, asked=OneByOne(company, seen))
+    found = score(model, samples, words | {"trained": None}, context, asked=Asking(seen, company))
     monkeypatch.setattr("zsl.scoring.LABELS", 2)
-    parts = score(model, samples, words, context, asked=OneByOne(company, seen))
+    parts = score(model, samples, words, context, asked=Asking(seen, company))
     tokens = data.test.inputs.read(np.arange(11)).float()
     with torch.no_grad():
         trained = decoder.bind_each(seen, company, seen)(tokens)
@@ -83,11 +73,33 @@ def test_labels_that_are_asked_by_themselves(data, company, softmax, monkeypatch
             expected = decoder.bind_each(vectors, company, seen)(tokens)
             if softmax:
                 known = (vectors[:, None] == seen).all(2).any(1)
-                expected = independent_log_probabilities(expected, trained, known)
+                expected = normalised(expected, trained, "softmax", 1, known)
             np.testing.assert_allclose(found[name], expected, rtol=0, atol=1e-5)
             np.testing.assert_allclose(parts[name], expected, rtol=0, atol=1e-5)
     np.testing.assert_allclose(found["trained"], found["gzsl"][:, : len(seen)], rtol=0, atol=1e-5)
-    assert OneByOne.of("grouped", bank, data.seen) is None
+
+
+@pytest.mark.parametrize("softmax", [False, True])
+@pytest.mark.parametrize(("company", "how"), [("grouped", "image"), ("grouped", "softmax"), ("anchored", "image")])
+def test_scores_are_normalised_by_those_of_the_seen_labels(data, company, how, softmax):
+    """The reference is asked as the labels are; with softmax, logits are normalised."""
+    bank = build_bank(data.names, "lexical:7")
+    words, seen = vocabularies(data, bank), torch.from_numpy(bank.select(data.seen))
+    torch.manual_seed(0)
+    decoder = MlDecoderConfig(width=28, ffn=17, group_size=3, attention_heads=4).make(16, 7, len(data.seen)).eval()
+    samples, context = Samples(data.test, np.arange(11)), Context.of("fp32", batch_size=5)
+    asked = Asking(seen, company, Normalisation(how, 2.0))
+    found = score(ZeroShotModel(None, decoder, softmax), samples, words | {"trained": None}, context, asked=asked)
+    tokens = data.test.inputs.read(np.arange(11)).float()
+    bind = decoder.bind if company == "grouped" else lambda vectors: decoder.bind_each(vectors, company, seen)
+    with torch.no_grad():
+        for name, vectors in words.items():
+            known = (vectors[:, None] == seen).all(2).any(1)
+            expected = normalised(bind(vectors)(tokens), bind(seen)(tokens), how, 2.0, known)
+            np.testing.assert_allclose(found[name], expected, rtol=0, atol=1e-5)
+    np.testing.assert_array_equal(found["trained"], found["seen"])
+    plain = score(ZeroShotModel(None, decoder), samples, words, context, asked=Asking(seen))
+    np.testing.assert_array_equal(plain["zsl"], score(ZeroShotModel(None, decoder), samples, words, context)["zsl"])
 
 
 def test_softmax_scores_compare_between_images(data):

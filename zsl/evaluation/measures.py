@@ -10,7 +10,7 @@ from zsl.evaluation.bootstrap import bootstrap_average_precision, bootstrap_f1_a
 from zsl.evaluation.evaluation import Evaluation
 from zsl.evaluation.generalisation import trade_off
 from zsl.evaluation.protocol import Protocol, TestSet, check_measurable, fitting, protocols
-from zsl.evaluation.stamp import make_stamp
+from zsl.evaluation.stamp import UNKNOWN, Form, make_stamp
 from zsl.evaluation.trade_off import TradeOff, harmonic_mean
 from zsl.evaluation.uncertainty import image_weights
 from zsl.metrics.average_precision import average_precision, mean_average_precision, mean_over_labels, weighted_mean
@@ -28,7 +28,7 @@ def measure(
     k: Sequence[int],
     bootstrap: int = 0,
     shift: float | None = None,
-    company: str | None = None,
+    form: Form = UNKNOWN,
 ) -> Evaluation:
     """Every measure of every protocol; docs/evaluation.md defines each.
 
@@ -42,7 +42,7 @@ def measure(
         k: the numbers of labels taken per image, for F1@K; a protocol with fewer labels than K is measured without it.
         bootstrap: number of replicates over test images, for intervals; 0 for none.
         shift: a bias that is subtracted from seen logits, chosen on validation data; adds the `calibrated_...` metrics.
-        company: that labels were asked in, for the stamp; None if it is not known.
+        form: of the scores, for the stamp.
     Returns:
         the metrics, with the values that they are computed from.
     Raises:
@@ -73,7 +73,7 @@ def measure(
             replicates |= {f"{name}/{metric}": v for metric, v in drawn.items() if not np.isnan(found[metric])}
     metrics |= _lost(metrics, trade_offs)
     defined = {name: value for name, value in metrics.items() if not np.isnan(value)}
-    return Evaluation(defined, replicates, ap, chance, trade_offs, make_stamp(test, asked, k, shift, company))
+    return Evaluation(defined, replicates, ap, chance, trade_offs, make_stamp(test, asked, k, shift, form))
 
 
 def _asked(scores: Mapping[str, Scores], test: TestSet) -> dict[str, Protocol]:

@@ -16,18 +16,20 @@ from zsl.data.targets import Targets
 from zsl.data.tokens.files import hash_of
 from zsl.evaluation.named_matrix import read_matrix
 from zsl.evaluation.protocol import TestSet, protocols
+from zsl.evaluation.stamp import Form
 
 TEST = "test.npz"
 ARRAYS = ("data", "indices", "indptr")  # of a sparse (image, label) table
 REMEDY = "evaluate the run again"
+PLAIN = Form("grouped", "none")
 
 
 @dataclass(frozen=True)
 class About:
     """What `test.npz` holds besides the targets.
 
-    `scores` are the hashes of the score files by protocol; `sha256` is the hash of the test set itself. `company` is
-    the one that labels were asked in; earlier versions knew only "grouped".
+    `scores` are the hashes of the score files by protocol; `sha256` is the hash of the test set itself. `company` and
+    `normalise` are the form of the scores; earlier versions knew only "grouped" and "none".
     """
 
     name: str
@@ -39,26 +41,27 @@ class About:
     images: tuple[str, ...] | None
     scores: dict[str, str]
     sha256: str
-    company: str = "grouped"
+    company: str | None = "grouped"
+    normalise: str | None = "none"
 
 
 @dataclass(frozen=True)
 class SavedScores:
-    """What `load_scores` reads: scores (image, label) by protocol, their test set, and the labels' company."""
+    """What `load_scores` reads: scores (image, label) by protocol, their test set, and their form."""
 
     scores: dict[str, np.ndarray]
     test: TestSet
-    company: str
+    form: Form
 
 
-def save_scores(folder: Path, scores: Mapping[str, np.ndarray], test: TestSet, company: str = "grouped") -> None:
+def save_scores(folder: Path, scores: Mapping[str, np.ndarray], test: TestSet, form: Form = PLAIN) -> None:
     """Writes the scores of each protocol and their test set, for `load_scores`.
 
     Args:
         folder: for the files; it may exist.
         scores: (image, label) by protocol.
         test: the test set that the scores are of.
-        company: that labels were asked in.
+        form: of the scores.
     """
     folder.mkdir(parents=True, exist_ok=True)
     hashes = {}
@@ -69,7 +72,7 @@ def save_scores(folder: Path, scores: Mapping[str, np.ndarray], test: TestSet, c
         hashes[name] = hash_of(path)
     matrix = test.targets.matrix
     named = test.seen, test.unseen, dict(test.renamed), test.images
-    about = About(test.name, test.fingerprint, test.targets.partial, *named, hashes, "", company)
+    about = About(test.name, test.fingerprint, test.targets.partial, *named, hashes, "", *form)
     arrays = {name: getattr(matrix, name) for name in ARRAYS}
     about = replace(about, sha256=_hash_of_test(about, arrays))
     with atomic.replacing(folder / TEST) as file:
@@ -82,7 +85,7 @@ def load_scores(folder: Path) -> SavedScores:
     Args:
         folder: of the saved scores.
     Returns:
-        the scores, their test set, and the company of the labels.
+        the scores, their test set, and their form.
     Raises:
         InputError: a file is missing or damaged, or has other content than was saved.
     """
@@ -109,14 +112,15 @@ def load_scores(folder: Path) -> SavedScores:
     if not about.scores or not about.scores.keys() <= known.keys():
         raise InputError(f"{path} tells of scores of {', '.join(about.scores) or 'nothing'}; {REMEDY}")
     scores = {name: _saved(folder / f"{name}.npy", sha256, test) for name, sha256 in about.scores.items()}
-    return SavedScores(scores, test, about.company)
+    return SavedScores(scores, test, Form(about.company, about.normalise))
 
 
 def _hash_of_test(about: About, arrays: Mapping[str, np.ndarray]) -> str:
     """sha256 of a saved test set: of its targets and of `about`, without the hash itself."""
     told = asdict(replace(about, sha256=""))
-    if about.company == "grouped":
-        del told["company"]  # earlier versions did not have it
+    for key, plain in PLAIN._asdict().items():
+        if told[key] == plain:
+            del told[key]  # earlier versions did not have it
     found = hashlib.sha256(json.dumps(told).encode())
     for name in ARRAYS:
         found.update(f"{name} {arrays[name].dtype.str} {arrays[name].shape}".encode())

@@ -44,6 +44,21 @@ KNOWN = {
 COMPARED = ("test_set", "images", "absent", "partial", "k", "truth")
 
 
+class Form(NamedTuple):
+    """How scores came about; None where it is not known, as for those of another system.
+
+    Args:
+        company: that labels were asked in (`evaluate.company`).
+        normalise: how scores were normalised (`evaluate.normalise`), in words.
+    """
+
+    company: str | None = None
+    normalise: str | None = None
+
+
+UNKNOWN = Form()
+
+
 @dataclass(frozen=True)
 class Stamp:
     """What two results must share to be compared.
@@ -61,8 +76,7 @@ class Stamp:
         fingerprint: of the dataset: labels, images and annotations, of training too.
         shift: bias subtracted from seen logits in the calibrated figures; None without a calibration.
         thresholds: the rule of the figures at thresholds; None without one.
-        company: that labels were asked in (`evaluate.company`); None if it is not known, as for scores of another
-            system, which may be compared with any.
+        company, normalise: the `Form` of the scores; one that is not known may be compared with any.
     """
 
     data: str
@@ -78,6 +92,7 @@ class Stamp:
     shift: float | None = None
     thresholds: Mapping[str, Any] | None = None
     company: str | None = None
+    normalise: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         """For files."""
@@ -94,7 +109,7 @@ def make_stamp(
     asked: Mapping[str, Protocol],
     k: Sequence[int],
     shift: float | None = None,
-    company: str | None = None,
+    form: Form = UNKNOWN,
 ) -> Stamp:
     """The stamp of results on a test set.
 
@@ -103,7 +118,7 @@ def make_stamp(
         asked: the protocols that were measured, by name.
         k: of F1@K.
         shift: bias subtracted from seen logits in the calibrated figures; None without a calibration.
-        company: that labels were asked in; None if it is not known.
+        form: of the scores.
     """
     return Stamp(
         data=test.name,
@@ -117,7 +132,8 @@ def make_stamp(
         truth=hash_of_targets(test.targets),
         fingerprint=test.fingerprint,
         shift=shift,
-        company=company,
+        company=form.company,
+        normalise=form.normalise,
     )
 
 
@@ -165,8 +181,8 @@ def check_comparable(stamps: Mapping[str, Stamp]) -> None:
     (first, one), *others = stamps.items()
     for name, other in others:
         told = [(key, getattr(one, key), getattr(other, key)) for key in COMPARED]
-        if one.company is not None and other.company is not None:
-            told.append(("company", one.company, other.company))
+        forms = [(key, getattr(one, key), getattr(other, key)) for key in Form._fields]
+        told += [(key, a, b) for key, a, b in forms if a is not None and b is not None]
         told += _label_differences(one.labels, other.labels)
         differing = [f"{key} {a!r} against {b!r}" for key, a, b in told if a != b]
         if differing:

@@ -12,7 +12,7 @@ from zsl.context import Context
 from zsl.data.dataset import not_finite
 from zsl.prediction.words import Words
 from zsl.readouts.company import Company, chosen_company
-from zsl.scoring import SPOILT, independent_log_probabilities
+from zsl.scoring import SPOILT
 
 if TYPE_CHECKING:
     from zsl.prediction.model import TrainedModel
@@ -43,16 +43,18 @@ class Asked:
         size = count if self.company == "grouped" else max(1, min(BLOCK, QUERIES // context.batch_size))
         self.blocks = [range(start, min(start + size, count)) for start in range(0, count, size)]
         self.bound = {block: self._bound(block) for block in self.blocks} if count <= KEPT else {}
-        self.bound_seen = self._each(self.seen) if model.softmax else None
+        self.normalisation = model.normalisation.independent(model.softmax)
+        self.bound_seen = None if self.normalisation.how == "none" else self._bind(self.seen)
 
     def _vectors(self, vectors: np.ndarray) -> Tensor:
         return torch.from_numpy(np.asarray(vectors)).to(self.context.device, self.model.dtype)
 
     def _bound(self, block: range) -> Callable[[Tensor], Tensor]:
-        vectors = self._vectors(self.words.vectors[block.start : block.stop])
-        return self.model.readout.bind(vectors) if self.company == "grouped" else self._each(vectors)
+        return self._bind(self._vectors(self.words.vectors[block.start : block.stop]))
 
-    def _each(self, vectors: Tensor) -> Callable[[Tensor], Tensor]:
+    def _bind(self, vectors: Tensor) -> Callable[[Tensor], Tensor]:
+        if self.company == "grouped":
+            return self.model.readout.bind(vectors)
         return self.model.readout.bind_each(vectors, self.company, self.seen)
 
     def logits(self, tokens: Tensor) -> Iterator[tuple[range, Tensor]]:
@@ -61,18 +63,17 @@ class Asked:
         Args:
             tokens: (picture, token, channel), of `model.tokens`.
         Returns:
-            blocks in order. For a model that was trained with the loss "softmax" they are log-probabilities of the
-            label among the seen labels and itself.
+            blocks in order; normalised, if the model does that. A model that was trained with the loss "softmax" gives
+            at least log-probabilities of the label among the seen labels and itself.
         Raises:
             InputError: logits that are not finite.
         """
-        normaliser = None if self.bound_seen is None else self.bound_seen(tokens).float()
+        reference = None if self.bound_seen is None else self.bound_seen(tokens).float()
         for block in self.blocks:
             bound = self.bound.get(block) or self._bound(block)
             found = bound(tokens).float()
-            if normaliser is not None:
-                seen = torch.from_numpy(self.words.seen[block.start : block.stop]).to(found.device)
-                found = independent_log_probabilities(found, normaliser, seen)
+            if reference is not None:
+                found = self.normalisation.of(found, reference, self.words.seen[block.start : block.stop])
             if not_finite(found) is not None:
                 raise InputError(f"scores are not finite: {SPOILT}")
             yield block, found

@@ -80,6 +80,8 @@ def _figures(model: "TrainedModel") -> list[str]:
     tested = f"{protocol.get('images'):,} test images of {markdown(str(protocol.get('data')))}"
     company = protocol.get("company")
     asked = f"; labels asked {company} (`evaluate.company`; predictions ask each by itself)" if company else ""
+    normalised = protocol.get("normalise", "none")
+    asked += f"; scores normalised by {normalised} (`evaluate.normalise`)" if normalised != "none" else ""
     return [*lines, "", f"Protocol: {tested}; {known}{asked}.", ""]
 
 

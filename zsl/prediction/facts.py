@@ -9,6 +9,8 @@ from pydantic import FiniteFloat, PositiveInt
 from zsl.config import Precision
 from zsl.data.squares import Square
 from zsl.losses.table import LossName
+from zsl.prediction.thresholds import Temperature
+from zsl.readouts.normalisation import How
 
 FORMAT: Literal["zsl-model/1"] = "zsl-model/1"
 
@@ -35,6 +37,7 @@ class Facts:
         metrics: figures on the test set, by "protocol/metric"; {} if it was not measured.
         intervals: of those figures.
         protocol: the protocol stamp of those figures.
+        normalise, temperature: how scores are normalised (`zsl.readouts.normalisation`).
     """
 
     name: str
@@ -54,6 +57,8 @@ class Facts:
     metrics: dict[str, FiniteFloat] = field(default_factory=dict)
     intervals: dict[str, tuple[FiniteFloat, FiniteFloat]] = field(default_factory=dict)
     protocol: dict[str, Any] = field(default_factory=dict)
+    normalise: How = "none"
+    temperature: Temperature = 1.0
 
 
 @dataclass(frozen=True)

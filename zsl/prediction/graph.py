@@ -13,7 +13,6 @@ from embeddings.io.errors import InputError
 from zsl.prediction.asking import company_of
 from zsl.prediction.words import Words
 from zsl.readouts.company import Company, nearest
-from zsl.scoring import independent_log_probabilities
 from zsl.tensor_file import state_hash
 
 if TYPE_CHECKING:
@@ -36,7 +35,8 @@ class Graph(nn.Module):
 
     def __init__(self, model: "TrainedModel", words: Words | None = None, company: Company | None = None):
         super().__init__()
-        self.facts, self.bank, self.softmax = model.facts, model.bank, model.softmax
+        self.facts, self.bank = model.facts, model.bank
+        self.normalisation = model.normalisation.independent(model.softmax)
         self.words, self.company = words, company_of(model, company)
         if words is None and self.company == "grouped":
             raise InputError("company 'grouped' needs a vocabulary, which is divided into groups; give labels")
@@ -53,7 +53,7 @@ class Graph(nn.Module):
         return self.readout.bind_each(vectors, self.company, self.seen)
 
     def forward(self, inputs: Tensor, vectors: Tensor | None = None) -> Tensor:
-        """Logits (batch, label) float32, or log-probabilities as `TrainedModel.scores` gives them.
+        """Logits (batch, label) float32, normalised as those of `TrainedModel.scores`.
 
         Args:
             inputs: pictures (batch, 3, size, size) uint8; for a model without a backbone, tokens (batch, token,
@@ -65,9 +65,10 @@ class Graph(nn.Module):
         bound = self._bound(vectors) if self.bound is None and vectors is not None else self.bound
         assert bound is not None
         logits = bound(tokens).float()
-        if not self.softmax:
+        if self.normalisation.how == "none":
             return logits
-        return independent_log_probabilities(logits, self.bound_seen(tokens).float(), self._counted(vectors))
+        counted = self._counted(vectors) if self.normalisation.how == "softmax" else None
+        return self.normalisation.of(logits, self.bound_seen(tokens).float(), counted)
 
     def _counted(self, vectors: Tensor | None) -> Tensor:
         """The labels that are seen ones; in word vectors, they are those that equal a seen label's."""
@@ -113,7 +114,8 @@ class Graph(nn.Module):
         known = {
             "format": FORMAT,
             "model": facts.name,
-            "scores": "log-probabilities" if self.softmax else "logits",
+            "scores": "log-probabilities" if self.normalisation.how == "softmax" else "logits",
+            "normalise": self.normalisation.told,
             "company": self.company or "none",
             "encoder": bank.provenance.encoder,
             "bank_sha256": bank.sha256,

@@ -29,6 +29,7 @@ from zsl.prediction.thresholds import Thresholds
 from zsl.prediction.words import Labels, words_of
 from zsl.readouts.company import Company
 from zsl.readouts.looks import Look
+from zsl.readouts.normalisation import Normalisation
 from zsl.readouts.readout import Readout
 
 if TYPE_CHECKING:
@@ -65,6 +66,26 @@ class TrainedModel(ZeroShotModel, ModelHubMixin, library_name="zero-shot-toolkit
         self.rounded = facts.rounded
         self.facts, self.bank, self.thresholds = facts, bank, thresholds
         self.encoder: AnyEncoder | None = None
+        chosen = Normalisation(facts.normalise, facts.temperature)
+        self._normalisation = chosen if thresholds is None else thresholds.normalisation
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """How scores are normalised: as the thresholds need it, or as the run was told to (`evaluate.normalise`).
+
+        It may be set, for example to `Normalisation("image")`.
+
+        Raises:
+            InputError: it is set to another one than that of the thresholds.
+        """
+        return self._normalisation
+
+    @normalisation.setter
+    def normalisation(self, chosen: Normalisation) -> None:
+        if self.thresholds is not None and chosen != self.thresholds.normalisation:
+            told = f"{self.facts.name} are for normalise = {self.thresholds.normalisation.told!r}"
+            raise InputError(f"the thresholds of {told}, not {chosen.told!r}; run zsl threshold again, with --set")
+        self._normalisation = chosen
 
     @property
     def seen(self) -> tuple[str, ...]:
@@ -118,8 +139,8 @@ class TrainedModel(ZeroShotModel, ModelHubMixin, library_name="zero-shot-toolkit
                 all together, as in the paper; a label's score then depends on the others and their order.
             context: device, precision, batch size, workers and progress; by default this machine's device and float32.
         Returns:
-            (picture, label) float32, in the order given. For a model that was trained with the loss "softmax":
-            log-probabilities of the label among the seen labels and itself.
+            (picture, label) float32, in the order given, normalised as `normalisation` says. Without one, a model that
+            was trained with the loss "softmax" gives log-probabilities of the label among the seen labels and itself.
         Raises:
             InputError: no picture, or one that cannot be read; words that have no vector.
         """

@@ -7,7 +7,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -60,8 +60,9 @@ def write_model(model: "TrainedModel", folder: Path, weights: Weights = "file") 
     if model.thresholds is not None:
         model.thresholds.save(folder / THRESHOLDS)
         files[THRESHOLDS] = hash_of(folder / THRESHOLDS)
+    how, temperature = model.normalisation
     record = ModelFile(
-        model.facts,
+        replace(model.facts, normalise=how, temperature=temperature),
         files,
         model.bank.sha256,
         None if backbone is None else state_hash(backbone),

@@ -100,6 +100,7 @@ class Predictor:
     def __init__(self, asked: Asked, wanted: Wanted):
         self.asked, self.wanted = asked, wanted
         self.thresholds: Thresholds | None = asked.model.thresholds
+        self.calibrated = self.thresholds is not None and not asked.model.softmax
         if wanted.threshold == "auto" and self.thresholds is None:
             raise InputError("threshold auto: the model has no thresholds; run zsl threshold RUN first")
 
@@ -121,7 +122,8 @@ class Predictor:
     def _best_of(self, block: range, logits: Tensor) -> _Best:
         words, chosen = self.asked.words, slice(block.start, block.stop)
         keys = logits
-        if self.thresholds is not None and not self.asked.model.softmax:
+        if self.calibrated:
+            assert self.thresholds is not None
             keys = torch.from_numpy(self.thresholds.scaled(logits.numpy(), words.seen[chosen]))
         kept = keys.masked_fill(~self._taken(self._scores(keys), chosen), -torch.inf)
         order = kept.argsort(dim=1, descending=True, stable=True)[:, : self.wanted.top]
@@ -137,7 +139,8 @@ class Predictor:
         return torch.from_numpy(self.thresholds.taken(scores.numpy(), words.labels[chosen], words.seen[chosen]))
 
     def _scores(self, keys: Tensor) -> Tensor:
-        return keys.exp() if self.asked.model.softmax else keys.sigmoid()
+        """From 0 to 1: of log-probabilities their exponential; of logits, and of calibrated log-odds, the sigmoid."""
+        return keys.exp() if self.asked.normalisation.how == "softmax" and not self.calibrated else keys.sigmoid()
 
     def _found(self, labels: Tensor, keys: Tensor, logits: Tensor) -> tuple[Found, ...]:
         words, found = self.asked.words, []

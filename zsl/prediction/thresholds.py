@@ -13,6 +13,7 @@ from pydantic import Field, FiniteFloat
 from embeddings.io import atomic
 from embeddings.io.reading import read_model
 from zsl.readouts.company import Company
+from zsl.readouts.normalisation import How, Normalisation
 
 FILE = "thresholds.json"
 AGAIN = "remove it and run zsl threshold again"
@@ -39,12 +40,20 @@ class Thresholds:
         unseen: for all other words.
         by_label: thresholds of single seen labels, by name; they replace that of `seen`.
         company: in which labels were asked (`zsl.readouts.readout.Readout.bind_each`); None for a readout without.
+        normalise, temperature: how scores were normalised (`zsl.readouts.normalisation`).
     """
 
     seen: Rule
     unseen: Rule
     by_label: Mapping[str, Probability] = field(default_factory=dict)
     company: Company | None = None
+    normalise: How = "none"
+    temperature: Temperature = 1.0
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """`normalise` and `temperature`."""
+        return Normalisation(self.normalise, self.temperature)
 
     @classmethod
     def load(cls, path: Path) -> "Thresholds":
@@ -116,4 +125,5 @@ class Thresholds:
             "unseen": self.unseen.threshold,
             "labels_with_their_own": len(self.by_label),
             "company": self.company,
+            "normalise": self.normalisation.told,
         }

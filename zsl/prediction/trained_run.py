@@ -130,6 +130,8 @@ def facts_of(name: str, config: RunConfig, own: dict[str, str], reader: Reader |
         own=own,
         rounded=reader is not None and reader.rounded,
         precision=config.train.precision,
+        normalise=config.evaluate.normalise,
+        temperature=config.evaluate.temperature,
         **known,
     )
 

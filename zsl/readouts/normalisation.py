@@ -41,7 +41,8 @@ def normalised(scores: Scores, reference: Scores, how: str, temperature: float =
     """
     if how not in HOWS or (how == "softmax" and (counted is None or not temperature > 0)):
         raise ValueError(f"how = {how!r}, temperature = {temperature}: one of {HOWS}; softmax needs counted and T > 0")
-    if scores.ndim != 2 or reference.ndim != 2 or len(scores) != len(reference) or not reference.shape[1]:
+    # `len` of a tensor would fix the number of images of an exported graph
+    if scores.ndim != 2 or reference.ndim != 2 or scores.shape[0] != reference.shape[0] or not reference.shape[1]:
         raise ValueError(f"scores {tuple(scores.shape)} and reference {tuple(reference.shape)} must be (image, label)")
     if how == "none":
         return scores
@@ -77,7 +78,19 @@ class Normalisation(NamedTuple):
         """`normalised` scores; the arguments are the same."""
         return normalised(scores, reference, self.how, self.temperature, counted)
 
+    def independent(self, softmax: bool) -> "Normalisation":
+        """The normalisation with which a label's score depends on no other label but the seen ones.
+
+        Args:
+            softmax: whether the model was trained with softmax. Its scores mean nothing without a normalisation, so
+                "none" becomes "softmax" at temperature 1.
+        """
+        return Normalisation("softmax") if softmax and self.how == "none" else self
+
     @property
     def told(self) -> str:
         """In words, for stamps and messages: "none", "image" or "softmax, temperature 2"."""
         return self.how if self.how != "softmax" else f"softmax, temperature {self.temperature:g}"
+
+
+AS_THEY_ARE = Normalisation()

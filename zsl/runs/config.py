@@ -15,8 +15,10 @@ from zsl.config import Config
 from zsl.data.dataset_config import SquareConfig
 from zsl.data.layouts.scenes import ScenesConfig
 from zsl.data.table import DataConfig
+from zsl.evaluation.stamp import Form
 from zsl.readouts.company import Company, chosen_company
 from zsl.readouts.group_decoder import MlDecoderConfig
+from zsl.readouts.normalisation import How, Normalisation
 from zsl.readouts.table import DecoderConfig
 from zsl.runs.bank_config import BankConfig
 from zsl.training.augmentation import AugmentConfig
@@ -35,12 +37,28 @@ class EvaluateConfig(Config):
         company: the other labels that a label is asked with, on which its score depends in group decoding. "grouped"
             asks the labels of a protocol together, as in the paper. Each label by itself, with a query of its own:
             "anchored" in the training group and the slot of its nearest seen label, "alone" in an empty group.
+        normalise: how the scores of an image are normalised by those of the seen labels, so that images can be
+            compared. "none" leaves them as they are; "image" subtracts the seen scores' mean, and divides by their
+            standard deviation; "softmax" gives the log-probability of a label among the seen labels and itself.
+        temperature: by which "softmax" divides scores.
     """
 
     k: tuple[PositiveInt, ...] = (3, 5)
     bootstrap: int = Field(200, ge=0)
     batch_size: int = Field(128, ge=1)
     company: Company = "grouped"
+    normalise: How = "none"
+    temperature: float = Field(1.0, gt=0)
+
+    @property
+    def normalisation(self) -> Normalisation:
+        """`normalise` and `temperature`."""
+        return Normalisation(self.normalise, self.temperature)
+
+    @property
+    def form(self) -> Form:
+        """What stamps say of the scores."""
+        return Form(self.company, self.normalisation.told)
 
 
 class RunConfig(Config):

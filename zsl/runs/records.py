@@ -17,6 +17,7 @@ from embeddings.io.reading import read_model
 from zsl.backbones.backbone import weights_file
 from zsl.data.dataset import MultiLabelData
 from zsl.data.tokens.files import hash_of
+from zsl.evaluation.stamp import Form
 from zsl.readouts.company import Company
 from zsl.runs.config import RunConfig
 from zsl.runs.reader import Reader
@@ -100,10 +101,16 @@ class Finished(Begun):
 
 @dataclass(frozen=True)
 class Calibrated:
-    """`calibration.json`: the bias on seen logits that `zsl calibrate-gzsl` chose, for labels asked in this company."""
+    """`calibration.json`: the bias on seen logits that `zsl calibrate-gzsl` chose, for scores of this form."""
 
     shift: FiniteFloat
     company: Company = "grouped"
+    normalise: str = "none"
+
+    @property
+    def form(self) -> Form:
+        """Of the scores."""
+        return Form(self.company, self.normalise)
 
 
 def write_record(folder: Path, record: Begun) -> None:

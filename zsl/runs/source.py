@@ -24,9 +24,10 @@ from zsl.evaluation.protocol import TestSet, check_measurable, protocols
 from zsl.model import ZeroShotModel
 from zsl.readouts.company import Company
 from zsl.readouts.max_pooled import MaxPooledReadout
+from zsl.readouts.normalisation import Normalisation
 from zsl.readouts.readout import Readout
 from zsl.runs.config import RunConfig
-from zsl.scoring import OneByOne, extract_tokens, score_test
+from zsl.scoring import Asking, extract_tokens, score_test
 from zsl.training.augmentation import make_augmentation
 from zsl.training.checkpoint import Checkpoints
 from zsl.training.config import TrainConfig
@@ -104,13 +105,18 @@ class Source:
         vars(other).update({name: vars(self)[name] for name in ("train", "test", "channels") if name in vars(self)})
         return other
 
-    def asking(self, company: Company | None) -> "Source":
-        """A source that asks labels in another company (`evaluate.company`); this one for None or its own company."""
+    def asking(self, company: Company | None, normalisation: Normalisation | None = None) -> "Source":
+        """A source that asks labels in another company, or normalises scores in another way; this one for its own.
+
+        Args:
+            company: `evaluate.company`; None keeps it.
+            normalisation: `evaluate.normalise` and `evaluate.temperature`; None keeps them.
+        """
         evaluate = self.config.evaluate
-        if company in (None, evaluate.company):
-            return self
-        changed = {"evaluate": evaluate.model_copy(update={"company": company})}
-        return self.of(self.config.model_copy(update=changed))
+        how, temperature = normalisation or evaluate.normalisation
+        changed = {"company": company or evaluate.company, "normalise": how, "temperature": temperature}
+        other = evaluate.model_copy(update=changed)
+        return self if other == evaluate else self.of(self.config.model_copy(update={"evaluate": other}))
 
     def read(self) -> None:
         """Computes the tokens of both parts, if they are cached."""
@@ -200,7 +206,8 @@ class Source:
         return measure(scores, TestSet.of(self.data), self.config.evaluate.k).metrics
 
     def scores(self, model: ZeroShotModel, bank: Bank, task: str, trained: Bank | None = None) -> dict[str, Scores]:
-        """A model's scores of the test part with a bank's vectors, by protocol; labels are asked by `evaluate.company`.
+        """A model's scores of the test part with a bank's vectors, by protocol; labels are asked and scores
+        normalised as `evaluate` says.
 
         Args:
             model: for the inputs of this source.
@@ -210,7 +217,8 @@ class Source:
         Raises:
             InputError: an image that cannot be read, or whose scores are not finite; the message names the image.
         """
-        asked = OneByOne.of(self.config.evaluate.company, trained or bank, self.data.seen)
+        evaluate, seen = self.config.evaluate, torch.from_numpy((trained or bank).select(self.data.seen))
+        asked = Asking(seen, evaluate.company, evaluate.normalisation)
         return score_test(model, replace(self.data, test=self.test), bank, self.context, task, asked)
 
 

@@ -35,6 +35,12 @@ def test_axes_with_the_same_last_part_keep_their_whole_keys(tokens):
     assert list(grid.ablation.variants[0].axes) == ["lr", "train.batch_size", "evaluate.batch_size"]
 
 
+def test_normalisation_may_be_an_axis(tokens):
+    axes = 'evaluate.normalise = ["none", "softmax"]\nevaluate.temperature = [2]'
+    grid = spec_grid(write_grid(tokens, axes), None, [], None)
+    assert [run.config.evaluate.normalisation.told for run in grid.runs] == ["none", "softmax, temperature 2"]
+
+
 def test_sections_override_the_config(tokens):
     text = write_grid(tokens, "decoder.width = [16]", data='name = "corel5k"').read_text()
     (tokens / "grid.toml").write_text('backbone = "none"\n' + text.replace('config = "corel5k"', 'config = "demo"'))

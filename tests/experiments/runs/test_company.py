@@ -10,6 +10,7 @@ from experiments.runs.measurement import open_run
 from tests.experiments.command import refused, zsl
 from tests.names import SEEN
 from zsl.readouts.group_decoder import GroupDecoder
+from zsl.readouts.normalisation import normalised
 
 
 @pytest.fixture
@@ -26,7 +27,17 @@ def test_a_run_is_evaluated_in_each_company(run, regions, tmp_path, monkeypatch)
     plain = np.load(run / "scores" / "seen.npy")
     assert json.loads((run / "metrics.json").read_text())["protocol"]["company"] == "grouped"
     kept = tmp_path / "kept"
+    assert zsl("evaluate", run, "--set", "evaluate.normalise=image").exit_code == 0
+    assert json.loads((run / "metrics.json").read_text())["protocol"]["normalise"] == "image"
+    (run / "scores").rename(tmp_path / "by-image")
+    assert zsl("evaluate", run).exit_code == 0
     (run / "scores").rename(kept)
+    for name in ("zsl", "gzsl", "seen"):
+        expected = normalised(np.load(kept / f"{name}.npy"), plain, "image")
+        np.testing.assert_allclose(np.load(tmp_path / "by-image" / f"{name}.npy"), expected, rtol=0, atol=1e-5)
+    both = ["--from-scores", kept, "--from-scores", tmp_path / "by-image"]
+    refused(zsl("evaluate", *both), "normalise 'none' against 'image'", "--mixed-protocols")
+    assert "normalised" in zsl("evaluate", *both, "--mixed-protocols").stdout
     (run / "calibration.json").write_text('{"shift": 0.25}')  # of an earlier version, which knew one company
     result = zsl("evaluate", run, "--set", "evaluate.company=anchored", "--check-company")
     assert result.exit_code == 0, result.output

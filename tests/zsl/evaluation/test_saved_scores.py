@@ -8,6 +8,7 @@ from tests.zsl.evaluation.score_files import IMAGES, LABELS, SCORES, TARGETS
 from zsl.data.targets import Targets
 from zsl.evaluation.protocol import TestSet, protocols
 from zsl.evaluation.saved_scores import load_scores, save_scores
+from zsl.evaluation.stamp import Form
 
 
 def test_saved_scores_come_back(tmp_path):
@@ -17,14 +18,14 @@ def test_saved_scores_come_back(tmp_path):
     save_scores(tmp_path / "scores", scores, test)
     saved = load_scores(tmp_path / "scores")
     found, again = saved.scores, saved.test
-    assert saved.company == "grouped"
+    assert saved.form == Form("grouped", "none")
     assert found.keys() == scores.keys()
     for name, values in scores.items():
         np.testing.assert_array_equal(found[name], values)
     np.testing.assert_array_equal(again.targets, TARGETS)
     assert (again.seen, again.unseen, again.renamed, again.images) == (LABELS[:2], LABELS[2:], test.renamed, IMAGES)
-    save_scores(tmp_path / "other", scores, test, "alone")
-    assert load_scores(tmp_path / "other").company == "alone"
+    save_scores(tmp_path / "other", scores, test, Form("alone", "image"))
+    assert load_scores(tmp_path / "other").form == Form("alone", "image")
     array = tmp_path / "scores" / "zsl.npy"
     whole = array.read_bytes()
     array.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
@@ -66,7 +67,7 @@ def test_a_saved_test_set_of_other_content_is_refused(tmp_path, changed):
     test = TestSet("toy", ("dog", "cat"), ("sky",), targets, "none", images=("a", "b", "c"))
     scores = {name: np.zeros((3, len(asked.labels)), np.float32) for name, asked in protocols(test).items()}
     save_scores(tmp_path, scores, test)
-    assert load_scores(tmp_path).company == "grouped"
+    assert load_scores(tmp_path).form == Form("grouped", "none")
     arrays = dict(np.load(tmp_path / "test.npz"))
     if changed == "indices":
         arrays["indices"][0] = 1  # another label, as valid as the one before

@@ -12,7 +12,7 @@ from tests.zsl.evaluation.conftest import UNSEEN
 from zsl.data.targets import Targets
 from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet, protocols
-from zsl.evaluation.stamp import check_comparable, hash_of_names, make_stamp, recognise
+from zsl.evaluation.stamp import Form, check_comparable, hash_of_names, make_stamp, recognise
 
 
 def test_the_stamp_tells_protocols_apart(test):
@@ -25,10 +25,14 @@ def test_the_stamp_tells_protocols_apart(test):
     labelled = replace(test, targets=test.targets[test.targets.columns(slice(11, None)).image_counts() > 0])
     assert make_stamp(labelled, asked, (3, 5)).test_set == "labelled"
     check_comparable({"a": stamp, "b": make_stamp(replace(test, name="other", fingerprint="y"), asked, (3, 5))})
-    alone, grouped = (make_stamp(test, asked, (3, 5), company=company) for company in ("alone", "grouped"))
+    alone, grouped = (make_stamp(test, asked, (3, 5), form=Form(company)) for company in ("alone", "grouped"))
     check_comparable({"a": stamp, "b": alone})  # of `stamp` it is not known
     with pytest.raises(InputError, match="company 'grouped' against 'alone'"):
         check_comparable({"a": grouped, "b": alone})
+    plain, image = (make_stamp(test, asked, (3, 5), form=Form("alone", how)) for how in ("none", "image"))
+    check_comparable({"a": alone, "b": image})
+    with pytest.raises(InputError, match="normalise 'none' against 'image'"):
+        check_comparable({"a": plain, "b": image})
     turned = replace(test, unseen=UNSEEN[::-1])
     check_comparable({"a": stamp, "b": make_stamp(test, {"zsl": asked["zsl"]}, (3, 5))})
     for other, told in (

@@ -14,6 +14,7 @@ from zsl.prediction.graph import Graph
 from zsl.prediction.graph_files import export_onnx, export_torch
 from zsl.prediction.model import TrainedModel
 from zsl.prediction.words import words_of
+from zsl.readouts.normalisation import Normalisation
 from zsl.readouts.table import READOUTS, make_readout
 
 onnxruntime = pytest.importorskip("onnxruntime")
@@ -55,6 +56,9 @@ CASES["shared queries"] = _model(
     "label-attention", queries=3, weighting="sigmoid", answers=2, combined="logsumexp", cosine=True
 )
 CASES["softmax"] = _model("gap-text", loss="softmax")
+for how in ("image", "softmax"):
+    CASES[f"normalised by {how}"] = _model("gap-text")
+    CASES[f"normalised by {how}"].normalisation = Normalisation(how, 2.0)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from embeddings import build_bank, extend_bank
 from zsl.prediction.prediction import logits_of
 from zsl.prediction.thresholds import Rule, Thresholds
 from zsl.prediction.words import words_of
+from zsl.readouts.normalisation import Normalisation
 
 WORDS = ("green disc", "red dot", "a lake", "blue house", "snow")
 
@@ -106,6 +107,21 @@ def test_words_may_be_a_text_a_file_or_a_bank(model, pictures, tmp_path):
     assert model.scores(pictures[0]).shape == (1, len(model.bank))
 
 
+@pytest.mark.parametrize("company", ["anchored", "grouped"])
+def test_scores_are_normalised_by_those_of_the_seen_labels(run, pictures, company, tmp_path):
+    model = zsl.load(run[0])
+    names = (*WORDS, *model.seen)
+    plain, seen = (model.scores(pictures, words, company=company) for words in (names, model.seen))
+    for chosen in (Normalisation("image"), Normalisation("softmax", 2.0)):
+        model.normalisation = chosen
+        expected = chosen.of(plain, seen, np.array([name in model.seen for name in names]))
+        np.testing.assert_allclose(model.scores(pictures, names, company=company), expected, atol=1e-5)
+    (best,) = model.predict(pictures[0], names, top=1, company=company)
+    np.testing.assert_allclose(best.found[0].score, np.exp(expected[0].max()), rtol=1e-5)  # of log-probabilities
+    model.save_pretrained(tmp_path / "exported")
+    assert zsl.load(tmp_path / "exported").normalisation == Normalisation("softmax", 2.0)
+
+
 def test_thresholds_scale_scores_and_choose_words(model, pictures):
     plain = model.scores(pictures, model.bank.labels)
     seen = np.array([label in model.seen for label in model.bank.labels])
@@ -113,6 +129,9 @@ def test_thresholds_scale_scores_and_choose_words(model, pictures):
     one, two = Rule(0.5, middle, 0.5), Rule(2.0, middle - 0.01, 0.4)
     thresholds = Thresholds(one, two, {model.seen[0]: 0.9}, "anchored")
     trained = zsl.TrainedModel(model.backbone, model.readout, False, model.facts, model.bank, thresholds).eval()
+    trained.normalisation = Normalisation("none")
+    with pytest.raises(zsl.InputError, match="thresholds of mine are for normalise = 'none', not 'image'"):
+        trained.normalisation = Normalisation("image")
     found = trained.predict(pictures, threshold="auto", top=None)
     scaled = np.where(seen, (plain - middle) / 0.5, (plain - middle + 0.01) / 2)
     probabilities = 1 / (1 + np.exp(-scaled))
