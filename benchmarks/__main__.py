@@ -12,6 +12,7 @@ from benchmarks import (
     metrics,
     nus_wide,
     onnx,
+    photos,
     pointing,
     predict,
     step,
@@ -35,6 +36,7 @@ BENCHMARKS = {
     "company": company,
     "predict": predict,
     "pointing": pointing,
+    "photos": photos,
 }
 
 app = Commands(help="Compare speed, memory and coverage with peers.")

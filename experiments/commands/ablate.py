@@ -27,6 +27,13 @@ Encoders = Annotated[
         metavar="SPEC", help="For the table encoders: compare this encoder instead of the table's; may be repeated."
     ),
 ]
+Prompts = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TEMPLATE",
+        help="For the table encoders: also put names into this template, as 'a photo of a {}'; may be repeated.",
+    ),
+]
 Seeds = Annotated[
     int | None, typer.Option(min=1, show_default="1, or the grid's", help="Number of seeds, counted from train.seed.")
 ]
@@ -79,6 +86,7 @@ def ablate(
         typer.Option(metavar="CONFIG", help="A recipe or a TOML file to use instead of the table's own."),
     ] = None,
     encoder: Encoders = None,
+    prompt: Prompts = None,
     settings: Settings = None,
     seeds: Seeds = None,
     out: Annotated[
@@ -108,11 +116,18 @@ def ablate(
         raise InputError("name a table (zsl ablate --list prints them) or a grid's TOML file")
     out = out or Path("runs") / Path(name).stem
     if name in COST_TABLES:
-        given = {"--config": config, "--encoder": encoder, "--seeds": seeds, "--on": on, "--dry-run": dry_run}
+        given = {
+            "--config": config,
+            "--encoder": encoder,
+            "--prompt": prompt,
+            "--seeds": seeds,
+            "--on": on,
+            "--dry-run": dry_run,
+        }
         given |= {"--workers": workers > 1, "--processes": processes > 1, "--retry-failed": retry_failed}
         _measure(name, settings or [], [option for option, value in given.items() if value], out)
         return
-    grid = _grid(name, config, encoder, settings or [], seeds)
+    grid = _grid(name, config, (encoder or [], prompt or []), settings or [], seeds)
     for line in grid.notes:
         tell(f"note: {line}")
     if dry_run:
@@ -150,13 +165,16 @@ def _measure(name: str, settings: list[str], given: list[str], out: Path) -> Non
     console.print(f"{out}/: {left}")
 
 
-def _grid(name: str, source: str | None, encoders: list[str] | None, settings: list[str], seeds: int | None) -> "Grid":
-    """The grid of a named table, or of a user's TOML file."""
+def _grid(
+    name: str, source: str | None, compared: tuple[list[str], list[str]], settings: list[str], seeds: int | None
+) -> "Grid":
+    """The grid of a named table, or of a user's TOML file; `compared` are encoders and prompts for `encoders`."""
     from experiments.bench.cost_tables import COST_TABLES
-    from experiments.grids.paper_tables import ABLATIONS, encoder_variants
+    from experiments.grids.paper_tables import ABLATIONS, ENCODERS, encoder_variants
 
-    if encoders and name != "encoders":
-        raise InputError(f"--encoder is for zsl ablate encoders; for {name} use --set bank.encoder=SPEC")
+    for given, option, key in zip(compared, ("--encoder", "--prompt"), ("encoder", "prompts"), strict=True):
+        if given and name != "encoders":
+            raise InputError(f"{option} is for zsl ablate encoders; for {name} use --set bank.{key}=...")
     if name not in ABLATIONS and (name.endswith(".toml") or Path(name).is_file()):
         from experiments.grids.grid_file import spec_grid
 
@@ -169,8 +187,9 @@ def _grid(name: str, source: str | None, encoders: list[str] | None, settings: l
     from experiments.grids.grid import table_grid
 
     ablation = ABLATIONS[name]
-    if encoders:
-        ablation = replace(ablation, variants=encoder_variants(encoders))
+    if any(compared):
+        encoders, prompts = compared
+        ablation = replace(ablation, variants=encoder_variants(encoders or ENCODERS, prompts))
     config = load_config(source or ablation.recipe, [*ablation.settings, *settings], trains=True)
     return table_grid(ablation, config, seeds or 1)
 

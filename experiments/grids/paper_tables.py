@@ -1,28 +1,47 @@
 """The tables that `zsl ablate NAME` trains: those of the paper, and further ones."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from embeddings.encoders.encoder import Family
 from embeddings.encoders.table import family_of, split_spec
 from experiments.grids.variants import COST, Ablation, Variant
 
 MINILM = "sentence-transformers:sentence-transformers/all-MiniLM-L6-v2"
+ENCODERS = ("lexical", MINILM, "corpus", "random")
 TOP_1 = "closed/f1@1"  # of images with one label each, F1@1 is top-1 accuracy
 # the usual zero-shot methods
 BASELINES = tuple(Variant({"decoder.kind": kind}) for kind in ("eszsl", "conse", "gap-text"))
 
 
-def encoder_variants(encoders: Sequence[str]) -> tuple[Variant, ...]:
+def encoder_variants(encoders: Sequence[str], prompts: Sequence[str] = ()) -> tuple[Variant, ...]:
     """A decoder and an ESZSL for each encoder.
 
     Every encoder but `random` knows something about names. If there are several of
     these, a last row of each kind joins them.
+
+    Args:
+        encoders: specs; some may be joined already.
+        prompts: templates with `{}` for the name. Encoders that read any text have rows with these prompts too; a
+            table of words may lack the words of a template.
+    Raises:
+        InputError: an unknown family.
     """
     distinct = dict.fromkeys(encoders)
-    informed = [spec for spec in distinct if all(family_of(part).informed for part in split_spec(spec))]
-    joined = ["+".join(informed)] if len(informed) > 1 else []
-    specs = list(dict.fromkeys([*encoders, *joined]))
-    decoders = [Variant({"bank.encoder": spec}) for spec in specs]
-    return (*decoders, *(Variant({"decoder.kind": "eszsl", "bank.encoder": spec}) for spec in specs))
+    single = [spec for spec in distinct if len(split_spec(spec)) == 1 and family_of(spec).informed]
+    joined = ["+".join(single)] if len(single) > 1 else []
+    plain = dict.fromkeys([*encoders, *joined])
+    rows: list[dict[str, Any]] = [{"bank.encoder": spec} for spec in plain]
+    if prompts:
+        texts = [spec for spec in plain if all(_reads_texts(family_of(part)) for part in split_spec(spec))]
+        rows = [row | {"bank.prompts": ["{}"]} for row in rows]
+        rows += [{"bank.encoder": spec, "bank.prompts": [*prompts]} for spec in texts]
+    return (*map(Variant, rows), *(Variant({"decoder.kind": "eszsl"} | row) for row in rows))
+
+
+def _reads_texts(family: Family) -> bool:
+    """Whether a family reads any text, and knows something of it."""
+    return family.informed and not family.words
 
 
 def _query_head(query: str, head: str, paper: dict[str, float]) -> Variant:
@@ -129,7 +148,7 @@ ABLATIONS: dict[str, Ablation] = {
         published="ImageNet",
     ),
     "nus-wide": Ablation(
-        "NUS-WIDE: full and group decoding, beside zero-shot baselines",
+        "The paper's main result: full and group decoding, beside zero-shot baselines",
         (
             _decoded("shared", 1, _unseen(31.1) | {"zsl/f1@3": 0.341, "zsl/f1@5": 0.308}),
             _decoded("text", 10, _unseen(28.7)),  # as num_groups = 100 for 925 labels
@@ -140,8 +159,8 @@ ABLATIONS: dict[str, Ablation] = {
         settings=("decoder.query=text",),
     ),
     "encoders": Ablation(
-        "Text encoders: unseen labels by their own names and by synonyms",
-        encoder_variants(("lexical", MINILM, "corpus", "random")),
+        "Text encoders, each with a decoder and with ESZSL",
+        encoder_variants(ENCODERS),
         recipe="scenes",
         # corpus vectors exist for words of the training tags only: phrases get means of them, synonyms random vectors
         settings=('bank.oov=["phrase", "lower", "parts", "random"]',),

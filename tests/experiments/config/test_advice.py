@@ -23,14 +23,15 @@ from experiments.grids.paper_tables import ABLATIONS
 from tests.experiments.command import zsl
 from zsl.training.history import History
 
-DRAWN = ("demo", "scenes", "scenes_closed", "scenes_many", "scenes_single")  # whose recipes choose lexical vectors
+# whose recipes choose word vectors
+CHOSEN = ("demo", "scenes", "scenes_closed", "scenes_many", "scenes_single", "photographs", "corel5k_photos")
 # no part of their readouts is made from vectors
 WITHOUT = ("coco", "imagenet_sigmoid", "imagenet_softmax", "open_images", "voc")
 
 
 @pytest.mark.parametrize("name", recipes())
 def test_recipes_choose_word_vectors_or_note_the_default(name):
-    chosen = name in DRAWN + WITHOUT or name.startswith("nus_wide")
+    chosen = name in CHOSEN + WITHOUT or name.startswith("nus_wide")
     assert encoder_notes(load_config(name, [])) == (() if chosen else (SPELLING,))
     assert encoder_notes(load_config(name, ["bank.encoder=lexical"])) == ()
     assert encoder_notes(load_config(name, ["bank.file=x.bank"])) == ()

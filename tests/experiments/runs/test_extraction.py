@@ -5,7 +5,7 @@ from zsl.runs.claims import claimed
 
 
 def test_tokens_are_written_by_one_command(photographs, tmp_path):
-    settings = (f"data.root={photographs}", "data.image_size=32", "backbone.pretrained=false")
+    settings = ("data.name=csv", f"data.root={photographs}", "data.image_size=32", "backbone.pretrained=false")
     options = [argument for setting in settings for argument in ("--set", setting)]
     command = ("data", "extract", "photographs", "--out", tmp_path / "tokens", *options)
     (tmp_path / "tokens").mkdir()
