@@ -18,8 +18,9 @@ from experiments.bench.harness import Figures, interleaved, machine
 from experiments.commands.bench import Out, measured
 from experiments.commands.options import Settings
 from experiments.config.reading import load_config
-from zsl.data.dataset import ImageFiles, Part
+from zsl.data.dataset import Part
 from zsl.data.loading import Batch, Samples, TrainingOrder, batches_of, opened
+from zsl.data.pictures import ImageFiles
 from zsl.data.squares import Square
 from zsl.data.table import DataConfig, load_data
 from zsl.data.targets import Targets

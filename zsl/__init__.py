@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from zsl.data.layouts.csv_layout import CsvConfig
     from zsl.data.layouts.folder import FolderConfig
     from zsl.data.layouts.hdf5 import Hdf5Config
+    from zsl.data.layouts.huggingface import HuggingFaceConfig
     from zsl.data.layouts.nus_wide import NusWideConfig
     from zsl.data.layouts.open_images import OpenImagesConfig
     from zsl.data.layouts.ram import RamConfig
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from zsl.data.layouts.tfrecords import TfRecordsConfig
     from zsl.data.layouts.token_folder import TokensConfig
     from zsl.data.layouts.voc import VocConfig
+    from zsl.data.layouts.webdataset import WebDatasetConfig
     from zsl.data.loading import Samples, SeenSamples
     from zsl.data.table import DATASETS, load_data
     from zsl.data.targets import Targets
@@ -114,6 +116,7 @@ __all__ = [
     "GapTextConfig",
     "GroupDecoder",
     "Hdf5Config",
+    "HuggingFaceConfig",
     "InputError",
     "LabelAttentionConfig",
     "MetricStream",
@@ -143,6 +146,7 @@ __all__ = [
     "TrainingError",
     "TransformerDecoderConfig",
     "VocConfig",
+    "WebDatasetConfig",
     "Words",
     "ZeroShotModel",
     "__version__",
@@ -187,6 +191,7 @@ _MODULES = {
     "zsl.data.layouts.csv_layout": ("CsvConfig",),
     "zsl.data.layouts.folder": ("FolderConfig",),
     "zsl.data.layouts.hdf5": ("Hdf5Config",),
+    "zsl.data.layouts.huggingface": ("HuggingFaceConfig",),
     "zsl.data.layouts.nus_wide": ("NusWideConfig",),
     "zsl.data.layouts.open_images": ("OpenImagesConfig",),
     "zsl.data.layouts.ram": ("RamConfig",),
@@ -195,6 +200,7 @@ _MODULES = {
     "zsl.data.layouts.tfrecords": ("TfRecordsConfig",),
     "zsl.data.layouts.token_folder": ("TokensConfig",),
     "zsl.data.layouts.voc": ("VocConfig",),
+    "zsl.data.layouts.webdataset": ("WebDatasetConfig",),
     "zsl.data.loading": ("Samples", "SeenSamples"),
     "zsl.data.table": ("DATASETS", "load_data"),
     "zsl.data.targets": ("Targets",),

@@ -41,8 +41,8 @@ def check(
     from experiments.config.reading import load_config
     from experiments.output.files import check_new_file
     from zsl.data.audit import audit, look_at_images
-    from zsl.data.dataset import ImageFiles
     from zsl.data.layouts.assembly import ImagesConfig
+    from zsl.data.pictures import Pictures
     from zsl.data.table import load_data
 
     for path in (bad, out, None if state is None or state.is_file() else state):
@@ -55,8 +55,8 @@ def check(
             chosen = chosen.model_copy(update={"missing": "skip"})  # missing images are reported with the broken ones
         data = load_data(chosen)
         loaded = None if bank is None else Bank.load(bank)
-        files = isinstance(data.train.inputs, ImageFiles)
-        look = look_at_images(data, workers, state, progress) if decode and files else None
+        pictures = isinstance(data.train.inputs, Pictures)
+        look = look_at_images(data, workers, state, progress) if decode and pictures else None
     findings = audit(data, loaded, look)
     rows = [[finding.item, finding.verdict, finding.message] for finding in findings]
     console.print(console_table(data.name, ["item", "verdict", "finding"], rows, 3))

@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -17,8 +17,10 @@ from embeddings.io.errors import InputError
 from embeddings.io.names import brief
 from embeddings.io.progress import Progress, silent
 from embeddings.io.reading import parse_model
-from zsl.data.dataset import ImageFiles, MultiLabelData, Part
+from zsl.data.dataset import MultiLabelData, Part
+from zsl.data.decoding import decode
 from zsl.data.layouts.split import forms
+from zsl.data.pictures import Pictures
 from zsl.data.squares import Square
 
 Verdict = Literal["ok", "note", "warning", "error"]
@@ -63,7 +65,7 @@ def audit(data: MultiLabelData, bank: Bank | None = None, look: Look | None = No
     if bank is not None:
         findings.append(_vectors(data, bank))
     if data.missing:
-        total = len(data.missing) + len(image_paths(data))
+        total = len(data.missing) + len(_names(data))
         findings.append(
             Finding("missing images", "error", f"{len(data.missing):,} of {total:,}: {_some(data.missing)}")
         )
@@ -163,7 +165,7 @@ def _some(names: Sequence[str], quote: bool = True) -> str:
 
 
 def _images(data: MultiLabelData, look: Look) -> list[Finding]:
-    total = len(image_paths(data))
+    total = len(_names(data))
     findings = [Finding("images", "ok", f"all {total:,} decode")]
     if look.broken:
         more = f"; and {len(look.broken) - 3:,} more" if len(look.broken) > 3 else ""
@@ -172,7 +174,7 @@ def _images(data: MultiLabelData, look: Look) -> list[Finding]:
     groups = [group for group in look.same if not set(group) & set(look.broken)]
     if not groups:
         return [*findings, Finding("identical images", "ok", "no two image files are the same")]
-    trained, tested = ({str(path) for path in paths_of(part)} for part in (data.train, data.test))
+    trained, tested = ({*_names_of(part)} for part in (data.train, data.test))
     shared = [group for group in groups if trained.intersection(group) and tested.intersection(group)]
     told = f"{sum(map(len, groups)):,} files are {len(groups):,} pictures, such as {groups[0][0]} and {groups[0][1]}"
     if shared:
@@ -186,36 +188,38 @@ def look_at_images(
     """Decodes every image, and compares the files.
 
     Args:
-        data: a dataset of image files.
-        workers: number of processes that decode.
-        state: a file that records what was found, so that a stopped check continues; None records nothing.
+        data: a dataset of pictures.
+        workers: number of processes that decode; pictures that can only be read in order are decoded in this one.
+        state: a file that records what was found, so that a stopped check continues; None records nothing. Pictures
+            that can only be read in order are decoded again.
         progress: called with the number of images.
     Returns:
         which images cannot be used, and which are identical.
     Raises:
         InputError: `state` is a file of another kind.
     """
-    stamps = {str(path): _stamp(path) for path in image_paths(data)}
-    known = {path: told for path, told in _read_state(state).items() if told[0] == stamps.get(path)}
-    left = [path for path in stamps if path not in known]
-    batches = [left[start : start + BATCH] for start in range(0, len(left), BATCH)]
-    done = len(stamps) - len(left)
+    of_parts = [part.inputs for part in (data.train, data.test) if isinstance(part.inputs, Pictures)]
+    stamps = {one.name(row): one.stamp(row) for one in of_parts for row in range(len(one))}
+    known = {name: told for name, told in _read_state(state).items() if told[0] == stamps.get(name)}
+    batches = [batch for one in of_parts for batch in _batches(one, known)]
+    done = len(known)
     progress("decode images", done, len(stamps))
     # "spawn": a fork would copy the locks of torch's running threads
     with _appended(state) as file, ProcessPoolExecutor(workers, get_context("spawn")) as pool:
-        for found in pool.map(_seen, batches) if batches else ():
-            fresh = {path: (stamps[path], *told) for path, told in found.items()}
+        run = map if data.in_order else pool.map
+        for found in run(_seen, batches) if batches else ():
+            fresh = {name: (stamps[name] or "", *told) for name, told in found.items()}
             known |= fresh
-            for path, line in fresh.items():
-                file.write(json.dumps([path, *line]) + "\n")
+            for name, line in fresh.items():
+                file.write(json.dumps([name, *line]) + "\n")
             file.flush()
             done += len(found)
             progress("decode images", done, len(stamps))
-    broken = {path: known[path][1] for path in stamps if known[path][1]}
+    broken = {name: known[name][1] for name in stamps if known[name][1]}
     by_content: dict[str, list[str]] = {}
-    for path in stamps:
-        if path not in broken:
-            by_content.setdefault(known[path][2], []).append(path)
+    for name in stamps:
+        if name not in broken:
+            by_content.setdefault(known[name][2], []).append(name)
     same = tuple(tuple(group) for group in by_content.values() if len(group) > 1)
     for group in same:
         if len(group) >= PLACEHOLDER:
@@ -224,31 +228,34 @@ def look_at_images(
     return Look(broken, same)
 
 
-def _stamp(path: Path) -> str:
-    """A text that changes when the file changes."""
-    found = path.stat() if path.is_file() else None
-    return "missing" if found is None else f"{found.st_size} {found.st_mtime_ns}"
+def _batches(pictures: Pictures, known: Container[str]) -> Iterator[Pictures]:
+    """Pictures whose names are not known, `BATCH` at a time."""
+    left = [row for row in range(len(pictures)) if pictures.name(row) not in known]
+    return (pictures.only(left[start : start + BATCH]) for start in range(0, len(left), BATCH))
 
 
-def image_paths(data: MultiLabelData) -> list[Path]:
-    """The image files of both parts, each once."""
-    return list(dict.fromkeys([*paths_of(data.train), *paths_of(data.test)]))
+def _names(data: MultiLabelData) -> dict[str, None]:
+    """The names of the pictures of both parts, each once."""
+    return dict.fromkeys([*_names_of(data.train), *_names_of(data.test)])
 
 
-def paths_of(part: Part) -> list[Path]:
-    """The image files of a part; an empty list for a part without image files."""
-    return list(part.inputs.paths) if isinstance(part.inputs, ImageFiles) else []
+def _names_of(part: Part) -> list[str]:
+    """The names of a part's pictures; none for inputs of another kind."""
+    return [part.inputs.name(row) for row in range(len(part.inputs))] if isinstance(part.inputs, Pictures) else []
 
 
-def _seen(paths: list[str]) -> dict[str, tuple[str, str]]:
-    """For each file: why it does not decode ("" if it does), and a hash of its content."""
+def _seen(pictures: Pictures) -> dict[str, tuple[str, str]]:
+    """For each picture: why it does not decode ("" if it does), and a hash of its content."""
     found = {}
-    for path in paths:
+    for row in range(len(pictures)):
+        name = pictures.name(row)
         try:
-            ImageFiles(Path(), [path], Square(8)).read([0])
-            found[path] = ("", hashlib.blake2b(Path(path).read_bytes(), digest_size=16).hexdigest())
+            source = pictures.source(row)
+            decode(source, Square(8), name=name)
+            content = source.read_bytes() if isinstance(source, Path) else source.getvalue()
+            found[name] = ("", hashlib.blake2b(content, digest_size=16).hexdigest())
         except InputError as error:
-            found[path] = (str(error), "")
+            found[name] = (str(error), "")
     return found
 
 

@@ -2,15 +2,12 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from embeddings.io.errors import InputError
 from zsl.config import Config
-from zsl.data.buffers import Buffers
-from zsl.data.decoding import decode
 from zsl.data.squares import Square
 from zsl.data.targets import Targets
 
@@ -83,38 +80,6 @@ class Tensors:
 
 
 @dataclass(frozen=True)
-class ImageFiles:
-    """Image files below a folder, decoded as RGB and made squares.
-
-    EXIF orientation is applied; of an animation the first frame is read.
-    """
-
-    folder: Path
-    files: Sequence[str]
-    square: Square
-    _buffers: Buffers = field(default_factory=Buffers, compare=False, repr=False)
-
-    def __len__(self) -> int:
-        return len(self.files)
-
-    @property
-    def paths(self) -> Iterator[Path]:
-        return (self.folder / file for file in self.files)
-
-    def read(self, rows: Rows) -> "torch.Tensor":
-        """(batch, 3, size, size) uint8, channels last in memory; `Buffers` says how long it stays valid."""
-        size = self.square.size
-        batch = self._buffers.next((len(rows), size, size, 3))
-        pixels = batch.numpy()
-        for place, row in enumerate(rows):
-            pixels[place] = decode(self.folder / self.files[row], self.square)
-        return batch.permute(0, 3, 1, 2)
-
-    def name(self, row: int) -> str:
-        return str(self.folder / self.files[row])
-
-
-@dataclass(frozen=True)
 class Part:
     """Inputs and their targets, (image, label)."""
 
@@ -131,14 +96,14 @@ class MultiLabelData:
         seen, unseen: label names; a closed set has no unseen ones.
         train: targets over `seen`; every image shows at least one of them.
         test: targets over `seen + unseen`.
-        kind: what `read` gives: "images" (uint8), "tokens", or "records", which are tokens that can only be read in
-            order.
+        kind: what `read` gives: "images" (uint8) or "tokens".
         renamed: other lists of names for the same unseen labels, by title ("synonyms").
         fingerprint: identifies the content.
         notes: what a user should know about how the data was read, such as images that were left out.
         leaked: number of training annotations that name unseen labels; they are not in the targets.
         missing: paths of image files that the data names but that do not exist.
         config: the config that it was loaded from; None for data made in Python.
+        in_order: whether inputs can only be read in order; `zsl data extract` does so.
         made_with: of tokens, what `zsl data extract` made them with: backbone, transform, "dtype"; else {}.
         expected: the protocol's known numbers of "training images", "test images", "seen labels" and "unseen labels".
     """
@@ -156,6 +121,7 @@ class MultiLabelData:
     missing: tuple[str, ...] = ()
     expected: Mapping[str, int] = field(default_factory=dict)
     config: Config | None = None
+    in_order: bool = False
     made_with: Mapping[str, Any] = field(default_factory=dict)
 
     def read_as(self, square: Square) -> "MultiLabelData":

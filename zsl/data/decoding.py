@@ -1,6 +1,7 @@
 """Pictures to squares of pixels: files, and pictures in memory."""
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,30 +16,31 @@ if TYPE_CHECKING:
 LISTED = "replace it, or list such images by zsl data check --bad FILE and set data.exclude=FILE"
 
 
-def decode(path: Path, square: Square, remedy: str = LISTED) -> np.ndarray:
+def decode(source: Path | BytesIO, square: Square, remedy: str = LISTED, name: str | None = None) -> np.ndarray:
     """The square of an image file.
 
     EXIF orientation is applied; of an animation the first frame is read.
 
     Args:
-        path: the file.
+        source: the file's path, or its content.
         square: resize and crop.
         remedy: what to do if it does not decode, for the message.
+        name: of the image, for the message; None for the path.
     Returns:
         (size, size, 3) uint8, RGB.
     Raises:
         InputError: the file is missing, damaged, or has more pixels than Pillow's limit.
     """
     try:
-        with open_picture(path) as image:
+        with open_picture(source) as image:
             return np.asarray(square.of(image))
     except MemoryError:
         raise
     except Exception as error:  # Pillow's decoders raise many kinds of errors on a damaged file
-        raise undecoded(str(path), error, remedy) from error
+        raise undecoded(str(source) if name is None else name, error, remedy) from error
 
 
-def open_picture(path: Path) -> "PIL.Image.Image":
+def open_picture(source: Path | BytesIO) -> "PIL.Image.Image":
     """The whole picture of a file, upright and in RGB.
 
     Raises:
@@ -48,7 +50,7 @@ def open_picture(path: Path) -> "PIL.Image.Image":
 
     # Pillow warns above 89 million pixels, and refuses twice as many
     bombs = warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning)
-    with bombs, Image.open(path) as image:
+    with bombs, Image.open(source) as image:
         ImageOps.exif_transpose(image, in_place=True)
         image.load()  # the file is closed on return
         return as_rgb(image)

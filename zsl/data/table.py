@@ -17,6 +17,7 @@ from zsl.data.layouts.corel5k import Corel5kConfig
 from zsl.data.layouts.csv_layout import CsvConfig
 from zsl.data.layouts.folder import FolderConfig
 from zsl.data.layouts.hdf5 import Hdf5Config
+from zsl.data.layouts.huggingface import HuggingFaceConfig
 from zsl.data.layouts.nus_wide import NusWideConfig
 from zsl.data.layouts.open_images import OpenImagesConfig
 from zsl.data.layouts.ram import RamConfig
@@ -25,11 +26,14 @@ from zsl.data.layouts.stanford_cars import StanfordCarsConfig
 from zsl.data.layouts.tfrecords import TfRecordsConfig
 from zsl.data.layouts.token_folder import TokensConfig
 from zsl.data.layouts.voc import VocConfig
+from zsl.data.layouts.webdataset import WebDatasetConfig
 
 Known = (
     ScenesConfig
     | FolderConfig
     | CsvConfig
+    | HuggingFaceConfig
+    | WebDatasetConfig
     | ClassFoldersConfig
     | NusWideConfig
     | Hdf5Config

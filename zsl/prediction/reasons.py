@@ -59,7 +59,7 @@ class Reasons:
             raise InputError(f"count = {count}: give 1 or more")
         if (data.fingerprint, data.seen) != (model.facts.fingerprint, model.facts.seen):
             raise InputError(f"{data.name} holds other data than {model.facts.name} was trained on; restore them")
-        if data.kind == "records":
+        if data.in_order:
             raise InputError(f"{data.name} can only be read in order; rewrite it with zsl data extract")
         self.model_name, self.data, self.count = model.facts.name, data, count
         self.directions = _unit(np.asarray(model.bank.select(model.facts.seen), np.float32))

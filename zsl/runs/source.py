@@ -228,7 +228,7 @@ def open_source(config: RunConfig, context: Context, in_order: bool = False) -> 
     Args:
         config: of a run.
         context: device, processes and progress; batch size and workers are taken from the config.
-        in_order: True if inputs are only read in order, which allows data of kind "records".
+        in_order: True if inputs are only read in order, which allows data that have no other way.
     Returns:
         the source.
     Raises:
@@ -244,11 +244,11 @@ def check_usable(data: MultiLabelData, in_order: bool = False) -> None:
 
     Args:
         data: the dataset.
-        in_order: True if inputs are only read in order, which allows data of kind "records".
+        in_order: True if inputs are only read in order, which allows data that have no other way.
     Raises:
         InputError: the dataset can only be read in order.
     """
-    if data.kind == "records" and not in_order:
+    if data.in_order and not in_order:
         raise InputError(
             f"{data.name} can only be read in order; rewrite it with zsl data extract, and train from that"
         )

@@ -5,6 +5,8 @@ import pytest
 import torch
 
 from embeddings.io.errors import InputError
+from tests.zsl.data.layouts.test_huggingface import _own_tables, write_tables  # noqa: F401 - a fixture
+from tests.zsl.data.layouts.test_webdataset import write_shards
 from tests.zsl.layouts import CHANNELS, write_hdf5, write_tfrecords
 from zsl.backbones.backbone import Backbone
 from zsl.backbones.config import BackboneConfig
@@ -36,6 +38,8 @@ def every(request, photographs, regions, raw, token_folder, open_images):
         "csv": {"root": photographs},
         "folder": of("album").as_folder(),
         "ram": of("album").as_ram(),
+        "huggingface": write_tables(of("album")),
+        "webdataset": write_shards(of("album")),
         "class_folders": {"root": of("classes")},
         "nus_wide": {"root": raw.root},
         "hdf5": {"root": root},

@@ -57,4 +57,4 @@ def test_other_data_are_named(run, data):
     with pytest.raises(InputError, match="holds other data than .* was trained on; restore them"):
         Reasons(run[1], replace(data, fingerprint="other"), Context.of("fp32"))
     with pytest.raises(InputError, match="can only be read in order; rewrite it with zsl data extract"):
-        Reasons(run[1], replace(data, kind="records"), Context.of("fp32"))
+        Reasons(run[1], replace(data, in_order=True), Context.of("fp32"))

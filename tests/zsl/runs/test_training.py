@@ -71,7 +71,7 @@ def test_a_users_own_readout_replaces_that_of_the_config(data):
 
 
 def test_records_can_be_extracted_only(data):
-    records = replace(data, kind="records")
+    records = replace(data, in_order=True)
     check_usable(records, in_order=True)
     with pytest.raises(InputError, match="toy can only be read in order; rewrite it with zsl data extract"):
         check_usable(records)

@@ -55,7 +55,7 @@ def features_data(
     parts: Mapping[str, Part],
     shapes: Mapping[Path, tuple[int, ...]],
     test: Literal["all", "labelled"],
-    kind: str,
+    in_order: bool = False,
 ) -> MultiLabelData:
     """A dataset of features; training images without a seen label are left out.
 
@@ -64,6 +64,7 @@ def features_data(
     Args:
         parts: "train" with targets over the seen labels, "test" over all labels, with inputs for every row.
         shapes: the shape of an image's features, by file.
+        in_order: same as for `MultiLabelData`.
     Raises:
         InputError: files of different shapes; a part without an image.
     """
@@ -87,6 +88,7 @@ def features_data(
         unseen=unseen,
         train=train,
         test=tested,
-        kind=kind,
+        kind="tokens",
+        in_order=in_order,
         fingerprint=fingerprint(seen, unseen, train, tested),
     )

@@ -1,12 +1,9 @@
 """Your own images: a folder, and one file of their labels."""
 
-import hashlib
 from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import Literal
-
-import numpy as np
-from pydantic import Field
 
 from embeddings.io.errors import InputError
 from embeddings.io.names import brief, label_name
@@ -15,11 +12,11 @@ from embeddings.texts import read_lines
 from zsl.data.dataset import MultiLabelData
 from zsl.data.layouts.assembly import AnnotatedFiles, ImagesConfig, assemble
 from zsl.data.layouts.image_paths import forward
+from zsl.data.layouts.label_lists import LabelListsConfig, chosen_for_test, targets_of
 from zsl.data.layouts.split import without
-from zsl.data.targets import Targets
 
 
-class FolderConfig(ImagesConfig):
+class FolderConfig(LabelListsConfig, ImagesConfig):
     """`root` holds the images, and the files below unless they have other paths.
 
     `labels`: CSV without a header, one line per image: its path, then its labels, each in a field of its own. `unseen`:
@@ -31,9 +28,7 @@ class FolderConfig(ImagesConfig):
     name: Literal["folder"] = "folder"
     root: Path
     labels: Path = Path("labels.csv")
-    unseen: Path | None = None
     test: Path | None = None
-    test_share: float = Field(0.2, gt=0, lt=1)
 
     def load(self) -> MultiLabelData:
         """Seen labels are in alphabetical order, unseen ones in the order of their file.
@@ -47,7 +42,8 @@ class FolderConfig(ImagesConfig):
         unseen_file = None if self.unseen is None else self.root / self.unseen
         seen, unseen = without(sorted({label for row in rows.values() for label in row.labels}), unseen_file)
         if self.test is None:
-            tested = {p for p, row in rows.items() if set(row.labels) & set(unseen) or _share_of(p) < self.test_share}
+            marked = chosen_for_test(list(rows), [row.labels for row in rows.values()], unseen, self.test_share)
+            tested = set(compress(rows, marked))
         else:
             listed = {
                 _path(line, self.root): number for number, line in read_lines(self.root / self.test, "image paths")
@@ -56,12 +52,9 @@ class FolderConfig(ImagesConfig):
             if strange is not None:
                 raise InputError(f"{self.root / self.test}:{listed[strange]}: {strange} is not in {table.name}")
             tested = set(listed)
-        column = {label: number for number, label in enumerate(seen + unseen)}
 
         def annotated(chosen: list[str]) -> AnnotatedFiles:
-            entries = [(row, column[label]) for row, path in enumerate(chosen) for label in rows[path].labels]
-            places, columns = np.array(entries, np.int64).reshape(-1, 2).T
-            targets = Targets.of_entries(places, columns, (len(chosen), len(column)))
+            targets = targets_of([rows[path].labels for path in chosen], seen + unseen)
             return AnnotatedFiles(chosen, targets, table, [rows[path].line for path in chosen])
 
         parts = annotated([p for p in rows if p not in tested]), annotated([p for p in rows if p in tested])
@@ -117,8 +110,3 @@ def _begins_with_image(fields: list[str]) -> bool:
 
 def _path(text: str, root: Path) -> str:
     return Path(forward(text, root)).as_posix()
-
-
-def _share_of(path: str) -> float:
-    """A number in [0, 1) that depends only on the path, so that new images do not move old ones to the other part."""
-    return int.from_bytes(hashlib.sha256(path.encode()).digest()[:6]) / 2**48

@@ -61,7 +61,7 @@ class Hdf5Config(FeaturesConfig):
             targets = Targets.of_entries(arrays["rows"], arrays["columns"], (len(names), sum(widths)))
             parts[part] = Part(Hdf5Features(path, names, self.channels), targets)
             shapes[path] = tuple(arrays["shape"].tolist())
-        return features_data("hdf5", (seen, unseen), parts, shapes, self.test, "tokens")
+        return features_data("hdf5", (seen, unseen), parts, shapes, self.test)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,11 @@
 
 import os
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from embeddings.io.errors import InputError
 from embeddings.io.names import brief
@@ -58,3 +61,45 @@ def _encodes(file: str) -> bool:
     except UnicodeEncodeError:  # half of a surrogate pair, which JSON's escapes allow
         return False
     return True
+
+
+def present(folder: Path, files: Sequence[str], smallest: int = 0) -> np.ndarray:
+    """Whether each file exists and has more than `smallest` bytes; each folder is listed once."""
+    sizes: dict[str, int] = {}
+    for name in dict.fromkeys(file.rpartition("/")[0] for file in files):
+        try:
+            with os.scandir(folder / name) as entries:
+                sizes |= {f"{name}/{entry.name}" if name else entry.name: _size(entry) for entry in entries}
+        except OSError:  # the folder is missing or cannot be read
+            continue
+    return np.fromiter((sizes.get(file, 0) > smallest for file in files), bool, len(files))
+
+
+def _size(entry: os.DirEntry[str]) -> int:
+    try:
+        return entry.stat().st_size if entry.is_file() else 0
+    except OSError:
+        return 0
+
+
+def check_apart(name: str, train: Sequence[str], test: Sequence[str]) -> None:
+    """Checks that no image is listed twice, and that none is in both parts.
+
+    Args:
+        name: of the dataset, for messages.
+        train, test: paths of the images of each part.
+    Raises:
+        InputError: an image is listed twice.
+    """
+    seen: set[str] = set()
+    for part, files in (("training", train), ("test", test)):
+        own = {os.path.normpath(file) for file in files}
+        if len(own) < len(files):
+            twice = next(f for f, count in Counter(map(os.path.normpath, files)).items() if count > 1)
+            raise InputError(f"{name} lists image {twice} twice in {part}; remove one")
+        both = seen & own
+        if both:
+            raise InputError(
+                f"{len(both):,} images of {name} are in training and in test, such as {min(both)}; remove them from one"
+            )
+        seen = own

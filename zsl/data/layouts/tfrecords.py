@@ -4,14 +4,13 @@ A file is a stream of records that is compressed as a whole, so it can only be r
 it again as shards, from which models can be trained.
 """
 
-import os
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Literal
 
 import numpy as np
 from pydantic import Field
@@ -20,6 +19,7 @@ from embeddings.io.errors import InputError
 from embeddings.io.reading import reason_of
 from embeddings.texts import read_labels
 from zsl.data.dataset import MultiLabelData, Part, Rows
+from zsl.data.in_order import InOrder
 from zsl.data.layouts.features import FeaturesConfig, features_data
 from zsl.data.layouts.index_cache import Arrays, cached
 from zsl.data.targets import Targets
@@ -65,24 +65,20 @@ class TfRecordsConfig(FeaturesConfig):
             marked = _table(arrays["tags"], (count, len(tags))).columns(column)
             if part == "test":
                 marked = marked.beside(_table(arrays["concepts"], (count, len(unseen))))
-            parts[part] = Part(Records(path, self.channels, count), marked)
+            stream = InOrder(partial(read_examples, path), str(path))
+            parts[part] = Part(Records(path, self.channels, count, stream), marked)
             shapes[path] = (tokens, self.channels)
-        return features_data("tfrecords", (seen, unseen), parts, shapes, self.test, "records")
+        return features_data("tfrecords", (seen, unseen), parts, shapes, self.test, in_order=True)
 
 
-@dataclass
+@dataclass(frozen=True)
 class Records:
-    """Tokens (batch, token, channel) float32 of a file's records; an earlier row is read from the start again."""
+    """Tokens (batch, token, channel) float32 of a file's records."""
 
     path: Path
     channels: int
     count: int
-    _next: int = field(default=0, repr=False)
-    _stream: Iterator[dict[str, bytes]] | None = field(default=None, repr=False)
-    _process: int = field(default=0, repr=False)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return vars(self) | {"_stream": None}
+    stream: InOrder[dict[str, bytes]]
 
     def __len__(self) -> int:
         return self.count
@@ -98,17 +94,10 @@ class Records:
     def _features(self, row: int) -> "torch.Tensor":
         import torch
 
-        # a forked process shares its parent's position in the file
-        if self._stream is None or row < self._next or self._process != os.getpid():
-            self._stream, self._next, self._process = read_examples(self.path), 0, os.getpid()
-        for example in self._stream:
-            self._next += 1
-            if self._next > row:
-                values = np.frombuffer(bytearray(example.get("feature", b"")), np.uint8)
-                if not len(values) or len(values) % (4 * self.channels):
-                    break
-                return torch.from_numpy(values.view(np.float32)).view(-1, self.channels)
-        raise InputError(f"{self.path} has no record {row}; it has changed since it was opened")
+        values = np.frombuffer(bytearray(self.stream.at(row).get("feature", b"")), np.uint8)
+        if not len(values) or len(values) % (4 * self.channels):
+            raise InputError(f"{self.name(row)} holds other features; it has changed since it was opened")
+        return torch.from_numpy(values.view(np.float32)).view(-1, self.channels)
 
 
 def _table(entries: np.ndarray, shape: tuple[int, int]) -> Targets:

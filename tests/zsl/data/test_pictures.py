@@ -10,9 +10,9 @@ from embeddings.io.errors import InputError
 from tests.zsl.album import SIDE
 from tests.zsl.photos import write_photos
 from tests.zsl.toy import toy_data
-from zsl.data.dataset import ImageFiles
 from zsl.data.layouts.csv_layout import CsvConfig
 from zsl.data.loading import Samples, ScoringOrder, batches_of, opened
+from zsl.data.pictures import ImageFiles
 from zsl.data.squares import Square
 from zsl.data.table import load_data
 
