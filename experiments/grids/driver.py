@@ -11,7 +11,7 @@ from experiments.grids.folder import GridFolder
 from experiments.grids.grid import Grid, Run, check_protocol
 from experiments.grids.job import Job, Outcome, disk_fault, perform, perform_shared
 from experiments.grids.run_queue import Patience, RunQueue, Tell
-from experiments.grids.shared_folder import SharedFolder, bank_file, shared_key
+from experiments.grids.shared_folder import SharedFolder, bank_file, shared_config, shared_key
 from zsl.acceleration import make_accelerator
 from zsl.context import Context
 from zsl.evaluation.protocol import left_out, protocols
@@ -97,16 +97,16 @@ class Driver:
             config=run.config,
             source=self._source_configs[key],
             shared=f"shared/{key}",
-            bank=f"shared/{key}/{bank_file(run.config.bank)}",
+            bank=f"shared/{key}/{bank_file(run.config)}",
             processes=self.processes,
         )
 
     @cached_property
     def _source_configs(self) -> dict[str, RunConfig]:
-        """By shared key, the config of the grid's first run with that key, finished or not."""
+        """By shared key, what the grid's first run with that key shares, finished or not."""
         found: dict[str, RunConfig] = {}
         for run in self.grid.runs:
-            found.setdefault(shared_key(run.config), run.config)
+            found.setdefault(shared_key(run.config), shared_config(run.config))
         return found
 
     def _prepare(self, todo: list[Run], in_memory: bool) -> None:
@@ -134,7 +134,7 @@ class Driver:
         banks: dict[str, Bank] = {}
         for run in todo:
             key = shared_key(run.config)
-            place, source = f"shared/{key}/{bank_file(run.config.bank)}", sources[key]
+            place, source = f"shared/{key}/{bank_file(run.config)}", sources[key].of(run.config)
             if place not in banks:
                 path = self.folder.path / place
                 banks[place] = (

@@ -16,6 +16,7 @@ from zsl.config import Config
 from zsl.data.dataset import MultiLabelData
 from zsl.data.table import load_data
 from zsl.runs.config import RunConfig
+from zsl.runs.held_out import HeldOutConfig
 
 # keys of [evaluate] that do not change the question: neither the labels that are asked, nor the measures
 NOT_PROTOCOL = ("evaluate.batch_size", "evaluate.bootstrap", "evaluate.normalise", "evaluate.temperature")
@@ -159,7 +160,11 @@ def _check_protocol_keys(changes: Mapping[str, Any], place: str) -> None:
     for key in changes:
         if key == "train.seed":
             raise InputError(f"{place}: train.seed cannot be an axis; give seeds")
-        named = key in ("data.name", "data.test") or (key.startswith("evaluate.") and key not in NOT_PROTOCOL)
+        named = (
+            key in ("data.name", "data.test")
+            or key.startswith("held_out")
+            or (key.startswith("evaluate.") and key not in NOT_PROTOCOL)
+        )
         if named:
             raise InputError(
                 f"{place}: {key} changes the protocol inside one table; run a table for each of its values"
@@ -169,13 +174,15 @@ def _check_protocol_keys(changes: Mapping[str, Any], place: str) -> None:
 def check_protocol(tests: Sequence[tuple[RunConfig, MultiLabelData]], place: str) -> None:
     """Checks that all datasets of a grid make the same test: the same labels and the same test targets.
 
-    Contents are compared: images of another size, fewer training images or the tokens of another backbone pass.
+    Contents are compared: images of another size, fewer training images or the tokens of another backbone pass. Runs
+    that hold out other labels are not compared.
 
     Raises:
         InputError: they are not; the message names the keys.
     """
-    for config, data in tests[1:]:
-        config_before, before = tests[0]
+    first: dict[HeldOutConfig | None, tuple[RunConfig, MultiLabelData]] = {}
+    for config, data in tests:
+        config_before, before = first.setdefault(config.held_out, (config, data))
         one, two = before.test.targets.matrix, data.test.targets.matrix
         names, other_names = (known.unseen + sum(known.renamed.values(), ()) for known in (before, data))
         differing = {

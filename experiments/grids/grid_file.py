@@ -42,6 +42,7 @@ class GridSpec(Config):
     augment: dict[str, Any] = {}
     train: dict[str, Any] = {}
     evaluate: dict[str, Any] = {}
+    held_out: dict[str, Any] = {}
 
 
 def read_spec(path: Path) -> GridSpec:

@@ -20,7 +20,7 @@ from embeddings.io.reading import parse_model
 from experiments.grids.shared_folder import opened
 from experiments.output.plots import history_plotter
 from experiments.processes import own_environment
-from experiments.runs.measurement import evaluate_run
+from experiments.runs.measurement import Keep, evaluate_run
 from zsl.config import Config
 from zsl.runs.config import RunConfig
 from zsl.runs.folder import begin_run, train_run
@@ -35,7 +35,8 @@ class Job(Config):
     """What a process needs to execute a run; processes pass it as JSON.
 
     `out` is the grid's folder; `run`, `lock`, `shared` and `bank` are paths in it. `source` is the config from which
-    the shared data and tokens were made. `processes` is the number of processes that train the run together.
+    the shared data and tokens were made. `processes` is the number of processes that train the run together. `keep` is
+    what the test leaves beside the metrics: what reports show, the scores, or both.
     """
 
     out: Path
@@ -47,6 +48,7 @@ class Job(Config):
     shared: str
     bank: str
     processes: int = 1
+    keep: Keep = "report"
 
     @property
     def folder(self) -> Path:
@@ -130,7 +132,7 @@ def _train_and_test(job: Job, source: Source) -> None:
         begin_run(source, bank, folder, resume=True)
         train_run(source, bank, folder, job.task, history_plotter(folder, job.config.train.epochs))
     if not (folder / "metrics.json").is_file():
-        evaluate_run(folder, source, task=f"test {job.task}")
+        evaluate_run(folder, source, f"test {job.task}", job.keep)
 
 
 def _opened(job: Job) -> Source:

@@ -25,8 +25,8 @@ from zsl.data.layouts.token_folder import TokensConfig
 from zsl.data.tokens.extraction import extract
 from zsl.data.tokens.files import hash_of
 from zsl.data.tokens.writing import Extraction
-from zsl.runs.bank_config import BankConfig
 from zsl.runs.config import RunConfig
+from zsl.runs.held_out import HeldOutConfig
 from zsl.runs.source import Source, open_source
 from zsl.tensor_file import load_module, save_module, state_hash
 from zsl.training.checkpoint import Checkpoints
@@ -46,12 +46,24 @@ def shared_key(config: RunConfig) -> str:
         )  # of the backbone's passes: with another batch size, sums round differently
     if chosen is not None and chosen.pretrain is not None:
         parts |= {"augment": config.augment, "validation": train.validation}
+    if config.held_out is not None:
+        parts |= {"validation": train.validation, "held_out": shared_config(config).held_out}
     return _digest(parts)
 
 
-def bank_file(config: BankConfig) -> str:
-    """The path of a bank in the shared folder."""
-    return f"banks/{_digest(config)}.safetensors"
+def shared_config(config: RunConfig) -> RunConfig:
+    """The config from which what a run shares is made: no label is held out, unless a backbone learns the others."""
+    chosen, held = config.backbone, config.held_out
+    if held is None or (chosen is not None and chosen.pretrain is not None):
+        return config
+    return config.model_copy(update={"held_out": HeldOutConfig()})
+
+
+def bank_file(config: RunConfig) -> str:
+    """The path of a run's bank in the shared folder."""
+    held = config.held_out
+    parts = config.bank if held is None else {"bank": config.bank, "held_out": held}
+    return f"banks/{_digest(parts)}.safetensors"
 
 
 def _digest(parts: Any) -> str:

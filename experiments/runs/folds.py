@@ -16,10 +16,10 @@ from zsl.data.dataset import MultiLabelData, Part
 from zsl.data.layouts.features import Chosen
 from zsl.data.targets import Targets
 from zsl.evaluation.measures import Scores
-from zsl.evaluation.stamp import hash_of_names
 from zsl.runs.bank_config import load_bank
 from zsl.runs.config import RunConfig
 from zsl.runs.folder import begin_run, pretrain_backbone, train_run
+from zsl.runs.held_out import hold_out, without_test
 from zsl.runs.records import read_finished
 from zsl.runs.saved import read_config, trained_bank, trained_model
 from zsl.runs.source import Source
@@ -94,9 +94,9 @@ def validation_scores(folder: Path, own: Source) -> tuple[Mapping[str, Scores], 
     """
     bank = trained_bank(folder)
     held = own.split(own.data.train)[1]
-    source = replace(own, data=replace(own.data, test=_chosen(own.data.train, held.rows)))
+    source = replace(own, data=replace(own.data, test=Part(Chosen(own.data.train.inputs, held.rows), held.targets)))
     if own.cached:
-        vars(source)["test"] = _chosen(own.train, held.rows)
+        vars(source)["test"] = Part(Chosen(own.train.inputs, held.rows), held.targets)
     return source.scores(trained_model(folder, source, bank), bank, "validation"), held.targets
 
 
@@ -126,47 +126,15 @@ def played_source(own: Source, config: RunConfig, drawn: np.ndarray) -> Source:
     Raises:
         InputError: as `held_out_scores`.
     """
-    data = played_data(own, own.data.train, drawn)
+    data = _played(own.data, config, drawn)
     pretrained = config.backbone is not None and config.backbone.pretrain is not None
     if not own.cached or pretrained:  # the backbone has seen those labels
         return Source(config, data, own.context)
     source = replace(own, config=config, data=data)
-    tokens = played_data(own, own.train, drawn)
+    tokens = _played(replace(own.data, train=own.train), config, drawn)
     vars(source).update(train=tokens.train, test=tokens.test, channels=own.channels)
     return source
 
 
-def played_data(own: Source, part: Part, drawn: np.ndarray) -> MultiLabelData:
-    """The training part (images or tokens) as a zero-shot dataset, in which the drawn seen labels are unseen.
-
-    Its test images are the validation images of the run; training images that keep no label are left out.
-
-    Raises:
-        InputError: as `held_out_scores`.
-    """
-    data, count = own.data, len(drawn)
-    columns = np.concatenate([np.setdiff1d(np.arange(len(data.seen)), drawn), drawn])
-    seen, unseen = (tuple(data.seen[c] for c in chosen) for chosen in np.split(columns, [-count]))
-    train, held = own.split(part)
-    rows = train.rows[train.targets.columns(columns[:-count]).image_counts() > 0]
-    if not len(rows):
-        raise InputError(f"without {count} seen labels, {data.name} has no training image; lower --share")
-    shown = held.targets.columns(columns).label_counts()
-    if not (shown[:-count].any() and shown[-count:].any()):
-        told = "left out" if shown[:-count].any() else "kept"
-        remedy = "raise --share, or train with a larger train.validation"
-        raise InputError(f"no validation image of {data.name} shows one of the seen labels that are {told}; {remedy}")
-    kept, tested = _chosen(part, rows), _chosen(part, held.rows)
-    return MultiLabelData(
-        name=f"{data.name}, {count} seen labels left out, validation images",
-        seen=seen,
-        unseen=unseen,
-        train=Part(kept.inputs, kept.targets.columns(columns[:-count])),
-        test=Part(tested.inputs, tested.targets.columns(columns)),
-        kind=data.kind,
-        fingerprint=f"{data.fingerprint} without {hash_of_names(unseen)}",
-    )
-
-
-def _chosen(part: Part, rows: np.ndarray) -> Part:
-    return Part(Chosen(part.inputs, rows), part.targets[rows])
+def _played(data: MultiLabelData, config: RunConfig, drawn: np.ndarray) -> MultiLabelData:
+    return hold_out(without_test(data, config.train.validation), drawn)

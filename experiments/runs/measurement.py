@@ -1,6 +1,7 @@
 """Opens a trained run, measures it on its test set, and saves the results in its folder."""
 
 from pathlib import Path
+from typing import Literal
 
 from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError
@@ -18,12 +19,16 @@ from zsl.evaluation.decisions import with_decisions
 from zsl.evaluation.measures import measure
 from zsl.evaluation.per_label import per_label
 from zsl.evaluation.protocol import TestSet
+from zsl.evaluation.saved_scores import save_scores
 from zsl.prediction.thresholds import FILE as THRESHOLDS
 from zsl.prediction.thresholds import Thresholds
 from zsl.runs.records import read_finished
 from zsl.runs.saved import AGAIN, BACKBONE, calibrated, trained_bank, trained_model
 from zsl.runs.source import Source, open_source
 from zsl.tensor_file import load_module
+
+Keep = Literal["report", "scores", "both"]
+SCORES = "scores"  # the folder of a run's scores, in that of the run
 
 
 def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
@@ -55,12 +60,24 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
     return source
 
 
-def evaluate_run(folder: Path, source: Source, task: str = "test") -> Result:
-    """Tests a trained run and writes what was measured into its folder: `measure_run`, `save_measured`."""
+def evaluate_run(folder: Path, source: Source, task: str = "test", keep: Keep = "report") -> None:
+    """Tests a trained run and writes what was measured into its folder: `measure_run`, `save_measured`.
+
+    Args:
+        folder: of the run.
+        source: its data and tokens.
+        task: for the progress.
+        keep: what is written beside the metrics: what reports show, the scores, or both.
+    """
     result = measure_run(folder, source, task=task)
-    if source.context.is_main:
+    if not source.context.is_main:
+        return
+    if keep != "report":
+        save_scores(folder / SCORES, result.scores, result.test, source.config.evaluate.form)
+    if keep == "scores":
+        save_metrics(result, folder)
+    else:
         save_measured(result, source, folder)
-    return result
 
 
 def save_measured(result: Result, source: Source, folder: Path, samples: int = 12) -> None:

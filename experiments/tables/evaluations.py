@@ -112,7 +112,7 @@ def _measured_run(run: Path, asked: Asked, progress: Progress) -> tuple[Result, 
         if bank is None and source.context.is_main:
             with filling(run) as folder:
                 if asked.keep:
-                    save_scores(folder / "scores", result.scores, result.test, source.config.evaluate.form)
+                    save_scores(folder / SCORES, result.scores, result.test, source.config.evaluate.form)
                 save_pages(result, folder)
                 save_measured(result, source, folder)
         return result, _notes(run, source, asked)

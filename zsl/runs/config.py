@@ -21,6 +21,7 @@ from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.normalisation import How, Normalisation
 from zsl.readouts.table import DecoderConfig
 from zsl.runs.bank_config import BankConfig
+from zsl.runs.held_out import HeldOutConfig
 from zsl.training.augmentation import AugmentConfig
 from zsl.training.config import CHANGED, TrainConfig
 
@@ -71,6 +72,7 @@ class RunConfig(Config):
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    held_out: HeldOutConfig | None = None
 
     @model_validator(mode="after")
     def _bank_is_known(self) -> "RunConfig":

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-import numpy as np
 import torch
 from accelerate.utils import set_seed
 
@@ -18,7 +17,6 @@ from zsl.context import Context
 from zsl.data.dataset import MultiLabelData, Part
 from zsl.data.loading import Samples, SeenSamples
 from zsl.data.table import load_data
-from zsl.data.tokens.files import TokenFiles
 from zsl.evaluation.measures import Scores, measure
 from zsl.evaluation.protocol import TestSet, check_measurable, protocols
 from zsl.model import ZeroShotModel
@@ -27,6 +25,7 @@ from zsl.readouts.max_pooled import MaxPooledReadout
 from zsl.readouts.normalisation import Normalisation
 from zsl.readouts.readout import Readout
 from zsl.runs.config import RunConfig
+from zsl.runs.held_out import HeldOutConfig, hold_out, split_rows, without_test
 from zsl.scoring import Asking, extract_tokens, score_test
 from zsl.training.augmentation import make_augmentation
 from zsl.training.checkpoint import Checkpoints
@@ -100,9 +99,23 @@ class Source:
         return size if self.backbone is None else self.backbone.channels(size)
 
     def of(self, config: RunConfig) -> "Source":
-        """A source with the same data, backbone and tokens, for a run of another config."""
-        other = replace(self, config=config)
-        vars(other).update({name: vars(self)[name] for name in ("train", "test", "channels") if name in vars(self)})
+        """A source with the same data, backbone and tokens, for a run of another config.
+
+        If only the other config has `[held_out]`, or holds out labels and this one does not, the data are changed so.
+
+        Raises:
+            InputError: same as for `played`.
+        """
+        before = self.config.held_out
+        other = replace(self, config=config, data=played(self.data, config, before))
+        if "channels" in vars(self):
+            vars(other)["channels"] = self.channels
+        read = {name: vars(self)[name] for name in ("train", "test") if self.cached and name in vars(self)}
+        if config.held_out == before:
+            vars(other).update(read)
+        elif "train" in read:
+            tokens = played(replace(self.data, **read), config, before)
+            vars(other).update(train=tokens.train, test=tokens.test)
         return other
 
     def asking(self, company: Company | None, normalisation: Normalisation | None = None) -> "Source":
@@ -139,17 +152,13 @@ class Source:
         Raises:
             InputError: no image is left to train on.
         """
-        share = self.config.train.validation
-        order = np.random.default_rng(0).permutation(len(part.targets))
-        held = max(1, round(share * len(order)))
-        if held >= len(order):
-            raise InputError(f"{len(order)} training images leave none to train on; lower train.validation")
+        rows, held = split_rows(len(part.targets), self.config.train.validation)
         from_images = part.inputs is self.data.train.inputs and self.data.kind == "images"
         augment = make_augmentation(self.config.augment) if from_images else None
-        views = part.inputs.views if isinstance(part.inputs, TokenFiles) else 1
+        views = getattr(part.inputs, "views", 1)
         seed = self.config.train.seed if seed is None else seed
-        train = Samples(part, np.sort(order[held:]), augment, views, seed)
-        return train, Samples(part, np.sort(order[:held]))  # validation reads the images as they are
+        train = Samples(part, rows, augment, views, seed)
+        return train, Samples(part, held)  # validation reads the images as they are
 
     def check_batches(self) -> None:
         """Checks that the backbone, if it is trained, can be trained with the config's batch size.
@@ -234,9 +243,29 @@ def open_source(config: RunConfig, context: Context, in_order: bool = False) -> 
     Raises:
         InputError: data or a backbone that cannot be used.
     """
-    data = load_data(config.data)
+    data = played(load_data(config.data), config)
     check_usable(data, in_order)
     return Source(config, data, context)
+
+
+def played(data: MultiLabelData, config: RunConfig, before: HeldOutConfig | None = None) -> MultiLabelData:
+    """The data of a run, in which the labels of `[held_out]` are unseen.
+
+    Args:
+        data: images or tokens; if nothing was held out before, the test part is not read.
+        config: of the run.
+        before: what the data have been changed by: None, or a section that holds out no label.
+    Returns:
+        the changed data; the same object if there is nothing to change.
+    Raises:
+        InputError: too few labels or images.
+    """
+    wanted = config.held_out
+    if wanted is None or wanted == before:
+        return data
+    training = without_test(data, config.train.validation) if before is None else data
+    columns = wanted.labels(len(training.seen))
+    return hold_out(training, columns) if len(columns) else training
 
 
 def check_usable(data: MultiLabelData, in_order: bool = False) -> None:

@@ -36,14 +36,20 @@ class Chosen:
     inputs: Inputs
     rows: np.ndarray
 
+    @property
+    def views(self) -> int:
+        """How many views of an image there are, if the inputs are tokens of several views."""
+        return getattr(self.inputs, "views", 1)
+
     def __len__(self) -> int:
         return len(self.rows)
 
     def name(self, row: int) -> str:
         return self.inputs.name(int(self.rows[row]))
 
-    def read(self, rows: Rows) -> "torch.Tensor":
-        return self.inputs.read(self.rows[np.asarray(rows)])
+    def read(self, rows: Rows, views: np.ndarray | None = None) -> "torch.Tensor":
+        chosen = self.rows[np.asarray(rows)]
+        return self.inputs.read(chosen) if views is None else self.inputs.read(chosen, views)  # type: ignore[call-arg]
 
 
 Labels = tuple[tuple[str, ...], tuple[str, ...]]
