@@ -1,8 +1,6 @@
 """`zsl demo` and `zsl ablate`: tables of the paper, and grids of your own."""
 
-import os
 import sys
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,17 +8,14 @@ import typer
 
 from embeddings.io.errors import InputError
 from embeddings.io.markup import shell
-from experiments.commands.options import Settings
-from experiments.output.console import ConsoleProgress, clear_errors, make_console, stoppable, tell
+from experiments.commands.grid_runs import Place, asked_grid, execute, show_ending
+from experiments.commands.options import Seeds, Settings
+from experiments.output.console import ConsoleProgress, clear_errors, make_console, tell
 
 if TYPE_CHECKING:
-    from experiments.grids.driver import Ending
-    from experiments.grids.executors import Executor
-    from experiments.grids.folder import GridFolder
     from experiments.grids.grid import Grid
-    from experiments.grids.run_queue import Tell
+    from experiments.runs.measurement import Keep
 
-SHOWN = 4  # names in a line that lists some
 Encoders = Annotated[
     list[str] | None,
     typer.Option(
@@ -34,28 +29,6 @@ Prompts = Annotated[
         help="For the table encoders: also put names into this template, as 'a photo of a {}'; may be repeated.",
     ),
 ]
-Seeds = Annotated[
-    int | None, typer.Option(min=1, show_default="1, or the grid's", help="Number of seeds, counted from train.seed.")
-]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where runs execute.
-
-    Args:
-        workers: runs at the same time on this machine.
-        processes: processes that train each run together.
-        on: "", or "ray[:ADDRESS]" for a Ray cluster.
-        cpus: threads per run on Ray.
-        gpus: GPUs per run on Ray.
-    """
-
-    workers: int = 1
-    processes: int = 1
-    on: str = ""
-    cpus: float = 1
-    gpus: float = 0
 
 
 @clear_errors
@@ -73,7 +46,7 @@ def demo(
 
     table = ABLATIONS["table8"]
     config = load_config("demo", [*table.settings, *(settings or [])])
-    _run(table_grid(table, config, 1), out, Place())
+    _run(table_grid(table, config, 1), out, Place(), "report")
 
 
 @clear_errors
@@ -102,6 +75,9 @@ def ablate(
     gpus: Annotated[float, typer.Option(min=0, help="On Ray: GPUs per run.")] = 0,
     processes: Annotated[int, typer.Option(min=1, help="Processes that train each run together.")] = 1,
     retry_failed: Annotated[bool, typer.Option("--retry-failed", help="Run failed runs again.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--save-scores", help="Save each run's test scores in its folder, as zsl evaluate does.")
+    ] = False,
 ) -> None:
     """Train and compare variants: a table of the paper, or your grid.
 
@@ -125,15 +101,16 @@ def ablate(
             "--dry-run": dry_run,
         }
         given |= {"--workers": workers > 1, "--processes": processes > 1, "--retry-failed": retry_failed}
+        given |= {"--save-scores": keep}
         _measure(name, settings or [], [option for option, value in given.items() if value], out)
         return
-    grid = _grid(name, config, (encoder or [], prompt or []), settings or [], seeds)
+    grid = asked_grid(name, config, settings or [], seeds, (encoder or [], prompt or []))
     for line in grid.notes:
         tell(f"note: {line}")
     if dry_run:
         _show_plan(grid, out)
     else:
-        _run(grid, out, Place(workers, processes, on, cpus, gpus), retry_failed)
+        _run(grid, out, Place(workers, processes, on, cpus, gpus, retry_failed), "both" if keep else "report")
 
 
 def _list_tables() -> None:
@@ -165,91 +142,16 @@ def _measure(name: str, settings: list[str], given: list[str], out: Path) -> Non
     console.print(f"{out}/: {left}")
 
 
-def _grid(
-    name: str, source: str | None, compared: tuple[list[str], list[str]], settings: list[str], seeds: int | None
-) -> "Grid":
-    """The grid of a named table, or of a user's TOML file; `compared` are encoders and prompts for `encoders`."""
-    from experiments.bench.cost_tables import COST_TABLES
-    from experiments.grids.paper_tables import ABLATIONS, ENCODERS, encoder_variants
-
-    for given, option, key in zip(compared, ("--encoder", "--prompt"), ("encoder", "prompts"), strict=True):
-        if given and name != "encoders":
-            raise InputError(f"{option} is for zsl ablate encoders; for {name} use --set bank.{key}=...")
-    if name not in ABLATIONS and (name.endswith(".toml") or Path(name).is_file()):
-        from experiments.grids.grid_file import spec_grid
-
-        return spec_grid(Path(name), source, settings, seeds)
-    if name not in ABLATIONS:
-        raise InputError(
-            f"unknown ablation {name!r}; known: {', '.join([*ABLATIONS, *COST_TABLES])}, or a grid's TOML file"
-        )
-    from experiments.config.reading import load_config
-    from experiments.grids.grid import table_grid
-
-    ablation = ABLATIONS[name]
-    if any(compared):
-        encoders, prompts = compared
-        ablation = replace(ablation, variants=encoder_variants(encoders or ENCODERS, prompts))
-    config = load_config(source or ablation.recipe, [*ablation.settings, *settings], trains=True)
-    return table_grid(ablation, config, seeds or 1)
-
-
-def _executor(place: Place, folder: "GridFolder", tell: "Tell") -> "Executor | None":
-    """What executes the runs; None for this process."""
-    from experiments.grids.executors import Pool
-
-    if place.on:
-        kind, _, address = place.on.partition(":")
-        if kind != "ray":
-            raise InputError(f"--on {place.on!r}; known: ray, ray:ADDRESS")
-        if place.workers > 1:
-            raise InputError("--workers is for this machine; on Ray, runs share the cluster by --cpus and --gpus")
-        from experiments.grids.ray_cluster import RayCluster
-
-        return RayCluster(folder, address, place.cpus, place.gpus, tell)
-    return Pool(place.workers) if place.workers > 1 else None
-
-
-def _run(grid: "Grid", out: Path, place: Place, retry_failed: bool = False) -> None:
+def _run(grid: "Grid", out: Path, place: Place, keep: "Keep") -> None:
     """Executes a grid's runs and shows the table."""
-    from experiments.grids.driver import Driver
     from experiments.grids.folder import GridFolder
     from experiments.report.finished_table import finish_table
 
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
-        raise InputError("zsl ablate runs as one process; give --processes to train each run in several")
-    console = make_console()
-    folder = GridFolder(out, grid)
-    folder.check()
-
-    def tell_above(line: str) -> None:  # the bars
-        console.print(line, soft_wrap=True)
-
-    with stoppable(lambda: f"the same command continues with what is in {out}"), ConsoleProgress(console) as progress:
-        executor = _executor(place, folder, tell_above)
-        driver = Driver(folder, progress, tell_above, executor, retry_failed, place.processes)
-        ending = driver.run()
+    console, folder = make_console(), GridFolder(out, grid)
+    ending = execute(folder, place, console, keep)
     if folder.records():
         finish_table(out, grid.ablation, shell("zsl", *sys.argv[1:]), console)
-    _show_ending(ending, grid, out, retry_failed)
-
-
-def _show_ending(ending: "Ending", grid: "Grid", out: Path, retried: bool) -> None:
-    """Says which runs are not in the table; if runs failed, exits with status 1."""
-    if ending.left:
-        tell(f"beyond the budget, not run: {_some(ending.left)}")
-    if ending.failed:
-        again = sys.argv[1:] + ([] if retried else ["--retry-failed"])
-        first, reason = next(iter(ending.failed.items()))
-        told = f"{len(ending.failed)} of {len(grid.runs)} runs failed (logs in {out / 'failed'}), {first}: {reason}"
-        message = f"{told}; try again with: {shell('zsl', *again)}"
-        tell(f"error: {message}", err=True)
-        raise typer.Exit(1)
-
-
-def _some(names: list[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    show_ending(ending, folder, place.retry_failed)
 
 
 def _show_plan(grid: "Grid", out: Path) -> None:

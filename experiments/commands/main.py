@@ -14,13 +14,14 @@ from experiments.commands.export import export, import_official
 from experiments.commands.predict import predict
 from experiments.commands.recipe import recipe
 from experiments.commands.report import report
+from experiments.commands.select import select
 from experiments.commands.threshold import threshold
 from experiments.commands.train import train
 from experiments.output.console import tell
 
 app = Commands(add_completion=True)
-COMMANDS = (train, evaluate, predict, export, import_official, threshold, calibrate_gzsl, ablate, demo, report, recipe)
-for command in COMMANDS:
+MODELS = (train, evaluate, predict, export, import_official, threshold, calibrate_gzsl)
+for command in (*MODELS, ablate, select, demo, report, recipe):
     app.command()(command)
 for name, group in (("bank", bank.app), ("data", data.app), ("bench", bench.app)):
     app.add_typer(group, name=name)

@@ -11,3 +11,6 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Set a key of the config; may be repeated."),
 ]
+Seeds = Annotated[
+    int | None, typer.Option(min=1, show_default="1, or the grid's", help="Number of seeds, counted from train.seed.")
+]

@@ -12,6 +12,7 @@ from experiments.grids.grid import Grid, Run, check_protocol
 from experiments.grids.job import Job, Outcome, disk_fault, perform, perform_shared
 from experiments.grids.run_queue import Patience, RunQueue, Tell
 from experiments.grids.shared_folder import SharedFolder, bank_file, shared_config, shared_key
+from experiments.runs.measurement import Keep
 from zsl.acceleration import make_accelerator
 from zsl.context import Context
 from zsl.evaluation.protocol import left_out, protocols
@@ -42,6 +43,7 @@ class Driver:
         executor: what executes the runs; None for this process, one run after another.
         retry_failed: whether runs that failed before are tried again.
         processes: number of processes that train each run together.
+        keep: what the test of a run leaves beside the metrics.
     """
 
     folder: GridFolder
@@ -50,6 +52,7 @@ class Driver:
     executor: Executor | None = None
     retry_failed: bool = False
     processes: int = 1
+    keep: Keep = "report"
     sources: dict[str, Source] = field(default_factory=dict)
 
     @property
@@ -99,6 +102,7 @@ class Driver:
             shared=f"shared/{key}",
             bank=f"shared/{key}/{bank_file(run.config)}",
             processes=self.processes,
+            keep=self.keep,
         )
 
     @cached_property

@@ -14,7 +14,7 @@ from experiments.config.advice import parts_at_chance, remedies
 from experiments.output.console import ConsoleProgress
 from experiments.output.files import filling
 from experiments.runs.company import check_company
-from experiments.runs.measurement import measure_run, open_run, save_measured
+from experiments.runs.measurement import SCORES, measure_run, open_run, save_measured
 from experiments.runs.result import Result
 from experiments.tables.given_scores import Given, result_of_scores
 from experiments.tables.result_files import WRITTEN, save_comparison, save_pages, save_result

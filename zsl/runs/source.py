@@ -110,11 +110,13 @@ class Source:
         other = replace(self, config=config, data=played(self.data, config, before))
         if "channels" in vars(self):
             vars(other)["channels"] = self.channels
-        read = {name: vars(self)[name] for name in ("train", "test") if self.cached and name in vars(self)}
+        names = ("train", "test") if self.cached else ()
+        read: dict[str, Part] = {name: vars(self)[name] for name in names if name in vars(self)}
         if config.held_out == before:
             vars(other).update(read)
         elif "train" in read:
-            tokens = played(replace(self.data, **read), config, before)
+            parts = replace(self.data, train=read["train"], test=read.get("test", self.data.test))
+            tokens = played(parts, config, before)
             vars(other).update(train=tokens.train, test=tokens.test)
         return other
 

@@ -15,7 +15,7 @@ def test_as_a_process():
     wrong = subprocess.run([*command, "train", "demo", "--out", "x", "--set", "a.b=1"], capture_output=True, text=True)
     assert wrong.returncode == 2
     assert wrong.stderr == (
-        "error: demo: unknown key 'a'; known: data, bank, backbone, decoder, augment, train, evaluate\n"
+        "error: demo: unknown key 'a'; known: data, bank, backbone, decoder, augment, train, evaluate, held_out\n"
     )
 
 
@@ -32,7 +32,7 @@ def test_help_names_every_command_and_cuts_no_line():
     shown = zsl("--help").stdout
     assert [line.split()[0] for line in shown.partition("Commands:")[2].splitlines() if line.strip()] == [
         *("train", "evaluate", "predict", "export", "import-official", "threshold", "calibrate-gzsl"),
-        *("ablate", "demo", "report", "recipe", "bank", "data", "bench"),
+        *("ablate", "select", "demo", "report", "recipe", "bank", "data", "bench"),
     ]
     assert "--install-completion" in shown
 
