@@ -11,8 +11,9 @@ from pydantic import Field, model_validator
 
 from embeddings.io.errors import InputError
 from zsl.config import Config
-from zsl.data.dataset import ImageFiles, MultiLabelData, Part
+from zsl.data.dataset import MultiLabelData, Part
 from zsl.data.layouts.features import Chosen
+from zsl.data.pictures import Pictures
 from zsl.evaluation.stamp import hash_of_names
 
 MORE_IMAGES = "train with a larger train.validation"
@@ -124,6 +125,4 @@ def hold_out(data: MultiLabelData, columns: np.ndarray) -> MultiLabelData:
 
 def _chosen(part: Part, rows: np.ndarray) -> Part:
     inputs = part.inputs
-    if isinstance(inputs, ImageFiles):
-        return Part(replace(inputs, files=[inputs.files[row] for row in rows]), part.targets[rows])
-    return Part(Chosen(inputs, rows), part.targets[rows])
+    return Part(inputs.only(rows) if isinstance(inputs, Pictures) else Chosen(inputs, rows), part.targets[rows])

@@ -10,8 +10,9 @@ from embeddings.io.errors import InputError
 from tests.zsl.poison import poison
 from tests.zsl.toy import SEEN, toy_data
 from zsl.context import Context
-from zsl.data.dataset import ImageFiles, Part, Tensors
+from zsl.data.dataset import Part, Tensors
 from zsl.data.layouts.features import Chosen
+from zsl.data.pictures import ImageFiles
 from zsl.data.squares import Square
 from zsl.data.targets import Targets
 from zsl.runs.config import RunConfig
