@@ -22,16 +22,18 @@ from zsl.readouts.readout import (
     cosine_scale,
     exact,
 )
+from zsl.readouts.residual import ResidualConfig
 
 
-class GapTextConfig(PooledConfig):
+class GapTextConfig(PooledConfig, ResidualConfig):
     """`GapTextReadout`; `cosine` gives images and labels unit length there."""
 
     kind: Literal["gap-text"] = "gap-text"
     cosine: bool = False
 
     def make(self, channels: int, embed_dim: int, num_labels: int) -> Readout:
-        return GapTextReadout(channels, embed_dim, self.cosine)
+        trained = GapTextReadout(channels, embed_dim, self.cosine)
+        return self.on_closed_form(trained, channels, embed_dim, num_labels)
 
 
 class GapTextReadout(Readout):

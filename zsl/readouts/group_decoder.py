@@ -22,12 +22,13 @@ from zsl.readouts.grouping import SHUFFLED, Grouped, Grouping, LabelOrder, Place
 from zsl.readouts.heads import HEADS, HeadName
 from zsl.readouts.looks import Look
 from zsl.readouts.queries import QUERIES, QueryName
-from zsl.readouts.readout import Features, Maps, Readout, ReadoutConfig, Seen, Vectors, cosine_scale, tokens_of
+from zsl.readouts.readout import Features, Maps, Readout, Seen, Vectors, cosine_scale, tokens_of
+from zsl.readouts.residual import ResidualConfig
 
 GROUPS = 100  # K of the paper
 
 
-class QueryDecoderConfig(ReadoutConfig):
+class QueryDecoderConfig(ResidualConfig):
     """What the configs of the decoders with queries share."""
 
     query: QueryName = "text"
@@ -124,8 +125,9 @@ class MlDecoderConfig(QueryDecoderConfig):
         if self.cosine and not heads.reads_vectors:
             raise InputError(f"cosine is between images and word vectors: it needs head 'text', not {self.head!r}")
 
-    def make(self, channels: int, embed_dim: int, num_labels: int) -> "GroupDecoder":
-        return GroupDecoder(channels, embed_dim, num_labels, self)
+    def make(self, channels: int, embed_dim: int, num_labels: int) -> Readout:
+        decoder = GroupDecoder(channels, embed_dim, num_labels, self)
+        return self.on_closed_form(decoder, channels, embed_dim, num_labels)
 
 
 class GroupDecoder(Readout, GroupedLayer):

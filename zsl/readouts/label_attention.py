@@ -19,7 +19,6 @@ from zsl.readouts.readout import (
     Logits,
     Maps,
     Readout,
-    ReadoutConfig,
     Seen,
     Vectors,
     checked,
@@ -27,13 +26,14 @@ from zsl.readouts.readout import (
     exact,
     tokens_of,
 )
+from zsl.readouts.residual import ResidualConfig
 
 Asked = Float[Tensor, "head label slice"]
 Answers = Float[Tensor, "head answered slice"]
 Read = Callable[[Features], tuple[Float[Tensor, "batch head token slice"], Float[Tensor, "batch head token slice"]]]
 
 
-class LabelAttentionConfig(ReadoutConfig):
+class LabelAttentionConfig(ResidualConfig):
     """`LabelAttentionReadout`.
 
     Args:
@@ -60,7 +60,7 @@ class LabelAttentionConfig(ReadoutConfig):
     sizes: ClassVar[tuple[str, ...]] = ("width", "ffn", "queries", "answers")
 
     def make(self, channels: int, embed_dim: int, num_labels: int) -> Readout:
-        return LabelAttentionReadout(channels, embed_dim, self)
+        return self.on_closed_form(LabelAttentionReadout(channels, embed_dim, self), channels, embed_dim, num_labels)
 
 
 class LabelAttentionReadout(Readout):

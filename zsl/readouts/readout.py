@@ -185,6 +185,11 @@ class ReadoutConfig(Config, ABC):
         """The readout's `companies`."""
         return ()
 
+    @property
+    def partly_solved(self) -> bool:
+        """Whether a part of it is solved before training, on the tokens that the backbone then gives."""
+        return self.solved
+
     def learning_rates(self, lr: float) -> tuple[float, ...]:
         """The learning rates that are tried on tokens of a frozen backbone; the best on seen validation is kept.
 

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from zsl.readouts.company import Company
-from zsl.readouts.group_decoder import GroupDecoder, MlDecoderConfig, QueryDecoderConfig
+from zsl.readouts.group_decoder import MlDecoderConfig, QueryDecoderConfig
 from zsl.readouts.readout import Readout
 
 
@@ -18,7 +18,7 @@ class TransformerDecoderConfig(QueryDecoderConfig):
         return self._as_ml_decoder().companies
 
     def make(self, channels: int, embed_dim: int, num_labels: int) -> Readout:
-        return GroupDecoder(channels, embed_dim, num_labels, self._as_ml_decoder())
+        return self._as_ml_decoder().make(channels, embed_dim, num_labels)
 
     def _as_ml_decoder(self) -> MlDecoderConfig:
         return MlDecoderConfig(**self.model_dump(exclude={"kind"}), group_size=1, self_attention=True)

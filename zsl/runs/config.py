@@ -108,9 +108,10 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _solved_readouts_train_no_backbone(self) -> "RunConfig":
-        if self.decoder.solved and self.backbone is not None and self.backbone.mode == "tuned":
-            kind = self.decoder.kind
-            raise ValueError(f"decoder.kind = {kind!r} is solved and trains nothing: set backbone.mode = 'frozen'")
+        if self.decoder.partly_solved and self.backbone is not None and self.backbone.mode == "tuned":
+            kind = f"decoder.kind = {self.decoder.kind!r}"
+            told = "is solved and trains nothing" if self.decoder.solved else "with decoder.residual is solved in part"
+            raise ValueError(f"{kind} {told}: set backbone.mode = 'frozen'")
         return self
 
 

@@ -13,6 +13,7 @@ from zsl.data.loading import SeenSamples
 from zsl.model import ZeroShotModel
 from zsl.readouts.closed_form import ClosedFormReadout
 from zsl.readouts.readout import Readout
+from zsl.readouts.residual import ResidualReadout
 from zsl.readouts.table import make_readout
 from zsl.runs.source import Source
 from zsl.training.history import History
@@ -39,9 +40,12 @@ def train_model(source: Source, bank: Bank, journal: Journal = UNWATCHED) -> tup
     model = ZeroShotModel(backbone, readout_of(source, bank))
     vectors = torch.from_numpy(bank.select(source.data.seen))
     seen = SeenSamples(*source.split(source.train, config.train.seed), vectors)
+    passes = replace(source.context, batch_size=config.train.batch_size)
     if isinstance(model.readout, ClosedFormReadout):
-        passes = replace(source.context, batch_size=config.train.batch_size)
         return model, solve(model, seen, passes, journal, config.train.seed)
+    if isinstance(model.readout, ResidualReadout):  # solved again after a stop: it is the same to the bit
+        closed = ZeroShotModel(backbone, model.readout.closed)
+        solve(closed, seen, passes, Journal(f"{journal.task}, closed form"), config.train.seed)
     return model, train_at_best_rate(learning_rates(source), config.train, model, seen, source.context, journal)
 
 

@@ -81,7 +81,8 @@ def _pairs(
 def _read(model: ZeroShotModel, samples: Samples, context: Context, task: str) -> Iterator[np.ndarray]:
     """What the readout reads from each image, in order, one batch at a time, on every process."""
     assert isinstance(model.readout, ClosedFormReadout)
-    model.to(context.device).eval()
+    with torch.inference_mode(False):  # the closed form may be a part of a readout that is trained later
+        model.to(context.device).eval()
     left, loader = len(samples), scoring_batches(samples, context)
     for step, batch in enumerate(loader):
         with context.accelerator.autocast():

@@ -55,6 +55,7 @@ CASES["cosine"] = _model("gap-text", cosine=True)
 CASES["shared queries"] = _model(
     "label-attention", queries=3, weighting="sigmoid", answers=2, combined="logsumexp", cosine=True
 )
+CASES["residual"] = _model("gap-text", residual="eszsl")
 CASES["softmax"] = _model("gap-text", loss="softmax")
 for how in ("image", "softmax"):
     CASES[f"normalised by {how}"] = _model("gap-text")
