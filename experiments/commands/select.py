@@ -55,7 +55,7 @@ def select(
     The best one is written as a config, chosen.toml, for zsl train. To continue, give the same command again.
     """
     from experiments.grids.folder import GridFolder
-    from experiments.selection.checking import NOTE, check_choice
+    from experiments.selection.checking import check_choice
     from experiments.selection.choice import FILES, choose
     from experiments.selection.plan import make_plan
 
@@ -84,6 +84,7 @@ def select(
     if checked is not None:
         checked.save(out)
         console.print(checked.table().console())
-        console.print(NOTE)
+        for line in checked.notes():
+            console.print(line, soft_wrap=True)
     files = FILES if checked is None else f"{FILES}, check.md, check.json"
     console.print(f"{out}/: {files}; now: zsl train {out / 'chosen.toml'} --out RUN", soft_wrap=True)

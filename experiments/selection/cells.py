@@ -1,7 +1,7 @@
 """Saved scores of all variants on one set of images: one cell for each seed and fold."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -66,6 +66,15 @@ class Cell:
         total = sum(share * part for share, part in zip(shares, parts, strict=True))
         found: np.ndarray = average_precision(total, *self.truth[asked])
         return found
+
+    def only(self, images: np.ndarray) -> "Cell":
+        """The scores of some images.
+
+        Args:
+            images: (image,) rows.
+        """
+        test = replace(self.test, targets=self.test.targets[images], images=None)
+        return Cell(test, [{name: one[name][images] for name in ASKED} for one in self.scores])
 
     def forget(self) -> None:
         """Releases the normalised scores."""

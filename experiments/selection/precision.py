@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 
 from embeddings.io.progress import Progress
 from experiments.selection.candidates import Candidate
-from experiments.selection.cells import ASKED, Cell
+from experiments.selection.cells import ASKED, Asked, Cell
 
 Table = Float[np.ndarray, "candidate label"]
 
@@ -40,7 +40,12 @@ class Precision:
 
 
 def label_precision(
-    cells: Sequence[Cell], candidates: Sequence[Candidate], labels: Sequence[str], progress: Progress, task: str
+    cells: Sequence[Cell],
+    candidates: Sequence[Candidate],
+    labels: Sequence[str],
+    progress: Progress,
+    task: str,
+    asked: Sequence[Asked] = ASKED,
 ) -> Precision:
     """Computes the AP of each label under each candidate.
 
@@ -50,24 +55,25 @@ def label_precision(
         labels: every label of the cells.
         progress: called after each cell.
         task: its name in progress reports.
+        asked: the protocols; the AP of another one is NaN.
     """
     column = {label: place for place, label in enumerate(labels)}
-    sums = {asked: np.zeros((len(candidates), len(labels))) for asked in ASKED}
-    counts = {asked: np.zeros(len(labels), np.int64) for asked in ASKED}
+    sums = {protocol: np.zeros((len(candidates), len(labels))) for protocol in ASKED}
+    counts = {protocol: np.zeros(len(labels), np.int64) for protocol in ASKED}
     positives = np.zeros(len(labels), np.int64)
     for done, cell in enumerate(cells):
         named = {"zsl": cell.test.unseen, "seen": cell.test.seen}
-        for asked in ASKED:
-            columns = np.array([column[label] for label in named[asked]])
-            shown = cell.truth[asked].shown.sum(0)
+        for protocol in asked:
+            columns = np.array([column[label] for label in named[protocol]])
+            shown = cell.truth[protocol].shown.sum(0)
             columns, present = columns[shown > 0], shown > 0
-            counts[asked][columns] += 1
-            if asked == "zsl":
+            counts[protocol][columns] += 1
+            if protocol == "zsl":
                 positives[columns] = shown[present]
             for row, candidate in enumerate(candidates):
-                sums[asked][row, columns] += cell.precision(candidate, asked)[present]
+                sums[protocol][row, columns] += cell.precision(candidate, protocol)[present]
         cell.forget()
         progress(task, done + 1, len(cells), f"{len(candidates):,} candidates")
     with np.errstate(invalid="ignore"):
-        unseen, seen = (sums[asked] / counts[asked] for asked in ASKED)
+        unseen, seen = (sums[protocol] / counts[protocol] for protocol in ASKED)
     return Precision(tuple(labels), unseen, seen, positives)

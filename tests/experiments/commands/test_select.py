@@ -91,7 +91,7 @@ def test_the_check_compares_with_test_results(selected, tmp_path):
     assert zsl("ablate", grid, "--out", runs, *OPTIONS[2:], "--save-scores").exit_code == 0
     result = zsl("select", grid, "--out", out, *OPTIONS, "--check", runs)
     assert result.exit_code == 0, result.output
-    rows = json.loads((out / "check.json").read_text())
+    rows = json.loads((out / "check.json").read_text())["rules"]
     assert len(rows) == 15
     maps = [json.loads(path.read_text())["metrics"]["zsl/map"] for path in sorted(runs.glob("runs/*/metrics.json"))]
     oracle = rows[4]
