@@ -125,10 +125,11 @@ def table_grid(ablation: Ablation, config: RunConfig, seeds: int) -> Grid:
         InputError: as for `check_grid`.
     """
     first = config.train.seed
-    variants = ablation.over(config)
+    table = ablation.over(config)
+    variants = table.variants
     configs = tuple(variant_config(config, variant) for variant in variants)
     notes = encoder_notes(config, [(v.settings, own) for v, own in zip(variants, configs, strict=True)])
-    table = replace(ablation, variants=completed(variants, configs))
+    table = replace(table, variants=completed(variants, configs))
     grid = Grid(table, config, configs, tuple(range(first, first + seeds)), notes=notes)
     check_grid(grid, "variants")
     return grid

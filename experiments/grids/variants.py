@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from pydantic import FiniteFloat
@@ -60,7 +60,8 @@ class Ablation:
     """A table: its variants in order, its default recipe, and settings over that.
 
     `published` names the data of the paper's figures. `on_files` are the variants for image files, if these
-    differ from those for drawn pictures.
+    differ from those for drawn pictures. `on_data` are the tables that stand for this one on other datasets, by
+    `data.name`: the paper has other figures there.
     """
 
     caption: str
@@ -69,18 +70,22 @@ class Ablation:
     settings: tuple[str, ...] = ()
     published: str = "NUS-WIDE"
     on_files: tuple[Variant, ...] = ()
+    on_data: Mapping[str, "Ablation"] = field(default_factory=dict)
 
-    def over(self, config: "RunConfig") -> tuple[Variant, ...]:
-        """The variants of a config; under a backbone that is trained, closed-form readouts use the initial backbone."""
+    def over(self, config: "RunConfig") -> "Ablation":
+        """The table of a config; under a backbone that is trained, closed-form readouts use the initial backbone."""
         from zsl.readouts.table import READOUTS
 
+        if config.data.name in self.on_data:
+            return self.on_data[config.data.name].over(config)
         variants = self.on_files if self.on_files and not config.data.drawn else self.variants
         tuned = config.backbone is not None and config.backbone.mode == "tuned"
         own = {kind: {"backbone.mode": "frozen"} for kind, readout in READOUTS.items() if tuned and readout.solved}
         kinds = (one.settings.get("decoder.kind", config.decoder.kind) for one in variants)
-        return tuple(
+        found = [
             Variant(one.settings | own.get(kind, {}), one.paper) for kind, one in zip(kinds, variants, strict=True)
-        )
+        ]
+        return replace(self, variants=tuple(found))
 
 
 def random_labels(bank: "Bank") -> int:

@@ -33,4 +33,6 @@ def mark_note(table: MetricTable) -> str:
 def paper_note(table: MetricTable, ablation: Ablation) -> str:
     """On which data the paper's figures were measured; "" without such columns."""
     told = any(value is not None for column in table.main for value in column.paper)
-    return f"The paper's columns are its figures on {ablation.published}, not on this data." if told else ""
+    return (
+        f"The paper's columns are its figures on {ablation.published}; compare orders and differences." if told else ""
+    )

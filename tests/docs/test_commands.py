@@ -34,7 +34,8 @@ def test_command_can_be_typed(page, command):
     if names == ["ablate"] and values.get("name"):
         name = values["name"]
         assert name.isupper() or name.endswith(".toml") or name in {*ABLATIONS, *COST_TABLES}
-        config = None if name in COST_TABLES else config or "demo"
+        own = ABLATIONS[name].recipe if name in ABLATIONS else "demo"
+        config = None if name in COST_TABLES else config or own
     if config in recipes():
         made_up = ("KIND", "NAME", "=cosine")  # a reader's own; "cosine" is the example of the page on extending
         settings = [s for s in values.get("settings") or [] if not any(word in s for word in made_up)]

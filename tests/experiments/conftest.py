@@ -13,7 +13,7 @@ from experiments.grids.grid_file import spec_grid
 from experiments.grids.job import perform_shared
 from tests.experiments.grid_files import FOUR, write_grid, write_tokens
 from tests.names import SEEN, UNSEEN
-from tests.zsl.layouts import album, classes, coco, open_images, voc  # noqa: F401 - fixtures
+from tests.zsl.layouts import album, cars, cifar, classes, coco, open_images, voc  # noqa: F401 - fixtures
 
 
 @pytest.fixture(autouse=True)

@@ -39,6 +39,9 @@ KNOWN = {
     "NUS-WIDE, 81 labels, the list of 60,260 images (PIAA)": Known(81, 60_260),
     "NUS-WIDE, 1,006 labels, all 107,859 test images": Known(1006, 107_859, 6.80, 0.005),
     "Open Images v4, 400 unseen labels, 125,436 test images": Known(400, 125_436),
+    "Pascal VOC 2007, 20 labels, 4,952 test images": Known(20, 4_952),
+    "CIFAR-100, 100 labels, 10,000 test images": Known(100, 10_000),
+    "Stanford Cars, 196 labels, 8,041 test images": Known(196, 8_041),
 }
 # names, versions and training data do not belong to the question
 COMPARED = ("test_set", "images", "absent", "partial", "k", "truth")

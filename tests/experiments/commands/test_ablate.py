@@ -102,10 +102,10 @@ def test_unusable_encoders_stop_a_table_before_it_starts(small, tmp_path):
 def test_ablate_lists_its_tables():
     result = zsl("ablate", "--list")
     assert [line.split()[0] for line in result.stdout.splitlines()] == [
-        *("table7", "table8", "table9", "table10", "table11", "table12", "table13", "table15", "table16"),
+        *(f"table{number}" for number in range(7, 18)),
         *("encoders", "grouping", "nus-wide", "group-size", "augmentation"),
     ]
-    refused(zsl("ablate", "table14"), "unknown ablation 'table14'", "table8", "table9")
+    refused(zsl("ablate", "table18"), "unknown ablation 'table18'", "table8", "table9")
     refused(zsl("ablate"), "name a table (zsl ablate --list prints them) or a grid's TOML file")
 
 

@@ -11,7 +11,7 @@ from tests.experiments.command import refused, zsl
 def test_recipes_are_listed_with_one_line_each():
     lines = zsl("recipe").stdout.splitlines()
     assert [line.split()[0] for line in lines] == recipes()
-    assert lines[0].startswith("coco               MS-COCO as a closed set (appendix C)")
+    assert lines[1].startswith("coco               MS-COCO as a closed set (appendix C)")
 
 
 @pytest.mark.parametrize("name", recipes())
@@ -29,7 +29,7 @@ def test_settings_and_files_are_printed_too(tmp_path):
     (tmp_path / "shown.toml").write_text(shown)
     config = load_config(str(tmp_path / "shown.toml"), [])
     assert (str(config.data.root), config.backbone.weights, config.evaluate.k) == ('a "b" ü', None, (2, 3))
-    refused(zsl("recipe", "demos"), "no config file or recipe 'demos'; recipes: coco, ")
+    refused(zsl("recipe", "demos"), "no config file or recipe 'demos'; recipes: cifar100, coco, ")
 
 
 def test_values_are_written_as_toml(tmp_path):

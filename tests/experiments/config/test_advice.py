@@ -26,7 +26,7 @@ from zsl.training.history import History
 # whose recipes choose word vectors
 CHOSEN = ("demo", "scenes", "scenes_closed", "scenes_many", "scenes_single", "photographs", "corel5k_photos")
 # no part of their readouts is made from vectors
-WITHOUT = ("coco", "imagenet_sigmoid", "imagenet_softmax", "open_images", "voc")
+WITHOUT = ("cifar100", "coco", "imagenet_sigmoid", "imagenet_softmax", "open_images", "stanford_cars", "voc")
 
 
 @pytest.mark.parametrize("name", recipes())

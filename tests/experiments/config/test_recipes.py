@@ -26,10 +26,11 @@ SMALL = (
     "evaluate.k=[1]",
 )
 # tested elsewhere
-OTHERS = ("demo", "scenes", "scenes_closed", "scenes_many", "scenes_single", "corel5k")
+OTHERS = ("demo", "scenes", "scenes_closed", "scenes_many", "scenes_single", "corel5k", "cifar100", "stanford_cars")
 
 # sha256 of what each recipe sets, with what it inherits: figures are recorded under these values
 DIGESTS = {
+    "cifar100": "5385b57eab6f7939",
     "coco": "0e6a589fc3f29500",
     "corel5k": "ffd381d94204a6fc",
     "corel5k_photos": "ce4d1f3f031cb3e3",
@@ -45,6 +46,7 @@ DIGESTS = {
     "scenes_closed": "ae8c1f7b40cf0162",
     "scenes_many": "de8859380498962b",
     "scenes_single": "4c7d93e0c999d94b",
+    "stanford_cars": "9b0a3732b08adbb3",
     "voc": "edfe2dad0d10ed43",
 }
 

@@ -70,6 +70,14 @@ def test_figures_of_the_same_test_set_are_shown(tmp_path):
         ({"images": 60_260, "positives_per_image": {"zsl": 1.882, "gzsl": 6.8}}, ["PIAA, no training"]),
         ({"images": 83_898, "positives_per_image": {"zsl": 2.4123, "gzsl": 6.8}}, ["DualCoOp", "RAM (EricTan7)"]),
         ({"images": 125_436, "labels": {"zsl": [400, "x"]}, "positives_per_image": {"zsl": 0.3}}, ["BiAM"]),
+        (
+            {"images": 4_952, "labels": {"closed": [20, "x"]}, "positives_per_image": {"closed": 1.5}},
+            ["RNN", "FeV+LV", "ML-GCN", "SSGRL", "BMML", "ASL", "Q2L", "ML-Decoder"],
+        ),
+        (
+            {"images": 8_041, "labels": {"closed": [196, "x"]}, "positives_per_image": {"closed": 1.0}},
+            ["EffNet-L2 (SAM)", "ALIGN", "DAT", "ML-Decoder"],
+        ),
         ({"images": 107_000}, None),
         (
             {"labels": {"zsl": [80, "x"], "gzsl": [1006, "y"]}, "positives_per_image": {"zsl": 1.8764, "gzsl": 1.0}},
