@@ -209,7 +209,6 @@ GOOD = {"image": Image(), "labels": Value("string")}
 ONE = [{"bytes": b"x", "path": "1.jpg"}]
 
 
-@pytest.mark.parametrize("streaming", [False, True])
 @pytest.mark.parametrize(
     ("image", "labels", "features", "keys", "told"),
     [
@@ -245,6 +244,7 @@ ONE = [{"bytes": b"x", "path": "1.jpg"}]
             {},
             r"row 0 has label -1, but the column names classes",
         ),
+        ([*ONE, None], ["a", "a"], GOOD, {"streaming": True}, r"train, row 1 has no image in column 'image'; remove"),
         ([*ONE, None], ["a", "a"], GOOD, {}, r"split train, row 1 has no image in column 'image'; remove the row"),
         ([*ONE, {"bytes": None, "path": "2"}], ["a", "a"], GOOD, {}, r"row 1 of column 'image' holds only a path, oth"),
         (
@@ -257,9 +257,9 @@ ONE = [{"bytes": b"x", "path": "1.jpg"}]
         (ONE, ["a"], GOOD, {"revision": "main"}, r"data.revision is for datasets on the hub, but .*x.parquet is on th"),
     ],
 )
-def test_tables_that_do_not_fit_are_refused(tmp_path, image, labels, features, keys, told, streaming):
+def test_tables_that_do_not_fit_are_refused(tmp_path, image, labels, features, keys, told):
     with pytest.raises(InputError, match=told):
-        load_data(**small(tmp_path, image, labels, features) | keys, streaming=streaming)
+        load_data(**small(tmp_path, image, labels, features) | keys)
 
 
 @pytest.mark.parametrize(
@@ -340,10 +340,24 @@ def test_a_hub_that_cannot_be_reached_is_one_line(monkeypatch):
 
 
 def test_a_dataset_of_the_hub_is_read_as_a_local_one(album, folder, monkeypatch):
-    keys = write_tables(album)
-    parts = {"train": table(album, range(TRAIN)), "test": table(album, range(TRAIN, len(album.names)))}
-    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: DatasetDict(parts))
-    check_same(load_data(**keys | {"path": "owner/data"}, image_size=16), folder)
+    keys = write_tables(album) | {"path": "owner/data"}
+    images = {"train": range(TRAIN), "test": range(TRAIN, len(album.names))}
+    parts = DatasetDict({split: table(album, rows) for split, rows in images.items()})
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: parts)
+    check_same(load_data(**keys, image_size=16), folder)
+    # pictures that the library has downloaded as files
+    for split, rows in images.items():
+        own = [{"bytes": None, "path": str(album.root / "pictures" / album.names[image])} for image in rows]
+        columns = {"image": own, "labels": [album.labels(image) for image in rows]}
+        parts[split] = Dataset.from_dict(columns, features=Features({"image": Image(), "labels": NAMES}))
+    with pytest.raises(InputError, match=r"owner/data: image .* lies outside the folder .*; move it there, or"):
+        load_data(**keys)
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(album.root))
+    check_same(load_data(**keys, image_size=16), folder)
+    streamed = datasets.IterableDataset.from_generator(lambda: iter([{"image": "1.jpg", "labels": "a"}]))
+    monkeypatch.setattr(datasets, "load_dataset", lambda *_, **__: {"train": streamed, "test": streamed})
+    with pytest.raises(InputError, match=r"split train does not say what its columns hold before it is read; remove"):
+        load_data(**keys, streaming=True)
 
 
 def test_the_library_is_asked_for(monkeypatch):
