@@ -13,6 +13,7 @@ import typer
 from embeddings.io.errors import InputError, TrainingError
 from embeddings.io.markup import shell
 from embeddings.io.progress import Progress
+from experiments.bench.harness import machine
 from experiments.commands.options import Settings
 from experiments.config.reading import load_config
 from experiments.grids.driver import Driver
@@ -20,12 +21,14 @@ from experiments.grids.executors import Pool
 from experiments.grids.folder import GridFolder
 from experiments.grids.grid import table_grid
 from experiments.grids.paper_tables import ABLATIONS, encoder_variants
+from experiments.grids.variants import Ablation
 from experiments.output.console import ConsoleProgress, make_console, stoppable, tell
 from experiments.report.finished_table import finish_table
 from experiments.runs.extraction import run_extraction
 from experiments.tables.metric_table import metric_table
-from experiments.tables.notes import spread_note
+from experiments.tables.notes import paper_note, spread_note
 from experiments.tables.table_folder import read_table_folder
+from zsl.data.layouts.token_folder import TokensConfig
 from zsl.data.tokens.writing import Extraction
 
 MINILM = "sentence-transformers:all-MiniLM-L6-v2"
@@ -45,7 +48,7 @@ class PhotoSet:
 
 SETS = {
     "corel5k": PhotoSet("Corel5k", "corel5k", "corel5k_photos", ("data.unseen=unseen_concepts.txt",)),
-    "coco17": PhotoSet("COCO 48/17", "coco", "photographs", ("data.unseen=unseen_17.txt",)),
+    "coco17": PhotoSet("COCO, the 17 unseen labels of 48/17", "coco", "photographs", ("data.unseen=unseen_17.txt",)),
     "stuff": PhotoSet(
         "COCO stuff", "coco", "photographs", ("data.labels=labels_stuff.csv", "data.unseen=unseen_stuff.txt")
     ),
@@ -122,15 +125,23 @@ class Study:
         if ending.failed:
             raise TrainingError(f"{out}: {len(ending.failed)} runs failed, {next(iter(ending.failed.items()))}")
         finish_table(out, grid.ablation, command, make_console(stderr=True))
-        return _section(photos.title, out)
+        return _section(grid.ablation, photos.title, tokens, out)
 
 
-def _section(title: str, out: Path) -> str:
+def _section(ablation: Ablation, title: str, tokens: Path, out: Path) -> str:
     """A finished table as a section of a page, without F1@K."""
-    folder = read_table_folder(out)
+    folder, data = read_table_folder(out), TokensConfig(root=tokens, verify="size").load()
     table = metric_table(folder).whole()
-    header = f"## {table.caption} ({title})\n\n`{folder.command}`\n\n"
-    return f"{header}{table.text().fitting(0).markdown()}\n{spread_note(table)}.\n"
+    counts = f"{len(data.train.targets):,} training and {len(data.test.targets):,} test photographs"
+    labels = f"{len(data.seen)} seen and {len(data.unseen)} unseen labels"
+    told = f"`{folder.command}`: {counts}, {labels}. In percent; {spread_note(table)}. {paper_note(table, ablation)}"
+    return f"## {ablation.caption} ({title})\n\n{told.rstrip()}\n\n{table.text().fitting(0).markdown()}"
+
+
+def _head() -> str:
+    """The page's first lines."""
+    here = "; ".join(f"{name} {value}" for name, value in machine().items())
+    return f"# Photographs, recorded\n\nPrinted by `python -m benchmarks photos`. {here}.\n"
 
 
 def command(
@@ -155,6 +166,7 @@ def command(
     )  # fmt: skip
     tokens: dict[str, Path] = {}
     continues = stoppable(lambda: f"the same command continues with what is in {out}")
+    typer.echo(_head())
     with continues, ConsoleProgress(make_console(stderr=True)) as progress:
         for name in names:
             data, _ = TABLES[name]

@@ -12,6 +12,7 @@ from benchmarks import nus_wide, photos, pointing
 from benchmarks.__main__ import app
 from benchmarks.encoding import phrases
 from benchmarks.peak import peak_of
+from experiments.grids.paper_tables import ABLATIONS
 from tests.experiments.command import refused, run
 from tests.experiments.grid_files import own_experiments, write_tokens
 from tests.experiments.test_processes import OURS, WHERE
@@ -198,9 +199,8 @@ def test_the_tables_on_photographs_continue_and_are_printed(monkeypatch, tmp_pat
     options = ("--coco", folder, "--only", "tiny-encoders", "--encoder", "lexical:16", "--seeds", 1, "--out", out)
     result = bench("photos", *options)
     assert result.exit_code == 0, result.output
-    assert result.stdout.startswith(
-        "## Text encoders, each with a decoder and with ESZSL (Tiny)\n\n`zsl ablate encoders "
-    )
+    assert f"\n## {ABLATIONS['encoders'].caption} (Tiny)\n\n`zsl ablate encoders " in result.stdout
+    assert ": 28 training and 12 test photographs, 4 seen and 2 unseen labels. In percent; one seed" in result.stdout
     rows = [line[2:-2].split(" | ")[:3] for line in result.stdout.splitlines() if line.startswith("| ")]
     compared = [["lexical:16", "{}"], ["lexical:16", "a photo of a {}"]]
     assert rows[2:-1] == [[*one, kind] for kind in ("ml-decoder", "eszsl") for one in compared]
