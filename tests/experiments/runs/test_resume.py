@@ -30,7 +30,8 @@ def options(photographs, tmp_path):
         "[decoder]\nwidth = 16\nffn = 16\ngroup_size = 2\ndropout = 0.1\nquery_noise = 0.1\n"
         '[augment]\nflip = true\npolicy = "randaugment"\ncutout = 0.5\n'
         "[train]\nepochs = 4\nema = 0.9\nbatch_size = 8\nvalidation = 0.2\ncheckpoint_steps = 2\nlr = 0.003\n"
-        "random_queries = 3\n[evaluate]\nbatch_size = 4\nk = [1]\n"
+        "random_queries = 3\nmixed_labels = 2\nlabel_dropout = 0.2\nvector_noise = 0.1\n"
+        "[evaluate]\nbatch_size = 4\nk = [1]\n"
     )
     return config
 
@@ -147,7 +148,8 @@ def _limit_files(size):
 def test_two_processes_train_and_measure_as_one(options, tmp_path):
     """33 training images in batches of 8: the last batch holds one, so that a process has none of its own."""
     settings = ["train.precision=fp32", "decoder.dropout=0", "train.validation=0.175", "decoder.query_noise=0"]
-    settings += ["train.random_queries=0", "backbone.mode=frozen", "backbone.cached=false", "train.clip=5.0"]
+    settings += [f"train.{key}=0" for key in ("random_queries", "mixed_labels", "label_dropout", "vector_noise")]
+    settings += ["backbone.mode=frozen", "backbone.cached=false", "train.clip=5.0"]
     more = [a for setting in settings for a in ("--set", setting)]
     assert zsl("train", options, "--out", tmp_path / "one", *more).exit_code == 0
     one = _as_trained(tmp_path / "one")
