@@ -172,7 +172,7 @@ ABLATIONS: dict[str, Ablation] = {
         on_data={"stanford_cars": _transfer("stanford_cars", "Stanford Cars with TResNet-L", 96.41)},
     ),
     "nus-wide": Ablation(
-        "The paper's main result: full and group decoding, beside zero-shot baselines",
+        "Full and group decoding, the main result of the paper, beside zero-shot baselines",
         (
             _decoded("shared", 1, _unseen(31.1) | {"zsl/f1@3": 0.341, "zsl/f1@5": 0.308}),
             _decoded("text", 10, _unseen(28.7)),  # as num_groups = 100 for 925 labels
