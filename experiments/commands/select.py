@@ -5,7 +5,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from embeddings.io.errors import InputError
 from experiments.commands.grid_runs import Place, asked_grid, execute, show_ending
 from experiments.commands.options import Seeds, Settings
 from experiments.output.console import ConsoleProgress, clear_errors, make_console, tell
@@ -55,7 +54,7 @@ def select(
     The best one is written as a config, chosen.toml, for zsl train. To continue, give the same command again.
     """
     from experiments.grids.folder import GridFolder
-    from experiments.selection.checking import check_choice
+    from experiments.selection.checking import check_choice, tested_folder
     from experiments.selection.choice import FILES, choose
     from experiments.selection.plan import make_plan
 
@@ -64,10 +63,7 @@ def select(
     plan = make_plan(grid, folds, use, name)
     for line in grid.notes:
         tell(f"note: {line}")
-    if check is not None:
-        if not (check / "grid.json").is_file():
-            raise InputError(f"{check} is no folder of zsl ablate: it has no grid.json")
-        GridFolder(check, grid).check()
+    tested = None if check is None else tested_folder(grid, check)
     console, folder = make_console(), GridFolder(out, plan.grid)
     place = Place(workers, processes, on, cpus, gpus, retry_failed)
     ending = execute(folder, place, console, "scores")
@@ -77,7 +73,7 @@ def select(
     with ConsoleProgress(console) as progress:
         choice = choose(plan, out, blend, criterion, progress)
         choice.save(out)
-        checked = None if check is None else check_choice(choice, check, progress)
+        checked = None if tested is None else check_choice(choice, tested, progress)
     console.print(choice.table().console())
     for line in choice.notes():
         console.print(line, soft_wrap=True)

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,13 +11,18 @@ import numpy as np
 from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress
+from embeddings.io.reading import read_model
+from experiments.grids.folder import GridFile, GridFolder
+from experiments.grids.grid import Grid
 from experiments.selection.candidates import Candidate
 from experiments.selection.cells import Cell, read_cell
 from experiments.selection.choice import Choice
+from experiments.selection.plan import cells_of
 from experiments.selection.precision import label_precision
 from experiments.selection.ranking import CRITERIA, Criterion, criterion_values
 from experiments.tables.text_table import TextTable
 
+GRID = "grid.json"
 ORACLE = "best on test"
 RULES: dict[Criterion, str] = {
     "unseen": "held-out labels",
@@ -100,20 +105,38 @@ class Check:
         atomic.write_text(out / "check.json", json.dumps(content, indent=1, allow_nan=False) + "\n")
 
 
-def check_choice(choice: Choice, runs: Path, progress: Progress) -> Check:
+def tested_folder(grid: Grid, runs: Path) -> GridFolder:
+    """The folder of a grid that was trained on all seen labels, perhaps under other seeds than asked.
+
+    Args:
+        grid: of the selection, as the user gave it.
+        runs: the folder.
+    Raises:
+        InputError: no folder of a grid, or of another one.
+    """
+    if not (runs / GRID).is_file():
+        raise InputError(f"{runs} is no folder of zsl ablate: it has no {GRID}")
+    seeds = read_model(runs / GRID, GridFile, "give another --check").seeds
+    folder = GridFolder(runs, replace(grid, seeds=seeds))
+    folder.check()
+    return folder
+
+
+def check_choice(choice: Choice, tested: GridFolder, progress: Progress) -> Check:
     """Compares rules of choice with what the candidates have on the test set.
 
     Args:
         choice: the candidates, and their values on validation images.
-        runs: folder of the same grid, trained on all seen labels, with saved test scores.
+        tested: the same grid, trained on all seen labels, with saved test scores.
         progress: called as candidates are measured.
     Raises:
         InputError: a run without saved scores; other labels than those of the selection.
     """
-    cells = [read_cell([runs / name for name in names]) for names in choice.plan.cells_of_all_labels()]
+    groups = cells_of(tested.grid, len(choice.plan.variants))
+    cells = [read_cell([tested.path / name for name in names]) for names in groups]
     test = cells[0].test
     if {*test.seen} != {*choice.precision.labels}:
-        raise InputError(f"{runs} was trained on other seen labels than those of the selection")
+        raise InputError(f"{tested.path} was trained on other seen labels than those of the selection")
     measured = label_precision(cells, choice.candidates, (*test.seen, *test.unseen), progress, "test")
     unseen, seen = criterion_values(measured, "unseen"), criterion_values(measured, "seen")
     sets = {

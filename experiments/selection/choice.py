@@ -13,7 +13,7 @@ from embeddings.io.progress import Progress
 from experiments.config.recipes import as_toml
 from experiments.selection.candidates import Candidate, blend_key, chosen_values
 from experiments.selection.cells import read_cell
-from experiments.selection.plan import Plan
+from experiments.selection.plan import Plan, cells_of
 from experiments.selection.precision import Precision, label_precision
 from experiments.selection.ranking import CRITERIA, MEANING, Criterion, Ranked, criterion_values, ranked
 from experiments.selection.search import Search
@@ -125,7 +125,7 @@ def choose(plan: Plan, out: Path, size: int, criterion: Criterion, progress: Pro
     Raises:
         InputError: scores are missing or damaged.
     """
-    cells = [read_cell([out / name for name in names]) for names in plan.cells()]
+    cells = [read_cell([out / name for name in names]) for names in cells_of(plan.grid, len(plan.variants))]
     labels = sorted({*cells[0].test.seen, *cells[0].test.unseen})
 
     def measure(candidates: Sequence[Candidate], task: str) -> Precision:

@@ -51,15 +51,16 @@ class Plan:
             self.asked, ablation=ablation, config=_holding_out(self.asked.config, self.held), configs=tuple(configs)
         )
 
-    def cells(self) -> list[list[str]]:
-        """For each seed and fold, the folders of the variants' runs, relative to the grid's."""
-        runs, count = [run.folder for run in self.grid.runs], len(self.variants)
-        return [runs[first : first + count] for first in range(0, len(runs), count)]
 
-    def cells_of_all_labels(self) -> list[list[str]]:
-        """For each seed, the folders of the runs that the user's own grid has for the variants."""
-        runs, count = [run.folder for run in self.asked.runs], len(self.variants)
-        return [runs[first : first + count] for first in range(0, len(runs), count)]
+def cells_of(grid: Grid, variants: int) -> list[list[str]]:
+    """The folders of a grid's runs, relative to its own, in groups that have a run of each variant.
+
+    Args:
+        grid: of a plan (a group for each seed and fold), or of the user (a group for each seed).
+        variants: number of variants of the user's grid.
+    """
+    runs = [run.folder for run in grid.runs]
+    return [runs[first : first + variants] for first in range(0, len(runs), variants)]
 
 
 def make_plan(grid: Grid, folds: int, use: int | None, place: str) -> Plan:
