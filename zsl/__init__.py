@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from zsl.prediction.official import import_official
     from zsl.prediction.prediction import Found, Prediction
     from zsl.prediction.words import Words
+    from zsl.readouts.blend import BlendConfig
     from zsl.readouts.closed_form import ClosedFormReadout
     from zsl.readouts.conse import ConseConfig
     from zsl.readouts.eszsl import EszslConfig
@@ -99,6 +100,7 @@ __all__ = [
     "BackboneConfig",
     "BankConfig",
     "BaseBackbone",
+    "BlendConfig",
     "Cifar100Config",
     "ClassFoldersConfig",
     "ClosedFormReadout",
@@ -225,6 +227,7 @@ _MODULES = {
     "zsl.prediction.official": ("import_official",),
     "zsl.prediction.prediction": ("Found", "Prediction"),
     "zsl.prediction.words": ("Words",),
+    "zsl.readouts.blend": ("BlendConfig",),
     "zsl.readouts.closed_form": ("ClosedFormReadout",),
     "zsl.readouts.conse": ("ConseConfig",),
     "zsl.readouts.eszsl": ("EszslConfig",),

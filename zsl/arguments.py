@@ -14,6 +14,7 @@ from zsl.backbones.config import BackboneConfig
 from zsl.context import Context
 from zsl.data.dataset import MultiLabelData
 from zsl.model import ZeroShotModel
+from zsl.readouts.blend import BlendReadout
 from zsl.readouts.readout import Readout, ReadoutConfig
 from zsl.runs.config import EvaluateConfig
 from zsl.training.augmentation import AugmentConfig
@@ -59,8 +60,10 @@ def check_own_readout(readout: Readout, channels: int, vectors: Tensor) -> None:
         channels: size of the tokens that it will get.
         vectors: (label, embed) of the seen labels.
     Raises:
-        InputError: it does not take such tokens and vectors, or does not return a logit for each label.
+        InputError: it is a blend; it does not take such tokens and vectors, or does not return a logit for each label.
     """
+    if isinstance(readout, BlendReadout):
+        raise InputError("a blend is given as zsl.BlendConfig(...), which says how each member is trained")
     images, tokens, labels = 2, 3, len(vectors)
     place = f"{type(readout).__name__} with tokens {(images, tokens, channels)} and vectors {tuple(vectors.shape)}"
     tried = copy.deepcopy(readout).cpu()

@@ -20,7 +20,7 @@ from zsl.evaluation.measures import Scores
 from zsl.evaluation.protocol import protocols
 from zsl.model import ZeroShotModel
 from zsl.readouts.company import Company
-from zsl.readouts.normalisation import AS_THEY_ARE, Normalisation
+from zsl.readouts.normalisation import AS_THEY_ARE, Normalisation, begins_with
 from zsl.readouts.readout import Readout
 
 SPOILT = "the weights are spoilt, or train.precision is too narrow for them"
@@ -130,23 +130,30 @@ def _score_asked(
 ) -> dict[str, Scores]:
     """`score` of labels that are asked by themselves, or whose scores are normalised by those of the seen labels.
 
-    By itself, a label that is in several vocabularies is asked once.
+    By itself, a label that is in several vocabularies is asked once. Together, seen labels at the beginning of a
+    vocabulary are its reference.
     """
     given = {name: asked.trained if v is None else v for name, v in vectors.items()} | {"": asked.trained}
     pool, every = torch.cat(list(given.values())).unique(dim=0, return_inverse=True)
     places = dict(zip(given, every.split([len(v) for v in given.values()]), strict=True))
     counted = torch.isin(torch.arange(len(pool)), places[""])
+    leading = {name for name, v in given.items() if name and begins_with(v, asked.trained)}
+    whole = leading.union([""]) == given.keys()  # then the seen labels need not be asked apart
 
     def bind(device: torch.device) -> dict[str, Scorer]:
         if asked.company == "grouped":
-            return {name: model.readout.bind(v.to(device)) for name, v in given.items()}
+            return {name: model.readout.bind(v.to(device)) for name, v in given.items() if name or not whole}
         return {"pool": ask_each(model.readout, pool.to(device), asked)}
 
     found = score_bound(model, samples, bind, context, task)
     if asked.company != "grouped":
         found = {name: found["pool"][:, chosen.numpy()] for name, chosen in places.items()}
-    reference, normalisation = found.pop(""), asked.normalisation.independent(model.softmax)
-    return {name: normalisation.of(values, reference, counted[places[name]]) for name, values in found.items()}
+    apart, normalisation = found.pop("", None), asked.normalisation.independent(model.softmax)
+
+    def reference(name: str) -> Scores:
+        return found[name][:, : len(asked.trained)] if apart is None or name in leading else apart
+
+    return {n: normalisation.of(values, reference(n), counted[places[n]]) for n, values in found.items()}
 
 
 def ask_each(

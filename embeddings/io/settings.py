@@ -226,8 +226,8 @@ def _of_text(kinds: Sequence[Any], sequence: Any, text: str) -> Any:
 
 
 def _list_of(sequence: Any, text: str, found: Any, listed: bool) -> list[Any]:
-    """The items of `["a", "b"]`, of `[a, b]` or of `a,b`."""
-    if listed and isinstance(found, list) and all(isinstance(item, str) for item in found):
+    """The items of `["a", "b"]`, of `[a, b]`, of `a,b`, or of a list of sections `[{...}, {...}]`."""
+    if listed and isinstance(found, list) and all(isinstance(item, str | dict) for item in found):
         return fitted(sequence, found)
     inside = text[1:-1] if listed else "" if text == NONE else text
     parts = [part.strip() for part in inside.split(",")] if inside.strip() else []
@@ -243,11 +243,19 @@ def _items(sequence: Any, count: int) -> list[Any]:
 
 
 def _place(model: type[BaseModel], where: Sequence[int | str]) -> tuple[list[str], Any]:
-    """The key at a location that pydantic reports, and its type; the location also names tags and union branches."""
+    """The key at a location that pydantic reports, and its type; the location also names tags and union branches.
+
+    A section in a list goes by its number, from 1.
+    """
     keys: list[str] = []
     kind: Any = model
     for part in where:
         models = _models(kind)
+        sequence = next((one for one in _members(kind) if get_origin(one) is tuple), None)
+        if isinstance(part, int) and sequence is not None and _models(_items(sequence, 1)[0]):
+            keys.append(str(part + 1))
+            kind = _items(sequence, 1)[0]
+            continue
         fields = [one.model_fields[str(part)] for one in models if str(part) in one.model_fields]
         tagged = [one for one in models if len(models) > 1 and part in _literal(one, _tags(kind)[0])]
         if tagged:

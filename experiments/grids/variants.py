@@ -73,14 +73,14 @@ class Ablation:
     on_data: Mapping[str, "Ablation"] = field(default_factory=dict)
 
     def over(self, config: "RunConfig") -> "Ablation":
-        """The table of a config; under a backbone that is trained, closed-form readouts use the initial backbone."""
+        """The table of a config; readouts that cannot train the backbone too use the initial one."""
         from zsl.readouts.table import READOUTS
 
         if config.data.name in self.on_data:
             return self.on_data[config.data.name].over(config)
         variants = self.on_files if self.on_files and not config.data.drawn else self.variants
         tuned = config.backbone is not None and config.backbone.mode == "tuned"
-        own = {kind: {"backbone.mode": "frozen"} for kind, readout in READOUTS.items() if tuned and readout.solved}
+        own = {kind: {"backbone.mode": "frozen"} for kind, readout in READOUTS.items() if tuned and readout().frozen}
         kinds = (one.settings.get("decoder.kind", config.decoder.kind) for one in variants)
         found = [
             Variant(one.settings | own.get(kind, {}), one.paper) for kind, one in zip(kinds, variants, strict=True)

@@ -101,7 +101,8 @@ def history_plotter(folder: Path, epochs: int) -> "Watch":
 
     def draw(history: "History") -> None:
         nonlocal drawn_at
-        if len(history.loss) >= epochs or time.monotonic() - drawn_at >= SECONDS:
+        blended = bool(history.members and history.loss)  # a blend has its one entry at the end
+        if blended or len(history.loss) >= epochs or time.monotonic() - drawn_at >= SECONDS:
             save_history_plot(history, folder / "history.png")
             drawn_at = time.monotonic()
 
@@ -109,7 +110,10 @@ def history_plotter(folder: Path, epochs: int) -> "Watch":
 
 
 def save_history_plot(history: "History", path: Path) -> None:
-    """Loss and seen validation mAP by epoch."""
+    """Loss and seen validation mAP by epoch; of a blend, the mAP of each member."""
+    if history.members:
+        _save_members_plot(history, path)
+        return
     with new_plot(path, (7, 4)) as (figure, left):
         left.spines["right"].set_visible(True)
         right = left.twinx()
@@ -123,3 +127,16 @@ def save_history_plot(history: "History", path: Path) -> None:
         left.set_ylabel("training loss per image")
         right.set_ylabel("seen validation mAP [%]")
         figure.legend(handles=[loss, validation, best], loc="outside lower center", ncols=3, frameon=False, fontsize=8)
+
+
+def _save_members_plot(history: "History", path: Path) -> None:
+    with new_plot(path, (7, 4)) as (figure, axes):
+        for one in history.members:
+            values = 100 * np.array(one.epochs.validation_map)
+            axes.plot(np.arange(1, len(values) + 1), values, "o-", markersize=4, label=f"{one.member} {one.kind}")
+        if history.loss:
+            axes.axhline(100 * history.best, color="black", linestyle=":", linewidth=1, label="blend")
+        axes.set_xlabel("epoch of the member")
+        axes.locator_params(axis="x", integer=True)
+        axes.set_ylabel("seen validation mAP [%]")
+        legend_below(figure)

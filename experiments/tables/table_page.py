@@ -2,6 +2,7 @@
 
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -67,14 +68,21 @@ def _made_from(config: RunConfig, table: MetricTable) -> dict[str, str]:
         trained = "trained on seen labels" if config.backbone.pretrain else "given weights"
         backbone = f"{config.backbone.name}, {trained}, {config.backbone.mode}"
     vectors = "by variant" if "encoder" in table.rows[0].axes else config.bank.file or config.bank.encoder
-    sizes = [f"{k} {v}" for k, v in config.decoder.model_dump(exclude={"kind"}).items() if v is not None]
     return {
         "data": markdown(config.data.name),
         "word vectors": markdown(str(vectors)),
         "backbone": markdown(backbone),
-        "readout": markdown(", ".join([config.decoder.kind, *sizes])),
+        "readout": markdown(readout_told(config.decoder.model_dump())),
         "seeds": ", ".join(map(str, table.seeds)),
     }
+
+
+def readout_told(values: dict[str, Any]) -> str:
+    """A readout's kind and keys; the members of a blend with theirs."""
+    members = [f"({readout_told(member)})" for member in values.pop("members", ())]
+    keys = [f"{key} {value}" for key, value in values.items() if key != "kind" and value not in (None, {})]
+    blended = [f"members {' + '.join(members)}"] if members else []
+    return ", ".join([values["kind"], *blended, *keys])
 
 
 def save_plot(table: MetricTable, ablation: Ablation, path: Path) -> None:

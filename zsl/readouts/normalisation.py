@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 How = Literal["none", "image", "softmax"]
@@ -66,6 +67,17 @@ def scale_of(reference: Tensor) -> tuple[Tensor, Tensor]:
     mean = reference.mean(1, keepdim=True)
     spread = (reference - mean).square().mean(1, keepdim=True).sqrt()
     return mean, torch.where(spread > EQUAL * reference.abs().amax(1, keepdim=True), spread, 1.0)
+
+
+def begins_with(vectors: Float[Tensor, "label embed"], trained: Float[Tensor, "seen embed"]) -> bool:
+    """Whether a vocabulary begins with the seen labels, so that its own scores hold the reference.
+
+    Args:
+        vectors: (label, embed) of the vocabulary. In an exported graph it is not known, so the answer is no.
+        trained: (seen, embed), word vectors of the seen labels in the order of training.
+    """
+    count = len(trained)
+    return not torch.compiler.is_compiling() and len(vectors) >= count and torch.equal(vectors[:count], trained)
 
 
 class Normalisation(NamedTuple):

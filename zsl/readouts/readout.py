@@ -186,9 +186,9 @@ class ReadoutConfig(Config, ABC):
         return ()
 
     @property
-    def partly_solved(self) -> bool:
-        """Whether a part of it is solved before training, on the tokens that the backbone then gives."""
-        return self.solved
+    def frozen(self) -> str:
+        """Why it cannot be trained together with a backbone; "" if it can."""
+        return "is solved and trains nothing" if self.solved else ""
 
     def learning_rates(self, lr: float) -> tuple[float, ...]:
         """The learning rates that are tried on tokens of a frozen backbone; the best on seen validation is kept.

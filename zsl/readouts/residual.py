@@ -22,8 +22,8 @@ class ResidualConfig(ReadoutConfig, ABC):
     residual: Literal["none", "eszsl"] = "none"
 
     @property
-    def partly_solved(self) -> bool:
-        return self.residual != "none"
+    def frozen(self) -> str:
+        return "with decoder.residual is solved in part" if self.residual != "none" else super().frozen
 
     def on_closed_form(self, trained: Readout, channels: int, embed_dim: int, num_labels: int) -> Readout:
         """The readout, or a `ResidualReadout` of it if `residual` asks for it.

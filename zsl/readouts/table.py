@@ -8,26 +8,13 @@ from pydantic import BeforeValidator, Field
 from embeddings.io.errors import InputError
 from zsl.acceleration import memory_of
 from zsl.config import kinds_of
-from zsl.readouts.conse import ConseConfig
-from zsl.readouts.eszsl import EszslConfig
-from zsl.readouts.gap import GapConfig
-from zsl.readouts.gap_text import GapTextConfig
-from zsl.readouts.group_decoder import MlDecoderConfig
-from zsl.readouts.label_attention import LabelAttentionConfig
+from zsl.readouts.blend import BlendConfig
+from zsl.readouts.members import Single
 from zsl.readouts.readout import Readout, ReadoutConfig
-from zsl.readouts.transformer_decoder import TransformerDecoderConfig
 
 STATES = 4  # numbers in memory per trained parameter: itself, its gradient and Adam's two moments
 
-Known = (
-    MlDecoderConfig
-    | TransformerDecoderConfig
-    | LabelAttentionConfig
-    | GapConfig
-    | GapTextConfig
-    | ConseConfig
-    | EszslConfig
-)
+Known = Single | BlendConfig
 READOUTS: dict[str, type[ReadoutConfig]] = kinds_of(Known, "kind")
 
 

@@ -24,6 +24,7 @@ from zsl.runs.bank_config import BankConfig
 from zsl.runs.held_out import HeldOutConfig
 from zsl.training.augmentation import AugmentConfig
 from zsl.training.config import CHANGED, TrainConfig
+from zsl.training.plan import Plan
 
 LARGEST = 2**53  # largest whole number; 64-bit integers and floats count up to here exactly
 
@@ -99,19 +100,25 @@ class RunConfig(Config):
 
     @model_validator(mode="after")
     def _other_labels_are_texts(self) -> "RunConfig":
-        changed = next((key for key in CHANGED if getattr(self.train, key)), None)
-        if changed is not None and not self.decoder.open_vocabulary:
-            # groups of other vectors would use the parameters of groups of labels
-            asked = self.decoder.opened_by or f"another readout than decoder.kind = {self.decoder.kind!r}"
-            raise ValueError(f"train.{changed} needs {asked}")
+        try:
+            plan = Plan.of(self.decoder, self.train)
+        except InputError as error:
+            raise ValueError(str(error)) from error
+        members = [(member, own.train) for member, own in plan.members if not member.solved]
+        trained = members if plan.members else [(self.decoder, self.train)]
+        for decoder, train in trained:
+            changed = next((key for key in CHANGED if getattr(train, key)), None)
+            if changed is not None and not decoder.open_vocabulary:
+                # groups of other vectors would use the parameters of groups of labels
+                asked = decoder.opened_by or f"another readout than decoder.kind = {decoder.kind!r}"
+                raise ValueError(f"train.{changed} needs {asked}")
         return self
 
     @model_validator(mode="after")
-    def _solved_readouts_train_no_backbone(self) -> "RunConfig":
-        if self.decoder.partly_solved and self.backbone is not None and self.backbone.mode == "tuned":
-            kind = f"decoder.kind = {self.decoder.kind!r}"
-            told = "is solved and trains nothing" if self.decoder.solved else "with decoder.residual is solved in part"
-            raise ValueError(f"{kind} {told}: set backbone.mode = 'frozen'")
+    def _some_readouts_train_no_backbone(self) -> "RunConfig":
+        if self.decoder.frozen and self.backbone is not None and self.backbone.mode == "tuned":
+            told = f"decoder.kind = {self.decoder.kind!r} {self.decoder.frozen}"
+            raise ValueError(f"{told}: set backbone.mode = 'frozen'")
         return self
 
 

@@ -1,7 +1,6 @@
 """One model's training on a source, in memory."""
 
 import copy
-from dataclasses import replace
 
 import torch
 from accelerate.utils import set_seed
@@ -11,15 +10,13 @@ from zsl.backbones.base import BaseBackbone
 from zsl.cost import image_cost
 from zsl.data.loading import SeenSamples
 from zsl.model import ZeroShotModel
-from zsl.readouts.closed_form import ClosedFormReadout
 from zsl.readouts.readout import Readout
-from zsl.readouts.residual import ResidualReadout
 from zsl.readouts.table import make_readout
 from zsl.runs.source import Source
+from zsl.training.fitting import fit_model
 from zsl.training.history import History
 from zsl.training.journal import UNWATCHED, Journal
-from zsl.training.rates import train_at_best_rate
-from zsl.training.solving import solve
+from zsl.training.plan import Plan
 
 
 def train_model(source: Source, bank: Bank, journal: Journal = UNWATCHED) -> tuple[ZeroShotModel, History]:
@@ -40,13 +37,7 @@ def train_model(source: Source, bank: Bank, journal: Journal = UNWATCHED) -> tup
     model = ZeroShotModel(backbone, readout_of(source, bank))
     vectors = torch.from_numpy(bank.select(source.data.seen))
     seen = SeenSamples(*source.split(source.train, config.train.seed), vectors)
-    passes = replace(source.context, batch_size=config.train.batch_size)
-    if isinstance(model.readout, ClosedFormReadout):
-        return model, solve(model, seen, passes, journal, config.train.seed)
-    if isinstance(model.readout, ResidualReadout):  # solved again after a stop: it is the same to the bit
-        closed = ZeroShotModel(backbone, model.readout.closed)
-        solve(closed, seen, passes, Journal(f"{journal.task}, closed form"), config.train.seed)
-    return model, train_at_best_rate(learning_rates(source), config.train, model, seen, source.context, journal)
+    return model, fit_model(model, plan_of(source), seen, source.context, journal)
 
 
 def live_backbone(source: Source) -> BaseBackbone | None:
@@ -72,13 +63,13 @@ def readout_of(source: Source, bank: Bank) -> Readout:
     return make_readout(source.config.decoder, source.channels, bank.embed_dim, len(source.data.seen))
 
 
-def learning_rates(source: Source) -> tuple[float, ...]:
-    """The learning rates to try: several for some readouts, unless a backbone is trained too."""
+def plan_of(source: Source) -> Plan:
+    """How the source's readout is trained: at several learning rates for some, unless a backbone is trained too."""
     config = source.config
     tuned = config.backbone is not None and config.backbone.mode == "tuned"
     if tuned or source.readout is not None:
-        return (config.train.lr,)
-    return config.decoder.learning_rates(config.train.lr)
+        return Plan(config.train, (config.train.lr,))
+    return Plan.of(config.decoder, config.train)
 
 
 def model_cost(model: ZeroShotModel, source: Source, bank: Bank) -> int:

@@ -71,7 +71,8 @@ class Checkpoints:
         self._clean()
         for name in (FILE, BEFORE):
             (self.folder / name).unlink(missing_ok=True)
-        for name in {path.parent.name for path in self.folder.glob("*/checkpoint*.safetensors")}:
+        parts = [path.relative_to(self.folder).parts for path in self.folder.glob("*/**/checkpoint*.safetensors")]
+        for name in {names[0] for names in parts}:
             self.of(name).remove()
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()

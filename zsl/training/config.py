@@ -1,12 +1,30 @@
 """How a model is trained: the keys of `[train]`."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import Field, model_validator
 
+from embeddings.io.errors import InputError
+from embeddings.io.settings import parsed
 from zsl.config import Config, Precision
 from zsl.losses.table import LossName
 
 # keys that let a step ask other labels than the seen ones, as they are
 CHANGED = ("random_queries", "mixed_labels", "label_dropout", "vector_noise")
+
+# keys of a run as a whole, which the members of a blend share
+SHARED = (
+    "accumulate",
+    "backbone_lr",
+    "validation",
+    "precision",
+    "compile",
+    "workers",
+    "seed",
+    "checkpoint_steps",
+    "trackers",
+)
 
 
 class TrainConfig(Config):
@@ -76,3 +94,22 @@ class TrainConfig(Config):
             told = f"train.accumulate = {self.accumulate} is more than train.batch_size = {self.batch_size}"
             raise ValueError(f"{told}; a piece of a batch has one image at least")
         return self
+
+
+def changed_train(train: TrainConfig, changes: Mapping[str, Any], place: str) -> TrainConfig:
+    """The `[train]` of a member of a blend.
+
+    Args:
+        train: of the run.
+        changes: the member's own keys; `SHARED` ones cannot be among them.
+        place: where they are from; messages begin with it.
+    Raises:
+        InputError: a key that a member cannot have, or an impossible value.
+    """
+    known = [key for key in TrainConfig.model_fields if key not in SHARED]
+    for key in changes:
+        if key in SHARED:
+            raise InputError(f"{place}.{key}: all members share it; set train.{key}")
+        if key not in known:
+            raise InputError(f"unknown key {place}.{key}; known: {', '.join(known)}")
+    return parsed(TrainConfig, train.model_dump() | dict(changes), place)

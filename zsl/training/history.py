@@ -1,6 +1,6 @@
 """The history of a training, epoch by epoch."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ class Epochs:
     `best_epoch` counts from 0. `chance` is the validation mAP of a random ranking. `chosen` are the values that
     validation chose for config keys. If several learning rates were tried, `tried` is the best validation mAP of each,
     or None for one whose training failed.
+    A blend has one entry, with the mAP of the blend and the weighted mean of its members' losses; `members` are theirs.
     """
 
     loss: list[float] = field(default_factory=list)
@@ -27,6 +28,16 @@ class Epochs:
     chance: float = 0.0
     chosen: dict[str, Any] = field(default_factory=dict)
     tried: dict[str, float | None] = field(default_factory=dict)
+    members: "list[MemberHistory]" = field(default_factory=list)
+
+
+@dataclass
+class MemberHistory:
+    """A member of a blend: its number from 1, its `decoder.kind`, and its epochs."""
+
+    member: int
+    kind: str
+    epochs: Epochs
 
 
 @dataclass
@@ -36,8 +47,13 @@ class History(Epochs):
     best_state: dict[str, Tensor] = field(default_factory=dict, repr=False)
 
     def as_json(self) -> dict[str, Any]:
+        """The history without the weights; without `members`, unless it is that of a blend."""
+        found = asdict(self.plain())
+        return found if self.members else {name: value for name, value in found.items() if name != "members"}
+
+    def plain(self) -> Epochs:
         """The history without the weights."""
-        return {name: value for name, value in vars(self).items() if name != "best_state"}
+        return Epochs(**{one.name: getattr(self, one.name) for one in fields(Epochs)})
 
     @property
     def best(self) -> float:

@@ -1,5 +1,6 @@
 """Text as the types of keys take it."""
 
+import re
 from pathlib import Path
 from types import NoneType
 from typing import Annotated, Any, Literal, get_args
@@ -8,11 +9,12 @@ import pytest
 from pydantic import Field, PositiveInt, ValidationError
 
 from embeddings.io.errors import InputError
-from embeddings.io.settings import explained, fitted, kind_at
+from embeddings.io.settings import changed_by, explained, fitted, kind_at
 from experiments.bench.cost_tables import COST_TABLES
 from zsl.backbones.config import BackboneConfig
 from zsl.config import Config
 from zsl.data.table import DATASETS
+from zsl.readouts.blend import BlendConfig
 from zsl.readouts.table import READOUTS
 from zsl.runs.bank_config import BankConfig
 from zsl.runs.config import RunConfig
@@ -110,6 +112,22 @@ def test_the_tag_chooses_the_kind_of_a_section():
     assert _All.model_validate(_read("colour.kind=red", "colour.year=2017")).colour.year == "2017"
     assert _All.model_validate(_read("colour.kind=blue", "colour.year=2017")).colour.year == 2017
     assert kind_at(_All, {}, "free.any.depth") is Any
+
+
+def test_a_list_of_sections_is_read_item_by_item():
+    text = 'members=[{kind = "eszsl", image_ridge = "none"}, {kind = "gap-text", rates = 3, train = {lr = 0.1}}]'
+    blend = changed_by(BlendConfig(), [text, "weights=1,2"])
+    assert [member.kind for member in blend.members] == ["eszsl", "gap-text"]
+    assert (blend.members[0].image_ridge, blend.members[1].rates, blend.members[1].train) == (None, (3.0,), {"lr": 0.1})
+    assert blend.weights == (1.0, 2.0)
+    for given, message in (
+        ('[{kind = "eszsl"}, {kind = "gap", top = 3}]', "unknown key 'members.2.top'; known: "),
+        ('[{kind = "eszls"}]', "unknown members.1.kind = 'eszls'; did you mean 'eszsl'"),
+        ("[3]", "members.1 = 3: it is a section; give members.1.kind, one of ml-decoder"),
+        ('[{kind = "conse", top = 0}]', "members.1.top: Input should be greater than or equal to 1"),
+    ):
+        with pytest.raises(InputError, match=re.escape(message)):
+            changed_by(BlendConfig(), [f"members={given}"])
 
 
 def test_values_of_files_are_read_alike():

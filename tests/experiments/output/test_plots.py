@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from experiments.output import plots
-from zsl.training.history import History
+from zsl.training.history import Epochs, History, MemberHistory
 
 
 def test_names_of_points_cover_no_other_name(tmp_path):
@@ -35,6 +35,22 @@ def test_a_history_is_drawn_after_the_first_and_the_last_epoch_and_seldom_betwee
         draw(history)
         now[0] += seconds
     assert found == [(epoch, tmp_path / "history.png") for epoch in drawn]
+
+
+def test_a_blend_is_drawn_with_its_members_as_soon_as_it_is_whole(tmp_path, monkeypatch):
+    sizes, now = [], [100.0]
+    monkeypatch.setattr(plots.time, "monotonic", lambda: now[0])
+    draw, members = (
+        plots.history_plotter(tmp_path, epochs=6),
+        [MemberHistory(1, "eszsl", Epochs([1.0], [0.0], [0.4], 0))],
+    )
+    for history in (
+        History(members=members),
+        History(loss=[1.0], lr=[0.0], validation_map=[0.5], best_epoch=0, members=[*members, *members]),
+    ):
+        draw(history)
+        sizes.append((tmp_path / "history.png").read_bytes())
+    assert sizes[0] != sizes[1]
 
 
 def test_a_history_that_is_whole_at_once_is_drawn(tmp_path):

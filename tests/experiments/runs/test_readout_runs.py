@@ -12,7 +12,8 @@ from tests.experiments.command import refused, zsl
 from zsl.readouts.table import READOUTS
 from zsl.runs.config import validated
 
-SMALL = {"width": 16, "ffn": 16, "layers": 2, "top": 3}  # of the keys that a readout may have
+MEMBERS = '[{kind = "eszsl"}, {kind = "ml-decoder", width = 16, ffn = 16, group_size = 2}]'
+SMALL = {"width": 16, "ffn": 16, "layers": 2, "top": 3, "members": MEMBERS}  # of the keys that a readout may have
 
 
 @pytest.mark.parametrize("kind", READOUTS)

@@ -10,6 +10,7 @@ from experiments.grids.variants import Ablation
 from experiments.output.plots import new_plot
 from experiments.tables import table_page
 from experiments.tables.metric_table import Cell, Column, MetricTable, Row
+from zsl.readouts.blend import BlendConfig
 
 ABLATION = Ablation("Many variants", (), "scenes")
 
@@ -58,3 +59,10 @@ def test_nothing_overlaps_however_many_variants_there_are(tmp_path, monkeypatch)
     assert ends.max() <= 100
     assert ends.min(axis=0)[0] == pytest.approx(0, abs=1e-9)
     assert ends.max(axis=0)[1] == pytest.approx(100)
+
+
+def test_a_readout_is_told_with_its_keys_and_a_blend_with_its_members():
+    pair = [{"kind": "eszsl", "image_ridge": 0.1}, {"kind": "conse", "top": 3, "train": {"lr": 0.1}}]
+    told = table_page.readout_told(BlendConfig(members=pair, weights=(1, 2)).model_dump())
+    eszsl, conse = "eszsl, image_ridge 0.1", "conse, rates (1, 3, 10, 30), top 3, train {'lr': 0.1}"
+    assert told == f"blend, members ({eszsl}) + ({conse}), weights (1.0, 2.0), normalise image"

@@ -21,6 +21,7 @@ onnxruntime = pytest.importorskip("onnxruntime")
 SEEN, WORDS = ("red cat", "blue dog", "old harbour", "snow", "green lake"), ("a lake", "snow", "two cats")
 CHANNELS, EMBED = 13, 7
 SIZES = {"width": 28, "ffn": 17, "group_size": 2, "attention_heads": 4, "dropout": 0, "top": 3}
+SIZES["members"] = ({"kind": "eszsl"}, {"kind": "conse", "top": 3}, {"kind": "gap-text", "columns": (2, 7)})
 
 
 def _model(kind, loss="bce", **keys):

@@ -130,6 +130,8 @@ def test_the_pooled_closed_set():
 def _readouts():
     """Every readout of the table, with every company of its, and then variants of ML-Decoder."""
     small = {"width": WIDTH, "ffn": 17, "group_size": GROUP, "attention_heads": 4, "top": 3}
+    decoder = {"kind": "ml-decoder", **{key: small[key] for key in ("width", "ffn", "group_size", "attention_heads")}}
+    small["members"] = ({"kind": "gap-text"}, decoder)
     made = {"max-pooled": MaxPooledReadout(CHANNELS, EMBED)}
     for kind, config in READOUTS.items():
         values = {key: value for key, value in small.items() if key in config.model_fields}

@@ -15,7 +15,7 @@ from zsl.readouts.gap_text import GapTextConfig
 from zsl.readouts.max_pooled import MaxPooledReadout
 from zsl.runs.config import RunConfig
 from zsl.runs.source import Source, check_usable
-from zsl.runs.training import learning_rates, live_backbone, model_cost, readout_of, train_model
+from zsl.runs.training import live_backbone, model_cost, plan_of, readout_of, train_model
 from zsl.training.config import TrainConfig
 
 
@@ -45,7 +45,7 @@ def test_a_readout_is_solved_or_trained_at_its_rates(data):
     model, history = train_model(solved, bank)
     assert model.readout.weight.isfinite().all()
     assert history.lr == [0.0]
-    assert learning_rates(pooled) == pytest.approx((0.1, 0.3))
+    assert plan_of(pooled).rates == pytest.approx((0.1, 0.3))
     assert live_backbone(pooled) is None
     model, history = train_model(pooled, bank)
     assert list(history.tried) == ["0.1", "0.3"]
@@ -63,7 +63,7 @@ def test_a_users_own_readout_replaces_that_of_the_config(data):
     own = MaxPooledReadout(16, 16)
     source = _source(data, EszslConfig(), own, lr=0.1)
     assert readout_of(source, build_bank(data.names, "random:16")) is own
-    assert learning_rates(source) == (0.1,)
+    assert plan_of(source).rates == (0.1,)
     before = own.projection.weight.clone()
     model, _ = train_model(source, build_bank(data.names, "random:16"))
     assert model.readout is own
