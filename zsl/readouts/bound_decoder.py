@@ -67,7 +67,8 @@ class BoundDecoder:
             features: same as for a call.
             look: which of the two; evidence needs queries that do not attend to each other.
         """
-        with torch.set_grad_enabled(look == "evidence"), weights_of([self.decoder, *self.decoder.later]) as weights:
+        layers = [self.decoder, *self.decoder.later]
+        with torch.set_grad_enabled(look == "evidence"), weights_of([layer.attention for layer in layers]) as weights:
             logits = self(features)
         if look == "attention":
             return torch.stack(weights).mean((0, 2))

@@ -105,22 +105,22 @@ class DecoderLayer(nn.Module):
 
 
 @contextmanager
-def weights_of(layers: Sequence[DecoderLayer]) -> Iterator[list[Float[Tensor, "batch head group token"]]]:
-    """A block in which the attention of layers to the image is kept: one tensor for each call, which has a gradient.
+def weights_of(attentions: Sequence[Attention]) -> Iterator[list[Float[Tensor, "batch head group token"]]]:
+    """A block in which attention to the image is kept: one tensor for each call, which has a gradient.
 
     Args:
-        layers: of one decoder.
+        attentions: of one readout.
     Yields:
-        a list that grows with each call of a layer.
+        a list that grows with each call of one of them.
     """
     kept: list[Tensor] = []
-    for layer in layers:
-        layer.attention.kept = kept
+    for attention in attentions:
+        attention.kept = kept
     try:
         yield kept
     finally:
-        for layer in layers:
-            layer.attention.kept = None
+        for attention in attentions:
+            attention.kept = None
 
 
 class GroupedLayer(DecoderLayer):

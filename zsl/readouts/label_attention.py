@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from embeddings.io.errors import InputError
 from zsl.readouts.company import Company
-from zsl.readouts.decoder_layer import DecoderLayer, weights_of
+from zsl.readouts.decoder_layer import Attention, weights_of
 from zsl.readouts.looks import Look
 from zsl.readouts.readout import (
     PRIOR_LOGIT,
@@ -73,8 +73,9 @@ class LabelAttentionReadout(Readout):
 
     Variants, each by a key of the config:
 
-    - `queries` = Q: m_t are the outputs of a decoder layer for Q learnt queries that read `relu(W_m x + c)`. So a
-      label costs 2 Q products of the width, for any number of tokens.
+    - `queries` = Q: learnt queries p_1 to p_Q read the image, `m = LN(MHA(p, m, m))`, before the feed-forward; labels
+      attend to these Q instead of the tokens. A label costs 2 Q products of the width, for any number of tokens. Unlike
+      in a decoder layer, the queries are not added to what they read: it would be small beside them at first.
     - `weighting = "sigmoid"`: `a_it = sigmoid(q_i . k_t / sqrt(s) - log T)` for T tokens, which sums to about 1 at
       first; a label may count several tokens, or none (Ramapuram et al. 2024, "Theory, Analysis, and Best Practices for
       Sigmoid Self-Attention").
@@ -100,13 +101,12 @@ class LabelAttentionReadout(Readout):
         self.embed_dim, self.heads, self.dropout = embed_dim, heads, config.dropout
         self.weighting, self.answers, self.combined = config.weighting, config.answers, config.combined
         self.memory_projection = nn.Linear(channels, width)
-        self.reader: DecoderLayer | None = None
+        self.reader: Attention | None = None
         if config.queries:
             self.queries = nn.Parameter(torch.randn(config.queries, width))
-            self.reader = DecoderLayer(width, heads, ffn, config.dropout, self_attention=False)
-        else:
-            self.ffn_in, self.ffn_out = nn.Linear(width, ffn), nn.Linear(ffn, width)
-            self.norm = nn.LayerNorm(width)
+            self.reader, self.reader_norm = Attention(width, heads, config.dropout), nn.LayerNorm(width)
+        self.ffn_in, self.ffn_out = nn.Linear(width, ffn), nn.Linear(ffn, width)
+        self.norm = nn.LayerNorm(width)
         self.key_value_projection = nn.Linear(width, 2 * width)
         self.query_projection = nn.Linear(embed_dim, width, bias=False)
         self.answer_projection = nn.Linear(embed_dim, config.answers * width, bias=False)
@@ -136,8 +136,7 @@ class LabelAttentionReadout(Readout):
         self, features: Features, vectors: Vectors, company: Company | None, trained: Seen | None, look: Look
     ) -> Maps:
         """The maps of shared queries are divided among tokens by the queries' attention, the mean over its heads."""
-        layers = () if self.reader is None else (self.reader,)
-        with weights_of(layers) as kept:
+        with weights_of(() if self.reader is None else (self.reader,)) as kept:
             weights, answered = self._answered(self._reads()(features), *self._asked(vectors))
         if look == "attention":
             found = (weights / weights.sum(-1, keepdim=True)).mean(1)
@@ -179,14 +178,13 @@ class LabelAttentionReadout(Readout):
 
     def _reads(self) -> Read:
         """A function from features to keys and values; what does not depend on the image is computed once."""
-        begun = None if self.reader is None else self.reader.begin(self.queries)
+        projected = None if self.reader is None else self.reader.project_queries(self.queries)
 
         def read(features: Features) -> tuple[Tensor, Tensor]:
             memory = self.memory_projection(tokens_of(features)).relu()
-            if self.reader is not None and begun is not None:
-                memory = self.reader.read(*begun, memory)
-            else:
-                memory = self.norm(memory + self._drop(self.ffn_out(self._drop(self.ffn_in(memory).relu()))))
+            if self.reader is not None and projected is not None:
+                memory = self.reader_norm(self.reader(projected, memory))
+            memory = self.norm(memory + self._drop(self.ffn_out(self._drop(self.ffn_in(memory).relu()))))
             keys, values = self.key_value_projection(memory).chunk(2, -1)
             if self.log_scale is not None:
                 values = F.normalize(values, dim=-1)

@@ -39,27 +39,14 @@ def _inputs():
 
 
 def _memory(readout, tokens):
-    """What labels attend to: the image's tokens, or what the shared queries have read (torch's decoder layer)."""
+    """What labels attend to: the image's tokens, or what the shared queries have read (torch's attention)."""
     memory = (readout.memory_projection.weight @ tokens.T + readout.memory_projection.bias[:, None]).relu().T
-    if readout.reader is None:
-        return readout.norm(memory + readout.ffn_out(readout.ffn_in(memory).relu()))
-    layer, slice_ = readout.reader, WIDTH // HEADS
-    queries = layer.norm1(2 * readout.queries)
-    own, keys, values = (
-        x @ weight.T + bias
-        for x, weight, bias in zip(
-            (queries, memory, memory),
-            layer.attention.in_proj_weight.split(WIDTH),
-            layer.attention.in_proj_bias.split(WIDTH),
-            strict=True,
-        )
-    )
-    read = torch.zeros_like(queries)
-    for head in range(HEADS):
-        part = slice(head * slice_, (head + 1) * slice_)
-        read[:, part] = (own[:, part] @ keys[:, part].T / slice_**0.5).softmax(1) @ values[:, part]
-    hidden = layer.norm2(queries + layer.attention.out_proj(read))
-    return layer.norm3(hidden + layer.ffn_out(layer.ffn_in(hidden).relu()))
+    if readout.reader is not None:
+        with torch.no_grad():
+            reference = torch.nn.MultiheadAttention(WIDTH, HEADS, batch_first=True).double().eval()
+            reference.load_state_dict(readout.reader.state_dict())
+            memory = readout.reader_norm(reference(readout.queries[None], memory[None], memory[None])[0][0])
+    return readout.norm(memory + readout.ffn_out(readout.ffn_in(memory).relu()))
 
 
 def _attention(readout, memory, vector, head):
