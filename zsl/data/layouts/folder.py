@@ -40,6 +40,10 @@ class FolderConfig(LabelListsConfig, ImagesConfig):
         table = self.root / self.labels
         rows, notes = read_label_file(table, self.root)
         unseen_file = None if self.unseen is None else self.root / self.unseen
+        if unseen_file is not None and not unseen_file.is_file():
+            raise InputError(
+                f"no file {unseen_file}; list the unseen labels there, or set data.unseen=none: a closed set"
+            )
         seen, unseen = without(sorted({label for row in rows.values() for label in row.labels}), unseen_file)
         if self.test is None:
             marked = chosen_for_test(list(rows), [row.labels for row in rows.values()], unseen, self.test_share)

@@ -239,6 +239,8 @@ def test_images_of_a_folder_with_unseen_labels_are_test_images(album):
     labels.write_text(f'pictures/new.jpg,"{SEEN[1]}"\n' + labels.read_text("utf-8-sig"), encoding="utf-8")
     more = load_data(**config)
     assert {p.name for p in more.test.inputs.paths} - {"new.jpg"} == tested
+    with pytest.raises(InputError, match=r"no file .*nowhere\.txt; list the unseen labels .* data\.unseen=none"):
+        load_data(**config | {"unseen": "nowhere.txt"})
     closed = load_data(**config | {"unseen": None})
     assert (closed.unseen, len(closed.seen)) == ((), len(SEEN + UNSEEN))
 
