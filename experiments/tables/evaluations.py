@@ -122,10 +122,11 @@ def _notes(run: Path, source: Source, asked: Asked) -> list[str]:
     """What the form of the scores means for the figures of a run."""
     used, known = source.config.evaluate.form, calibrated(run)
     notes = [check_company(run, source).told()] if asked.companies else []
-    for key, own, other in zip(used._fields, used, known.form if known is not None else used, strict=True):
-        if own != other:
-            remedy = "calibrate it again: zsl calibrate-gzsl has the same --set"
-            notes.append(f"no calibrated figures: {run} was calibrated for evaluate.{key} = {other!r}; {remedy}")
+    before = used if known is None else known.form
+    other = [f"evaluate.{key} = {value!r}" for key, value in before._asdict().items() if value != getattr(used, key)]
+    if other:
+        remedy = "calibrate it again: zsl calibrate-gzsl has the same --set"
+        notes.append(f"no calibrated figures: {run} was calibrated for {', '.join(other)}; {remedy}")
     return notes
 
 

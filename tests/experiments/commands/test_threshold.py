@@ -13,7 +13,9 @@ from zsl.prediction.thresholds import Thresholds
 
 def test_thresholds_are_chosen_and_measured(regions, tmp_path, monkeypatch):
     run = tmp_path / "run"
-    options = ("--set", "decoder.kind=eszsl", "--set", "evaluate.bootstrap=20", "--set", "train.validation=0.3")
+    members = 'decoder.members=[{kind = "eszsl"}, {kind = "conse", rates = [3, 10]}]'
+    settings = ("decoder.kind=blend", members, "evaluate.bootstrap=20", "train.validation=0.3")
+    options = [argument for setting in settings for argument in ("--set", setting)]
     assert zsl("train", "corel5k", *regions, *options, "--out", run).exit_code == 0
     refused(zsl("threshold", run, "--share", 0.01), "makes 0 of 5 seen labels unseen; give another --share")
     with monkeypatch.context() as patch:

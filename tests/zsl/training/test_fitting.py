@@ -15,7 +15,7 @@ from zsl.readouts.blend import BlendConfig
 from zsl.readouts.normalisation import normalised
 from zsl.runs.config import RunConfig, validated
 from zsl.runs.source import Source
-from zsl.runs.training import train_model
+from zsl.runs.training import model_cost, train_model
 from zsl.scoring import score, vocabularies
 from zsl.training.checkpoint import Checkpoints
 from zsl.training.config import TrainConfig
@@ -92,6 +92,12 @@ def test_its_scores_are_the_blend_of_their_scores(data, bank, blend, alone):
         standard = [normalised(one[name], seen, "image") for one, seen in zip(parts, reference, strict=True)]
         expected = sum(w / 10 * one for w, one in zip(WEIGHTS, standard, strict=True))
         np.testing.assert_allclose(values, expected, rtol=0, atol=1e-5)
+
+
+def test_it_costs_what_its_members_cost(data, bank, blend, alone):
+    """All labels begin with the seen ones, so that nothing is asked twice."""
+    source = _source(data, BlendConfig(members=MEMBERS))
+    assert model_cost(blend[0], source, bank) == sum(model_cost(own, source, part) for own, _, part in alone)
 
 
 class StoppedError(Exception):
