@@ -8,10 +8,10 @@ from typing import Any
 from experiments.grids.variants import Variant
 from zsl.readouts.normalisation import How
 from zsl.runs.config import RunConfig
+from zsl.training.config import SHARED, TrainConfig
 
 # keys of [train] that each member of a blend may have for itself
-LOSS_KEYS = ("loss", "gamma_neg", "gamma_pos", "margin", "focal_gamma", "untagged_weight")
-OWN_KEYS = ("lr", "epochs", "batch_size", "weight_decay", "ema", "random_queries", *LOSS_KEYS)
+OWN_KEYS = tuple(key for key in TrainConfig.model_fields if key not in SHARED)
 ALONE: tuple[How, ...] = ("none", "image")
 
 
@@ -36,10 +36,16 @@ class Candidate:
 
     def told(self, variants: Sequence[Variant]) -> str:
         """In words: "2 x eszsl + ml-decoder, by image"."""
-        names = ["/".join(variants[member].shown.values()) for member in self.members]
+        names = [_name(variants[member]) for member in self.members]
         if len(set(self.weights)) > 1:
             names = [f"{weight} x {name}" for weight, name in zip(self.weights, names, strict=True)]
         return " + ".join(names) + (", by image" if self.how == "image" else "")
+
+
+def _name(variant: Variant) -> str:
+    """The variant's values, without keys that its config lacks."""
+    values = list(variant.shown.values())
+    return "/".join(value for value in values if value != "none") or "/".join(values)
 
 
 def blend_key(config: RunConfig) -> str | None:
@@ -47,7 +53,7 @@ def blend_key(config: RunConfig) -> str | None:
 
     A blend has one bank, one backbone and one dataset.
     """
-    if config.backbone is not None and config.backbone.mode == "tuned":
+    if config.decoder.kind == "blend" or (config.backbone is not None and config.backbone.mode == "tuned"):
         return None
     rest = config.model_dump(mode="json", exclude={"decoder": True, "train": set(OWN_KEYS)})
     return json.dumps(rest, sort_keys=True)
@@ -63,8 +69,8 @@ def chosen_values(candidate: Candidate, configs: Sequence[RunConfig]) -> dict[st
     chosen = [configs[member].model_dump(mode="json") for member in candidate.members]
     values = chosen[0]
     del values["held_out"]
+    values["evaluate"]["normalise"] = candidate.how if len(chosen) == 1 else "none"
     if len(chosen) == 1:
-        values["evaluate"]["normalise"] = candidate.how
         return values
     members = []
     for one in chosen:

@@ -92,17 +92,57 @@ def mixed(*numbers: int | np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
+class HeldOutSamples:
+    """Labels that are held out of training.
+
+    Args:
+        validation: validation inputs with targets over these labels.
+        vectors: (label, embed) their word vectors.
+    """
+
+    validation: Samples
+    vectors: Tensor
+
+
+@dataclass(frozen=True)
 class SeenSamples:
     """The data on which a model is trained, and the data that picks its best epoch.
 
     Args:
         train, validation: inputs with targets over the seen labels.
         vectors: (label, embed) word vectors of the seen labels; None for a readout that reads none.
+        held_out: what is asked of the validation images instead, to pick the best epoch; None for the seen labels.
     """
 
     train: Samples
     validation: Samples
     vectors: Tensor | None
+    held_out: HeldOutSamples | None = None
+
+    def holding_out(self, columns: np.ndarray) -> "SeenSamples":
+        """The same images without the annotations of some labels, which then pick the best epoch.
+
+        Training images that keep no label are left out.
+
+        Args:
+            columns: of the labels that are held out.
+        Raises:
+            InputError: no training image is left.
+        """
+        assert self.vectors is not None
+        kept = np.setdiff1d(np.arange(len(self.vectors)), columns)
+        train, held = self.train, self.validation
+        part = Part(train.part.inputs, train.part.targets.columns(kept))
+        rows = train.rows[part.targets[train.rows].image_counts() > 0]
+        if not len(rows):
+            raise InputError(f"no training image shows another label than the {len(columns)} that are held out")
+        seen, asked = (Part(held.part.inputs, held.part.targets.columns(chosen)) for chosen in (kept, columns))
+        return SeenSamples(
+            Samples(part, rows, train.augment, train.views, train.seed),
+            Samples(seen, held.rows),
+            self.vectors[kept],
+            HeldOutSamples(Samples(asked, held.rows), self.vectors[columns]),
+        )
 
 
 class TrainingOrder(Sampler[list[int]]):

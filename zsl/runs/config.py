@@ -112,6 +112,9 @@ class RunConfig(Config):
                 # groups of other vectors would use the parameters of groups of labels
                 asked = decoder.opened_by or f"another readout than decoder.kind = {decoder.kind!r}"
                 raise ValueError(f"train.{changed} needs {asked}")
+            if train.select == "held_out_labels" and not decoder.reads_vectors:
+                told = f"decoder.kind = {decoder.kind!r} answers without word vectors"
+                raise ValueError(f"{told}, so it finds no held-out label; set train.select = 'seen'")
         return self
 
     @model_validator(mode="after")

@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 from embeddings.io.errors import InputError
 from zsl.config import Config
 from zsl.data.dataset import MultiLabelData, Part
+from zsl.data.folds import fold_columns, split_rows
 from zsl.data.layouts.features import Chosen
 from zsl.data.pictures import Pictures
 from zsl.evaluation.stamp import hash_of_names
@@ -46,28 +47,8 @@ class HeldOutConfig(Config):
         Raises:
             InputError: fewer labels than folds.
         """
-        if seen < self.folds:
-            raise InputError(f"{seen} seen labels cannot be divided into {self.folds} folds; take fewer folds")
-        order = np.random.default_rng(self.seed).permutation(seen)
-        return np.sort(np.array_split(order, self.folds)[self.fold]) if self.fold is not None else order[:0]
-
-
-def split_rows(images: int, share: float) -> tuple[np.ndarray, np.ndarray]:
-    """Divides images at random, in the same way for every config and seed.
-
-    Args:
-        images: number of training images.
-        share: of the validation images.
-    Returns:
-        the rows to train on, the rows to validate on, both ascending.
-    Raises:
-        InputError: no image is left to train on.
-    """
-    order = np.random.default_rng(0).permutation(images)
-    held = max(1, round(share * images))
-    if held >= images:
-        raise InputError(f"{images} training images leave none to train on; lower train.validation")
-    return np.sort(order[held:]), np.sort(order[:held])
+        columns = fold_columns(seen, self.folds, self.fold or 0, self.seed)
+        return columns if self.fold is not None else columns[:0]
 
 
 def without_test(data: MultiLabelData, share: float) -> MultiLabelData:

@@ -15,6 +15,7 @@ from zsl.backbones.base import BaseBackbone
 from zsl.backbones.batch_norm import check_pieces
 from zsl.context import Context
 from zsl.data.dataset import MultiLabelData, Part
+from zsl.data.folds import split_rows
 from zsl.data.loading import Samples, SeenSamples
 from zsl.data.table import load_data
 from zsl.evaluation.measures import Scores, measure
@@ -25,7 +26,7 @@ from zsl.readouts.max_pooled import MaxPooledReadout
 from zsl.readouts.normalisation import Normalisation
 from zsl.readouts.readout import Readout
 from zsl.runs.config import RunConfig
-from zsl.runs.held_out import HeldOutConfig, hold_out, split_rows, without_test
+from zsl.runs.held_out import HeldOutConfig, hold_out, without_test
 from zsl.scoring import Asking, extract_tokens, score_test
 from zsl.training.augmentation import make_augmentation
 from zsl.training.checkpoint import Checkpoints

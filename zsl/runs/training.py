@@ -1,6 +1,7 @@
 """One model's training on a source, in memory."""
 
 import copy
+from dataclasses import replace
 
 import torch
 from accelerate.utils import set_seed
@@ -66,10 +67,11 @@ def readout_of(source: Source, bank: Bank) -> Readout:
 def plan_of(source: Source) -> Plan:
     """How the source's readout is trained: at several learning rates for some, unless a backbone is trained too."""
     config = source.config
-    tuned = config.backbone is not None and config.backbone.mode == "tuned"
-    if tuned or source.readout is not None:
+    if source.readout is not None:
         return Plan(config.train, (config.train.lr,))
-    return Plan.of(config.decoder, config.train)
+    plan = Plan.of(config.decoder, config.train)
+    tuned = config.backbone is not None and config.backbone.mode == "tuned"
+    return replace(plan, rates=(config.train.lr,)) if tuned else plan
 
 
 def model_cost(model: ZeroShotModel, source: Source, bank: Bank) -> int:

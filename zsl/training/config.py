@@ -1,7 +1,7 @@
 """How a model is trained: the keys of `[train]`."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -52,6 +52,8 @@ class TrainConfig(Config):
         vector_noise: the size of Gaussian noise on the word vectors in training, in units of their root mean square.
         ema: decay of the moving average of the weights, which is validated and kept; 0 turns it off.
         validation: the share of the seen training data that picks the epoch.
+        select: by which labels the epoch, and one of several learning rates, are chosen. "seen": by the mAP of the seen
+            labels on validation images. "held_out_labels": by that of labels that further models are trained without.
         precision: of the arithmetic; "auto" is bf16 if the hardware computes in it, else float32.
         compile: use torch.compile.
         workers: processes that decode images; 0 decodes in the main process.
@@ -81,6 +83,7 @@ class TrainConfig(Config):
     vector_noise: float = Field(0.0, ge=0)
     ema: float = Field(0.9997, ge=0, lt=1)
     validation: float = Field(0.1, gt=0, lt=1)
+    select: Literal["seen", "held_out_labels"] = "seen"
     precision: Precision = "auto"
     compile: bool = False
     workers: int = Field(0, ge=0)

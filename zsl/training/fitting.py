@@ -1,8 +1,13 @@
 """Trains or solves any readout; the members of a blend one after another, each as it would be alone."""
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
+from accelerate.utils import set_seed
+
+from embeddings.io.errors import InputError
 from embeddings.io.progress import silent
 from zsl.context import Context
 from zsl.data.loading import SeenSamples
@@ -11,6 +16,7 @@ from zsl.readouts.blend import BlendReadout
 from zsl.readouts.closed_form import ClosedFormReadout
 from zsl.readouts.residual import ResidualReadout
 from zsl.scoring import score
+from zsl.training.epoch_choice import Trials, train_by_held_out
 from zsl.training.history import History, MemberHistory, chance_of, validation_map
 from zsl.training.journal import UNWATCHED, Journal
 from zsl.training.plan import Plan
@@ -40,10 +46,50 @@ def fit_model(
     passes = replace(context, batch_size=plan.train.batch_size)
     if isinstance(model.readout, ClosedFormReadout):
         return solve(model, seen, passes, journal, plan.train.seed)
+    _solve_part(model, plan, seen, passes, journal)
+    if plan.train.select == "held_out_labels":
+        return train_by_held_out(_trials(model, plan, passes, journal), model, seen, context, journal)
+    return train_at_best_rate(plan.rates, plan.train, model, seen, context, journal)
+
+
+def _solve_part(model: ZeroShotModel, plan: Plan, seen: SeenSamples, passes: Context, journal: Journal) -> None:
+    """Solves the closed form that a readout is trained on, if there is one."""
     if isinstance(model.readout, ResidualReadout):  # solved again after a stop: it is the same to the bit
         closed = ZeroShotModel(model.backbone, model.readout.closed)
         solve(closed, seen, passes, Journal(f"{journal.task}, closed form"), plan.train.seed)
-    return train_at_best_rate(plan.rates, plan.train, model, seen, context, journal)
+
+
+def _trials(model: ZeroShotModel, plan: Plan, passes: Context, journal: Journal) -> Trials:
+    """How models of the same kind are trained on other labels.
+
+    Args:
+        model: with initial weights.
+        plan: of its readout.
+        passes, journal: of its closed form, if it has one.
+    Raises:
+        InputError: the readout is an object of the user's own.
+    """
+    decoder = plan.decoder
+    if decoder is None:
+        raise InputError("train.select = 'held_out_labels' needs a readout of a config, of which more can be made")
+
+    def fresh(samples: SeenSamples) -> ZeroShotModel:
+        assert samples.vectors is not None
+        labels, embed_dim = samples.vectors.shape
+        set_seed(plan.train.seed)
+        made = ZeroShotModel(copy.deepcopy(model.backbone), decoder.make(_channels(model, samples), embed_dim, labels))
+        _solve_part(made, plan, samples, passes, journal)
+        return made
+
+    return Trials(plan.train, plan.rates, fresh)
+
+
+@torch.inference_mode()
+def _channels(model: ZeroShotModel, samples: SeenSamples) -> int:
+    """The size of a token."""
+    inputs = samples.train.part.inputs.read(samples.train.rows[:1])
+    device = next(model.parameters()).device
+    return int(model.eval().encode(inputs.to(device)).shape[-1])
 
 
 def _fit_members(

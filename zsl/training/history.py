@@ -17,7 +17,8 @@ class Epochs:
 
     `best_epoch` counts from 0. `chance` is the validation mAP of a random ranking. `chosen` are the values that
     validation chose for config keys. If several learning rates were tried, `tried` is the best validation mAP of each,
-    or None for one whose training failed.
+    or None for one whose training failed. If labels were held out to choose the epoch, `held_out_map` is their mAP,
+    epoch by epoch.
     A blend has one entry, with the mAP of the blend and the weighted mean of its members' losses; `members` are theirs.
     """
 
@@ -28,6 +29,7 @@ class Epochs:
     chance: float = 0.0
     chosen: dict[str, Any] = field(default_factory=dict)
     tried: dict[str, float | None] = field(default_factory=dict)
+    held_out_map: list[float] = field(default_factory=list)
     members: "list[MemberHistory]" = field(default_factory=list)
 
 

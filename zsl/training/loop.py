@@ -54,6 +54,8 @@ class Training:
         seen: training and validation samples, and the word vectors of the seen labels.
         context: device, processes, workers and progress.
         journal: the task's name, checkpoints, and a function to call after each epoch.
+        keep: the epoch to keep, counted from 0, with which the training ends; None keeps that of the best validation
+            mAP.
     Raises:
         InputError: a validation part without positives, a loss that needs complete annotations, a readout with nothing
             to train, a damaged checkpoint.
@@ -66,12 +68,18 @@ class Training:
         seen: SeenSamples,
         context: Context,
         journal: Journal = UNWATCHED,
+        keep: int | None = None,
     ):
+        self.keep = keep
         self.config, self.model, self.seen, self.journal = config, model, seen, journal
         self.context = replace(context, batch_size=config.batch_size, workers=config.workers)
         self.accelerator = context.accelerator
         self.partial = seen.train.part.targets.partial
         self.vectors = seen.vectors if seen.vectors is None else seen.vectors.to(context.device)
+        held = seen.held_out
+        self.validation = seen.validation if held is None else held.validation
+        self.asked = self.vectors if held is None else held.vectors.to(context.device)
+        self.measured = f"{'seen' if held is None else 'held-out'} validation mAP"
         self._check_config()
         model.softmax = LOSSES[config.loss].exclusive
         processes, process = self.accelerator.num_processes, self.accelerator.process_index
@@ -87,7 +95,7 @@ class Training:
             self.state.restore(journal.checkpoints, context.is_main)
 
     def _check_config(self) -> None:
-        if not self.seen.validation.targets.label_counts().any():
+        if not self.validation.targets.label_counts().any():
             raise InputError("the validation part holds no positive; raise train.validation")
         if LOSSES[self.config.loss].exclusive and self.partial:
             raise InputError(f"train.loss = {self.config.loss!r} needs complete annotations; these are partial")
@@ -117,18 +125,19 @@ class Training:
             schedule=OneCycleLR(self.optimizer.optimizer, rates, total_steps=self.total, pct_start=rise),
             average=averaged(model, config.ema) if config.ema else None,
             scaler=accelerator.scaler,
-            history=History(chance=chance_of(self.seen.validation.targets)),
+            history=History(chance=chance_of(self.validation.targets)),
             loss=torch.zeros((), device=accelerator.device),
         )
 
     def run(self) -> History:
-        """Trains to the end and leaves the model with the weights of the best epoch by seen validation mAP.
+        """Trains to the end and leaves the model with the weights of the epoch that is kept.
 
         Raises:
             TrainingError: the loss or the weights are not finite.
             InputError: an input that cannot be read.
         """
-        while self.state.done < self.total:
+        end = self.total if self.keep is None else (self.keep + 1) * self.order.steps
+        while self.state.done < end:
             self.run_epoch()
             self._end_epoch()
         self.model.load_state_dict(self.state.history.best_state)
@@ -198,16 +207,16 @@ class Training:
         scores = self._validation_scores()
         history.loss.append(float(self.accelerator.reduce(state.loss)) / len(self.seen.train))
         history.lr.append(float(state.schedule.get_last_lr()[-1]))
-        history.validation_map.append(validation_map(scores, self.seen.validation.targets))
-        if history.validation_map[-1] >= max(history.validation_map):
+        history.validation_map.append(validation_map(scores, self.validation.targets))
+        if self.keep is not None or history.validation_map[-1] >= max(history.validation_map):
             history.best_epoch = len(history.loss) - 1
             history.best_state = {k: v.detach().cpu().clone() for k, v in state.candidate.state_dict().items()}
         self._tell(
             f"epoch {len(history.loss)}/{self.config.epochs} loss {history.loss[-1]:.3f} "
-            f"seen validation mAP {100 * history.validation_map[-1]:.1f}"
+            f"{self.measured} {100 * history.validation_map[-1]:.1f}"
         )
         if self.config.trackers:
-            named = {f"{self.journal.task}/seen validation mAP": history.validation_map[-1]}
+            named = {f"{self.journal.task}/{self.measured}": history.validation_map[-1]}
             self.accelerator.log(named, step=state.done)
         if self.journal.watch is not None and self.context.is_main:
             self.journal.watch(history)
@@ -224,7 +233,7 @@ class Training:
         for buffer in [*self.model.buffers(), *candidate.buffers()]:  # each process has its own running means
             broadcast(buffer)
         quiet = replace(self.context, progress=silent)
-        scores = score(candidate, self.seen.validation, {"seen": self.vectors}, quiet)["seen"]
+        scores = score(candidate, self.validation, {"asked": self.asked}, quiet)["asked"]
         if not np.isfinite(scores).all():
             epoch = len(self.state.history.loss) + 1
             raise TrainingError(f"{self.journal.task}: the weights are not finite after epoch {epoch}; lower train.lr")

@@ -16,11 +16,13 @@ class Plan:
         train: its `[train]`.
         rates: the learning rates to try.
         members: of a blend, the configs of its members with their plans.
+        decoder: the config that makes further readouts of this kind; None for an object of the user's own.
     """
 
     train: TrainConfig
     rates: tuple[float, ...]
     members: "tuple[tuple[MemberConfig, Plan], ...]" = ()
+    decoder: ReadoutConfig | None = None
 
     @classmethod
     def of(cls, decoder: ReadoutConfig, train: TrainConfig) -> "Plan":
@@ -38,4 +40,4 @@ class Plan:
             for number, member in enumerate(members, 1)
         ]
         parts = tuple((member, cls.of(member, changed)) for member, changed in own)
-        return cls(train, decoder.learning_rates(train.lr), parts)
+        return cls(train, decoder.learning_rates(train.lr), parts, decoder)

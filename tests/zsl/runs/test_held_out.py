@@ -11,12 +11,13 @@ from tests.zsl.poison import poison
 from tests.zsl.toy import SEEN, toy_data
 from zsl.context import Context
 from zsl.data.dataset import Part, Tensors
+from zsl.data.folds import split_rows
 from zsl.data.layouts.features import Chosen
 from zsl.data.pictures import ImageFiles
 from zsl.data.squares import Square
 from zsl.data.targets import Targets
 from zsl.runs.config import RunConfig
-from zsl.runs.held_out import HeldOutConfig, hold_out, split_rows, without_test
+from zsl.runs.held_out import HeldOutConfig, hold_out, without_test
 from zsl.runs.source import Source
 
 

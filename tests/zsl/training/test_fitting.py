@@ -169,3 +169,30 @@ def test_random_queries_do_not_disturb_a_solved_member():
     members = [{"kind": "eszsl"}, GROUPS]
     config = validated({"decoder": {"kind": "blend", "members": members}, "train": {"random_queries": 3}}, "here")
     assert config.train.random_queries == 3
+
+
+def test_held_out_labels_choose_the_epoch_of_each_trained_member(data, bank):
+    train = TRAIN.model_copy(update={"select": "held_out_labels", "batch_size": 60})
+    members = ({"kind": "eszsl"}, {"kind": "conse", "rates": (1.0, 3.0)}, {**GROUPS, "residual": "eszsl"})
+    blended = _source(data, BlendConfig(members=members), train)
+    model, history = train_model(blended, bank)
+    solved, conse, decoder = (one.epochs for one in history.members)
+    assert solved.held_out_map == []
+    for epochs in (conse, decoder):
+        assert len(epochs.held_out_map) == 2
+        assert epochs.best_epoch == int(np.argmax(epochs.held_out_map)) == len(epochs.loss) - 1
+    assert conse.chosen["train.lr"] in (5e-3, 3 * 5e-3)
+    own, told = train_model(_source(data, validated({"decoder": members[2]}, "alone").decoder, train), bank)
+    assert told.plain() == decoder
+    for name, value in own.readout.state_dict().items():
+        assert torch.equal(model.readout.members[2].state_dict()[name], value), name
+
+
+def test_held_out_labels_need_readouts_of_word_vectors_of_a_config(data, bank):
+    train = TRAIN.model_copy(update={"select": "held_out_labels"})
+    with pytest.raises(InputError, match="'gap' answers without word vectors.*set train.select = 'seen'"):
+        validated({"decoder": {"kind": "gap"}, "train": train.model_dump()}, "test")
+    source = _source(data, validated({"decoder": GROUPS}, "test").decoder, train)
+    own = replace(source, readout=source.config.decoder.make(16, 11, 8))
+    with pytest.raises(InputError, match="train.select = 'held_out_labels' needs a readout of a config"):
+        train_model(own, bank)
