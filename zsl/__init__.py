@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from zsl.readouts.gap import GapConfig
     from zsl.readouts.gap_text import GapTextConfig
     from zsl.readouts.group_decoder import GroupDecoder, MlDecoderConfig
+    from zsl.readouts.kernel_eszsl import KernelEszslConfig
     from zsl.readouts.label_attention import LabelAttentionConfig
     from zsl.readouts.readout import Readout, ReadoutConfig
     from zsl.readouts.table import READOUTS
@@ -120,6 +121,7 @@ __all__ = [
     "Hdf5Config",
     "HuggingFaceConfig",
     "InputError",
+    "KernelEszslConfig",
     "LabelAttentionConfig",
     "MetricStream",
     "MlDecoderConfig",
@@ -231,6 +233,7 @@ _MODULES = {
     "zsl.readouts.closed_form": ("ClosedFormReadout",),
     "zsl.readouts.conse": ("ConseConfig",),
     "zsl.readouts.eszsl": ("EszslConfig",),
+    "zsl.readouts.kernel_eszsl": ("KernelEszslConfig",),
     "zsl.readouts.gap": ("GapConfig",),
     "zsl.readouts.gap_text": ("GapTextConfig",),
     "zsl.readouts.group_decoder": ("GroupDecoder", "MlDecoderConfig"),

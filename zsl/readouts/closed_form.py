@@ -78,24 +78,44 @@ class Solution:
     """The solution of a `Problem`.
 
     Args:
-        weight: W; the logits are `x W . n_i`.
+        seen_map: W, from a centred image to scores of the seen labels; its squared error is the loss in the history.
+        held_scores: the readout's scores of the validation images and the seen labels.
         note: one line about it, for progress reports.
         chosen: values that were chosen for keys of the run's config, by key.
     """
 
-    weight: Float64[np.ndarray, "channel embed"]
+    seen_map: Float64[np.ndarray, "channel label"]
+    held_scores: Float64[np.ndarray, "image label"]
     note: str
     chosen: dict[str, Any] = field(default_factory=dict)
 
 
 class ClosedFormReadout(Readout):
-    """A readout whose weights are a linear map from images to word vectors, found in one pass over the images."""
+    """A readout whose weights are a linear map from images to word vectors, found in one pass over the images.
+
+    Attributes:
+        channels: size of the vectors that `read` gives.
+        landmarks: number of training images that `keep` is given before this pass; 0 for none.
+    """
 
     channels: int
+    landmarks: int = 0
 
     @abstractmethod
     def read(self, features: Features) -> Float[Tensor, "batch channel"]:
         """The vector of each image that the solution is computed from."""
+
+    def pooled(self, features: Features) -> Float[Tensor, "batch token"]:
+        """The vector of each image that `keep` is given."""
+        raise NotImplementedError
+
+    def keep(self, images: Float[np.ndarray, "landmark token"]) -> None:
+        """Stores the `pooled` vectors of `landmarks` training images, which `read` compares each image with.
+
+        Raises:
+            InputError: vectors that are all the same.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def solve(self, problem: Problem) -> Solution:

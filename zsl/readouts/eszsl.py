@@ -18,6 +18,7 @@ from zsl.metrics.average_precision import average_precision
 from zsl.readouts.closed_form import ClosedFormReadout, Problem, Solution
 from zsl.readouts.company import Company
 from zsl.readouts.looks import Look
+from zsl.readouts.normalisation import How, normalised
 from zsl.readouts.pooled import pool, shares
 from zsl.readouts.readout import (
     Features,
@@ -124,7 +125,10 @@ class EszslReadout(ClosedFormReadout):
             for kept, value in ((self.weight, weight), (self.center, sums.x / sums.images)):
                 kept.copy_(torch.from_numpy(value))
             self.ridges.copy_(torch.tensor(ridges))
-        return Solution(weight, f"image ridge {ridges[0]:g}, label ridge {ridges[1]:g} ({told})", chosen)
+        seen_map = weight @ vectors.T
+        return Solution(
+            seen_map, problem.held @ seen_map, f"image ridge {ridges[0]:g}, label ridge {ridges[1]:g} ({told})", chosen
+        )
 
 
 class Spectrum:
@@ -164,7 +168,7 @@ def image_map(
 
 
 def choose_ridges(
-    problem: Problem, gram: Spectrum, grids: tuple[Sequence[float], Sequence[float]]
+    problem: Problem, gram: Spectrum, grids: tuple[Sequence[float], Sequence[float]], how: How = "none"
 ) -> tuple[tuple[float, float], float]:
     """The two ridges with the best mAP of held-out images on held-out seen labels; each label is held out once.
 
@@ -174,6 +178,7 @@ def choose_ridges(
         problem: what is solved; its seed divides the labels into folds.
         gram: the spectrum of its X'X.
         grids: the ridges to choose from, image ridges and label ridges; of equally good ones the first is chosen.
+        how: scores are normalised before they are compared, "none" or "image"; by those of the labels not left out.
     Returns:
         (image ridge, label ridge), weighted mAP as a fraction.
     Raises:
@@ -189,12 +194,13 @@ def choose_ridges(
         kept = np.setdiff1d(order, fold)
         labels = Spectrum(vectors[kept].T @ vectors[kept], "the word vectors")
         inner = gram.vectors.T @ (cross[:, kept] @ vectors[kept]) @ labels.vectors
-        outer = labels.vectors.T @ vectors[fold].T
+        outer, outer_kept = (labels.vectors.T @ vectors[chosen].T for chosen in (fold, kept))
         values = problem.values[:, fold]
         for row, image_ridge in enumerate(grids[0]):
             images = projected @ (gram.damped(image_ridge)[:, None] * inner)
             for column, label_ridge in enumerate(grids[1]):
-                scores = images @ (labels.damped(label_ridge)[:, None] * outer)
+                weights = images * labels.damped(label_ridge)
+                scores = normalised(weights @ outer, weights @ outer_kept, how)
                 ap[row, column, fold] = average_precision(scores, values > 0, values != 0 if problem.partial else None)
     positives = (problem.values > 0).sum(0)
     mean = np.nansum(ap * positives, axis=2) / positives.sum()

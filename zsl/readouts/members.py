@@ -11,6 +11,7 @@ from zsl.readouts.eszsl import EszslConfig
 from zsl.readouts.gap import GapConfig
 from zsl.readouts.gap_text import GapTextConfig
 from zsl.readouts.group_decoder import MlDecoderConfig
+from zsl.readouts.kernel_eszsl import KernelEszslConfig
 from zsl.readouts.label_attention import LabelAttentionConfig
 from zsl.readouts.readout import ReadoutConfig
 from zsl.readouts.transformer_decoder import TransformerDecoderConfig
@@ -23,6 +24,7 @@ Single = (
     | GapTextConfig
     | ConseConfig
     | EszslConfig
+    | KernelEszslConfig
 )
 
 

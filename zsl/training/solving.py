@@ -1,9 +1,10 @@
 """Solves readouts that have a closed form, instead of training them: one pass over the images, then an equation."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from embeddings.io.errors import InputError
 from zsl.context import Context
@@ -11,6 +12,7 @@ from zsl.data.dataset import not_finite
 from zsl.data.loading import Samples, SeenSamples, opened
 from zsl.model import ZeroShotModel
 from zsl.readouts.closed_form import ClosedFormReadout, Problem, Statistics
+from zsl.readouts.readout import Features
 from zsl.scoring import SPOILT, gathered, scoring_batches
 from zsl.training.history import History, chance_of, validation_map
 from zsl.training.journal import UNWATCHED, Journal
@@ -20,6 +22,8 @@ def solve(
     model: ZeroShotModel, seen: SeenSamples, context: Context, journal: Journal = UNWATCHED, seed: int = 0
 ) -> History:
     """Solves the model's `ClosedFormReadout` on the training samples; the validation samples only pick its settings.
+
+    A readout with landmarks is first given as many training images, drawn at random.
 
     Every process gets the same solution, which does not depend on the number of processes.
 
@@ -38,17 +42,18 @@ def solve(
     assert isinstance(readout, ClosedFormReadout)
     assert seen.vectors is not None
     vectors, task = seen.vectors.double().cpu().numpy(), journal.task
+    if readout.landmarks:
+        _keep_landmarks(model, readout, train, context, seed)
     sums = Statistics.of(_pairs(model, train, context, task), readout.channels, len(vectors))
     held = np.concatenate(list(_read(model, validation, context, f"{task}, validation"))) - sums.x / sums.images
     values = validation.targets.dense()
     if not (values > 0).any():
         raise InputError("the validation part holds no positive; raise train.validation")
     solution = readout.solve(Problem(sums, vectors, held, values, train.part.targets.partial, seed))
-    weight = solution.weight
     history = History(
-        loss=[_squared_error(sums, weight @ vectors.T)],
+        loss=[_squared_error(sums, solution.seen_map)],
         lr=[0.0],
-        validation_map=[validation_map(held @ weight @ vectors.T, validation.targets)],
+        validation_map=[validation_map(solution.held_scores, validation.targets)],
         best_epoch=0,
         chance=chance_of(validation.targets),
         chosen=solution.chosen,
@@ -60,8 +65,20 @@ def solve(
     return history
 
 
+def _keep_landmarks(
+    model: ZeroShotModel, readout: ClosedFormReadout, train: Samples, context: Context, seed: int
+) -> None:
+    """Gives the readout its landmarks; of fewer training images, some are taken several times."""
+    drawn = np.random.default_rng(seed).permutation(len(train))
+    rows = np.sort(np.resize(drawn, readout.landmarks))
+    distinct, places = np.unique(rows, return_inverse=True)
+    chosen = Samples(train.part, train.rows[distinct], train.augment, train.views, train.seed)
+    read = np.concatenate(list(_read(model, chosen, context, "landmarks", readout.pooled)))
+    readout.keep(read[places])
+
+
 def _squared_error(sums: Statistics, logits: np.ndarray) -> float:
-    """`||X W S' - Y||^2` per image, both centred; `logits` is W S'."""
+    """`||X W - Y||^2` per image, both centred; `logits` is W."""
     mean = sums.y / sums.images
     targets = sums.yy - sums.images * mean @ mean
     return float(targets + np.vdot(logits, sums.gram @ logits) - 2 * np.vdot(logits, sums.cross)) / sums.images
@@ -78,16 +95,23 @@ def _pairs(
 
 
 @torch.inference_mode()
-def _read(model: ZeroShotModel, samples: Samples, context: Context, task: str) -> Iterator[np.ndarray]:
-    """What the readout reads from each image, in order, one batch at a time, on every process."""
+def _read(
+    model: ZeroShotModel,
+    samples: Samples,
+    context: Context,
+    task: str,
+    read_by: Callable[[Features], Tensor] | None = None,
+) -> Iterator[np.ndarray]:
+    """What the readout reads from each image, in order, one batch at a time, on every process; or another function."""
     assert isinstance(model.readout, ClosedFormReadout)
+    reader = model.readout.read if read_by is None else read_by
     with torch.inference_mode(False):  # the closed form may be a part of a readout that is trained later
         model.to(context.device).eval()
     left, loader = len(samples), scoring_batches(samples, context)
     for step, batch in enumerate(loader):
         with context.accelerator.autocast():
             tokens = model.encode(opened(batch)[0].to(context.device, non_blocking=True))
-        read = gathered(model.readout.read(tokens), context)[:left]
+        read = gathered(reader(tokens), context)[:left]
         spoilt = not_finite(read)
         if spoilt is not None:
             (name,) = samples.names(np.array([len(samples) - left + spoilt]))

@@ -22,7 +22,7 @@ from zsl.training.plan import Plan
 
 IMAGES, TOKENS, EMBED, LABELS = 61, 3, 7, 5
 # of the keys that a readout may have, values that are small; the sizes are prime or odd where they can be
-SMALL = {"width": 28, "ffn": 17, "group_size": 2, "attention_heads": 4, "dropout": 0, "top": LABELS}
+SMALL = {"width": 28, "ffn": 17, "group_size": 2, "attention_heads": 4, "dropout": 0, "top": LABELS, "landmarks": 64}
 SMALL["normalise"] = "none"  # standardised scores rank the labels of an image, not always the images of a label
 SMALL["members"] = (
     {"kind": "eszsl"},
@@ -95,7 +95,7 @@ def _learn_the_toy(make, decoder=None):
         config = TrainConfig(epochs=30, batch_size=16, lr=lr, ema=0, precision="fp32", loss="bce")
         plan = Plan(config, (lr,), () if decoder is None else Plan.of(decoder, config).members)
         history = fit_model(model, plan, seen, context)
-        if history.best == 1.0 and (len(history.loss) == 1 or history.loss[-1] < history.loss[0] / 3):
+        if history.best > 0.99 and (len(history.loss) == 1 or history.loss[-1] < history.loss[0] / 3):
             break
     else:
         pytest.fail(f"seen validation mAP {history.best}, loss {history.loss[0]} to {history.loss[-1]}")
