@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from experiments.config.reading import load_config
+from experiments.grids.driver import Driver
+from experiments.grids.folder import GridFolder
+from experiments.grids.grid_file import spec_grid
 from experiments.runs.measurement import SCORES
 from tests.experiments.command import refused, zsl
 from tests.experiments.grid_files import write_grid, write_tokens
@@ -87,15 +90,16 @@ def test_a_selection_continues_and_ranks_anew(selected):
 
 def test_the_check_compares_with_test_results(selected, tmp_path):
     out, grid, _ = selected
-    runs = tmp_path / "runs"
-    assert zsl("ablate", grid, "--out", runs, *OPTIONS[2:], "--save-scores", "--seeds", 2).exit_code == 0
+    runs, settings = tmp_path / "runs", [one for one in OPTIONS[2:] if one != "--set"]
+    folder = GridFolder(runs, spec_grid(grid, None, settings, 2))
+    assert Driver(folder, lambda *_: None, lambda _: None, keep="both").run().failed == {}
     result = zsl("select", grid, "--out", out, *OPTIONS, "--check", runs)
     assert result.exit_code == 0, result.output
     rows = json.loads((out / "check.json").read_text())["rules"]
     assert len(rows) == 15
-    found = {path.parent.name: json.loads(path.read_text())["metrics"] for path in runs.glob("runs/*/metrics.json")}
+    metrics = {path.parent.name: json.loads(path.read_text())["metrics"] for path in runs.glob("runs/*/metrics.json")}
     kinds = ("eszsl", "gap-text", "ml-decoder")
-    maps = [np.mean([found[f"{kind}-seed{seed}"]["zsl/map"] for seed in (0, 1)]) for kind in kinds]
+    maps = [np.mean([metrics[f"{kind}-seed{seed}"]["zsl/map"] for seed in (0, 1)]) for kind in kinds]
     oracle = rows[4]
     assert (oracle["rule"], oracle["correlation"], oracle["regret"]) == ("best on test", pytest.approx(1), 0)
     assert oracle["unseen"] == pytest.approx(max(maps), rel=1e-6)

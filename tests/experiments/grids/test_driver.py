@@ -18,7 +18,8 @@ def test_a_dry_run_prints_the_runs_and_a_grid_continues(tokens):
     shown = zsl("ablate", grid, "--out", out, "--dry-run").stdout
     assert "runs/learnable-text-seed0 (new): changes decoder.query = 'learnable'" in shown
     assert not out.exists()
-    assert zsl("ablate", grid, "--out", out).exit_code == 0
+    assert zsl("ablate", grid, "--out", out, "--save-scores").exit_code == 0
+    assert len(list(out.glob("runs/*/scores/test.npz"))) == 4
     records = json.loads((out / "results.json").read_text())
     assert [record["variant"] for record in records] == [
         {"query": query, "head": head} for query in ("text", "learnable") for head in ("text", "learnable")
