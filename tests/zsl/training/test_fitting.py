@@ -29,7 +29,7 @@ MEMBERS = (
     {**GROUPS, "grouping": "similar"},
 )
 WEIGHTS = (1.0, 2.0, 3.0, 4.0)
-TRAIN = TrainConfig(epochs=2, batch_size=16, lr=5e-3, ema=0.9, precision="fp32", seed=3, validation=0.2)
+TRAIN = TrainConfig(epochs=2, batch_size=60, lr=5e-3, ema=0, precision="fp32", seed=3, validation=0.2)
 
 
 @pytest.fixture(scope="module")
