@@ -95,7 +95,7 @@ class ClosedFormReadout(Readout):
 
     Attributes:
         channels: size of the vectors that `read` gives.
-        landmarks: number of training images that `keep` is given before this pass; 0 for none.
+        landmarks: number of training images, at most, that `keep` is given before this pass; 0 for none.
     """
 
     channels: int
@@ -110,7 +110,7 @@ class ClosedFormReadout(Readout):
         raise NotImplementedError
 
     def keep(self, images: Float[np.ndarray, "landmark token"]) -> None:
-        """Stores the `pooled` vectors of `landmarks` training images, which `read` compares each image with.
+        """Stores the `pooled` vectors of training images, which `read` compares each image with.
 
         Raises:
             InputError: vectors that are all the same.

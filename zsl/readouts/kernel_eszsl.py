@@ -1,7 +1,7 @@
 """Kernel ESZSL: ESZSL on similarities to training images, with a classifier of their own for seen labels."""
 
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -43,9 +43,9 @@ class KernelEszslConfig(ReadoutConfig):
 class KernelEszslReadout(ClosedFormReadout):
     """ESZSL (Romera-Paredes and Torr 2015) on a kernel, and a kernel ridge classifier of the seen labels.
 
-    u is an image's unit-length mean token, z_1 ... z_M are those of M training images, the landmarks, and
-    `k_m = exp(-s |u - z_m|^2 / v)` with v the mean of the landmarks' squared distances. Of `x = K^(-1/2) k` (Nystrom),
-    two parts are computed, each centred and then normalised by image over the seen labels:
+    u is an image's unit-length mean token. z_1 ... z_M are those of M training images, the landmarks; of fewer
+    images, all are taken. `k_m = exp(-s |u - z_m|^2 / v)` with v the mean of the landmarks' squared distances. Of
+    `x = K^(-1/2) k` (Nystrom), two parts are computed, each centred and then normalised by image over the seen labels:
 
     - the text part `t_i = x W . n_i`, ESZSL's solution, for any label;
     - the own part `f_i = x R_i` of a seen label, R a ridge regression of the targets.
@@ -71,17 +71,33 @@ class KernelEszslReadout(ClosedFormReadout):
     def __init__(self, channels: int, embed_dim: int, num_labels: int, config: KernelEszslConfig):
         super().__init__()
         self.config, self.embed_dim = config, embed_dim
-        self.channels = self.landmarks = config.landmarks
-        # NaN until they are solved, so that scores of an unsolved readout are an error
-        for name, shape in {
-            "places": (self.landmarks, channels),  # the landmarks z
-            "spread": (1,),  # v / s
-            "center": (self.landmarks,),  # the mean of k in training
-            "weight": (self.landmarks, embed_dim),  # K^(-1/2) W
-            "own": (self.landmarks, num_labels),  # K^(-1/2) R
-            "seen": (num_labels, embed_dim),
-        }.items():
-            self.register_parameter(name, nn.Parameter(torch.full(shape, torch.nan), requires_grad=False))
+        self.landmarks = config.landmarks
+        self._sizes = {
+            "places": (channels,),  # the landmarks z
+            "center": (),  # the mean of k in training
+            "weight": (embed_dim,),  # K^(-1/2) W
+            "own": (num_labels,),  # K^(-1/2) R
+        }
+        self._allot(self.landmarks)
+        self._unknown("spread", (1,))  # v / s
+        self._unknown("seen", (num_labels, embed_dim))
+
+    def _unknown(self, name: str, shape: tuple[int, ...]) -> None:
+        """NaN until the readout is solved, so that scores of an unsolved one are an error."""
+        self.register_parameter(name, nn.Parameter(torch.full(shape, torch.nan), requires_grad=False))
+
+    def _allot(self, landmarks: int) -> None:
+        """Makes room for this number of landmarks."""
+        self.channels = landmarks
+        for name, shape in self._sizes.items():
+            self._unknown(name, (landmarks, *shape))
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *rest: Any) -> None:
+        """Of fewer training images than `landmarks`, all were taken."""
+        saved = state_dict.get(f"{prefix}center")
+        if saved is not None and 0 < len(saved) < self.landmarks:
+            self._allot(len(saved))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def pooled(self, features: Features) -> Float[Tensor, "batch channel"]:
         """The mean token of each image, scaled to unit length."""
@@ -93,7 +109,9 @@ class KernelEszslReadout(ClosedFormReadout):
         Raises:
             InputError: they are all the same.
         """
-        places = torch.from_numpy(images).to(self.places)
+        places = torch.from_numpy(images).to(self.spread)
+        self._allot(len(places))
+        self.to(places.device)
         spread = self._squared_distances(places, places).mean()
         if not spread > 0:
             raise InputError("the pooled tokens are all the same, so there is nothing to solve")

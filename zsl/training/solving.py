@@ -43,7 +43,7 @@ def solve(
     assert seen.vectors is not None
     vectors, task = seen.vectors.double().cpu().numpy(), journal.task
     if readout.landmarks:
-        _keep_landmarks(model, readout, train, context, seed)
+        _keep_landmarks(model, readout, train, context, task, seed)
     sums = Statistics.of(_pairs(model, train, context, task), readout.channels, len(vectors))
     held = np.concatenate(list(_read(model, validation, context, f"{task}, validation"))) - sums.x / sums.images
     values = validation.targets.dense()
@@ -66,15 +66,12 @@ def solve(
 
 
 def _keep_landmarks(
-    model: ZeroShotModel, readout: ClosedFormReadout, train: Samples, context: Context, seed: int
+    model: ZeroShotModel, readout: ClosedFormReadout, train: Samples, context: Context, task: str, seed: int
 ) -> None:
-    """Gives the readout its landmarks; of fewer training images, some are taken several times."""
-    drawn = np.random.default_rng(seed).permutation(len(train))
-    rows = np.sort(np.resize(drawn, readout.landmarks))
-    distinct, places = np.unique(rows, return_inverse=True)
-    chosen = Samples(train.part, train.rows[distinct], train.augment, train.views, train.seed)
-    read = np.concatenate(list(_read(model, chosen, context, "landmarks", readout.pooled)))
-    readout.keep(read[places])
+    """Gives the readout its landmarks: training images drawn at random, or all of them if they are fewer."""
+    drawn = np.random.default_rng(seed).permutation(len(train))[: readout.landmarks]
+    chosen = Samples(train.part, train.rows[np.sort(drawn)], train.augment, train.views, train.seed)
+    readout.keep(np.concatenate(list(_read(model, chosen, context, f"{task}, landmarks", readout.pooled))))
 
 
 def _squared_error(sums: Statistics, logits: np.ndarray) -> float:
