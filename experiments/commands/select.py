@@ -64,7 +64,7 @@ def select(
     for line in grid.notes:
         tell(f"note: {line}")
     tested = None if check is None else tested_folder(grid, check)
-    console, folder = make_console(), GridFolder(out, plan.grid)
+    console, folder = make_console(), GridFolder(out, plan.grid, grows=True)
     place = Place(workers, processes, on, cpus, gpus, retry_failed)
     ending = execute(folder, place, console, "scores")
     show_ending(ending, folder, retry_failed)

@@ -57,10 +57,18 @@ class GridFile:
 
 @dataclass(frozen=True)
 class GridFolder:
-    """The folder of a grid, which may exist already."""
+    """The folder of a grid, which may exist already.
+
+    Args:
+        path: of the folder.
+        grid: its runs.
+        grows: whether the folder may hold fewer runs, or more, of the same base config. `grid.json` then describes the
+            runs that it began with.
+    """
 
     path: Path
     grid: Grid
+    grows: bool = False
 
     def check(self) -> None:
         """Checks that the folder is missing, or holds this grid.
@@ -73,7 +81,8 @@ class GridFolder:
             return
         was = _identity(read_model(self.path / "grid.json", GridFile, "choose another --out"))
         now = json.loads(json.dumps(_identity(self._file(id=""))))
-        other = [key for key in {**was, **now} if was.get(key) != now.get(key)]
+        compared = was.keys() & now.keys() if self.grows else was.keys() | now.keys()
+        other = [key for key in {**was, **now} if key in compared and was.get(key) != now.get(key)]
         if other:
             told = "; ".join(_told(key, was, now) for key in other[:4])
             more = f"; and {len(other) - 4} more" if len(other) > 4 else ""

@@ -45,7 +45,7 @@ class Plan:
             for variant, config in zip(self.variants, self.configs, strict=True):
                 variants.append(Variant(variant.settings | {"held_out.fold": fold}))
                 configs.append(_holding_out(config, held))
-        caption = f"{self.asked.ablation.caption}: {self.used} of {self.held.folds} folds of the seen labels held out"
+        caption = f"{self.asked.ablation.caption}, without folds of the seen labels"
         ablation = replace(self.asked.ablation, caption=caption, variants=tuple(variants))
         return replace(
             self.asked, ablation=ablation, config=_holding_out(self.asked.config, self.held), configs=tuple(configs)

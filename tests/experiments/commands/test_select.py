@@ -31,6 +31,9 @@ def selected(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ZSL_CACHE", str(root / "cache"))
         patch.setattr(Corel5kConfig, "load", lambda self: replace(load(self), test=poison()))
+        one = zsl("select", grid, "--out", root / "out", *OPTIONS, "--use", 1)
+        assert "1 of 2 folds of the 5 seen labels were held out" in one.stdout.replace("\n", " ")
+        assert len(list((root / "out").glob("runs/*/metrics.json"))) == 3
         result = zsl("select", grid, "--out", root / "out", *OPTIONS)
     assert result.exit_code == 0, result.output
     return root / "out", grid, result.output
