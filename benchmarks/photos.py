@@ -48,9 +48,11 @@ class PhotoSet:
 
 SETS = {
     "corel5k": PhotoSet("Corel5k", "corel5k", "corel5k_photos", ("data.unseen=unseen_concepts.txt",)),
-    "coco17": PhotoSet("COCO, the 17 unseen labels of 48/17", "coco", "photographs", ("data.unseen=unseen_17.txt",)),
+    "coco17": PhotoSet(
+        "COCO, the 17 unseen labels of 48/17", "coco", "photographs_groups", ("data.unseen=unseen_17.txt",)
+    ),
     "stuff": PhotoSet(
-        "COCO stuff", "coco", "photographs", ("data.labels=labels_stuff.csv", "data.unseen=unseen_stuff.txt")
+        "COCO stuff", "coco", "photographs_groups", ("data.labels=labels_stuff.csv", "data.unseen=unseen_stuff.txt")
     ),
 }
 # the tables by their names here: a key of `SETS`, and the name of the table

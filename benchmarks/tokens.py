@@ -16,7 +16,7 @@ from experiments.config.reading import load_config
 from experiments.grids.grid import variant_config
 from experiments.grids.paper_tables import GROUP_DECODERS
 from experiments.runs.extraction import run_extraction
-from experiments.runs.measurement import evaluate_run
+from experiments.runs.measurement import measure_run
 from zsl.context import Context
 from zsl.data.tokens.writing import Extraction
 from zsl.runs.bank_config import load_bank
@@ -86,4 +86,4 @@ def _run(config: RunConfig, source: Source, run: Path) -> tuple[float, dict[str,
     started = time.perf_counter()
     train_run(source.of(config), bank, run)
     seconds = time.perf_counter() - started
-    return seconds, evaluate_run(run, source).evaluation.metrics
+    return seconds, measure_run(run, source).evaluation.metrics

@@ -101,9 +101,9 @@ def _run(folder: Path) -> Path:
 
 def _read_run(_: Path, run: Path, __: Path) -> str:
     from embeddings.io.progress import silent
-    from experiments.runs.measurement import evaluate_run, open_run
+    from experiments.runs.measurement import measure_run, open_run
 
-    result = evaluate_run(run, open_run(run, [], silent))
+    result = measure_run(run, open_run(run, [], silent))
     return digest(sorted(result.evaluation.metrics.items()))
 
 

@@ -50,7 +50,7 @@ def test_the_training_loop_against_bare_steps(small, tmp_path):
 
 def test_the_loader_against_bare_decoding(photographs, tmp_path):
     options = ("--rounds", 1, "--images", 12, "--batch-size", 5, "--workers", 1)
-    own = ("--config", "photographs", "--set", "data.name=csv", "--set", f"data.root={photographs}")
+    own = ("--config", "photographs_groups", "--set", "data.name=csv", "--set", f"data.root={photographs}")
     own += ("--set", "data.image_size=24")
     for config in ((), own):
         out = tmp_path / f"{len(config)}.json"
@@ -191,7 +191,7 @@ def test_the_tables_on_photographs_continue_and_are_printed(monkeypatch, tmp_pat
     folder = write_photos(tmp_path / "photos")
     recipe = tmp_path / "tiny.toml"
     recipe.write_text(
-        'base = "photographs"\n[data]\nimage_size = 32\n[backbone]\nname = "resnet10t"\npretrained = false\n'
+        'base = "photographs_groups"\n[data]\nimage_size = 32\n[backbone]\nname = "resnet10t"\npretrained = false\n'
         "[decoder]\nwidth = 16\nffn = 16\n[train]\nepochs = 1\n[evaluate]\nk = [1]\nbootstrap = 10\n"
     )
     monkeypatch.setitem(photos.SETS, "coco17", photos.PhotoSet("Tiny", "coco", str(recipe), ()))

@@ -11,7 +11,7 @@ from tests.experiments.command import refused, zsl
 def test_recipes_are_listed_with_one_line_each():
     lines = zsl("recipe").stdout.splitlines()
     assert [line.split()[0] for line in lines] == recipes()
-    assert lines[1].startswith("coco               MS-COCO as a closed set (appendix C)")
+    assert lines[1].startswith("coco                MS-COCO as a closed set (appendix C)")
 
 
 @pytest.mark.parametrize("name", recipes())

@@ -15,7 +15,7 @@ from tests.names import SEEN, UNSEEN
 def test_train_then_evaluate_through_a_frozen_backbone(frozen, tmp_path, precision):
     run = tmp_path / "run"
     precise = ("--set", f"train.precision={precision}")
-    assert zsl("train", "photographs", "--out", run, *frozen, *precise).exit_code == 0
+    assert zsl("train", "photographs_groups", "--out", run, *frozen, *precise).exit_code == 0
     assert not (run / "metrics.json").exists()  # the test set is not looked at before evaluate
     assert zsl("evaluate", run).exit_code == 0
     first = (run / "metrics.json").read_bytes()
@@ -43,7 +43,7 @@ def test_a_last_batch_of_one_image_is_refused_before_anything_is_written(tuned, 
 
 
 def test_a_run_that_diverges_ends_in_one_line(frozen, tmp_path):
-    result = zsl("train", "photographs", "--out", tmp_path / "run", *frozen, "--set", "train.lr=1e30")
+    result = zsl("train", "photographs_groups", "--out", tmp_path / "run", *frozen, "--set", "train.lr=1e30")
     assert result.exit_code == 1
     assert "lower train.lr" in result.stderr
     assert result.stderr.count("\n") == 1
@@ -75,7 +75,7 @@ def test_bad_input_before_training_writes_nothing(frozen, photographs, tmp_path)
 
     def train(*settings):
         extra = [argument for setting in settings for argument in ("--set", setting)]
-        return zsl("train", "photographs", "--out", out, *frozen, *extra)
+        return zsl("train", "photographs_groups", "--out", out, *frozen, *extra)
 
     refused(train("train.epoch=1"), "unknown key 'train.epoch'", "did you mean 'epochs'")
     build_bank(SEEN, "lexical:16").save(tmp_path / "small.safetensors")
@@ -88,11 +88,11 @@ def test_bad_input_before_training_writes_nothing(frozen, photographs, tmp_path)
     (photographs / "data.csv").write_text("\n".join(rows))
     (photographs / "images" / "7.jpg").write_bytes(b"no picture")
     refused(train(), "7.jpg does not decode", "set data.exclude=FILE")
-    refused(zsl("ablate", "table8", "--config", "photographs", "--out", out, *frozen), "7.jpg does not decode")
+    refused(zsl("ablate", "table8", "--config", "photographs_groups", "--out", out, *frozen), "7.jpg does not decode")
     # a test image too, before anything is written
     (photographs / "images" / "7.jpg").write_bytes((photographs / "images" / "8.jpg").read_bytes())
     (photographs / "images" / "45.jpg").write_bytes(b"no picture")
-    refused(zsl("ablate", "table8", "--config", "photographs", "--out", out, *frozen), "45.jpg does not decode")
+    refused(zsl("ablate", "table8", "--config", "photographs_groups", "--out", out, *frozen), "45.jpg does not decode")
     assert not out.exists()
 
 
@@ -121,7 +121,7 @@ def test_data_and_a_bank_are_config_enough(tmp_path):
 
 def test_a_run_is_not_tested_with_what_does_not_fit_it(frozen, photographs, tmp_path):
     run = tmp_path / "run"
-    assert zsl("train", "photographs", "--out", run, *frozen).exit_code == 0
+    assert zsl("train", "photographs_groups", "--out", run, *frozen).exit_code == 0
     build_bank(SEEN + UNSEEN, "lexical:24").save(tmp_path / "wide.safetensors")
     refused(zsl("evaluate", run, "--bank", tmp_path / "wide.safetensors"), "vectors of size 24", "size 16")
     build_bank(SEEN, "lexical:16").save(tmp_path / "few.safetensors")

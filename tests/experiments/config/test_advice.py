@@ -24,7 +24,8 @@ from tests.experiments.command import zsl
 from zsl.training.history import History
 
 # whose recipes choose word vectors
-CHOSEN = ("demo", "scenes", "scenes_closed", "scenes_many", "scenes_single", "photographs", "corel5k_photos")
+CHOSEN = ("demo", "scenes", "scenes_closed", "scenes_many", "scenes_single", "photographs", "photographs_groups")
+CHOSEN += ("corel5k_photos",)
 # no part of their readouts is made from vectors
 WITHOUT = ("cifar100", "coco", "imagenet_sigmoid", "imagenet_softmax", "open_images", "stanford_cars", "voc")
 
