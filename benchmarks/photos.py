@@ -48,6 +48,9 @@ class PhotoSet:
 
 SETS = {
     "corel5k": PhotoSet("Corel5k", "corel5k", "corel5k_photos", ("data.unseen=unseen_concepts.txt",)),
+    "clean": PhotoSet(
+        "Corel5k, 22 unseen labels", "corel5k", "photographs_groups", ("data.unseen=unseen_clean.txt",)
+    ),  # test images are those that show an unseen label, and a fifth of the others
     "coco17": PhotoSet(
         "COCO, the 17 unseen labels of 48/17", "coco", "photographs_groups", ("data.unseen=unseen_17.txt",)
     ),
@@ -63,8 +66,12 @@ TABLES = {
     "group-size": ("corel5k", "group-size"),
     "augmentation": ("corel5k", "augmentation"),
     "encoders": ("corel5k", "encoders"),
+    "readouts": ("corel5k", "readouts"),
+    "clean-readouts": ("clean", "readouts"),
     "coco17-table8": ("coco17", "table8"),
+    "coco17-readouts": ("coco17", "readouts"),
     "stuff-table8": ("stuff", "table8"),
+    "stuff-readouts": ("stuff", "readouts"),
 }
 
 
@@ -110,7 +117,8 @@ class Study:
         data, table = TABLES[name]
         ablation, photos, out = ABLATIONS[table], SETS[data], self.out / name
         own = ["data.name=tokens", f"data.root={tokens}", "backbone=none", *self.settings]
-        options = ["--config", photos.recipe]
+        recipe = "photographs" if table == "readouts" else photos.recipe  # which has prompts
+        options = ["--config", recipe]
         if table == "encoders":
             compared = (*self.encoders, *OTHERS)
             ablation = replace(ablation, variants=encoder_variants(compared, self.prompts))
@@ -120,7 +128,7 @@ class Study:
             own.append(f"bank.encoder={self.encoders[0]}")
         options += [word for setting in own for word in ("--set", setting)]
         command = shell("zsl", "ablate", table, *options, "--seeds", str(self.seeds), "--out", str(out))
-        grid = table_grid(ablation, load_config(photos.recipe, [*ablation.settings, *own]), self.seeds)
+        grid = table_grid(ablation, load_config(recipe, [*ablation.settings, *own]), self.seeds)
         folder = GridFolder(out, grid)
         executor = Pool(self.workers) if self.workers > 1 else None
         ending = Driver(folder, progress, lambda line: tell(line, err=True), executor, retry_failed=True).run()

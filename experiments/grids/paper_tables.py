@@ -13,6 +13,13 @@ ENCODERS = ("lexical", MINILM, "corpus", "random")
 TOP_1 = "closed/f1@1"  # of images with one label each, F1@1 is top-1 accuracy
 # the usual zero-shot methods
 BASELINES = tuple(Variant({"decoder.kind": kind}) for kind in ("eszsl", "conse", "gap-text"))
+TWO_WAY = {"train.loss": "two_way"}
+# what the recipe photographs trains: none of its members is a decoder
+RECOMMENDED = (
+    {"kind": "kernel-eszsl"},
+    {"kind": "gap-text", "cosine": True, "train": {"loss": "two_way"}},
+    {"kind": "conse"},
+)
 
 
 def encoder_variants(encoders: Sequence[str], prompts: Sequence[str] = ()) -> tuple[Variant, ...]:
@@ -181,6 +188,16 @@ ABLATIONS: dict[str, Ablation] = {
         ),
         recipe="demo",
         settings=("decoder.query=text",),
+    ),
+    "readouts": Ablation(
+        "Readouts without a decoder, and the blend that is recommended for photographs",
+        (
+            *BASELINES,
+            Variant({"decoder.kind": "gap-text", "decoder.cosine": True} | TWO_WAY),
+            Variant({"decoder.kind": "kernel-eszsl"}),
+            Variant({"decoder.kind": "blend", "decoder.members": list(RECOMMENDED)}),
+        ),
+        recipe="demo",
     ),
     "encoders": Ablation(
         "Text encoders, each with a decoder and with ESZSL",

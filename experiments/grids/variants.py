@@ -51,6 +51,8 @@ def shown_value(value: Any, short: bool = True) -> str:
     """A config value as tables show it; if `short`, file names are without their folders."""
     if isinstance(value, list | tuple) and all(isinstance(one, str) for one in value):
         value = ", ".join(value)
+    elif isinstance(value, list | tuple) and all(isinstance(one, dict) and "kind" in one for one in value):
+        value = " + ".join(one["kind"] for one in value)  # members of a blend
     text = value if isinstance(value, str) else "none" if value is None else json.dumps(value)
     return re.sub(r"[^+:,=]*/(?=[^+/])", "", text) if short else text
 
