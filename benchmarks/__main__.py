@@ -13,6 +13,7 @@ from benchmarks import (
     normalisation,
     nus_wide,
     onnx,
+    pareto,
     photos,
     pointing,
     predict,
@@ -39,6 +40,7 @@ BENCHMARKS = {
     "predict": predict,
     "pointing": pointing,
     "photos": photos,
+    "pareto": pareto,
 }
 
 app = Commands(help="Compare speed, memory and coverage with peers.")

@@ -15,6 +15,7 @@ from benchmarks.peak import peak_of
 from experiments.grids.paper_tables import ABLATIONS
 from tests.experiments.command import refused, run
 from tests.experiments.grid_files import own_experiments, write_tokens
+from tests.experiments.report_folder import make_folder
 from tests.experiments.test_processes import OURS, WHERE
 from tests.zsl.photos import write_photos
 from zsl.data.targets import Targets
@@ -236,3 +237,25 @@ def test_normalisation_is_measured_on_saved_scores(tmp_path):
     assert found["spread"] == pytest.approx(scores[:, :4].std(1).std() / scores[:, :4].std(1).mean())
     save_scores(tmp_path / "other/scores", {"zsl": scores[:, 4:]}, test)
     refused(bench("normalisation", tmp_path / "other"), "give a run with unseen labels")
+
+
+def test_cost_is_drawn_over_tables_of_one_test_set(tmp_path):
+    kinds = [{"kind": kind, "loss": "asymmetric"} for kind in ("conse", "eszsl", "ml-decoder")]
+    make_folder(tmp_path / "a", kinds, seeds=2)
+    file = tmp_path / "a/results.json"
+    records = json.loads(file.read_text())
+    for place, record in enumerate(records):  # cost, and unseen mAP, by row
+        cost, unseen = ((0.3, 0.2), (0.1, 0.1), (0.2, 0.4))[place // 2]
+        record["metrics"] |= {"G MAC": cost, "zsl/map": unseen + 0.01 * (place % 2), "seen/map": 0.5}
+    file.write_text(json.dumps(records))
+    result = bench("pareto", tmp_path / "a", "--out", tmp_path / "plot.png")
+    assert result.exit_code == 0, result.output
+    rows = [line.strip("| ").split(" | ") for line in result.stdout.splitlines()[2:]]
+    assert [row[:4] for row in rows] == [
+        ["eszsl", "2", "100.0", "10.5"],
+        ["ml-decoder", "2", "200.0", "40.5"],
+        ["conse", "2", "300.0", "20.5"],
+    ]
+    assert [row[-1] for row in rows] == ["yes", "yes", "50.0"]
+    assert (tmp_path / "plot.png").stat().st_size > 5_000
+    refused(bench("pareto", tmp_path / "a", tmp_path / "none", "--out", tmp_path / "x.png"), "none")
