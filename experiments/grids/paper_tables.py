@@ -18,7 +18,6 @@ TWO_WAY = {"train.loss": "two_way"}
 RECOMMENDED = (
     {"kind": "kernel-eszsl"},
     {"kind": "gap-text", "cosine": True, "train": {"loss": "two_way"}},
-    {"kind": "conse"},
 )
 
 

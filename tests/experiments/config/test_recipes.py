@@ -41,7 +41,7 @@ DIGESTS = {
     "nus_wide_groups": "e6abf2ba64f28a76",
     "nus_wide_released": "586e87e375b9e5b6",
     "open_images": "397ea49961d1f5b8",
-    "photographs": "99f348a7285085a8",
+    "photographs": "1bd80fc2b4203526",
     "photographs_groups": "7a57c44d63dcaf9b",
     "scenes": "ccea653f0e81dbb9",
     "scenes_closed": "ae8c1f7b40cf0162",
