@@ -26,7 +26,7 @@ class KernelEszslConfig(ReadoutConfig):
     """`KernelEszslReadout`; a ridge that is None is chosen on validation."""
 
     kind: Literal["kernel-eszsl"] = "kernel-eszsl"
-    landmarks: int = Field(2048, ge=2)
+    landmarks: int = Field(4096, ge=2)
     sharpness: PositiveFloat = 2.0
     own: float = Field(0.8, ge=0, le=1)
     image_ridge: PositiveFloat | None = None

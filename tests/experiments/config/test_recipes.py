@@ -4,11 +4,16 @@ import hashlib
 import json
 
 import pytest
+import torch
 
+from experiments.config.reading import load_config
 from experiments.config.recipes import recipes, summaries
 from experiments.config.values import read_values
+from experiments.grids.paper_tables import RECOMMENDED
 from tests.experiments.command import zsl
 from tests.zsl.photos import write_photos
+from zsl.cost import image_cost
+from zsl.readouts.group_decoder import MlDecoderConfig
 
 SMALL = (
     "data.image_size=32",
@@ -86,3 +91,12 @@ def test_a_recipe_runs(recipe, request, open_images, tmp_path):
     assert ("zsl/map" if "nus_wide" in recipe or "photo" in recipe else "closed/map") in metrics
     assert json.loads((run / "history.json").read_text())["loss"][0] > 0
     assert (run / "history.png").stat().st_size > 5_000
+
+
+def test_the_recommended_blend_costs_a_hundredth_of_full_decoding():
+    tokens, vectors = torch.zeros(1, 49, 1280), torch.randn(925, 384)
+    blend = load_config("photographs", []).decoder.make(1280, 384, 925)
+    blend.remember(vectors)
+    full = MlDecoderConfig(head="shared", group_size=1).make(1280, 384, 925)
+    assert image_cost(None, blend, tokens, vectors) < 0.01 * image_cost(None, full, tokens, vectors)
+    assert [dict(one) for one in RECOMMENDED] == read_values("photographs")["decoder"]["members"]
