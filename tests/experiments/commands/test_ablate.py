@@ -103,7 +103,7 @@ def test_ablate_lists_its_tables():
     result = zsl("ablate", "--list")
     assert [line.split()[0] for line in result.stdout.splitlines()] == [
         *(f"table{number}" for number in range(7, 18)),
-        *("encoders", "grouping", "nus-wide", "group-size", "augmentation"),
+        *("encoders", "grouping", "nus-wide", "readouts", "group-size", "augmentation"),
     ]
     refused(zsl("ablate", "table18"), "unknown ablation 'table18'", "table8", "table9")
     refused(zsl("ablate"), "name a table (zsl ablate --list prints them) or a grid's TOML file")

@@ -51,7 +51,8 @@ def test_unseen_labels_alone_follow_their_own_rule(scores, test):
             among = found.metrics[f"gzsl/{measure_name}_{group}@threshold"]
             assert found.metrics[f"{alone}/{measure_name}@threshold"] == among
     assert "zsl-synonyms/f1@threshold" in found.metrics
-    assert found.stamp.thresholds == {"seen": 0.55, "unseen": 0.4, "labels_with_their_own": 1, "company": None}
+    rule = {"seen": 0.55, "unseen": 0.4, "labels_with_their_own": 1, "company": None, "normalise": "none"}
+    assert found.stamp.thresholds == rule
 
 
 def test_other_figures_stay_and_a_closed_set_has_seen_labels_only(scores, test):
