@@ -12,6 +12,7 @@ from zsl.data.targets import Targets
 from zsl.model import ZeroShotModel
 from zsl.readouts.closed_form import ClosedFormReadout
 from zsl.readouts.group_decoder import MlDecoderConfig
+from zsl.readouts.kernel_eszsl import KernelEszslConfig
 from zsl.readouts.max_pooled import MaxPooledReadout
 from zsl.readouts.table import READOUTS, check_readout, make_readout
 from zsl.scoring import score
@@ -89,13 +90,15 @@ def _learn_the_toy(make, decoder=None):
     samples = _toy()
     vectors = torch.eye(LABELS, EMBED)
     context, seen = Context.of("fp32", batch_size=16), SeenSamples(samples, samples, vectors)
+    # what it standardises by image ranks the labels of an image, not always the images of a label
+    enough = 0.99 if isinstance(decoder, KernelEszslConfig) else 1.0
     for lr in (5e-3, 0.3):  # linear maps need the larger step
         torch.manual_seed(0)
         model = ZeroShotModel(None, make())
         config = TrainConfig(epochs=30, batch_size=16, lr=lr, ema=0, precision="fp32", loss="bce")
         plan = Plan(config, (lr,), () if decoder is None else Plan.of(decoder, config).members)
         history = fit_model(model, plan, seen, context)
-        if history.best > 0.99 and (len(history.loss) == 1 or history.loss[-1] < history.loss[0] / 3):
+        if history.best >= enough and (len(history.loss) == 1 or history.loss[-1] < history.loss[0] / 3):
             break
     else:
         pytest.fail(f"seen validation mAP {history.best}, loss {history.loss[0]} to {history.loss[-1]}")
