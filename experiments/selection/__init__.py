@@ -6,5 +6,5 @@
 4. `precision` computes the AP of each label under each candidate, `ranking` the criteria and their intervals.
 5. `search` proposes blends step by step.
 6. `choice` writes the ranking, and the config of the best candidate for `zsl train`.
-7. `check` compares rankings with what the same candidates have on the test set.
+7. `checking` compares rankings with what the same candidates have on the test set.
 """

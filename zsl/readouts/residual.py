@@ -12,7 +12,7 @@ from embeddings.io.errors import InputError
 from zsl.readouts.company import Company
 from zsl.readouts.eszsl import EszslReadout
 from zsl.readouts.looks import Look
-from zsl.readouts.normalisation import scale_of
+from zsl.readouts.normalisation import normalised, scale_of
 from zsl.readouts.readout import Features, Logits, Maps, Readout, ReadoutConfig, Seen, Vectors, checked, exact
 
 
@@ -99,9 +99,7 @@ class ResidualReadout(Readout):
         def logits(features: Features) -> Logits:
             found = learnt(features)
             with exact(found):
-                solved, reference = scores(features)
-                mean, spread = scale_of(reference)
-                return self.scale * (solved - mean) / spread + found
+                return self.scale * normalised(*scores(features), "image") + found
 
         return logits
 
