@@ -4,6 +4,7 @@ Run it at the top of the repository. `zsl bench` measures what users compare: he
 """
 
 from benchmarks import (
+    allocation,
     bank_memory,
     company,
     encoding,
@@ -25,6 +26,7 @@ from experiments.commands.app import Commands
 from experiments.output.console import clear_errors
 
 BENCHMARKS = {
+    "allocation": allocation,
     "encoding": encoding,
     "bank-memory": bank_memory,
     "nus-wide": nus_wide,

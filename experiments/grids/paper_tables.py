@@ -228,3 +228,10 @@ ABLATIONS: dict[str, Ablation] = {
         settings=("decoder.query=text",),
     ),
 }
+
+# what `zsl demo` trains: Table 8, and the readout that is recommended where pictures show several small objects
+DEMO = replace(
+    ABLATIONS["table8"],
+    caption=f"{ABLATIONS['table8'].caption}; then the readout that is recommended for such pictures",
+    variants=(*ABLATIONS["table8"].variants, Variant({"decoder.kind": "label-attention"})),
+)

