@@ -1,7 +1,7 @@
 """MS-COCO from its instance annotations: closed set, and the 48/17 and 65/15 zero-shot splits."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from embeddings.io.reading import read_json
 from zsl.data.dataset import MultiLabelData
 from zsl.data.layouts.assembly import AnnotatedFiles, ImagesConfig, Selection, assemble
 from zsl.data.layouts.index_cache import Arrays, cached, packed, unpacked
+from zsl.data.layouts.test_lists import Division, TestImages
 from zsl.data.targets import Targets
 
 
@@ -43,7 +44,9 @@ class CocoConfig(ImagesConfig):
 
     `split`: "closed" has 80 seen labels; "48/17" and "65/15" are zero-shot. `leaked`: "drop" leaves out training images
     that show an unseen label, as the lists of 48/17 do; "keep" keeps them without that annotation. `test`: "all"
-    validation images, or only those "labelled" with an unseen label (in a closed set: with any label).
+    validation images, or only those "labelled" with an unseen label (in a closed set: with any label). Otherwise it is
+    a file below `root` that lists the test images, `COCO_val2014_000000000042` on each line; training images among them
+    are not trained on.
     """
 
     name: Literal["coco"] = "coco"
@@ -51,13 +54,14 @@ class CocoConfig(ImagesConfig):
     year: Literal["2014", "2017"] = "2014"
     split: Literal["closed", "48/17", "65/15"] = "closed"
     leaked: Literal["drop", "keep"] = "drop"
-    test: Literal["all", "labelled"] = "all"
+    test: TestImages = "all"
 
     def load(self) -> MultiLabelData:
         """Labels are in COCO's order, those of 48/17 in the order of their lists.
 
         Raises:
-            InputError: a missing or damaged file, missing images that are not skipped.
+            InputError: a missing or damaged file, missing images that are not skipped, a file of test images as for
+                `Division.tested_on`.
         """
         read = [_instances(self.root / f"annotations/instances_{part}{self.year}.json") for part in ("train", "val")]
         every = read[0].categories
@@ -76,18 +80,24 @@ class CocoConfig(ImagesConfig):
                 "too, or remove its annotations here"
             )
 
-        def annotated(part: str, found: Instances) -> AnnotatedFiles:
-            place = {name: number for number, name in enumerate([*seen, *unseen])}
-            columns = np.array([place.get(name, -1) for name in found.categories])[found.entries[:, 1]]
-            known = columns >= 0
-            targets = Targets.of_entries(found.entries[known, 0], columns[known], (len(found.files), len(place)))
-            return AnnotatedFiles([f"{part}{self.year}/{file}" for file in found.files], targets, found.path)
-
-        labelled = self.test == "labelled"
-        counts = {"training images": TRAINING[self.year], "test images": TESTS[self.year][self.test]}
-        selection = Selection(labelled, drop_leaked=self.leaked == "drop", expected={} if unseen else counts)
-        parts = annotated("train", read[0]), annotated("val", read[1])
-        return assemble(self, f"coco{self.year} {self.split}", self.root, (seen, unseen), parts, selection)
+        place = {name: number for number, name in enumerate([*seen, *unseen])}
+        files, targets = _joined(read, place, self.year)
+        rows = np.arange(len(files))
+        parts, title = Division(rows[: len(read[0].files)], rows[len(read[0].files) :]), f"coco{self.year} {self.split}"
+        selection = Selection(drop_leaked=self.leaked == "drop")
+        lists = [found.path for found in read]
+        if isinstance(self.test, Path):
+            lists[1] = self.root / self.test
+            parts, title = parts.tested_on(lists[1], files), f"{title} (test images of {self.test.name})"
+        else:
+            counts = {"training images": TRAINING[self.year], "test images": TESTS[self.year][self.test]}
+            selection = replace(selection, labelled=self.test == "labelled", expected={} if unseen else counts)
+        train, test = (
+            AnnotatedFiles([files[row] for row in chosen], targets[chosen], source)
+            for source, chosen in zip(lists, (parts.train, parts.test), strict=True)
+        )
+        data = assemble(self, title, self.root, (seen, unseen), (train, test), selection)
+        return replace(data, notes=(*parts.notes, *data.notes))
 
 
 @dataclass(frozen=True)
@@ -98,6 +108,23 @@ class Instances:
     categories: tuple[str, ...]
     files: tuple[str, ...]
     entries: np.ndarray
+
+
+def _joined(read: Sequence[Instances], place: Mapping[str, int], year: str) -> tuple[list[str], Targets]:
+    """The files of training and validation images with their folders, and their targets.
+
+    Args:
+        read: training and validation.
+        place: the column of each label that is used.
+        year: of the folders.
+    """
+    files = [f"{part}{year}/{file}" for part, found in zip(("train", "val"), read, strict=True) for file in found.files]
+    rows = np.concatenate([read[0].entries[:, 0], read[1].entries[:, 0] + len(read[0].files)])
+    columns = np.concatenate(
+        [np.array([place.get(name, -1) for name in found.categories])[found.entries[:, 1]] for found in read]
+    )
+    used = columns >= 0
+    return files, Targets.of_entries(rows[used], columns[used], (len(files), len(place)))
 
 
 def _instances(path: Path) -> Instances:

@@ -1,7 +1,7 @@
 """NUS-WIDE from its raw distribution: noisy tags of 925 seen labels, human ground truth of 81 unseen ones."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 from typing import Literal
 
@@ -12,26 +12,28 @@ from embeddings.texts import read_labels, read_lines
 from zsl.data.dataset import MultiLabelData
 from zsl.data.layouts.assembly import AnnotatedFiles, ImagesConfig, Selection, assemble
 from zsl.data.layouts.index_cache import Arrays, cached, packed, unpacked
+from zsl.data.layouts.test_lists import Division, TestImages
 from zsl.data.targets import Targets
 
 SMALLEST = 4_000  # bytes; downloads leave smaller files in place of images that no longer exist
 READ = 1 << 23
-EXPECTED = {"test images": 107_859, "seen labels": 925, "unseen labels": 81}
-LABELLED = EXPECTED | {"test images": 83_898}
+LABELS = {"seen labels": 925, "unseen labels": 81}
+TESTS = {"all": 107_859, "labelled": 83_898}
 
 
 class NusWideConfig(ImagesConfig):
     """`root` holds ImageList, NUS_WID_Tags, Groundtruth, ConceptsList and `images`.
 
     `test`: "all" is the test set of LESA, BiAM and MKT (107,859 images), "labelled" that of DualCoOp and later work
-    (images with one of the 81 labels); results on the two are not comparable. A file of at most 4,000 bytes counts as a
-    missing image.
+    (images with one of the 81 labels); results on the two are not comparable. Otherwise it is a file below `root` that
+    lists the test images, `folder/number_id` on each line; those among them that are official training images are not
+    trained on. An image file of at most 4,000 bytes counts as missing.
     """
 
     name: Literal["nus_wide"] = "nus_wide"
     root: Path
     images: Path = Path("Flickr")
-    test: Literal["all", "labelled"] = "all"
+    test: TestImages = "all"
 
     def load(self) -> MultiLabelData:
         """Seen labels are the lines of TagList1k.txt that are not concepts, in order; unseen ones are the 81 concepts.
@@ -40,7 +42,8 @@ class NusWideConfig(ImagesConfig):
         ground truth.
 
         Raises:
-            InputError: a missing file, lists of unequal length, missing images that are not skipped.
+            InputError: a missing file, lists of unequal length, missing images that are not skipped, a file of test
+                images as for `Division.tested_on`.
         """
         names = read_labels(
             _one_of(self.root, ("NUS_WID_Tags/TagList1k.txt", "TagList1k.txt", "ConceptsList/TagList1k.txt"))
@@ -55,15 +58,22 @@ class NusWideConfig(ImagesConfig):
         # tags with the name of an unseen label tell which training images show it; they are not targets
         named = {name: number for number, name in enumerate(unseen)}
         leaks = _table(index.tags, np.array([named.get(name, -1) for name in names]), len(index.images), len(unseen))
-        train, test = (
-            AnnotatedFiles(
-                [index.images[row] for row in rows], targets[rows], self.root / f"ImageList/{part}Imagelist.txt"
+        parts, title = Division(index.train, index.test), "nus_wide"
+        selection = Selection(smallest=SMALLEST, expected=LABELS)
+        lists = [self.root / f"ImageList/{part}Imagelist.txt" for part in ("Train", "Test")]
+        if isinstance(self.test, Path):
+            lists[1] = self.root / self.test
+            parts, title = parts.tested_on(lists[1], index.images), f"nus_wide (test images of {self.test.name})"
+        else:
+            selection = replace(
+                selection, labelled=self.test == "labelled", expected={"test images": TESTS[self.test]} | LABELS
             )
-            for part, rows, targets in (("Train", index.train, tags.beside(leaks)), ("Test", index.test, every))
+        train, test = (
+            AnnotatedFiles([index.images[row] for row in rows], targets[rows], source)
+            for source, rows, targets in zip(lists, (parts.train, parts.test), (tags.beside(leaks), every), strict=True)
         )
-        labelled = self.test == "labelled"
-        selection = Selection(labelled=labelled, smallest=SMALLEST, expected=LABELLED if labelled else EXPECTED)
-        return assemble(self, "nus_wide", self.root / self.images, (seen, unseen), (train, test), selection)
+        data = assemble(self, title, self.root / self.images, (seen, unseen), (train, test), selection)
+        return replace(data, notes=(*parts.notes, *data.notes))
 
 
 @dataclass(frozen=True)

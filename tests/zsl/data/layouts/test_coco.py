@@ -99,6 +99,24 @@ def test_coco_has_a_closed_set_and_two_zero_shot_splits(coco):
         load_data(name="coco", root=root)
 
 
+def test_a_file_lists_the_test_images(coco):
+    """Of validation and of training, which are then not trained on; the seen labels of both stay in their columns."""
+    root, _ = coco
+    (root / "test.txt").write_text("COCO_val2014_000000000102\ntrain2014/COCO_train2014_000000000101.jpg\n")
+    data = load_data(name="coco", root=root, split="48/17", test="test.txt")
+    assert [path.name[-7:] for path in data.test.inputs.paths] == ["102.jpg", "101.jpg"]
+    names = data.seen + data.unseen
+    shown = [{names[c] for c in np.flatnonzero(row)} for row in data.test.targets.dense()]
+    assert shown == [{"car"}, {"car", "person"}]
+    assert [path.name[-7:] for path in data.train.inputs.paths] == ["103.jpg"]
+    assert data.notes[0].startswith("2 test images are those of test.txt; 1 of them are official training images")
+    assert data.notes[0].endswith("2 of 3 official test images are not among them, and are not used")
+    assert data.name == "coco2014 48/17 (test images of test.txt)"
+    (root / "test.txt").write_text("COCO_val2014_000000000999\n")
+    with pytest.raises(InputError, match="test.txt:1: COCO_val2014_000000000999 is not in the dataset's lists"):
+        load_data(name="coco", root=root, split="48/17", test="test.txt")
+
+
 def test_names_may_hold_line_breaks_and_strange_bytes(coco):
     root, names = coco
     path = root / "annotations/instances_train2014.json"

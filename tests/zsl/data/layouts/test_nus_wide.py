@@ -47,6 +47,33 @@ def test_the_labelled_test_set_leaves_out_images_without_a_concept(raw):
     assert "labelled" in data.name
 
 
+def test_a_file_lists_the_test_images(raw):
+    """Those that are official training images are not trained on; test targets are tags and ground truth."""
+    chosen = [TRAIN + 2, 4, TRAIN, 5]
+    names = [raw.names[n].replace("\\", "/").removesuffix(".jpg") for n in chosen]
+    (raw.root / "lists").mkdir()
+    (raw.root / "lists/test.txt").write_text("\n".join(names) + "\n")
+    whole, data = _load(raw.root), _load(raw.root, test="lists/test.txt")
+    seen_tags = raw.tags[:, [TAGS.index(name) for name in SEEN]]
+    np.testing.assert_array_equal(data.test.targets, np.concatenate([seen_tags, raw.truth], axis=1)[chosen])
+    assert list(data.test.inputs.paths) == [raw.file(n) for n in chosen]
+    assert set(data.train.inputs.paths) == {*whole.train.inputs.paths} - {raw.file(4), raw.file(5)}
+    assert "4 test images are those of test.txt; 2 of them are official training images, and are left" in data.notes[0]
+    idle = (~seen_tags[[n for n in range(TRAIN) if n not in chosen]].any(1)).sum()
+    assert data.notes[1].startswith(f"{idle} of {TRAIN - 2} training images show no seen label")
+    assert (data.name, "test images" in data.expected) == ("nus_wide (test images of test.txt)", False)
+    config = NusWideConfig.model_validate_json(data.config.model_dump_json())
+    assert load_data(config).fingerprint == data.fingerprint != whole.fingerprint
+    for changes in ({"test": "labeled"}, {"test": raw.root / "other.txt"}):
+        with pytest.raises(InputError, match=f'no file {raw.root}/(labeled|other.txt); data.test is "all"'):
+            _load(raw.root, **changes)
+    (raw.root / "lists/test.txt").write_text("zoo/0000\n")
+    with pytest.raises(InputError, match="lists/test.txt:1: zoo/0000 is not in the dataset's lists"):
+        _load(raw.root, test="lists/test.txt")
+    with pytest.raises(InputError, match="data.test|test:"):
+        _load(raw.root, test=7)
+
+
 def test_holes_are_refused_or_left_out(raw):
     root, tags = raw.root, raw.tags
     raw.file(TRAIN).unlink()
