@@ -44,15 +44,32 @@ def rows_of(folders: list[Path]) -> Rows:
 def front(rows: Rows) -> list[str]:
     """The rows that no cheaper one equals: the Pareto front, cheapest first."""
     names, best = [], -np.inf
-    for name, row in rows.items():
+    for name, row in sorted(rows.items(), key=lambda item: item[1]["cost"]):
         if row["unseen"] > best:
             names.append(name)
             best = row["unseen"]
     return names
 
 
-def draw(rows: Rows, title: str, path: Path) -> None:
-    """The plot; operations on a logarithmic axis."""
+def named(rows: Rows, names: list[str]) -> Rows:
+    """The same rows, those of `names` first and by their new names.
+
+    Args:
+        rows: as `rows_of` makes them.
+        names: "ROW=NAME" each.
+    Raises:
+        InputError: no such row.
+    """
+    new = {}
+    for row, _, name in (one.rpartition("=") for one in names):
+        if row not in rows:
+            raise InputError(f"no row {row!r} to name; rows: {', '.join(rows)}")
+        new[row] = name
+    return {new.get(row, row): rows[row] for row in (*new, *(row for row in rows if row not in new))}
+
+
+def draw(rows: Rows, named_rows: int, title: str, path: Path) -> None:
+    """The plot; operations on a logarithmic axis. The first `named_rows` have their names before those of the front."""
     best = front(rows)
     with new_plot(path, (7.5, 4.6)) as (figure, axes):
         axes.plot([rows[n]["cost"] for n in best], [rows[n]["unseen"] for n in best], "-", color="C0", label="front")
@@ -73,7 +90,7 @@ def draw(rows: Rows, title: str, path: Path) -> None:
         axes.set_title(title, loc="left", fontsize=10)
         axes.set_ylim(bottom=0)
         legend_below(figure)
-        order = [*reversed(best), *(name for name in rows if name not in best)]
+        order = dict.fromkeys([*[*rows][:named_rows], *reversed(best), *rows])
         name_points(axes, [(rows[name]["cost"], rows[name]["unseen"], name) for name in order])
 
 
@@ -81,10 +98,11 @@ def command(
     folders: Annotated[list[Path], typer.Argument(metavar="TABLE...", help="Folders of zsl ablate.")],
     out: Annotated[Path, typer.Option(help="The PNG file to write.")],
     title: Annotated[str, typer.Option(help="Of the plot.")] = "Unseen mAP against cost",
+    name: Annotated[list[str] | None, typer.Option(metavar="ROW=NAME", help="Name a row; may be repeated.")] = None,
 ) -> None:
     """Draw unseen mAP against operations, and print the table in Markdown."""
     rows = rows_of(folders)
-    draw(rows, title, out)
+    draw(named(rows, name or []), len(name or []), title, out)
     best = front(rows)
     typer.echo("| row | seeds | 10^6 operations | unseen mAP | seen mAP | on the front |")
     typer.echo("| --- | --- | --- | --- | --- | --- |")

@@ -64,7 +64,8 @@ def legend_below(figure: "Figure") -> None:
 
 
 def name_points(axes: "Axes", points: Sequence[tuple[float, float, str]]) -> None:
-    """Writes names beside points, towards the middle; a name that would cover an earlier one is left out.
+    """Writes names beside points, towards the middle; a name that would cover an earlier one both above its point and
+    below is left out.
 
     Args:
         axes: with all else that the figure shows.
@@ -76,15 +77,16 @@ def name_points(axes: "Axes", points: Sequence[tuple[float, float, str]]) -> Non
     frame = axes.get_window_extent()
     for x, y, name in points:
         left = axes.transData.transform((x, y))[0] > frame.x0 + frame.width / 2
-        text = axes.annotate(
-            drawn(name), (x, y), (-5 if left else 5, 3), textcoords="offset points", ha="right" if left else "left"
-        )
-        text.set(fontsize=8, in_layout=False)
-        box = text.get_window_extent()
-        if any(box.overlaps(other) for other in taken):
+        for up in (3, -9):
+            text = axes.annotate(
+                drawn(name), (x, y), (-5 if left else 5, up), textcoords="offset points", ha="right" if left else "left"
+            )
+            text.set(fontsize=8, in_layout=False)
+            box = text.get_window_extent()
+            if not any(box.overlaps(other) for other in taken):
+                taken.append(box)
+                break
             text.remove()
-        else:
-            taken.append(box)
 
 
 def history_plotter(folder: Path, epochs: int) -> "Watch":

@@ -260,7 +260,8 @@ def test_cost_is_drawn_over_tables_of_one_test_set(tmp_path):
         cost, unseen = ((0.3, 0.2), (0.1, 0.1), (0.2, 0.4))[place // 2]
         record["metrics"] |= {"G MAC": cost, "zsl/map": unseen + 0.01 * (place % 2), "seen/map": 0.5}
     file.write_text(json.dumps(records))
-    result = bench("pareto", tmp_path / "a", "--out", tmp_path / "plot.png")
+    names = ("--name", "ml-decoder=groups", "--name", "conse=ConSE")
+    result = bench("pareto", tmp_path / "a", *names, "--out", tmp_path / "plot.png")
     assert result.exit_code == 0, result.output
     rows = [line.strip("| ").split(" | ") for line in result.stdout.splitlines()[2:]]
     assert [row[:4] for row in rows] == [
@@ -270,4 +271,5 @@ def test_cost_is_drawn_over_tables_of_one_test_set(tmp_path):
     ]
     assert [row[-1] for row in rows] == ["yes", "yes", "50.0"]
     assert (tmp_path / "plot.png").stat().st_size > 5_000
+    refused(bench("pareto", tmp_path / "a", "--name", "gap=x", "--out", tmp_path / "x.png"), "no row 'gap'", "conse")
     refused(bench("pareto", tmp_path / "a", tmp_path / "none", "--out", tmp_path / "x.png"), "none")
