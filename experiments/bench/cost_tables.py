@@ -83,15 +83,15 @@ def save_costs(caption: str, figures: "Figures", command: str, out: Path) -> "Te
     """
     from experiments.report.page import render
     from experiments.tables.metric_table import metric_table
-    from experiments.tables.table_folder import read_table_folder, save_about
+    from experiments.tables.table_folder import About, papers_of, read_table_folder, save_about
 
     rows = figures.measured
     with new_folder(out) as made:
         atomic.write_text(made / "figures.json", json.dumps(figures.record, indent=1) + "\n")
         records = [asdict(Record(one.variant, 0, one.metrics, "")) for one in rows]
         atomic.write_text(made / "results.json", json.dumps(records, indent=1) + "\n")
-        papers = [(one.variant, one.paper) for one in rows]
-        save_about(made, caption, command, papers, figures.record["machine"], figures.title)
+        papers, machine = papers_of([(one.variant, one.paper) for one in rows]), figures.record["machine"]
+        save_about(made, About(caption=caption, command=command, paper=papers, machine=machine, setup=figures.title))
         folder = read_table_folder(made)
         text = metric_table(folder).text()
         atomic.write_text(made / "table.tex", text.latex())

@@ -61,7 +61,8 @@ def shown_value(value: Any, short: bool = True) -> str:
 class Ablation:
     """A table: its variants in order, its default recipe, and settings over that.
 
-    `published` names the data of the paper's figures. `on_files` are the variants for image files, if these
+    `published` names the data of the paper's figures. `epoch` says on which data their epoch was chosen; it is "" where
+    that is not stated. `on_files` are the variants for image files, if these
     differ from those for drawn pictures. `on_data` are the tables that stand for this one on other datasets, by
     `data.name`: the paper has other figures there.
     """
@@ -71,6 +72,7 @@ class Ablation:
     recipe: str
     settings: tuple[str, ...] = ()
     published: str = "NUS-WIDE"
+    epoch: str = ""
     on_files: tuple[Variant, ...] = ()
     on_data: Mapping[str, "Ablation"] = field(default_factory=dict)
 

@@ -9,7 +9,7 @@ from experiments.grids.variants import Ablation
 from experiments.report.page import render
 from experiments.tables.metric_table import metric_table
 from experiments.tables.notes import GMAC, paper_note, spread_note
-from experiments.tables.table_folder import read_table_folder, save_about, title_of
+from experiments.tables.table_folder import About, papers_of, read_table_folder, save_about, title_of
 from experiments.tables.table_page import save_table
 
 if TYPE_CHECKING:
@@ -37,13 +37,15 @@ def finish_table(out: Path, ablation: Ablation, command: str, console: "Console"
     whole = metric_table(folder).whole()
     if not whole.rows or (folder.plan is not None and list(whole.seeds) != sorted(folder.plan.seeds)):
         return
-    save_about(out, ablation.caption, command, [(variant.axes, variant.paper) for variant in ablation.variants])
+    paper = paper_note(whole, ablation)
+    folder = replace(folder, paper_note=paper)
+    figures = papers_of([(variant.axes, variant.paper) for variant in ablation.variants])
+    save_about(out, About(caption=ablation.caption, command=command, paper=figures, paper_note=paper))
     save_table(folder, whole, ablation)
     atomic.write_text(out / "report.html", render([folder]))
     text = whole.text()
     fitting = text.fitting(console.width)
     console.print(fitting.console())
-    paper = paper_note(whole, ablation)
     console.print(f"Percent; {spread_note(whole)}. {GMAC}{paper and ' '}{paper}")
     for line in whole.at_chance():
         console.print(line, soft_wrap=True)

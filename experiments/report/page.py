@@ -94,6 +94,7 @@ def view_of(folder: TableFolder, name: str) -> dict[str, Any]:
         "best": best,
         "intervals": any(cell is not None and cell.interval for cell in cells),
         "paper": any(value is not None for column in table.main for value in column.paper),
+        "paper_note": folder.paper_note,
         "published": published_beside(folder),
         "curves": _curves(folder, titles, name),
         "labels": label_data(titles, merged, best),

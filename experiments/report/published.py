@@ -20,8 +20,8 @@ FILE = Path(__file__).parent / "published.toml"
 class Figures(BaseModel):
     """Figures of a method, in percent, by "protocol/measure".
 
-    `set` is a key of `Published.sets`. `epoch` says on which data the authors chose the epoch, and `where` says where
-    the figures were read.
+    `set` is a key of `Published.sets`. `epoch` says on which data the authors chose the epoch, `rule` by which measure
+    of these data, and `where` says where the figures were read.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -30,7 +30,8 @@ class Figures(BaseModel):
     year: int
     image_model: str
     set: str
-    epoch: str
+    epoch: Literal["test images", "none: nothing is trained", "not stated"]
+    rule: str = ""
     source: Literal["paper", "code", "second-hand"]
     where: str
     metrics: dict[str, FiniteFloat]
@@ -58,6 +59,11 @@ class Beside:
     sets: Mapping[str, str]
     columns: Mapping[str, str]
     figures: Sequence[Figures]
+
+    @property
+    def on_test(self) -> list[str]:
+        """The methods whose epoch was chosen on test images."""
+        return [one.method for one in self.figures if one.epoch == "test images"]
 
 
 @cache

@@ -31,8 +31,8 @@ def mark_note(table: MetricTable) -> str:
 
 
 def paper_note(table: MetricTable, ablation: Ablation) -> str:
-    """On which data the paper's figures were measured; "" without such columns."""
-    told = any(value is not None for column in table.main for value in column.paper)
-    return (
-        f"The paper's columns are its figures on {ablation.published}; compare orders and differences." if told else ""
-    )
+    """On which data the paper's figures were measured, and their epoch chosen; "" without such columns."""
+    if all(value is None for column in table.main for value in column.paper):
+        return ""
+    told = f"The paper's columns are its figures on {ablation.published}; compare orders and differences."
+    return f"{told} Their epoch was chosen on {ablation.epoch}." if ablation.epoch else told

@@ -37,12 +37,14 @@ class Paper(BaseModel):
 class About(BaseModel):
     """`table.json`: what the command that made a table recorded about it.
 
-    `machine` and `setup` say where and how costs were measured.
+    `paper_note` says on which data the published figures were measured. `machine` and `setup` say where and how costs
+    were measured.
     """
 
     caption: str
     command: str
     paper: list[Paper] = []
+    paper_note: str = ""
     machine: dict[str, str] = {}
     setup: str = ""
 
@@ -96,6 +98,7 @@ class TableFolder:
         caption: of the table.
         command: that made it, if that is known.
         paper: published figures by metric, by variant's title.
+        paper_note: on which data they were measured; "" if that is not known.
         runs: those that are finished.
         baseline: metrics of the backbone's own readout; {} where it was not trained here.
         machine: where costs were measured; {} of a table that was trained.
@@ -108,6 +111,7 @@ class TableFolder:
     caption: str
     command: str | None
     paper: Mapping[str, Mapping[str, float]]
+    paper_note: str
     runs: tuple[FinishedRun, ...]
     baseline: Mapping[str, float]
     machine: Mapping[str, str]
@@ -146,28 +150,15 @@ def title_of(axes: Mapping[str, str]) -> str:
     return " / ".join(axes.values())
 
 
-def save_about(
-    folder: Path,
-    caption: str,
-    command: str,
-    papers: Sequence[tuple[Mapping[str, Any], Mapping[str, float]]],
-    machine: Mapping[str, str] | None = None,
-    setup: str = "",
-) -> None:
-    """Writes `table.json`.
+def papers_of(papers: Sequence[tuple[Mapping[str, Any], Mapping[str, float]]]) -> list[Paper]:
+    """The published figures of variants that have any, from each variant's values and its figures by metric."""
+    return [Paper(variant=dict(variant), metrics=dict(metrics)) for variant, metrics in papers if metrics]
 
-    Args:
-        folder: of the table.
-        caption: of the table.
-        command: that makes it.
-        papers: each variant's values, and its published figures by metric.
-        machine: where costs were measured.
-        setup: how costs were measured.
-    """
-    paper = [Paper(variant=dict(variant), metrics=dict(metrics)) for variant, metrics in papers if metrics]
-    about = About(caption=caption, command=command, paper=paper, machine=dict(machine or {}), setup=setup)
-    told = about.model_dump_json(indent=1, exclude=set() if setup else {"setup"})
-    atomic.write_text(folder / "table.json", told + "\n")
+
+def save_about(folder: Path, about: About) -> None:
+    """Writes `table.json` into a table's folder."""
+    empty = {name for name in ("paper_note", "setup") if not getattr(about, name)}
+    atomic.write_text(folder / "table.json", about.model_dump_json(indent=1, exclude=empty) + "\n")
 
 
 def read_table_folder(folder: Path) -> TableFolder:
@@ -194,6 +185,7 @@ def read_table_folder(folder: Path) -> TableFolder:
         about.caption if about else plan.caption if plan else folder.resolve().name,
         about.command if about else None,
         {title_of(shown(paper.variant, short)): paper.metrics for paper in reversed(known) if paper.metrics},
+        about.paper_note if about else "",
         tuple(_read_run(folder, record, short) for record in records),
         _read(folder / "baseline.json", Metrics) or {},
         about.machine if about else {},

@@ -10,6 +10,8 @@ from experiments.grids.folder import FORMAT, GridFile
 from experiments.grids.variants import Ablation, Variant
 from experiments.output.console import PlainConsole
 from experiments.report.finished_table import FILES, finish_table
+from experiments.report.page import render
+from experiments.tables.table_folder import read_table_folder
 from tests.experiments.report_folder import make_folder
 from zsl.runs.config import RunConfig
 
@@ -17,7 +19,11 @@ VARIANTS = (
     Variant({"decoder.query": "text", "decoder.head": "text"}, {"zsl/map": 0.287}),
     Variant({"decoder.query": "none", "decoder.head": "text"}),
 )
-ABLATION = Ablation("Query type", VARIANTS, "scenes")
+ABLATION = Ablation("Query type", VARIANTS, "scenes", epoch="test images")
+NOTE = (
+    "The paper's columns are its figures on NUS-WIDE; compare orders and differences. "
+    "Their epoch was chosen on test images."
+)
 WRITTEN = ["plot.png", "report.html", "report.md", "table.csv", "table.json", "table.tex"]
 
 
@@ -52,9 +58,9 @@ def test_a_whole_table_is_written_and_printed(folder):
     for text in (printed, page):
         assert "paper: unseen mAP" in text
         assert "28.7" in text
-        assert "The paper's columns are its figures on NUS-WIDE; compare orders and differences." in " ".join(
-            text.split()
-        )
+        assert NOTE in " ".join(text.split())
+    for page in ((folder / "report.html").read_text(), render([read_table_folder(folder)])):
+        assert NOTE.replace("'", "&#39;") in page
     assert "zsl ablate mine" in (folder / "report.html").read_text()
     assert json.loads((folder / "table.json").read_text())["command"] == "zsl ablate mine"
     assert FILES in " ".join(printed.split())

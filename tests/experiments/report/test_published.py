@@ -59,9 +59,21 @@ def test_figures_of_the_same_test_set_are_shown(tmp_path):
     page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", render([read_table_folder(tmp_path)])))
     assert "BiAM (2021) VGG19 25.1" in page
     assert "; second-hand" in page  # MKT
+    assert "Epoch chosen on test images" not in page
     (tmp_path / "zsl").mkdir()
     alone = published_beside(folder_of(tmp_path / "zsl", labels={"zsl": [81, "x"], "gzsl": [600, "y"]}))
     assert {metric for one in alone.figures for metric in one.metrics} == {"zsl/map", "zsl/f1@3", "zsl/f1@5"}
+
+
+def test_methods_that_chose_their_epoch_on_test_images_are_named(tmp_path):
+    folder = folder_of(tmp_path, images=83_898, positives_per_image={"zsl": 2.4123, "gzsl": 7.0})
+    assert methods(published_beside(folder)) == [
+        ("DualCoOp", ["zsl/map"]),
+        ("RAM (EricTan7)", ["gzsl/f1@3", "zsl/map"]),
+    ]
+    page = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", render([folder])))
+    assert "Epoch chosen on test images: DualCoOp, RAM (EricTan7). Such a figure is the best of many models" in page
+    assert "test images: best unseen F1" in page
 
 
 @pytest.mark.parametrize(
