@@ -1,7 +1,7 @@
 """Scores of images under several vocabularies, and a frozen backbone's tokens of them; over processes."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -36,7 +36,8 @@ class Asking:
         trained: (seen, embed), word vectors of the seen labels in the order of training.
         company: "grouped" asks the labels of a vocabulary together. In the others each is asked by itself
             (`Readout.bind_each`), so that a score does not depend on the other labels.
-        normalisation: of the scores of each image, by those of the seen labels, which are asked in the same way.
+        normalisation: of the scores of each image, by those of the seen labels, which are asked in the same way; or of
+            the scores of each label, over all samples.
     """
 
     trained: Float[Tensor, "seen embed"]
@@ -66,10 +67,15 @@ def score(
     Returns:
         (image, label) float32 by vocabulary, on every process: logits, normalised if that is asked. Otherwise, if
         `model.softmax` is set, log-probabilities over the vocabulary; those of labels that are asked by themselves are
-        over the seen labels and the label itself.
+        over the seen labels and the label itself. "label" standardises what "none" gives.
     Raises:
-        InputError: an input that cannot be read; a company that the readout does not have.
+        InputError: an input that cannot be read; a company that the readout does not have; scores that are not finite,
+            where each label's are normalised.
     """
+    if asked is not None and asked.normalisation.how == "label":
+        plain = score(model, samples, vectors, context, task, replace(asked, normalisation=AS_THEY_ARE))
+        _check_finite(plain, samples)  # one spoilt image would spoil the statistics of the others
+        return {name: asked.normalisation.of(values, values, None) for name, values in plain.items()}
     if asked is not None and (asked.company != "grouped" or asked.normalisation.how != "none"):
         return _score_asked(model, samples, vectors, context, task, asked)
 
@@ -198,12 +204,18 @@ def score_test(
     Raises:
         InputError: an image that cannot be read, or whose scores are not finite; it names the image.
     """
-    found = score(model, Samples(data.test), vocabularies(data, bank), context, task, asked)
-    for values in found.values():
+    samples = Samples(data.test)
+    found = score(model, samples, vocabularies(data, bank), context, task, asked)
+    _check_finite(found, samples)
+    return found
+
+
+def _check_finite(scores: Mapping[str, Scores], samples: Samples) -> None:
+    """Raises an InputError that names the first image whose scores are not finite."""
+    for values in scores.values():
         spoilt = not_finite(torch.from_numpy(values))
         if spoilt is not None:
-            raise InputError(f"scores of {data.test.inputs.name(spoilt)} are not finite: {SPOILT}")
-    return found
+            raise InputError(f"scores of {samples.names(np.array([spoilt]))[0]} are not finite: {SPOILT}")
 
 
 def scoring_batches(samples: Samples, context: Context) -> DataLoader[Batch]:

@@ -91,10 +91,12 @@ def threshold_run(
     Returns:
         the thresholds, and how they do on validation images.
     Raises:
-        InputError: not a finished run; a model whose labels compete; too few labels or images.
+        InputError: not a finished run; a model whose labels compete; too few labels or images; scores that are
+            normalised by label.
     """
     own = open_run(folder, list(settings), progress)
-    loss = own.config.train.loss
+    loss, evaluate = own.config.train.loss, own.config.evaluate
+    how = evaluate.normalisation.of_picture
     if LOSSES[loss].exclusive:
         told = f"{folder} was trained with the loss {loss!r}, under which labels compete"
         raise InputError(f"{told}: no label has a probability of its own; train with another train.loss")
@@ -105,8 +107,7 @@ def threshold_run(
     own = own.asking(_company(own))
     held = held_out_scores(folder, own, share)
     choice = choose(*_seen_scores(folder, own), own.data.seen, held, least)
-    how, temperature = own.config.evaluate.normalisation
-    thresholds = replace(choice.thresholds, company=_company(own), normalise=how, temperature=temperature)
+    thresholds = replace(choice.thresholds, company=_company(own), normalise=how, temperature=evaluate.temperature)
     choice = replace(choice, thresholds=thresholds)
     if own.context.is_main:
         choice.thresholds.save(folder / FILE)

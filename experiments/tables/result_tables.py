@@ -138,7 +138,7 @@ def footnotes(result: Result) -> list[str]:
     if stamp.company in ASKED:
         lines.append(f"{ASKED[stamp.company]} (evaluate.company = {stamp.company!r}).")
     if stamp.normalise not in (None, "none"):
-        lines.append(f"Scores of each image were normalised by {stamp.normalise} (evaluate.normalise).")
+        lines.append(f"Scores were normalised by {stamp.normalise} (evaluate.normalise).")
     if stamp.partial:
         lines.append(f"Partial annotations: {stamp.partial}.")
     if stamp.shift is not None:

@@ -5,8 +5,10 @@ import pytest
 import torch
 
 from embeddings.banks.build import build_bank
+from embeddings.io.errors import InputError
 from tests.zsl.toy import SEEN, toy_data, train_toy
 from zsl.context import Context
+from zsl.data.dataset import Part, Tensors
 from zsl.data.loading import Samples
 from zsl.evaluation.measures import measure
 from zsl.evaluation.protocol import TestSet, protocols
@@ -16,7 +18,7 @@ from zsl.model import ZeroShotModel
 from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.max_pooled import MaxPooledReadout
 from zsl.readouts.normalisation import Normalisation, normalised
-from zsl.scoring import Asking, score, vocabularies
+from zsl.scoring import Asking, score, score_test, vocabularies
 
 
 @pytest.fixture(scope="module")
@@ -101,6 +103,37 @@ def test_scores_are_normalised_by_those_of_the_seen_labels(data, company, how, s
     np.testing.assert_array_equal(found["trained"], found["seen"])
     plain = score(ZeroShotModel(None, decoder), samples, words, context, asked=Asking(seen))
     np.testing.assert_array_equal(plain["zsl"], score(ZeroShotModel(None, decoder), samples, words, context)["zsl"])
+
+
+@pytest.mark.parametrize(("company", "softmax"), [("grouped", False), ("grouped", True), ("anchored", True)])
+def test_scores_are_normalised_by_label_over_all_images(data, company, softmax):
+    """From the scores that "none" gives, whatever the batches; no label's ranking of the images changes."""
+    bank = build_bank(data.names, "lexical:7")
+    seen = torch.from_numpy(bank.select(data.seen))
+    torch.manual_seed(0)
+    decoder = MlDecoderConfig(width=28, ffn=17, group_size=3, attention_heads=4).make(16, 7, len(data.seen)).eval()
+    model, by_label = ZeroShotModel(None, decoder, softmax), Asking(seen, company, Normalisation("label"))
+    plain = score_test(model, data, bank, Context.of("fp32", batch_size=90), asked=Asking(seen, company))
+    found = score_test(model, data, bank, Context.of("fp32", batch_size=7), asked=by_label)
+    for name, values in plain.items():
+        expected = (values - values.mean(0, dtype=np.float64)) / values.std(0, dtype=np.float64)
+        np.testing.assert_allclose(found[name], expected, rtol=0, atol=1e-3)  # the scores are much alike
+    one, other = (measure(scores, TestSet.of(data), (3,)).metrics for scores in (plain, found))
+    assert other["gzsl/map"] == pytest.approx(one["gzsl/map"], abs=1e-3)
+    assert other["zsl/map"] == pytest.approx(one["zsl/map"], abs=1e-3)
+    assert other["gzsl/f1@3"] != one["gzsl/f1@3"]
+
+
+def test_an_image_that_would_spoil_the_statistics_of_a_label_is_named(data):
+    seen = torch.from_numpy(build_bank(data.seen, "lexical:7").vectors)
+    tokens = torch.zeros(9, 3, 16)
+    tokens[5] = 3e38  # finite, but the sum of a projection is not
+    readout = MaxPooledReadout(16, 7)
+    torch.nn.init.ones_(readout.projection.weight)
+    samples = Samples(Part(Tensors(tokens), data.test.targets[:9]), np.array([2, 5, 7]))
+    asked = Asking(seen, normalisation=Normalisation("label"))
+    with pytest.raises(InputError, match="scores of image 5 are not finite"):
+        score(ZeroShotModel(None, readout), samples, {"seen": seen}, Context.of("fp32"), asked=asked)
 
 
 def test_softmax_scores_compare_between_images(data):

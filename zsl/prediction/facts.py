@@ -10,7 +10,7 @@ from zsl.config import Precision
 from zsl.data.squares import Square
 from zsl.losses.table import LossName
 from zsl.prediction.thresholds import Temperature
-from zsl.readouts.normalisation import How
+from zsl.readouts.normalisation import OfPicture
 
 FORMAT: Literal["zsl-model/1"] = "zsl-model/1"
 
@@ -57,7 +57,7 @@ class Facts:
     metrics: dict[str, FiniteFloat] = field(default_factory=dict)
     intervals: dict[str, tuple[FiniteFloat, FiniteFloat]] = field(default_factory=dict)
     protocol: dict[str, Any] = field(default_factory=dict)
-    normalise: How = "none"
+    normalise: OfPicture = "none"
     temperature: Temperature = 1.0
 
 

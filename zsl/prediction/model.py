@@ -76,7 +76,7 @@ class TrainedModel(ZeroShotModel, ModelHubMixin, library_name="zero-shot-toolkit
         It may be set, for example to `Normalisation("image")`.
 
         Raises:
-            InputError: it is set to another one than that of the thresholds.
+            InputError: it is set to another one than that of the thresholds, or to one that pictures cannot have.
         """
         return self._normalisation
 
@@ -85,7 +85,7 @@ class TrainedModel(ZeroShotModel, ModelHubMixin, library_name="zero-shot-toolkit
         if self.thresholds is not None and chosen != self.thresholds.normalisation:
             told = f"{self.facts.name} are for normalise = {self.thresholds.normalisation.told!r}"
             raise InputError(f"the thresholds of {told}, not {chosen.told!r}; run zsl threshold again, with --set")
-        self._normalisation = chosen
+        self._normalisation = Normalisation(chosen.of_picture, chosen.temperature)
 
     @property
     def seen(self) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def write_model(model: "TrainedModel", folder: Path, weights: Weights = "file") 
     if model.thresholds is not None:
         model.thresholds.save(folder / THRESHOLDS)
         files[THRESHOLDS] = hash_of(folder / THRESHOLDS)
-    how, temperature = model.normalisation
+    how, temperature = model.normalisation.of_picture, model.normalisation.temperature
     record = ModelFile(
         replace(model.facts, normalise=how, temperature=temperature),
         files,

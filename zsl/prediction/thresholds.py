@@ -13,7 +13,7 @@ from pydantic import Field, FiniteFloat
 from embeddings.io import atomic
 from embeddings.io.reading import read_model
 from zsl.readouts.company import Company
-from zsl.readouts.normalisation import How, Normalisation
+from zsl.readouts.normalisation import Normalisation, OfPicture
 
 FILE = "thresholds.json"
 AGAIN = "remove it and run zsl threshold again"
@@ -47,7 +47,7 @@ class Thresholds:
     unseen: Rule
     by_label: Mapping[str, Probability] = field(default_factory=dict)
     company: Company | None = None
-    normalise: How = "none"
+    normalise: OfPicture = "none"
     temperature: Temperature = 1.0
 
     @property

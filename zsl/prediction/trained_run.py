@@ -130,7 +130,7 @@ def facts_of(name: str, config: RunConfig, own: dict[str, str], reader: Reader |
         own=own,
         rounded=reader is not None and reader.rounded,
         precision=config.train.precision,
-        normalise=config.evaluate.normalise,
+        normalise="none" if config.evaluate.normalise == "label" else config.evaluate.normalise,
         temperature=config.evaluate.temperature,
         **known,
     )

@@ -41,7 +41,8 @@ class EvaluateConfig(Config):
             "anchored" in the training group and the slot of its nearest seen label, "alone" in an empty group.
         normalise: how the scores of an image are normalised by those of the seen labels, so that images can be
             compared. "none" leaves them as they are; "image" subtracts the seen scores' mean, and divides by their
-            standard deviation; "softmax" gives the log-probability of a label among the seen labels and itself.
+            standard deviation; "softmax" gives the log-probability of a label among the seen labels and itself. "label"
+            subtracts the mean of a label's scores over all test images, and divides by their standard deviation.
         temperature: by which "softmax" divides scores.
     """
 

@@ -9,8 +9,9 @@ from experiments.runs.company import CompanyCheck, check_company
 from experiments.runs.measurement import open_run
 from tests.experiments.command import refused, zsl
 from tests.names import SEEN
+from zsl.prediction.loading import load
 from zsl.readouts.group_decoder import GroupDecoder
-from zsl.readouts.normalisation import normalised
+from zsl.readouts.normalisation import Normalisation, normalised
 
 
 @pytest.fixture
@@ -39,6 +40,7 @@ def test_a_run_is_evaluated_in_each_company(run, regions, tmp_path, monkeypatch)
     both = ["--from-scores", kept, "--from-scores", tmp_path / "by-image"]
     refused(zsl("evaluate", *both), "normalise 'none' against 'image'", "--mixed-protocols")
     assert "normalised" in zsl("evaluate", *both, "--mixed-protocols").stdout
+    _check_normalisation_by_label(run, kept, tmp_path / "by-label")
     (run / "calibration.json").write_text('{"shift": 0.25}')  # of an earlier version, which knew one company
     result = zsl("evaluate", run, "--set", "evaluate.company=anchored", "--check-company")
     assert result.exit_code == 0, result.output
@@ -60,6 +62,30 @@ def test_a_run_is_evaluated_in_each_company(run, regions, tmp_path, monkeypatch)
     asked = ("--set", "decoder.kind=gap-text", "--set", "evaluate.company=alone")
     told = "evaluate.company = 'alone': decoder.kind = 'gap-text' has none to choose"
     refused(zsl("train", "corel5k", "--out", tmp_path / "other", *regions, *asked), told)
+
+
+def _check_normalisation_by_label(run, kept, saved):
+    """It is stamped as transductive, leaves mAP as it is, and is not for single pictures."""
+    by_label = ("--set", "evaluate.normalise=label")
+    plain = json.loads((run / "metrics.json").read_text())
+    result = zsl("evaluate", run, *by_label)
+    told = "normalised by label over the test images (transductive)"
+    assert f"Scores were {told} (evaluate.normalise)." in " ".join(result.stdout.split())
+    found = json.loads((run / "metrics.json").read_text())
+    assert found["protocol"]["normalise"] == "label over the test images (transductive)"
+    assert found["metrics"]["zsl/map"] == pytest.approx(plain["metrics"]["zsl/map"], abs=1e-6)
+    f1 = next(name for name in plain["metrics"] if name.startswith("gzsl/f1@"))
+    assert found["metrics"][f1] != plain["metrics"][f1]
+    (run / "scores").rename(saved)
+    both = ["--from-scores", kept, "--from-scores", saved]
+    refused(zsl("evaluate", *both), "normalise 'none' against 'label over the test images (transductive)'", "--mixed")
+    assert "(transductive)" in zsl("evaluate", *both, "--mixed-protocols").stdout
+    refused(zsl("threshold", run, *by_label), "normalise = 'label' needs the scores of a whole test set, which single")
+    config = (run / "config.json").read_text()
+    (run / "config.json").write_text(config.replace('"normalise": "none"', '"normalise": "label"'))
+    assert open_run(run, [], lambda *_, **__: None).config.evaluate.normalise == "label"
+    assert load(run).normalisation == Normalisation("none")  # of a trained run, predictions are as they are
+    (run / "config.json").write_text(config)
 
 
 def _check_that_a_better_company_is_told(run, monkeypatch):

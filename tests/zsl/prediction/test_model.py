@@ -118,6 +118,8 @@ def test_scores_are_normalised_by_those_of_the_seen_labels(run, pictures, compan
         np.testing.assert_allclose(model.scores(pictures, names, company=company), expected, atol=1e-5)
     (best,) = model.predict(pictures[0], names, top=1, company=company)
     np.testing.assert_allclose(best.found[0].score, np.exp(expected[0].max()), rtol=1e-5)  # of log-probabilities
+    with pytest.raises(zsl.InputError, match="'label' needs the scores of a whole test set, which single pictures do"):
+        model.normalisation = Normalisation("label")
     model.save_pretrained(tmp_path / "exported")
     assert zsl.load(tmp_path / "exported").normalisation == Normalisation("softmax", 2.0)
 

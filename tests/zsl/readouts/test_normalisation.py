@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from embeddings.io.errors import InputError
 from zsl.readouts.normalisation import Normalisation, normalised
 
 IMAGES, LABELS, SEEN = 5, 7, 3
@@ -16,6 +17,21 @@ COUNTED = np.arange(LABELS) < SEEN
 def scores() -> np.ndarray:
     """(image, label); the first labels are the seen ones."""
     return np.random.default_rng(0).normal(-3, 2, (IMAGES, LABELS))
+
+
+def test_scores_of_a_label_are_standardised_over_the_images(scores):
+    scores[:, 2] = 0.1  # only centred
+    expected = np.zeros_like(scores)
+    for label in set(range(LABELS)) - {2}:
+        mean = sum(scores[:, label].tolist()) / IMAGES
+        spread = math.sqrt(sum((value - mean) ** 2 for value in scores[:, label].tolist()) / IMAGES)
+        for image in range(IMAGES):
+            expected[image, label] = (scores[image, label] - mean) / spread
+    found = normalised(scores, scores[:, :SEEN], "label")
+    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-15)
+    np.testing.assert_array_equal(found[:, 4:].argsort(0), scores[:, 4:].argsort(0))
+    with pytest.raises(InputError, match="single pictures do not have; choose 'none', 'image' or 'softmax'"):
+        _ = Normalisation("label").of_picture
 
 
 def _by_hand(row: np.ndarray, label: int, how: str, temperature: float) -> float:
@@ -73,4 +89,5 @@ def test_wrong_input_is_an_error(scores):
 
 def test_told():
     assert [Normalisation().told, Normalisation("image").told] == ["none", "image"]
+    assert Normalisation("label").told == "label over the test images (transductive)"
     assert Normalisation("softmax", 2.0).told == "softmax, temperature 2"
