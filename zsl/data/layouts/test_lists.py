@@ -52,15 +52,17 @@ class Division:
 
 def _rows(path: Path, lines: Sequence[tuple[int, str]], files: Sequence[str]) -> np.ndarray:
     """The row of the image that each line names."""
-    files = [file.replace("\\", "/") for file in files]
-    whole = _unique(files)
-    stems = _unique([_stem(file) for file in files])
-    alone = _unique([file.rpartition("/")[2] for file in files])
-    ends = _unique([_stem(file).rpartition("/")[2] for file in files])
+    placed: dict[str, int] = {}
+    missing = {name for _, name in lines}
+    for spelled in (_forward, _stem, _name, lambda file: _stem(_name(file))):
+        if missing:
+            keys = _unique([spelled(file) for file in files])
+            placed |= {name: keys[name] for name in missing if name in keys}
+            missing -= placed.keys()
     found: dict[int, int] = {}
     unknown = []
     for number, name in lines:
-        row = next((keys[name] for keys in (whole, stems, alone, ends) if name in keys), None)
+        row = placed.get(name)
         if row is None:
             unknown.append((number, name))
         elif row < 0:
@@ -85,7 +87,16 @@ def _unique(keys: Sequence[str]) -> dict[str, int]:
     return rows
 
 
+def _forward(file: str) -> str:
+    return file.replace("\\", "/")
+
+
 def _stem(file: str) -> str:
     """A path without the extension of its file."""
-    folder, slash, name = file.rpartition("/")
+    folder, slash, name = _forward(file).rpartition("/")
     return folder + slash + (name.rpartition(".")[0] or name)
+
+
+def _name(file: str) -> str:
+    """A path without its folders."""
+    return _forward(file).rpartition("/")[2]
