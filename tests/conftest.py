@@ -5,7 +5,7 @@ import json
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from PIL import Image
 
 import tests.typecheck  # noqa: F401 - the hook below names it
 from tests.names import SEEN, UNSEEN
+from tests.pairs import small_pair
 
 # before any test imports them
 install_import_hook(["embeddings", "zsl"], "tests.typecheck.checked")
@@ -112,3 +113,16 @@ SMALL = (
 def small() -> list[str]:
     """Options that shrink a recipe over scenes to seconds."""
     return [argument for setting in SMALL for argument in ("--set", setting)]
+
+
+@pytest.fixture(scope="session")
+def pair_folder(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """A function that gives the folder of a small image-text pair of a design, written once."""
+    made: dict[str, Path] = {}
+
+    def folder(design: str) -> Path:
+        if design not in made:
+            made[design] = small_pair(tmp_path_factory.mktemp("pair"), design)
+        return made[design]
+
+    return folder

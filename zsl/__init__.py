@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from embeddings.io.errors import InputError, TrainingError
     from zsl.backbones.backbone import Backbone
     from zsl.backbones.base import BaseBackbone
-    from zsl.backbones.config import BackboneConfig, PretrainConfig
+    from zsl.backbones.config import BackboneConfig, OpenClipConfig, PretrainConfig
     from zsl.backbones.own import OwnBackbone
     from zsl.context import Context
     from zsl.data.dataset import MultiLabelData, Part, Tensors
@@ -127,6 +127,7 @@ __all__ = [
     "MlDecoderConfig",
     "MultiLabelData",
     "NusWideConfig",
+    "OpenClipConfig",
     "OpenImagesConfig",
     "OwnBackbone",
     "Part",
@@ -184,7 +185,7 @@ _MODULES = {
     "embeddings.io.errors": ("InputError", "TrainingError"),
     "zsl.backbones.backbone": ("Backbone",),
     "zsl.backbones.base": ("BaseBackbone",),
-    "zsl.backbones.config": ("BackboneConfig", "PretrainConfig"),
+    "zsl.backbones.config": ("BackboneConfig", "OpenClipConfig", "PretrainConfig"),
     "zsl.backbones.own": ("OwnBackbone",),
     "zsl.context": ("Context",),
     "zsl.data.dataset": ("MultiLabelData", "Part", "Tensors"),

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError
-from zsl.backbones.config import BackboneConfig
+from zsl.backbones.config import AnyBackboneConfig
 from zsl.context import Context
 from zsl.data.dataset import MultiLabelData
 from zsl.model import ZeroShotModel
@@ -25,7 +25,7 @@ READOUT = "give an instance of a config, such as zsl.LabelAttentionConfig(), or 
 KINDS: dict[str, tuple[Any, str]] = {
     "data": (MultiLabelData, "give what zsl.load_data returns"),
     "bank": (Bank, "give what embeddings.build_bank returns, or Bank.load(FILE)"),
-    "backbone": (BackboneConfig | nn.Module | None, "give zsl.BackboneConfig(name=...), or a torch module"),
+    "backbone": (AnyBackboneConfig | nn.Module | None, "give zsl.BackboneConfig(name=...), or a torch module"),
     "readout": (ReadoutConfig | Readout, READOUT),
     "train": (TrainConfig, "give zsl.TrainConfig(...)"),
     "augment": (AugmentConfig, "give zsl.AugmentConfig(...)"),

@@ -15,7 +15,7 @@ from embeddings.io.spelling import require
 from zsl.acceleration import make_accelerator
 from zsl.arguments import check_kinds, check_own_readout
 from zsl.backbones.base import BaseBackbone
-from zsl.backbones.config import BackboneConfig
+from zsl.backbones.config import AnyBackboneConfig
 from zsl.backbones.own import OwnBackbone
 from zsl.context import Context
 from zsl.data.dataset import MultiLabelData
@@ -47,7 +47,7 @@ def fit(
     data: MultiLabelData,
     bank: Bank,
     *,
-    backbone: BackboneConfig | nn.Module | None = None,
+    backbone: AnyBackboneConfig | nn.Module | None = None,
     readout: ReadoutConfig | Readout = MlDecoderConfig(),  # noqa: B008 - frozen
     train: TrainConfig = TrainConfig(),  # noqa: B008 - frozen
     augment: AugmentConfig = AugmentConfig(),  # noqa: B008 - frozen
@@ -140,7 +140,7 @@ def evaluate(
 
 
 def _own_objects(
-    data: MultiLabelData, backbone: BackboneConfig | nn.Module | None, readout: ReadoutConfig | Readout
+    data: MultiLabelData, backbone: AnyBackboneConfig | nn.Module | None, readout: ReadoutConfig | Readout
 ) -> dict[str, str]:
     """The objects that no config describes, by the name of the argument."""
     found = {} if data.config is not None else {"data": data.name}
@@ -155,7 +155,7 @@ def _kind(module: nn.Module) -> str:
 
 def _config(
     data: MultiLabelData,
-    backbone: BackboneConfig | nn.Module | None,
+    backbone: AnyBackboneConfig | nn.Module | None,
     readout: ReadoutConfig | Readout,
     sections: Mapping[str, Any],
     folder: Path | None,
@@ -175,7 +175,7 @@ def _config(
         values["bank"] = BankConfig(file=folder.absolute() / BANK)
     if isinstance(readout, ReadoutConfig):
         values["decoder"] = readout
-    if isinstance(backbone, BackboneConfig):
+    if isinstance(backbone, AnyBackboneConfig):
         values["backbone"] = backbone
         return resolved(validated(values, "zsl.fit"))
     if backbone is not None:
@@ -188,13 +188,13 @@ def _config(
 def _source(
     config: RunConfig,
     data: MultiLabelData,
-    backbone: BackboneConfig | nn.Module | None,
+    backbone: AnyBackboneConfig | nn.Module | None,
     readout: ReadoutConfig | Readout,
     own: Mapping[str, str],
     context: Context,
 ) -> Source:
     """What the run trains on, with the objects that its config does not describe."""
-    if isinstance(backbone, BackboneConfig) and isinstance(config.data, SquareConfig) and "data" not in own:
+    if isinstance(backbone, AnyBackboneConfig) and isinstance(config.data, SquareConfig) and "data" not in own:
         data = data.read_as(config.data.square())
     own_backbone = _as_backbone(backbone) if isinstance(backbone, nn.Module) else None
     own_readout = readout if isinstance(readout, Readout) else None

@@ -42,7 +42,8 @@ def encode(opened: Opened, request: Request, cache: Path | None, progress: Progr
             path = Path(folder) / "texts.safetensors"
             _encode_to(path, opened, revision, request, progress)
             return Bank.load(path, writable=False)  # the memory mapping stays valid after the file is deleted
-    used = [bank_file.FORMAT, family.version, *(f"{library} {version(library)}" for library in LIBRARIES)]
+    libraries = LIBRARIES + family.libraries
+    used = [bank_file.FORMAT, family.version, *(f"{library} {version(library)}" for library in libraries)]
     key = sha256(json.dumps([opened.name, revision, family.depends_on(request), used]).encode()).hexdigest()
     path = cache / f"{key}.safetensors"
     lock = FileLock(f"{path}.lock")

@@ -78,6 +78,7 @@ class Family:
         informed: whether vectors carry information about their texts; random ones do not.
         by_order: `by_order(argument)` is true if vectors are matched to labels by their order, not by their names.
         apart: what to check if distinct texts have the same vector; "" if that is normal, as in a table of words.
+        libraries: those that make its vectors, beside the toolkit's own; the cache is of their versions.
     """
 
     open: Callable[[str, Request], Encoder]
@@ -90,6 +91,7 @@ class Family:
     informed: bool = True
     by_order: Callable[[str], bool] = lambda argument: False
     apart: str = ""
+    libraries: tuple[str, ...] = ()
 
     def depends_on(self, request: Request) -> list[object]:
         """The parts of a request that decide the vectors."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from embeddings.encoders import corpus, lexical, matrix, seeded, sentences, word_vectors
+from embeddings.encoders import corpus, lexical, matrix, open_clip_texts, seeded, sentences, word_vectors
 from embeddings.encoders.encoder import Family, Opened, Request
 from embeddings.encoders.given import TextEncoder, given_encoder
 from embeddings.io.errors import InputError
@@ -18,6 +18,7 @@ ENCODERS: dict[str, Family] = {
     "lexical": lexical.FAMILY,
     "random": seeded.FAMILY,
     "sentence-transformers": sentences.FAMILY,
+    "open_clip": open_clip_texts.FAMILY,
     "gensim": word_vectors.FAMILY,
     "corpus": corpus.FAMILY,
     "corpus-fasttext": corpus.FASTTEXT_FAMILY,

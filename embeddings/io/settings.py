@@ -175,8 +175,11 @@ def _models(kind: Any) -> list[type[BaseModel]]:
 def _tags(kind: Any) -> tuple[str, list[str]]:
     """The key that tells which of several models a section is, and its values."""
     models = _models(kind)
-    shared = [name for name in models[0].model_fields if all(_literal(model, name) for model in models)]
-    return shared[0], [str(value) for model in models for value in _literal(model, shared[0])]
+    for name in models[0].model_fields:
+        values = [value for model in models for value in _literal(model, name)]
+        if all(_literal(model, name) for model in models) and len({*values}) == len(values):
+            return name, list(map(str, values))
+    raise TypeError(f"no key tells {models} apart")
 
 
 def _literal(model: type[BaseModel], name: str) -> tuple[Any, ...]:

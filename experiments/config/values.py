@@ -12,7 +12,8 @@ from zsl.readouts.table import READOUTS
 from zsl.runs.config import RunConfig
 
 # keys that decide which other keys a section has, or what they default to
-TAGS = ("data.name", "decoder.kind", "backbone.name")
+TAGS = ("data.name", "decoder.kind", "backbone.kind", "backbone.name")
+OF_NAME = ("mean", "std", "architecture")  # keys of a backbone that are of its name
 BASE = "base"  # the key, before all sections, that names the recipe or file to inherit from
 GROUPS = {"decoder.group_size": "num_groups", "decoder.num_groups": "group_size"}  # each with the key that it replaces
 
@@ -70,7 +71,7 @@ def apply_settings(values: dict[str, Any], settings: Sequence[str]) -> None:
         InputError: a setting is not of that form, or a key treats a value as a section.
     """
     split = [(*split_setting(setting), f"--set {setting!r}") for setting in settings]
-    for key, text, place in sorted(split, key=lambda one: one[0] not in TAGS):  # these first: other keys depend on them
+    for key, text, place in sorted(split, key=lambda one: _turn(one[0])):
         put_value(values, key, text, place)
 
 
@@ -82,16 +83,22 @@ def merge_sections(values: dict[str, Any], sections: Mapping[str, Any], place: s
     Raises:
         InputError: a key treats a value as a section.
     """
-    for key, value in sorted(flat(dict(sections)).items(), key=lambda item: item[0] not in TAGS):
+    for key, value in sorted(flat(dict(sections)).items(), key=lambda item: _turn(item[0])):
         put_value(values, key, value, place)
+
+
+def _turn(key: str) -> int:
+    """When a key is put: those first that other keys depend on, in the order of `TAGS`."""
+    return TAGS.index(key) if key in TAGS else len(TAGS)
 
 
 def put_value(values: dict[str, Any], key: str, value: Any, place: str) -> None:
     """Puts a value into nested values at "section.key", converted to the type that the key takes.
 
-    Some keys drop others: another `data.name` drops all earlier keys of `[data]`, another `backbone.name` the mean and
-    std, another `decoder.kind` the keys that the new kind does not have. `decoder.group_size` and `decoder.num_groups`
-    drop each other, and `backbone=none` drops the section.
+    Some keys drop others: another `data.name` drops all earlier keys of `[data]`, and another `backbone.kind` those of
+    `[backbone]`; another `backbone.name` drops the mean, std and architecture, another `decoder.kind` the keys that the
+    new kind does not have. `decoder.group_size` and `decoder.num_groups` drop each other, and `backbone=none` drops the
+    section.
 
     Raises:
         InputError: the key treats a value as a section; the message begins with `place`.
@@ -101,8 +108,10 @@ def put_value(values: dict[str, Any], key: str, value: Any, place: str) -> None:
     if key == "data.name" and isinstance(data, dict) and data.get("name", value) != value:
         values["data"] = {}
     backbone = values.get("backbone")
+    if key == "backbone.kind" and isinstance(backbone, dict) and backbone.get("kind", "timm") != value:
+        values["backbone"] = backbone = {}
     if key == "backbone.name" and isinstance(backbone, dict) and backbone.get("name", value) != value:
-        values["backbone"] = {name: kept for name, kept in backbone.items() if name not in ("mean", "std")}
+        values["backbone"] = {name: kept for name, kept in backbone.items() if name not in OF_NAME}
     if key == "decoder.kind" and value in READOUTS and isinstance(decoder, dict):
         known = READOUTS[value].model_fields
         values["decoder"] = decoder = {name: kept for name, kept in decoder.items() if name in known}

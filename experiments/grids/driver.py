@@ -125,7 +125,7 @@ class Driver:
             self.tell(f"note: {line}")
         banks = self._check(todo, sources)
         for source in sources.values() if in_memory else ():
-            if source.cached and source.config.backbone and source.config.backbone.pretrain is None:
+            if source.cached and source.config.backbone and source.config.backbone.pretraining is None:
                 source.read()  # an image that does not decode is found before anything is written
         self.folder.begin()
         for key, source in sources.items():

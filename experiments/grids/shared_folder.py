@@ -19,7 +19,6 @@ from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.progress import Progress, silent
 from embeddings.io.reading import read_model
-from zsl.backbones.backbone import weights_file
 from zsl.context import Context
 from zsl.data.layouts.token_folder import TokensConfig
 from zsl.data.tokens.extraction import extract
@@ -44,7 +43,7 @@ def shared_key(config: RunConfig) -> str:
         parts["batch_size"] = (
             config.evaluate.batch_size
         )  # of the backbone's passes: with another batch size, sums round differently
-    if chosen is not None and chosen.pretrain is not None:
+    if chosen is not None and chosen.pretraining is not None:
         parts |= {"augment": config.augment, "validation": train.validation}
     if config.held_out is not None:
         parts |= {"validation": train.validation, "held_out": shared_config(config).held_out}
@@ -54,7 +53,7 @@ def shared_key(config: RunConfig) -> str:
 def shared_config(config: RunConfig) -> RunConfig:
     """The config from which what a run shares is made: no label is held out, unless a backbone learns the others."""
     chosen, held = config.backbone, config.held_out
-    if held is None or (chosen is not None and chosen.pretrain is not None):
+    if held is None or (chosen is not None and chosen.pretraining is not None):
         return config
     return config.model_copy(update={"held_out": HeldOutConfig()})
 
@@ -110,7 +109,7 @@ class SharedFolder:
     def _check_same(self, source: Source) -> None:
         """Checks, on every machine, that data and weights file are those that the grid was started with."""
         chosen = source.config.backbone
-        weights = None if chosen is None or chosen.weights is None else hash_of(weights_file(chosen.weights))
+        weights = None if chosen is None or chosen.file is None else hash_of(chosen.file)
         now = MadeOf(data=source.data.fingerprint, backbone_weights=weights)
         path = self.path / "made_of.json"
         if not path.is_file():
@@ -123,7 +122,7 @@ class SharedFolder:
                 raise InputError(f"{told}; restore them, or choose another --out")
 
     def _make(self, source: Source, on_disk: bool) -> None:
-        pretrained = source.config.backbone is not None and source.config.backbone.pretrain is not None
+        pretrained = source.config.backbone is not None and source.config.backbone.pretraining is not None
         checkpoints = Checkpoints(self.path / "pretraining", source.config.train.checkpoint_steps)
         known = self.backbone.is_file()
         if known:
@@ -164,8 +163,7 @@ class SharedFolder:
         """
         chosen, bare = config.backbone, config
         if chosen is not None and self.backbone.is_file():
-            untrained = chosen.model_copy(update={"weights": None, "pretrained": False})
-            bare = config.model_copy(update={"backbone": untrained})
+            bare = config.model_copy(update={"backbone": chosen.without_weights()})
         source = open_source(bare, Context.of(config.train.precision, progress=progress)).of(config)
         self._check_same(source)
         if self.backbone.is_file():

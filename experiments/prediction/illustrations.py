@@ -12,7 +12,7 @@ from experiments.prediction.why_page import Explained, why_page
 from zsl.data.table import load_data
 from zsl.prediction.asking import Asked
 from zsl.prediction.heat_maps import ContactSheet, HeatMap, with_legend
-from zsl.prediction.looking import Looking, mean_of, tokens_of
+from zsl.prediction.looking import Looking, pooled_of, tokens_of
 from zsl.prediction.pictures import Pictures
 from zsl.prediction.prediction import Prediction
 from zsl.prediction.reasons import Neighbour, Reasons
@@ -83,7 +83,7 @@ class Illustrations:
 
     def __init__(self, asked: Asked, drawings: Drawings, run: str):
         self.asked, self.drawings, self.sheet = asked, drawings, ContactSheet()
-        can_look = bool(asked.model.readout.looks)
+        can_look = asked.model.readout.placed
         needed = drawings.heat_maps is not None or (drawings.why is not None and can_look)
         self.looking = Looking(asked, drawings.look) if needed else None
         self.reasons = None
@@ -119,7 +119,7 @@ class Illustrations:
                 _save(with_legend(picture, heat), self.drawings.heat_maps / f"{stem}-{rank}.jpg")
         if self.drawings.why is None or self.reasons is None:
             return ()
-        vectors, mean = self.asked.words.vectors_of(labels), mean_of(tokens)
+        vectors, mean = self.asked.words.vectors_of(labels), pooled_of(tokens, self.asked.model.facts.leading)
         near = tuple(self.reasons.of(vector, mean) for vector in vectors)
         words = [Explained(*of) for of in zip(found.found, heats or (None,) * len(labels), near, strict=True)]
         atomic.write_text(self.drawings.why / f"{stem}.html", why_page(found.name, picture, words, self.reasons))

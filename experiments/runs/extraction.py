@@ -56,6 +56,8 @@ def run_extraction(config: RunConfig, out: Path, stored: Extraction, progress: P
         "features": _stamps(config.data) if features else None,
         "augment": config.augment.model_dump(mode="json") if stored.views > 1 else None,
     }
+    if source.leading:  # extractions of earlier versions have no such entry
+        made_with["leading"] = source.leading
     stored = replace(stored, seed=config.train.seed, augment=augment, made_with=made_with)
     source.context.accelerator.wait_for_everyone()  # every process has checked whether the folder exists
     with claimed(out, make=new):

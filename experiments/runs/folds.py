@@ -127,7 +127,7 @@ def played_source(own: Source, config: RunConfig, drawn: np.ndarray) -> Source:
         InputError: as `held_out_scores`.
     """
     data = _played(own.data, config, drawn)
-    pretrained = config.backbone is not None and config.backbone.pretrain is not None
+    pretrained = config.backbone is not None and config.backbone.pretraining is not None
     if not own.cached or pretrained:  # the backbone has seen those labels
         return Source(config, data, own.context)
     source = replace(own, config=config, data=data)

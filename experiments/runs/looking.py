@@ -13,6 +13,7 @@ from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError
 from zsl.model import ZeroShotModel
 from zsl.prediction.heat_maps import coloured
+from zsl.readouts.readout import on_grid
 from zsl.runs.source import Source
 
 Maps = Float32[np.ndarray, "label row column"]
@@ -30,11 +31,11 @@ def looked_of(model: ZeroShotModel, source: Source, bank: Bank, own: Bank) -> Lo
     Returns:
         the function; None if the data hold no images, or if the readout or the backbone cannot say where it looked.
     """
-    if source.data.kind != "images" or source.backbone is None or not model.readout.looks:
+    if source.data.kind != "images" or source.backbone is None or not model.readout.placed:
         return None
     try:
         grid = source.backbone.grid(source.image_size)
-    except InputError:  # a backbone of the user's own whose tokens have no places
+    except InputError:  # a backbone whose tokens have no places
         return None
     device = source.context.device
     trained = torch.from_numpy(own.select(source.data.seen)).to(device)
@@ -44,7 +45,7 @@ def looked_of(model: ZeroShotModel, source: Source, bank: Bank, own: Bank) -> Lo
         model.to(device).eval()
         tokens = model.encode(source.test.inputs.read([row]).to(device)).float()
         vectors = torch.from_numpy(bank.select(labels)).to(device)
-        return model.readout.looked(tokens, vectors, None, trained)[0].unflatten(1, grid).cpu().numpy()
+        return on_grid(model.readout.looked(tokens, vectors, None, trained)[0], grid).cpu().numpy()
 
     return looked
 

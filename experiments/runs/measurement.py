@@ -12,7 +12,6 @@ from experiments.runs.error_search import save_errors
 from experiments.runs.looking import looked_of
 from experiments.runs.result import Result, save_metrics, save_replicates
 from experiments.runs.samples import save_samples
-from zsl.backbones.backbone import weights_file
 from zsl.context import Context
 from zsl.data.tokens.files import hash_of
 from zsl.evaluation.decisions import with_decisions
@@ -45,11 +44,9 @@ def open_run(folder: Path, settings: list[str], progress: Progress) -> Source:
     config = run_config(folder, settings)
     chosen, own_weights = config.backbone, BACKBONE in record.weights_sha256 or (folder / BACKBONE).is_file()
     if chosen is not None and own_weights:
-        config = config.model_copy(
-            update={"backbone": chosen.model_copy(update={"weights": None, "pretrained": False})}
-        )
-    elif chosen is not None and chosen.weights is not None and weights_file(chosen.weights).is_file():
-        _check_weights(chosen.weights, record.backbone_weights_sha256, folder)
+        config = config.model_copy(update={"backbone": chosen.without_weights()})
+    elif chosen is not None and chosen.file is not None and chosen.file.is_file():
+        _check_weights(chosen.file, record.backbone_weights_sha256, folder)
     source = open_source(config, Context.of(config.train.precision, progress=progress))
     if source.backbone is not None and own_weights:
         load_module(folder / BACKBONE, source.backbone, AGAIN, record.weights(BACKBONE, folder))
@@ -127,5 +124,5 @@ def measure_run(folder: Path, source: Source, bank_file: Path | None = None, tas
 
 
 def _check_weights(path: Path, sha256: str | None, folder: Path) -> None:
-    if hash_of(weights_file(path)) != sha256:
+    if hash_of(path) != sha256:
         raise InputError(f"{path} is not the file that {folder} was trained with; restore it")

@@ -18,6 +18,7 @@ from zsl.runs.bank_config import load_bank
 from zsl.runs.claims import claimed
 from zsl.runs.config import RunConfig
 from zsl.runs.folder import carry_out, check_same_config
+from zsl.runs.pairs import warn_of_other_space
 from zsl.runs.saved import CONFIG, OWN
 from zsl.runs.source import Source, open_source
 from zsl.training.checkpoint import Checkpoints
@@ -79,7 +80,9 @@ def _prepared(config: RunConfig, context: Context, tell: Callable[[str], None]) 
         for line in (*left_out(asked, config.evaluate.k), *encoder_notes(config)):
             tell(f"note: {line}")
     bank = load_bank(config.bank, source.data)
+    if context.is_main:
+        warn_of_other_space(config, bank)
     check_readout(config.decoder, 1, bank.embed_dim, len(source.data.seen), context.device)
-    if source.cached and config.backbone is not None and config.backbone.pretrain is None:
+    if source.cached and config.backbone is not None and config.backbone.pretraining is None:
         _ = source.train  # an image that does not decode is found before anything is written
     return source, bank

@@ -65,7 +65,7 @@ def _made_from(config: RunConfig, table: MetricTable) -> dict[str, str]:
     """What a table was made from, by kind."""
     backbone = "none: the dataset holds tokens"
     if config.backbone is not None:
-        trained = "trained on seen labels" if config.backbone.pretrain else "given weights"
+        trained = "trained on seen labels" if config.backbone.pretraining else "given weights"
         backbone = f"{config.backbone.name}, {trained}, {config.backbone.mode}"
     vectors = "by variant" if "encoder" in table.rows[0].axes else config.bank.file or config.bank.encoder
     return {

@@ -28,10 +28,11 @@ class Backbone(BaseBackbone):
     mean: Tensor
     std: Tensor
     remedy = "set backbone.level, or choose another"
+    resized = "set data.image_size, or backbone.arguments = {img_size = ...}"
 
     def __init__(self, config: BackboneConfig):
         super().__init__()
-        config = config.resolved()
+        seen_by = config.resolved()
         self.model = _create(config)
         self.name = config.name
         self.level = config.level
@@ -43,8 +44,8 @@ class Backbone(BaseBackbone):
         self._leave_out_head()
         if config.checkpointing:
             _checkpoint(self.model, config.name)
-        self.register_buffer("mean", 255 * torch.tensor(config.mean).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", 255 * torch.tensor(config.std).view(3, 1, 1), persistent=False)
+        self.register_buffer("mean", 255 * torch.tensor(seen_by.mean).view(3, 1, 1), persistent=False)
+        self.register_buffer("std", 255 * torch.tensor(seen_by.std).view(3, 1, 1), persistent=False)
 
     def _leave_out_head(self) -> None:
         """Removes the weights that the tokens do not depend on; no gradient would reach them."""

@@ -20,7 +20,9 @@ class BaseBackbone(nn.Module, ABC):
         mode: "frozen", or "tuned" if `zsl.fit` trains it too; for a backbone made from a config, the config decides.
         cached: a frozen backbone reads each image once, and its tokens are kept.
         frozen: no part of it is trained.
+        leading: number of tokens of the whole image, which come before those of the grid's places; 0 or 1.
         remedy: what to do if its tokens cannot be used, for messages.
+        resized: what to do if it does not take images of some size, for messages.
     """
 
     model: Any
@@ -28,7 +30,9 @@ class BaseBackbone(nn.Module, ABC):
     mode: Literal["frozen", "tuned"] = "frozen"
     cached: bool = True
     frozen: bool = False
+    leading: int = 0
     remedy: ClassVar[str]
+    resized: ClassVar[str] = "set data.image_size"
 
     @abstractmethod
     def forward(self, images: UInt8[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch token channel"]: ...
@@ -39,7 +43,7 @@ class BaseBackbone(nn.Module, ABC):
 
     @torch.no_grad()
     def grid(self, image_size: int) -> tuple[int, int]:
-        """The grid of places that tokens stand for; tokens are in its order, row by row.
+        """The grid of places that tokens stand for; those after the leading ones are in its order, row by row.
 
         Args:
             image_size: the side of a square image, in pixels.
@@ -113,8 +117,7 @@ class BaseBackbone(nn.Module, ABC):
             tokens = self(image) if fault is None else None
         except Exception as error:  # models raise many kinds of errors
             raise InputError(
-                f"the backbone does not take images of {image_size} px ({first_line(error)}); set data.image_size, or "
-                "backbone.arguments = {img_size = ...}"
+                f"the backbone does not take images of {image_size} px ({first_line(error)}); {self.resized}"
             ) from error
         if tokens is None:
             raise InputError(f"backbone {self.name!r} gives {fault}; {self.remedy}")

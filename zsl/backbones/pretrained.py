@@ -2,7 +2,6 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,28 +9,13 @@ import torch
 from huggingface_hub import get_session, hf_hub_url, try_to_load_from_cache
 
 from embeddings.io.errors import InputError
+from zsl.backbones.reading import Reading
 
 if TYPE_CHECKING:  # timm itself takes seconds, which runs on tokens need not wait for
     from timm.models import PretrainedCfg
 
-Channels = tuple[float, float, float]
 HUB_SECONDS = 5
 HUB_FILES = ("model.safetensors", "pytorch_model.bin")
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How a model's weights read pictures: the fields of `zsl.data.squares.Square`, and the pixels' statistics.
-
-    `image_size` is None if the input is not square; `squash` is None if timm pads pictures instead.
-    """
-
-    image_size: int | None
-    interpolation: str
-    crop: float
-    squash: bool | None
-    mean: Channels
-    std: Channels
 
 
 def reading_of(name: str, arguments: Mapping[str, Any]) -> Reading:

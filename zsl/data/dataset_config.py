@@ -1,8 +1,9 @@
 """The base classes of the datasets' configs."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
@@ -25,6 +26,10 @@ class DatasetConfig(Config, ABC):
     @property
     def feature_files(self) -> dict[str, Path]:
         """Files of ready features, by their names in the config; `zsl data extract` rewrites them as they are."""
+        return {}
+
+    def made_with(self) -> Mapping[str, Any]:
+        """Of tokens, what `zsl data extract` made them with, as in `MultiLabelData`; else {}."""
         return {}
 
     @abstractmethod

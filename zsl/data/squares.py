@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import PIL.Image
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+LONGEST = 16  # sides of the square; resizing a longer picture whole would take much memory
 Box = tuple[float, float, float, float]  # left, top, right, bottom
 
 
@@ -31,11 +32,19 @@ class Square:
     squash: bool = True
 
     def of(self, image: "PIL.Image.Image") -> "PIL.Image.Image":
-        """The square of an image. Only the pixels of the square are computed, however long the image is."""
+        """The square of an image, to the last bit as timm's and torchvision's transforms make it.
+
+        Of an image longer than `LONGEST` squares, only the pixels of its square are computed; some of these then differ
+        by a few levels.
+        """
         from PIL import Image
 
-        resampling = Image.Resampling[self.interpolation.upper()]
-        return image.resize((self.size, self.size), resampling, self.box(*image.size))
+        resampling, (width, height) = Image.Resampling[self.interpolation.upper()], self._lengths(*image.size)
+        if max(width, height) > LONGEST * self.size:
+            return image.resize((self.size, self.size), resampling, self.box(*image.size))
+        left, top = self._start(width), self._start(height)
+        # the whole, because Pillow rounds to levels between rows and columns, in an order that depends on the sizes
+        return image.resize((width, height), resampling).crop((left, top, left + self.size, top + self.size))
 
     def box(self, width: int, height: int) -> Box:
         """Which part of a picture the square shows.
@@ -48,11 +57,20 @@ class Square:
         Returns:
             (left, top, right, bottom), in pixels of the picture; the rest is cut off.
         """
-        scaled, short = math.floor(self.size / self.crop), min(width, height)
         ends = []
-        for side in (width, height):
-            length = scaled if self.squash else int(scaled * side / short)
-            start = round((length - self.size) / 2)
+        for side, length in zip((width, height), self._lengths(width, height), strict=True):
+            start = self._start(length)
             ends.append((start * side / length, min((start + self.size) * side / length, side)))
         (left, right), (top, bottom) = ends
         return left, top, right, bottom
+
+    def _lengths(self, width: int, height: int) -> tuple[int, int]:
+        """Width and height of the resized picture."""
+        scaled, short = math.floor(self.size / self.crop), min(width, height)
+        if self.squash:
+            return scaled, scaled
+        return int(scaled * width / short), int(scaled * height / short)
+
+    def _start(self, length: int) -> int:
+        """Where the square begins on a resized side."""
+        return round((length - self.size) / 2)

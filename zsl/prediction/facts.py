@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from pydantic import FiniteFloat, PositiveInt
+from pydantic import FiniteFloat, NonNegativeInt, PositiveInt
 
 from zsl.config import Precision
 from zsl.data.squares import Square
@@ -38,6 +38,7 @@ class Facts:
         intervals: of those figures.
         protocol: the protocol stamp of those figures.
         normalise, temperature: how scores are normalised (`zsl.readouts.normalisation`).
+        leading: number of the first tokens that stand for the whole image.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Facts:
     protocol: dict[str, Any] = field(default_factory=dict)
     normalise: OfPicture = "none"
     temperature: Temperature = 1.0
+    leading: NonNegativeInt = 0
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,12 @@ import numpy as np
 import torch
 from jaxtyping import Float, Float32
 
+from embeddings.io.errors import InputError
 from zsl.prediction.asking import Asked
 from zsl.prediction.heat_maps import HeatMap
 from zsl.readouts.looks import Look
+from zsl.readouts.pooled import pool
+from zsl.readouts.readout import on_grid
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -32,6 +35,9 @@ class Looking:
     def __init__(self, asked: Asked, look: Look | None = None):
         model = asked.model
         self.asked, self.look = asked, model.readout.look_of(look)
+        if not model.readout.placed:
+            told = f"{type(model.readout).__name__} reads the token of the whole image alone, which has no place"
+            raise InputError(f'{told}; for heat maps train with backbone.tokens = "patches"')
         backbone, self.square = model.reader()
         self.grid = backbone.grid(self.square.size)
         self.company = None if asked.company == "grouped" else asked.company
@@ -51,7 +57,7 @@ class Looking:
         """
         vectors = torch.from_numpy(self.asked.words.vectors_of(labels)).to(tokens)
         found = self.asked.model.readout.looked(tokens, vectors, self.company, self.trained, self.look)
-        return found[0].float().unflatten(1, self.grid).cpu().numpy()
+        return on_grid(found[0].float(), self.grid).cpu().numpy()
 
     def heat_maps(
         self,
@@ -90,6 +96,6 @@ def tokens_of(asked: Asked, picture: "PIL.Image.Image") -> Tokens:
         return asked.model.tokens(pixels.to(asked.context.device))
 
 
-def mean_of(tokens: Tokens) -> Float32[np.ndarray, " channel"]:
-    """The mean token of a picture."""
-    return tokens[0].float().mean(0).cpu().numpy()
+def pooled_of(tokens: Tokens, leading: int) -> Float32[np.ndarray, " channel"]:
+    """The mean token of a picture, or of its leading tokens if it has some."""
+    return pool(tokens, leading)[0].cpu().numpy()

@@ -21,7 +21,7 @@ from zsl.model import ZeroShotModel
 from zsl.prediction.asking import Asked
 from zsl.prediction.facts import Facts
 from zsl.prediction.heat_maps import HeatMap, with_legend
-from zsl.prediction.looking import Looking, mean_of, tokens_of
+from zsl.prediction.looking import Looking, pooled_of, tokens_of
 from zsl.prediction.pictures import Picture, Pictures
 from zsl.prediction.prediction import Prediction, Predictor, Threshold, Wanted, logits_of, predictions, token_batches
 from zsl.prediction.reasons import Neighbour, Reasons
@@ -218,7 +218,9 @@ class TrainedModel(ZeroShotModel, ModelHubMixin, library_name="zero-shot-toolkit
         """
         asked = self.asked([label], None, context)
         tokens = tokens_of(asked, self._whole(image))
-        return Reasons(self, data, asked.context, count).of(asked.words.vectors[0], mean_of(tokens))
+        return Reasons(self, data, asked.context, count).of(
+            asked.words.vectors[0], pooled_of(tokens, self.facts.leading)
+        )
 
     def _whole(self, image: Picture) -> "PIL.Image.Image":
         pictures = self.pictures(image)

@@ -83,7 +83,9 @@ def check_public(model: "TrainedModel") -> None:
     """
     values: dict[str, Any] = model.facts.backbone or {}
     told = None
-    if not values:
+    if values.get("kind", "timm") != "timm":
+        told = "the weights of the backbone are not those of timm"
+    elif not values:
         told = "the model has no backbone of timm"
     elif values["mode"] == "tuned" or values["pretrain"] is not None:
         told = "the backbone was trained with the run"

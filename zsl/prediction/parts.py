@@ -1,6 +1,7 @@
 """The parts of a model, made from its facts: a backbone and a readout, without their weights."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,8 @@ from torch import nn
 
 from embeddings.io.errors import InputError
 from embeddings.io.reading import parse_model
-from zsl.backbones.backbone import Backbone
 from zsl.backbones.base import BaseBackbone
-from zsl.backbones.config import BackboneConfig
+from zsl.backbones.config import AnyBackboneConfig, BackboneSection
 from zsl.backbones.own import OwnBackbone
 from zsl.losses.table import LOSSES
 from zsl.prediction.facts import Facts
@@ -38,12 +38,24 @@ def made_backbone(facts: Facts, own: nn.Module | None, place: Path, weights: boo
         kind = facts.own.get("backbone")
         told = f"has a backbone of your own ({kind})" if kind else "was trained on tokens, and has no backbone"
         raise InputError(f"{place} {told}; in Python: zsl.load({str(place)!r}, backbone=MODULE)")
-    values: dict[str, Any] = dict(facts.backbone)
-    if not weights:
-        values |= {"weights": None, "pretrained": False, "pretrain": None}
-    backbone = Backbone(parse_model(json.dumps(values), BackboneConfig, f"the backbone of {place}", REMEDY))
+    config = backbone_config(facts.backbone, f"the backbone of {place}")
+    backbone = (config if weights else config.without_weights()).make()
     backbone.freeze()
     return backbone
+
+
+@dataclass(frozen=True)
+class _Backbone:
+    backbone: BackboneSection
+
+
+def backbone_config(values: Mapping[str, Any], place: str) -> AnyBackboneConfig:
+    """The config of a backbone, from the values of its keys.
+
+    Raises:
+        InputError: values that are damaged; the message begins with `place`.
+    """
+    return parse_model(json.dumps({"backbone": dict(values)}), _Backbone, place, REMEDY).backbone
 
 
 @dataclass(frozen=True)
@@ -61,12 +73,12 @@ def made_readout(facts: Facts, own: Readout | None, place: Path) -> Readout:
         InputError: a readout was needed and not given; a damaged config.
     """
     if own is not None:
-        return own
+        return own.lead(facts.leading)
     if facts.decoder is None:
         kind = facts.own.get("readout")
         raise InputError(f"{place} has a readout of your own ({kind}): zsl.load({str(place)!r}, readout=READOUT)")
     config = parse_model(json.dumps({"decoder": facts.decoder}), _Readout, f"the readout of {place}", REMEDY).decoder
-    return make_readout(config, facts.channels, facts.embed_dim, len(facts.seen))
+    return make_readout(config, facts.channels, facts.embed_dim, len(facts.seen), facts.leading)
 
 
 def is_exclusive(loss: str) -> bool:

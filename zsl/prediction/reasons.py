@@ -12,6 +12,7 @@ from zsl.context import Context
 from zsl.data.dataset import MultiLabelData
 from zsl.data.layouts.index_cache import cached
 from zsl.data.loading import Samples, opened
+from zsl.readouts.pooled import pool
 from zsl.scoring import scoring_batches
 from zsl.tensor_file import state_hash
 
@@ -104,9 +105,10 @@ def _unit(rows: Float32[np.ndarray, "row width"]) -> Float32[np.ndarray, "row wi
 
 
 def _mean_tokens(model: "TrainedModel", data: MultiLabelData, context: Context) -> np.ndarray:
-    """The mean tokens of the training part, of length 1, (image, channel) float16; from the cache if it has them."""
-    backbone = model.backbone if data.kind == "images" else None
-    options: list[Any] = [data.fingerprint, None if backbone is None else state_hash(backbone), str(model.facts.square)]
+    """The pooled tokens of the training part, of length 1, (image, channel) float16; from the cache if it has them."""
+    backbone, leading = model.backbone if data.kind == "images" else None, model.facts.leading
+    weights = None if backbone is None else state_hash(backbone)
+    options: list[Any] = [data.fingerprint, weights, str(model.facts.square), leading]
 
     @torch.inference_mode()
     def made() -> dict[str, np.ndarray]:
@@ -114,7 +116,7 @@ def _mean_tokens(model: "TrainedModel", data: MultiLabelData, context: Context) 
         for step, batch in enumerate(loader):
             inputs = opened(batch)[0].to(context.device)
             tokens = inputs if backbone is None else model.tokens(inputs)
-            rows.append(_unit(tokens.float().mean(1).cpu().numpy()).astype(np.float16))
+            rows.append(_unit(pool(tokens, leading).cpu().numpy()).astype(np.float16))
             context.progress("training pictures", step + 1, len(loader))
         return {"means": np.concatenate(rows)}
 

@@ -10,10 +10,10 @@ from torch import nn
 from embeddings.banks.bank import Bank
 from embeddings.io.errors import InputError
 from embeddings.io.reading import read_model
-from zsl.backbones.backbone import weights_file
 from zsl.backbones.base import BaseBackbone
+from zsl.backbones.config import AnyBackboneConfig
 from zsl.prediction.facts import Facts
-from zsl.prediction.parts import made_backbone, made_readout
+from zsl.prediction.parts import backbone_config, made_backbone, made_readout
 from zsl.prediction.thresholds import FILE as THRESHOLDS
 from zsl.prediction.thresholds import Thresholds
 from zsl.readouts.readout import Readout
@@ -85,26 +85,25 @@ def _backbone(
         made = made_backbone(facts, None, folder)
         load_module(extracted / BACKBONE, made, "extract the tokens again")
     else:
-        _check_found(folder, values)
+        _check_found(folder, backbone_config(values, f"the backbone of {folder}"))
         made = made_backbone(replace(facts, backbone=values), None, folder, weights=True)
     if state_hash(made) != reader.sha256:
         raise InputError(f"the weights of backbone {made.name} are not those of {folder}; restore them")
     return made
 
 
-def _check_found(folder: Path, values: dict[str, Any]) -> None:
+def _check_found(folder: Path, config: AnyBackboneConfig) -> None:
     """Checks that the weights of a run's backbone can be found again.
 
     Raises:
         InputError: they cannot.
     """
     told = f"{folder} has no {BACKBONE}"
-    if values.get("pretrain") is not None:
+    if config.pretraining is not None:
         raise InputError(f"{told}, and its backbone was trained before tokens were extracted; extract and train again")
-    weights = values.get("weights")
-    if weights is not None and not weights_file(Path(weights)).is_file():
-        raise InputError(f"{told}, and {weights} does not exist; restore one of them, or {AGAIN}")
-    if weights is None and not values.get("pretrained"):
+    if config.weights is not None and not config.weights.exists():
+        raise InputError(f"{told}, and {config.weights} does not exist; restore one of them, or {AGAIN}")
+    if not config.has_weights:
         raise InputError(f"{told}; restore it, or {AGAIN}")
 
 
@@ -129,6 +128,7 @@ def facts_of(name: str, config: RunConfig, own: dict[str, str], reader: Reader |
         decoder=None if "readout" in own else config.decoder.model_dump(mode="json"),
         own=own,
         rounded=reader is not None and reader.rounded,
+        leading=0 if reader is None else reader.leading,
         precision=config.train.precision,
         normalise="none" if config.evaluate.normalise == "label" else config.evaluate.normalise,
         temperature=config.evaluate.temperature,

@@ -102,6 +102,7 @@ class BlendReadout(Readout):
         # NaN until training, so that scores of an untrained readout are an error
         self.register_buffer("seen", torch.full(seen, torch.nan))
         self.companies = tuple(dict.fromkeys(company for member in members for company in member.companies))
+        self.reads_whole = all(member.reads_whole for member in members)
         shared = ("attention",) if all("attention" in member.looks for member in members) else ()
         self.looks = (*(("evidence",) if any("evidence" in member.looks for member in members) else ()), *shared)
 

@@ -63,6 +63,7 @@ class EszslReadout(ClosedFormReadout):
     """
 
     looks = ("evidence",)
+    reads_whole = True
     ridges: Tensor
 
     def __init__(
@@ -79,7 +80,7 @@ class EszslReadout(ClosedFormReadout):
 
     def read(self, features: Features) -> Float[Tensor, "batch channel"]:
         """The mean token of each image, scaled to unit length, so that all images count equally."""
-        return F.normalize(pool(features), dim=1)
+        return F.normalize(pool(features, self.leading), dim=1)
 
     def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
         """Binds the readout to a vocabulary; it needs word vectors.
@@ -104,8 +105,8 @@ class EszslReadout(ClosedFormReadout):
         self, features: Features, vectors: Vectors, company: Company | None, trained: Seen | None, look: Look
     ) -> Maps:
         weight, tokens = self._map(vectors), tokens_of(features).float()
-        length = pool(tokens).norm(dim=1).clamp_min(1e-12)  # as `read` scales the mean token
-        return shares(tokens / length[:, None, None], weight, -self.center @ weight)
+        length = pool(tokens, self.leading).norm(dim=1).clamp_min(1e-12)  # as `read` scales the mean token
+        return shares(tokens / length[:, None, None], weight, -self.center @ weight, self.leading)
 
     def solve(self, problem: Problem) -> Solution:
         """The paper's solution, with the given ridges or with those that are best on held-out labels.

@@ -39,6 +39,7 @@ class GapReadout(Readout):
 
     companies = GapConfig.companies
     looks = ("evidence",)
+    reads_whole = True
 
     def __init__(self, channels: int, num_labels: int):
         super().__init__()
@@ -56,7 +57,7 @@ class GapReadout(Readout):
 
         def logits(features: Tensor) -> Logits:
             with exact(features):
-                return F.linear(pool(features).to(weight.dtype), weight, bias)
+                return F.linear(pool(features, self.leading).to(weight.dtype), weight, bias)
 
         return logits
 
@@ -80,4 +81,4 @@ class GapReadout(Readout):
     ) -> Maps:
         chosen_company(company, self.companies, type(self).__name__)
         rows = self.linear.weight[nearest(vectors, of_all(trained, self.num_labels))]
-        return shares(features, rows.T)
+        return shares(features, rows.T, leading=self.leading)

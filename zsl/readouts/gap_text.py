@@ -49,6 +49,7 @@ class GapTextReadout(Readout):
     """
 
     looks = ("evidence",)
+    reads_whole = True
 
     def __init__(self, channels: int, embed_dim: int, cosine: bool = False):
         super().__init__()
@@ -67,7 +68,7 @@ class GapTextReadout(Readout):
 
         def logits(features: Tensor) -> Logits:
             with exact(features):
-                projected = self.projection(pool(features).to(self.bias.dtype))
+                projected = self.projection(pool(features, self.leading).to(self.bias.dtype))
                 if self.log_scale is not None:
                     projected = F.normalize(projected, dim=1)
                 return projected @ chosen.T + self.bias
@@ -78,10 +79,10 @@ class GapTextReadout(Readout):
         self, features: Features, vectors: Vectors, company: Company | None, trained: Seen | None, look: Look
     ) -> Maps:
         chosen = self._scaled(vectors)
-        found = shares(features, self.projection.weight.T @ chosen.T, chosen @ self.projection.bias)
+        found = shares(features, self.projection.weight.T @ chosen.T, chosen @ self.projection.bias, self.leading)
         if self.log_scale is None:
             return found
-        return found / self.projection(pool(features).to(self.bias.dtype)).norm(dim=1)[:, None, None]
+        return found / self.projection(pool(features, self.leading).to(self.bias.dtype)).norm(dim=1)[:, None, None]
 
     def _scaled(self, vectors: Vectors | None) -> Tensor:
         """The word vectors (label, embed); those of cosines have length r."""

@@ -101,7 +101,7 @@ class KernelEszslReadout(ClosedFormReadout):
 
     def pooled(self, features: Features) -> Float[Tensor, "batch channel"]:
         """The mean token of each image, scaled to unit length."""
-        return F.normalize(pool(features), dim=1)
+        return F.normalize(pool(features, self.leading), dim=1)
 
     def keep(self, images: Float[np.ndarray, "landmark channel"]) -> None:
         """Takes the landmarks.

@@ -33,10 +33,31 @@ class Readout(nn.Module, ABC):
             default first. () means that labels never influence each other: `bind` is such a way.
         looks: what `looked` can show, the default first; () means that the readout cannot say where it looked. Such a
             readout needs no method `_looked`.
+        leading: number of the first tokens that stand for the whole image, not for a place (`lead`).
+        reads_whole: of an image with leading tokens, the readout reads their mean alone, as it reads the mean of all
+            tokens otherwise.
     """
 
     companies: tuple[Company, ...] = ()
     looks: tuple[Look, ...] = ()
+    leading: int = 0
+    reads_whole: bool = False
+
+    def lead(self, leading: int) -> "Readout":
+        """Says how many of the first tokens stand for the whole image, to the readout and to those that it is made of.
+
+        Returns:
+            the readout.
+        """
+        for module in self.modules():
+            if isinstance(module, Readout):
+                module.leading = leading
+        return self
+
+    @property
+    def placed(self) -> bool:
+        """Whether it can say where it looked: it reads tokens of places, not the token of the whole image alone."""
+        return bool(self.looks) and not (self.leading and self.reads_whole)
 
     @abstractmethod
     def bind(self, vectors: Vectors | None) -> Callable[[Tensor], Tensor]:
@@ -245,3 +266,17 @@ def exact(tensor: Tensor) -> AbstractContextManager[object]:
     """Turns autocast off for final logits: half precision has so few values that images would tie."""
     kind = tensor.device.type
     return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
+
+
+def on_grid(maps: Float[Tensor, "label token"], grid: tuple[int, int]) -> Float[Tensor, "label row column"]:
+    """The numbers of tokens at their places; leading tokens, which stand for the whole image, are left out.
+
+    >>> on_grid(torch.arange(7.0)[None], (2, 3))
+    tensor([[[1., 2., 3.],
+             [4., 5., 6.]]])
+
+    Args:
+        maps: (label, token), of `Readout.looked`.
+        grid: (rows, columns), of `BaseBackbone.grid`.
+    """
+    return maps[:, maps.shape[1] - grid[0] * grid[1] :].unflatten(1, grid)

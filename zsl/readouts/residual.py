@@ -60,7 +60,7 @@ class ResidualReadout(Readout):
         super().__init__()
         self.closed, self.trained = closed, trained
         self.scale = nn.Parameter(torch.ones(1))
-        self.companies = trained.companies
+        self.companies, self.reads_whole = trained.companies, trained.reads_whole
         self.looks = ("evidence",) if "evidence" in trained.looks else ()
         # NaN until training, so that scores of an untrained readout are an error
         self.register_buffer("seen", torch.full((num_labels, closed.embed_dim), torch.nan))

@@ -26,19 +26,20 @@ def _of_old_configs(values: Any) -> Any:
 DecoderConfig = Annotated[Known, Field(discriminator="kind"), BeforeValidator(_of_old_configs)]
 
 
-def make_readout(config: ReadoutConfig, channels: int, embed_dim: int, num_labels: int) -> Readout:
+def make_readout(config: ReadoutConfig, channels: int, embed_dim: int, num_labels: int, leading: int = 0) -> Readout:
     """The readout of a run's `decoder` section.
 
     Args:
         config: of the readout.
         channels, embed_dim, num_labels: same as for `ReadoutConfig.make`.
+        leading: same as for `Readout.lead`.
     Returns:
         the readout, with initial weights.
     Raises:
         InputError: sizes that do not fit; the message names the key of the run.
     """
     try:
-        return config.make(channels, embed_dim, num_labels)
+        return config.make(channels, embed_dim, num_labels).lead(leading)
     except InputError as error:
         raise _of_the_run(error) from error
 

@@ -1,4 +1,4 @@
-"""The config of one run: its sections, how they depend on each other, and what timm fills in."""
+"""The config of one run: its sections, how they depend on each other, and what the backbone fills in."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ from embeddings.encoders.oov import check_policy
 from embeddings.encoders.table import split_spec
 from embeddings.io.errors import InputError
 from embeddings.io.settings import flat, parsed, shown
-from zsl.backbones.config import BackboneConfig
+from zsl.backbones.config import BackboneSection
 from zsl.config import Config
 from zsl.data.dataset_config import SquareConfig
 from zsl.data.layouts.scenes import ScenesConfig
@@ -22,6 +22,7 @@ from zsl.readouts.normalisation import How, Normalisation
 from zsl.readouts.table import DecoderConfig
 from zsl.runs.bank_config import BankConfig
 from zsl.runs.held_out import HeldOutConfig
+from zsl.runs.pairs import encoder_of, written_out
 from zsl.training.augmentation import AugmentConfig
 from zsl.training.config import CHANGED, TrainConfig
 from zsl.training.plan import Plan
@@ -69,7 +70,7 @@ class RunConfig(Config):
 
     data: DataConfig = ScenesConfig()
     bank: BankConfig = BankConfig()
-    backbone: BackboneConfig | None = None
+    backbone: BackboneSection | None = None
     decoder: DecoderConfig = MlDecoderConfig()
     augment: AugmentConfig = AugmentConfig()
     train: TrainConfig = TrainConfig()
@@ -79,7 +80,7 @@ class RunConfig(Config):
     @model_validator(mode="after")
     def _bank_is_known(self) -> "RunConfig":
         checks: dict[str, Callable[[Any], object]] = {
-            "encoder": split_spec,
+            "encoder": lambda spec: split_spec(written_out(spec, "")),
             "oov": check_policy,
             "transforms": check_transforms,
         }
@@ -127,24 +128,27 @@ class RunConfig(Config):
 
 
 def resolved(config: RunConfig) -> RunConfig:
-    """The config; how pictures are read is filled in from timm's config of the backbone if it is not given.
+    """The config; how pictures are read is filled in as the backbone's weights read them, if it is not given. The
+    encoder `backbone` becomes the text tower of the run's pair.
 
     Raises:
-        InputError: timm has no such backbone, or reads pictures in a way that no key describes.
+        InputError: there is no such backbone, or it reads pictures in a way that no key describes; the
+            encoder is that of a pair, and the backbone is none.
     """
     chosen, data = config.backbone, config.data
+    update: dict[str, Config] = {}
+    if (encoder := encoder_of(config)) != config.bank.encoder:
+        update["bank"] = config.bank.model_copy(update={"encoder": encoder})
     if chosen is None:
-        return config
-    update: dict[str, Config] = {"backbone": chosen.resolved()}
+        return config.model_copy(update=update)
+    update["backbone"] = chosen.resolved()
     missing = [key for key in SquareConfig.model_fields if getattr(data, key, "") is None]
     if missing:
-        from zsl.backbones.pretrained import reading_of  # timm takes seconds
-
-        own = reading_of(chosen.name, chosen.arguments)
+        own = chosen.reading()
         values = {key: getattr(own, key) for key in missing}
         unknown = [key for key, value in values.items() if value is None]
         if unknown:
-            raise InputError(f"timm's input of backbone {chosen.name!r} is no crop of a square; set data.{unknown[0]}")
+            raise InputError(f"the input of backbone {chosen.name!r} is no crop of a square; set data.{unknown[0]}")
         update["data"] = data.model_copy(update=values)
     return config.model_copy(update=update)
 

@@ -168,7 +168,7 @@ def pretrain_backbone(source: Source, folder: Path) -> None:
         InputError: the file of the trained backbone is damaged.
     """
     chosen, saved = source.config.backbone, folder / BACKBONE
-    if source.backbone is None or chosen is None or chosen.pretrain is None:
+    if source.backbone is None or chosen is None or chosen.pretraining is None:
         return
     checkpoints = Checkpoints(folder / "pretraining", source.config.train.checkpoint_steps)
     if saved.is_file():
@@ -241,6 +241,6 @@ def _save_backbone(source: Source, folder: Path) -> None:
     chosen, path = source.config.backbone, folder / BACKBONE
     if chosen is None or source.backbone is None or path.is_file():
         return
-    elsewhere = chosen.pretrain is None and (chosen.weights is not None or chosen.pretrained)
+    elsewhere = chosen.pretraining is None and chosen.has_weights
     if chosen.keep or not elsewhere:
         save_module(path, source.backbone)

@@ -18,12 +18,14 @@ class Reader:
         backbone: the backbone's config; None for a module of the user's own.
         sha256: of the backbone's weights by name.
         rounded: the tokens of training were bfloat16.
+        leading: number of the first tokens that stand for the whole image.
     """
 
     square: Square | None
     backbone: dict[str, Any] | None
     sha256: str | None
     rounded: bool
+    leading: int = 0
 
 
 def reader_of(source: Source, backbone: BaseBackbone | None) -> Reader | None:
@@ -38,7 +40,7 @@ def reader_of(source: Source, backbone: BaseBackbone | None) -> Reader | None:
     chosen = source.config.backbone
     square = getattr(source.data.train.inputs, "square", None) or Square(source.image_size)
     values = None if "backbone" in source.own or chosen is None else chosen.model_dump(mode="json")
-    return Reader(square, values, state_hash(backbone), source.cached)
+    return Reader(square, values, state_hash(backbone), source.cached, source.leading)
 
 
 def _of_tokens(source: Source) -> Reader | None:
@@ -47,4 +49,5 @@ def _of_tokens(source: Source) -> Reader | None:
         return None
     data = made["data"]
     read = {key: data[key] for key in ("interpolation", "crop", "squash") if data.get(key) is not None}
-    return Reader(Square(data["image_size"], **read), made["backbone"], made["weights_sha256"], made["dtype"] == "bf16")
+    square, rounded = Square(data["image_size"], **read), made["dtype"] == "bf16"
+    return Reader(square, made["backbone"], made["weights_sha256"], rounded, source.leading)

@@ -14,7 +14,6 @@ from embeddings.banks.bank import Bank
 from embeddings.io import atomic
 from embeddings.io.errors import InputError
 from embeddings.io.reading import read_model
-from zsl.backbones.backbone import weights_file
 from zsl.data.dataset import MultiLabelData
 from zsl.data.tokens.files import hash_of
 from zsl.evaluation.stamp import Form
@@ -60,13 +59,13 @@ class Begun:
     @classmethod
     def of(cls, config: RunConfig, channels: int, data: MultiLabelData, bank: Bank) -> "Begun":
         """The record of a run that starts now."""
-        weights = config.backbone.weights if config.backbone is not None else None
+        weights = None if config.backbone is None else config.backbone.file
         return cls(
             channels,
             bank.sha256,
             vars(bank.provenance),
             DataRecord(data.name, data.fingerprint, len(data.seen), len(data.unseen)),
-            hash_of(weights_file(weights)) if weights else None,
+            hash_of(weights) if weights else None,
             {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
             _git_revision(),
         )

@@ -96,7 +96,9 @@ def trained_model(folder: Path, source: Source, bank: Bank) -> ZeroShotModel:
     if source.channels != record.channels:
         told = f"tokens of {source.data.name} have {source.channels} channels"
         raise InputError(f"{told}, but {folder} was trained on {record.channels}; restore the data")
-    readout = source.readout or make_readout(config.decoder, record.channels, bank.embed_dim, len(record.seen))
+    made, seen = source.readout, len(record.seen)
+    readout = made or make_readout(config.decoder, record.channels, bank.embed_dim, seen)
+    readout.lead(source.leading)
     load_module(folder / READOUT, readout, AGAIN, record.weights(READOUT, folder))
     backbone = None if source.cached else copy.deepcopy(source.backbone)  # each run has its own copy
     if backbone is not None:

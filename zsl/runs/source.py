@@ -10,7 +10,6 @@ from accelerate.utils import set_seed
 from embeddings.banks.bank import Bank
 from embeddings.banks.build import build_bank
 from embeddings.io.errors import InputError
-from zsl.backbones.backbone import Backbone
 from zsl.backbones.base import BaseBackbone
 from zsl.backbones.batch_norm import check_pieces
 from zsl.context import Context
@@ -68,8 +67,8 @@ class Source:
             need = "give [backbone] name" if chosen is None else "remove [backbone], or --set backbone=none"
             raise InputError(f"dataset {self.data.name} holds {self.data.kind}; {need}")
         if chosen is not None and self.backbone is None:
-            set_seed(self.config.train.seed if chosen.pretrain is None else chosen.pretrain.seed)
-            self.backbone = Backbone(chosen)
+            set_seed(self.config.train.seed if chosen.pretraining is None else chosen.pretraining.seed)
+            self.backbone = chosen.make()
             self.backbone.channels(self.image_size)  # raises if it refuses the image size
 
     @property
@@ -98,6 +97,11 @@ class Source:
         """The size of a token."""
         size = self.image_size  # the last axis of the inputs; for tokens this is already the size of a token
         return size if self.backbone is None else self.backbone.channels(size)
+
+    @property
+    def leading(self) -> int:
+        """How many of an image's first tokens stand for the whole image."""
+        return int(self.data.made_with.get("leading", 0)) if self.backbone is None else self.backbone.leading
 
     def of(self, config: RunConfig) -> "Source":
         """A source with the same data, backbone and tokens, for a run of another config.
@@ -173,19 +177,19 @@ class Source:
         if chosen is None or self.backbone is None:
             return
         images, size = len(self.split(self.data.train)[0]), self.image_size
-        if chosen.pretrain is not None:
-            check_pieces(self.backbone, size, images, chosen.pretrain.batch_size, processes, "backbone.pretrain")
+        if chosen.pretraining is not None:
+            check_pieces(self.backbone, size, images, chosen.pretraining.batch_size, processes, "backbone.pretrain")
         if chosen.mode == "tuned":
             check_pieces(self.backbone, size, images, train.batch_size, processes * train.accumulate)
 
     def pretrain(self, checkpoints: Checkpoints | None = None) -> None:
         """Trains the backbone on seen labels, if the config asks for it."""
         chosen = self.config.backbone
-        if chosen is None or chosen.pretrain is None:
+        if chosen is None or chosen.pretraining is None:
             return
         assert self.backbone is not None
         self.check_batches()
-        recipe = chosen.pretrain
+        recipe = chosen.pretraining
         self.pretrained_bank = build_bank(self.data.names, recipe.encoder, transforms=("l2",))
         vectors = torch.from_numpy(self.pretrained_bank.select(self.data.seen))
         size = self.image_size

@@ -60,8 +60,9 @@ def readout_of(source: Source, bank: Bank) -> Readout:
         InputError: sizes that do not fit.
     """
     if source.readout is not None:
-        return source.readout
-    return make_readout(source.config.decoder, source.channels, bank.embed_dim, len(source.data.seen))
+        return source.readout.lead(source.leading)
+    seen = len(source.data.seen)
+    return make_readout(source.config.decoder, source.channels, bank.embed_dim, seen, source.leading)
 
 
 def plan_of(source: Source) -> Plan:

@@ -16,7 +16,7 @@ POLICY = ("phrase", "lower", "parts")
 
 
 @pytest.fixture
-def specs(word2vec, tmp_path):
+def specs(word2vec, pair_folder, tmp_path):
     """A spec for each family that needs an argument, or whose default is slow."""
     (tmp_path / "tags.txt").write_text("\n".join(",".join(tags) for tags in TAGS))
     (tmp_path / "names.txt").write_text("\n".join(NAMES))
@@ -24,6 +24,7 @@ def specs(word2vec, tmp_path):
     return {
         "gensim": f"gensim:{word2vec}",
         "sentence-transformers": f"sentence-transformers:{MINILM}",
+        "open_clip": f"open_clip:local-dir:{pair_folder('siglip')}",
         "corpus": f"corpus:{tmp_path}/tags.txt,width=9,epochs=2",
         "corpus-fasttext": f"corpus-fasttext:{tmp_path}/tags.txt,width=9,epochs=2",
         "matrix": f"matrix:{tmp_path}/m.npy,labels={tmp_path}/names.txt",

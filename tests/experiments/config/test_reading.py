@@ -62,7 +62,7 @@ def test_groups_may_be_given_either_way():
         ("bank.encoder=2017", "bank.encoder: unknown encoder '2017'; known: .*lexical"),
         ("data.name=folder", "data.root is missing; it takes a path"),
         ("backbone.mean=0.5", r"backbone.mean takes 3 numbers or none \(got \[0.5\]\)"),
-        ("backbone=resnet10t", "backbone = 'resnet10t': it is a section; give backbone.name, backbone.weights"),
+        ("backbone=resnet10t", "backbone = 'resnet10t': it is a section; give backbone.kind, one of timm, open_clip"),
         ("data=voc", "data = 'voc': it is a section; give data.name"),
         ("decoder=gap", "decoder = 'gap': it is a section; give decoder.kind, one of ml-decoder, "),
         ("evaluate.k=3,0", r"evaluate.k: Input should be greater than 0 \(got 0\)"),
