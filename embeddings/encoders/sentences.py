@@ -3,16 +3,41 @@
 import hashlib
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from embeddings.encoders.encoder import Encoder, Encoding, Family, Request
+from embeddings.encoders.encoder import Encoder, Encoding, Family, Request, options_of
 from embeddings.io.errors import InputError
 
 BLOCK = 16_384  # texts in one call of the model: it sorts them by length, so short ones are not padded to long ones
+DTYPES = ("float32", "float16", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a model is loaded and asked.
+
+    Args:
+        prompt: stands before every text, such as "query: "; None leaves it to the model.
+        prompt_name: the name of one of the model's own prompts, instead of `prompt`.
+        dtype: of the weights: "float32", "float16" or "bfloat16"; None leaves it to the model.
+        trust_remote_code: whether code that comes with the model may run.
+    """
+
+    prompt: str | None = None
+    prompt_name: str | None = None
+    dtype: str | None = None
+    trust_remote_code: bool = False
+
+    @property
+    def told(self) -> str:
+        """What is not the default, for the revision."""
+        given = {key: value for key, value in vars(self).items() if value not in (None, False)}
+        return "".join(f", {key}={value}" for key, value in given.items())
 
 
 class SentenceEncoder(Encoder):
@@ -22,10 +47,10 @@ class SentenceEncoder(Encoder):
         InputError: no name is given; when the model is first needed, it cannot be loaded.
     """
 
-    def __init__(self, name: str):
+    def __init__(self, name: str, options: Options = Options()):
         if not name:
             raise InputError("encoder sentence-transformers needs a model: sentence-transformers:<name or folder>")
-        self.name = name
+        self.name, self.options = name, options
 
     @cached_property
     def model(self) -> Any:
@@ -35,7 +60,11 @@ class SentenceEncoder(Encoder):
 
         logging.disable_progress_bar()  # it draws over the bars of the command line
         try:
-            model = SentenceTransformer(self.name)
+            model = SentenceTransformer(
+                self.name,
+                trust_remote_code=self.options.trust_remote_code,
+                model_kwargs={} if self.options.dtype is None else {"dtype": self.options.dtype},
+            )
         except Exception as error:  # the library, its hub client and its parsers raise many kinds of errors
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise InputError(
@@ -47,20 +76,25 @@ class SentenceEncoder(Encoder):
             # without its files transformers makes an empty tokenizer, which cannot tell words apart
             lacks = "the folder lacks tokenizer.json, or vocab.txt and the like"
             raise InputError(f"the tokenizer of {self.name!r} knows no word; {lacks}")
+        asked = self.options.prompt_name
+        if asked is not None and asked not in model.prompts:
+            known = ", ".join(name for name, prompt in model.prompts.items() if prompt) or "none; give prompt=TEXT"
+            raise InputError(f"{self.name!r} has no prompt {asked!r}; it has: {known}")
         return model
 
     def revision(self) -> str:
         """The hash of a folder's files, or the hub's commit."""
         folder = Path(self.name)
         if not folder.is_dir():
-            return f"{self.name} commit {self._commit()}"
+            return f"{self.name} commit {self._commit()}{self.options.told}"
         digest = hashlib.sha256()
         # weights, tokenizer and the modules' settings: all that decides a vector
-        for file in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix in _DECIDING):
+        deciding = _DECIDING | ({".py"} if self.options.trust_remote_code else set())
+        for file in sorted(p for p in folder.rglob("*") if p.is_file() and p.suffix in deciding):
             digest.update(file.relative_to(folder).as_posix().encode())
             with file.open("rb") as stream:
                 digest.update(hashlib.file_digest(stream, "sha256").digest())
-        return f"sha256 {digest.hexdigest()[:16]}"
+        return f"sha256 {digest.hexdigest()[:16]}{self.options.told}"
 
     def _commit(self) -> str:
         found = self._file("config.json")
@@ -90,7 +124,7 @@ class SentenceEncoder(Encoder):
             mode = getattr(pooled[0], "pooling_mode", None) or pooled[0].get_pooling_mode_str()
             found.append(f"there is no modules.json, so {mode} pooling of the tokens is a guess; get the whole folder")
         prompt = self.model.prompts.get(self.model.default_prompt_name)
-        if prompt:
+        if prompt and self.options.prompt is None and self.options.prompt_name is None:
             found.append(f"the model's default prompt, {prompt!r}, stands before every text")
         return tuple(found)
 
@@ -101,14 +135,28 @@ class SentenceEncoder(Encoder):
         """(text, embed) float32, in blocks of texts."""
         for start in range(0, len(texts), BLOCK):
             block = list(texts[start : start + BLOCK])
-            yield np.asarray(self.model.encode(block, convert_to_numpy=True, show_progress_bar=False), np.float32)
+            asked = {"prompt": self.options.prompt, "prompt_name": self.options.prompt_name}
+            found = self.model.encode(block, convert_to_numpy=True, show_progress_bar=False, **asked)
+            yield np.asarray(found, np.float32)
+
+
+def _open(argument: str, request: Request) -> Encoder:
+    name, given = options_of(argument, [field.name for field in fields(Options)])
+    for key, known in (("dtype", DTYPES), ("trust_remote_code", ("true", "false"))):
+        if key in given and given[key] not in known:
+            told = f"{key}={given[key][:40]} is none of {', '.join(known)}"
+            raise InputError(f"encoder sentence-transformers: {told}")
+    if "prompt" in given and "prompt_name" in given:
+        raise InputError("encoder sentence-transformers: give prompt or prompt_name, not both")
+    trusted = given.pop("trust_remote_code", "false") == "true"
+    return SentenceEncoder(name, Options(trust_remote_code=trusted, **given))
 
 
 _DECIDING = {".safetensors", ".bin", ".json", ".txt", ".model"}
 
 FAMILY = Family(
-    lambda argument, request: SentenceEncoder(argument),
-    "a model's folder or hub name",
+    _open,
+    "a model's folder or hub name, with options such as prompt=TEXT",
     "the model's",
     "the model's",
     version=2,

@@ -46,6 +46,52 @@ def test_descriptions_of_different_number():
     np.testing.assert_allclose(bank.vectors, [first.mean(0), second[0]], rtol=0, atol=1e-6)  # MiniLM's are unit vectors
 
 
+def test_options_of_the_spec():
+    model, spec = SentenceTransformer(MINILM), f"sentence-transformers:{MINILM}"
+    plain = build_bank(NAMES, spec)
+    asked = build_bank(NAMES, f"{spec},prompt=query, or not: ")
+    expected = model.encode([f"query, or not: {name}" for name in NAMES])
+    np.testing.assert_allclose(asked.vectors, expected, rtol=0, atol=1e-6)
+    assert asked.provenance.revision == f"{plain.provenance.revision}, prompt=query, or not: "
+    narrow = build_bank(NAMES, f"{spec},dtype=bfloat16,trust_remote_code=false")
+    difference = np.abs(narrow.vectors - plain.vectors).max()
+    assert 1e-5 < difference < 1e-2
+    assert narrow.provenance.revision == f"{plain.provenance.revision}, dtype=bfloat16"
+
+
+def test_a_prompt_of_the_model_by_its_name(tmp_path):
+    spec = _minilm_without(tmp_path / "m", "config_sentence_transformers.json")
+    prompts = {"query": "find: ", "document": ""}
+    settings = {"prompts": prompts, "default_prompt_name": "query"}
+    (tmp_path / "m" / "config_sentence_transformers.json").write_text(json.dumps(settings))
+    expected = SentenceTransformer(MINILM).encode([f"find: {name}" for name in NAMES])
+    np.testing.assert_allclose(build_bank(NAMES, f"{spec},prompt_name=query").vectors, expected, rtol=0, atol=1e-6)
+    with pytest.raises(InputError, match="has no prompt 'quest'; it has: query$"):
+        build_bank(NAMES, f"{spec},prompt_name=quest")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("dtype=int8", "dtype=int8 is none of float32, float16, bfloat16"),
+        ("trust_remote_code=yes", "trust_remote_code=yes is none of true, false"),
+        ("prompt=a,prompt_name=b", "give prompt or prompt_name, not both"),
+    ],
+)
+def test_options_that_do_not_fit_are_named(options, message):
+    with pytest.raises(InputError, match=message):
+        build_bank(NAMES, f"sentence-transformers:{MINILM},{options}")
+
+
+def test_code_of_a_model_runs_only_if_it_is_trusted(monkeypatch):
+    given = []
+    monkeypatch.setattr("sentence_transformers.SentenceTransformer", lambda name, **options: given.append(options))
+    for option in ("", ",trust_remote_code=false", ",trust_remote_code=true"):
+        with pytest.raises(AttributeError):  # None is no model
+            build_bank(NAMES, f"sentence-transformers:{MINILM}{option}")
+    assert [options["trust_remote_code"] for options in given] == [False, False, True]
+
+
 def test_a_name_from_the_hubs_cache_without_a_network(tmp_path, monkeypatch):
     commit = "0123456789abcdef0123456789abcdef01234567"
     folder = tmp_path / "models--someone--minilm"
