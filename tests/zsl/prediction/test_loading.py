@@ -108,7 +108,11 @@ def test_thresholds_travel(run, tmp_path, picture):
         (("loss",), "none", "model.json is damaged .facts.loss: Input should be 'asymmetric'"),
         (("square", "size"), 0, "model.json is damaged .facts.square.size: Input should be greater than 0"),
         (("square", "crop"), 1e999, "model.json is damaged .facts.square.crop: Input should be less than"),
-        (("backbone", "mode"), "none", "the backbone of .*exported is damaged .mode: Input should be 'frozen'"),
+        (
+            ("backbone", "mode"),
+            "none",
+            "the backbone of .*exported is damaged .backbone.timm.mode: Input should be 'frozen'",
+        ),
         (("decoder", "width"), -1, "the readout of .*exported is damaged .decoder.ml-decoder.width: Input"),
     ],
 )
