@@ -165,6 +165,7 @@ def _hits(
         rows = np.arange(start, min(start + BATCH, len(source.test.targets)))
         tokens = source.test.inputs.read(rows).to(device, torch.float32)
         maps = readout.looked(tokens, vectors[torch.from_numpy(asked_for)], asked[0], seen, asked[1])
+        maps = maps[:, :, maps.shape[2] - objects.inside.shape[1] :]  # leading tokens have no place
         peak = maps[pictures - start, column].argmax(1).cpu().numpy()
         yield objects.inside[chosen, peak].astype(float)
 

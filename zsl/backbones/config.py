@@ -201,7 +201,9 @@ class OpenClipConfig(AnyBackboneConfig):
         return self.weights is not None or bool(self.pretrained) or self.name.startswith((HUB, FOLDER))
 
     def without_weights(self) -> "OpenClipConfig":
-        name = self.name.rpartition("/")[2] if self.architecture is not None else self.name
+        name = self.name
+        if self.architecture is not None:  # then it needs no hub and no folder
+            name = name.removeprefix(HUB).removeprefix(FOLDER).rpartition("/")[2]
         return self.model_copy(update={"weights": None, "pretrained": "", "name": name})
 
     @property

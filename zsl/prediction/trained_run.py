@@ -8,6 +8,7 @@ from pydantic import FiniteFloat
 from torch import nn
 
 from embeddings.banks.bank import Bank
+from embeddings.encoders.open_clip_models import FOLDER
 from embeddings.io.errors import InputError
 from embeddings.io.reading import read_model
 from zsl.backbones.base import BaseBackbone
@@ -118,8 +119,12 @@ def facts_of(name: str, config: RunConfig, own: dict[str, str], reader: Reader |
         known: the other facts.
     """
     values = None if reader is None else reader.backbone
-    if values is not None and values["weights"] is not None:
-        values = values | {"weights": Path(values["weights"]).name}  # the folder is of this machine
+    if values is not None:  # folders are of this machine
+        name, weights = values["name"], values["weights"]
+        values = values | {
+            "name": f"{FOLDER}{Path(name).name}" if name.startswith(FOLDER) else name,
+            "weights": None if weights is None else Path(weights).name,
+        }
     return Facts(
         name=name,
         loss=config.train.loss,

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 
 from embeddings.banks.bank import Bank
 from embeddings.banks.build import extend_bank, same_families
+from embeddings.encoders.open_clip_models import FOLDER
 from embeddings.encoders.table import AnyEncoder, parts_of
 from embeddings.io.cache import default_cache
 from embeddings.io.errors import InputError
@@ -144,7 +145,7 @@ def _check_there(spec: str) -> None:
         InputError: it is not.
     """
     for part in parts_of(spec):
-        path = part.partition(":")[2].partition(",")[0]
+        path = part.partition(":")[2].removeprefix(FOLDER).partition(",")[0]
         if path.startswith(("/", "~", ".")) and not Path(path).expanduser().exists():
             told = f"the encoder of the model's words, {part}, is not on this machine"
             raise InputError(f"{told}; say where it is: zsl predict --encoder SPEC, or zsl.load(..., encoder=SPEC)")
