@@ -12,6 +12,7 @@ from embeddings.banks.bank import Bank
 from embeddings.banks.build import build_bank
 from experiments.config.reading import load_config
 from tests.experiments.command import refused, zsl
+from zsl.runs.config import resolved, validated
 from zsl.training.checkpoint import Checkpoints
 
 CONFIG = """
@@ -164,3 +165,12 @@ def test_another_kind_of_backbone_drops_the_keys_of_the_old_one(pair_folder):
     name = f"backbone.name=local-dir:{pair_folder('vit')}"
     config = load_config("demo", [name, "backbone.kind=open_clip", "bank.encoder=backbone"])
     assert (config.backbone.kind, config.backbone.tokens) == ("open_clip", "all")
+
+
+def test_pictures_are_read_as_the_pair_reads_them(photographs, pair_folder):
+    backbone = {"kind": "open_clip", "name": f"local-dir:{pair_folder('siglip')}"}
+    config = resolved(validated({"data": {"name": "csv", "root": photographs}, "backbone": backbone}, "a test"))
+    data = config.data
+    assert (data.image_size, data.interpolation, data.crop, data.squash) == (160, "bicubic", 1.0, True)
+    assert (config.backbone.mean, config.backbone.std) == ((0.5,) * 3, (0.5,) * 3)
+    assert config.backbone.architecture["embed_dim"] == 64
