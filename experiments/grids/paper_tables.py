@@ -237,5 +237,5 @@ ABLATIONS: dict[str, Ablation] = {
 DEMO = replace(
     ABLATIONS["table8"],
     caption=f"{ABLATIONS['table8'].caption}; then the readout that is recommended for such pictures",
-    variants=(*ABLATIONS["table8"].variants, Variant({"decoder.kind": "label-attention"})),
+    variants=(*ABLATIONS["table8"].variants, Variant({"decoder.kind": "label-attention", "decoder.queries": 16})),
 )

@@ -18,9 +18,9 @@ def test_demo_from_nothing_to_a_table(small, tmp_path):
         assert word in result.stdout
     records = json.loads((tmp_path / "out" / "results.json").read_text())
     variants = [v.axes for v in DEMO.variants]
-    # baselines have no query and no head
+    # baselines have no query and no head, and label attention alone has shared queries
     for record, variant in zip(records, variants, strict=True):
-        assert record["variant"] == {"query": None, "head": None} | variant
+        assert record["variant"] == {"query": None, "head": None, "queries": None} | variant
     assert [v["kind"] for v in variants] == ["ml-decoder"] * 4 + ["eszsl", "conse", "gap-text", "label-attention"]
     for record in records:
         assert record["seed"] == 0
