@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, PositiveFloat, field_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, field_validator, model_validator
 
 from embeddings.encoders.open_clip_models import FOLDER, HUB, Pair
 from zsl.config import Config
@@ -173,14 +173,25 @@ class OpenClipConfig(AnyBackboneConfig):
 
     `name`, `pretrained` and `weights` are those of `embeddings.encoders.open_clip_models.Pair`. `tokens`: "all" gives
     the token of the whole image (class token, or pooled by attention or by a mean) and then one for each patch;
-    "class" and "patches" give the one or the others. `architecture` is filled in for a pair of a hub or a folder, so
-    that a run opens where there is none.
+    "class" and "patches" give the one or the others. `dense`: how the last block is read for patches: "plain" as it is;
+    "value", the value path alone (MaskCLIP); "self", attention of queries to queries and keys to keys (SCLIP), both as
+    in `zsl.backbones.dense`. `architecture` is filled in for a pair of a hub or a folder, so that a run opens where
+    there is none.
     """
 
     kind: Literal["open_clip"] = "open_clip"
     pretrained: str = ""
     tokens: Literal["all", "class", "patches"] = "all"
+    dense: Literal["plain", "value", "self"] = "plain"
     architecture: dict[str, Any] | None = None
+
+    @model_validator(mode="after")
+    def _dense_needs_patches(self) -> "OpenClipConfig":
+        if self.tokens == "class" and self.dense != "plain":
+            raise ValueError(
+                'backbone.tokens = "class" leaves out the patches that backbone.dense is about; remove one'
+            )
+        return self
 
     def make(self) -> "zsl.backbones.base.BaseBackbone":
         from zsl.backbones.open_clip_pair import PairBackbone

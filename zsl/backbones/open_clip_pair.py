@@ -24,7 +24,8 @@ class PairBackbone(BaseBackbone):
     `zsl.backbones.towers` says.
 
     Raises:
-        InputError: an unknown pair; weights that cannot be fetched or do not fit it.
+        InputError: an unknown pair; weights that cannot be fetched or do not fit it; a tower without the reading
+            `dense`.
     """
 
     mean: Tensor
@@ -37,7 +38,7 @@ class PairBackbone(BaseBackbone):
         self.name, self.tokens = config.name, config.tokens
         self.leading = int(config.tokens != "patches")
         self.model = _image_tower(config)
-        self.tower = tower_of(self.model, config.name)
+        self.tower = tower_of(self.model, config.name, config.dense)
         if config.checkpointing and not self.tower.checkpoint():
             raise InputError(
                 f"backbone {config.name!r} cannot checkpoint its gradients; set backbone.checkpointing=false"
@@ -46,11 +47,11 @@ class PairBackbone(BaseBackbone):
         self.register_buffer("std", 255 * torch.tensor(seen_by.std).view(3, 1, 1), persistent=False)
 
     def forward(self, images: UInt8[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch token channel"]:
-        features = self.tower.features(self._pixels(images))
+        whole, patches = self.tower.read(self._pixels(images))
         if self.tokens == "patches":
-            return self.tower.patches(features)
-        whole = self.tower.whole(features)[:, None]
-        return whole if self.tokens == "class" else torch.cat([whole, self.tower.patches(features)], 1)
+            return self.tower.patches(patches)
+        first = self.tower.whole(whole)[:, None]
+        return first if self.tokens == "class" else torch.cat([first, self.tower.patches(patches)], 1)
 
     def _pixels(self, images: Tensor) -> Tensor:
         return (images - self.mean) / self.std

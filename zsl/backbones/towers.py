@@ -8,6 +8,11 @@ A patch's vector is what the tower's last norm, pooling and projection make of t
   embedding p. The pooled vector is a mean of these vectors and that of the mean patch, weighted by attention.
 - `TimmModel`: the trunk's pooling and head of the patch alone. For an average, that is the head's projection; for an
   attention pool (SigLIP), the projected value of the patch, and then the pool's MLP.
+
+With `dense` = "value" or "self", the patches come from another reading of the last block (`zsl.backbones.dense`): in a
+`VisionTransformer`, and in a `TimmModel` whose trunk is timm's plain `VisionTransformer`. A `ModifiedResNet` has no
+such block. The value path of its pool is MaskCLIP's reading of it, so "value" and "plain" are the same there. The
+vector of the whole image is always that of the block as it is.
 """
 
 from abc import ABC, abstractmethod
@@ -18,6 +23,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from embeddings.io.errors import InputError
+from zsl.backbones.dense import DenseBlock, can_be_read, reaching
 from zsl.backbones.token_grid import channels_last, fault_of, grid_of, image_tokens, prefix_tokens
 
 Patches = Float[Tensor, "batch token channel"]
@@ -28,9 +34,25 @@ class Tower(ABC):
     """A tower's parts: features, then an image's vector and those of its patches."""
 
     lacks = ""  # why it has no patches; "" if it has them
+    values_alone = False  # patches are those of a value path as it is
+    last_block: Any = None  # that of a transformer; None if it is none
+    dense: DenseBlock | None = None  # another reading of the last block, for patches
 
     def __init__(self, model: Any):
         self.model = model
+
+    def read(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """The features of the whole image, and those of its patches."""
+        if self.dense is None:
+            features = self.features(pixels)
+            return features, features
+        with reaching(self.last_block) as seen:
+            features = self.features(pixels)
+        return features, self.after_blocks(self.dense(seen[0]))
+
+    def after_blocks(self, tokens: Tensor) -> Tensor:
+        """Features of what leaves the last block."""
+        return tokens
 
     @abstractmethod
     def features(self, pixels: Tensor) -> Tensor:
@@ -58,6 +80,10 @@ class Tower(ABC):
 
 
 class _Transformer(Tower):
+    def __init__(self, model: Any):
+        super().__init__(model)
+        self.last_block = model.transformer.resblocks[-1]
+
     def features(self, pixels: Tensor) -> Tensor:
         return self.model.transformer(self.model._embeds(pixels))
 
@@ -83,6 +109,8 @@ class _Transformer(Tower):
 
 
 class _ResNet(Tower):
+    values_alone = True
+
     def features(self, pixels: Tensor) -> Tensor:
         return self.model.forward_intermediates(pixels, indices=1, intermediates_only=True)["image_intermediates"][-1]
 
@@ -102,6 +130,8 @@ class _Timm(Tower):
     def __init__(self, model: Any):
         super().__init__(model)
         self.trunk, self.prefix = model.trunk, prefix_tokens(model.trunk)
+        if type(self.trunk).__name__ == "VisionTransformer":
+            self.last_block = self.trunk.blocks[-1]
         if (
             "pool" in dict(model.head.named_children())
             or getattr(getattr(self.trunk, "attn_pool", None), "pos_embed", None) is not None
@@ -110,6 +140,9 @@ class _Timm(Tower):
 
     def features(self, pixels: Tensor) -> Tensor:
         return self.trunk.forward_features(pixels)
+
+    def after_blocks(self, tokens: Tensor) -> Tensor:
+        return self.trunk.norm(tokens)
 
     def whole(self, features: Tensor) -> Wholes:
         return self.model.head(self.trunk.forward_head(features))
@@ -140,19 +173,30 @@ class _Timm(Tower):
 TOWERS: dict[str, type[Tower]] = {"VisionTransformer": _Transformer, "ModifiedResNet": _ResNet, "TimmModel": _Timm}
 
 
-def tower_of(model: nn.Module, name: str) -> Tower:
+def tower_of(model: nn.Module, name: str, dense: str = "plain") -> Tower:
     """The parts of a pair's image tower.
 
     Args:
         model: `visual` of a model of open_clip.
         name: of the pair, for messages.
+        dense: how the last block is read for patches: "plain", "value" or "self".
     Raises:
-        InputError: a tower of a kind that is not known.
+        InputError: a tower of a kind that is not known, or one that cannot be read so.
     """
     kind = type(model).__name__
     if kind not in TOWERS:
         raise InputError(f"the image tower of {name} is a {kind}; known are {', '.join(TOWERS)}")
-    return TOWERS[kind](model)
+    tower = TOWERS[kind](model)
+    if dense == "plain" or (dense == "value" and tower.values_alone):
+        return tower
+    if not can_be_read(tower.last_block):
+        told = type(getattr(model, "trunk", model)).__name__
+        raise InputError(
+            f'backbone.dense = "{dense}" needs an image tower that ends in a plain block of self-attention; that of '
+            f'{name} ({told}) does not; set backbone.dense = "plain"'
+        )
+    tower.dense = DenseBlock(tower.last_block, dense)
+    return tower
 
 
 def _values(attention: Any, tokens: Patches) -> Float[Tensor, "batch token embed"]:

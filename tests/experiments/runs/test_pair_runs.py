@@ -12,6 +12,7 @@ from embeddings.banks.bank import Bank
 from embeddings.banks.build import build_bank
 from experiments.config.reading import load_config
 from tests.experiments.command import refused, zsl
+from zsl.data.tokens.files import map_shard
 from zsl.runs.config import resolved, validated
 from zsl.training.checkpoint import Checkpoints
 
@@ -137,6 +138,18 @@ def test_tokens_on_disk_know_their_pair(config, tokens, tmp_path):
     weights = [load_file(run / "readout.safetensors") for run in (images, stored)]
     assert all(np.array_equal(weights[0][name], value) for name, value in weights[1].items())
     assert (images / "bank.safetensors").read_bytes() == (stored / "bank.safetensors").read_bytes()
+
+
+def test_tokens_of_each_dense_reading_are_kept_apart(config, tokens, tmp_path):
+    out = tmp_path / "value"
+    assert zsl("data", "extract", config, "--out", out, "--set", "backbone.dense=value").exit_code == 0
+    plain, value = (map_shard(root / "test-00000.safetensors").float().squeeze(1) for root in (tokens, out))
+    assert plain.shape == value.shape == (30, 17, 7)
+    assert np.array_equal(plain[:, 0], value[:, 0])
+    assert not np.allclose(plain[:, 1:], value[:, 1:], atol=0.01)
+    assert _values(out, "manifest.json")["made_with"]["backbone"]["dense"] == "value"
+    mixed = zsl("data", "extract", config, "--out", out, "--set", "backbone.dense=self")
+    refused(mixed, "was started with made_with =", "choose another --out")
 
 
 def test_a_readout_of_the_whole_image_has_no_heat_maps(config, tokens, tmp_path):
