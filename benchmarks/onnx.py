@@ -86,10 +86,10 @@ def _model(keys: dict[str, Any], backbone: str | None = None, loss: str = "bce")
     """A model with random weights; of tokens, or with a backbone of timm."""
     torch.manual_seed(0)
     made = None if backbone is None else Backbone(BackboneConfig(name=backbone))
-    channels = CHANNELS if made is None else made.channels(SIDE)
     labels = tuple(f"label {number}" for number in range(SEEN))
     bank = build_bank(labels, f"random:{EMBED}")
     config = READOUTS[keys.get("kind", "ml-decoder")]
+    channels = EMBED if config.aligned else CHANNELS if made is None else made.channels(SIDE)
     readout = make_readout(
         config(**{key: value for key, value in (SIZES | keys).items() if key in config.model_fields}),
         channels,
@@ -121,7 +121,7 @@ def _measure(name: str, model: TrainedModel, company: Any) -> dict[str, Any]:
         random = torch.Generator().manual_seed(count)
         vectors = torch.randn(count, EMBED, generator=random)
         vectors[0] = torch.from_numpy(model.bank.vectors[-1])  # a seen label among the others
-        inputs = torch.randn(pictures, 49, CHANNELS, generator=random)
+        inputs = torch.randn(pictures, 49, model.facts.channels, generator=random)
         if model.backbone is not None:
             inputs = torch.randint(0, 256, (pictures, 3, SIDE, SIDE), dtype=torch.uint8, generator=random)
         words = Words(tuple(map(str, range(count))), vectors.numpy(), np.arange(count) == 0)

@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from zsl.readouts.group_decoder import GroupDecoder, MlDecoderConfig
     from zsl.readouts.kernel_eszsl import KernelEszslConfig
     from zsl.readouts.label_attention import LabelAttentionConfig
+    from zsl.readouts.pair import PairConfig
     from zsl.readouts.readout import Readout, ReadoutConfig
     from zsl.readouts.table import READOUTS
     from zsl.readouts.transformer_decoder import TransformerDecoderConfig
@@ -130,6 +131,7 @@ __all__ = [
     "OpenClipConfig",
     "OpenImagesConfig",
     "OwnBackbone",
+    "PairConfig",
     "Part",
     "Prediction",
     "PretrainConfig",
@@ -239,6 +241,7 @@ _MODULES = {
     "zsl.readouts.gap_text": ("GapTextConfig",),
     "zsl.readouts.group_decoder": ("GroupDecoder", "MlDecoderConfig"),
     "zsl.readouts.label_attention": ("LabelAttentionConfig",),
+    "zsl.readouts.pair": ("PairConfig",),
     "zsl.readouts.readout": ("Readout", "ReadoutConfig"),
     "zsl.readouts.table": ("READOUTS",),
     "zsl.readouts.transformer_decoder": ("TransformerDecoderConfig",),

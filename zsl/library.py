@@ -33,11 +33,12 @@ from zsl.runs.bank_config import BankConfig
 from zsl.runs.claims import claimed
 from zsl.runs.config import EvaluateConfig, RunConfig, resolved, validated
 from zsl.runs.folder import PRACTICAL, begin_run, carry_out, check_same_config
+from zsl.runs.pairs import check_aligned
 from zsl.runs.reader import reader_of
 from zsl.runs.records import BEGUN, FINISHED
 from zsl.runs.saved import BANK, CONFIG, OWN, trained_model
 from zsl.runs.source import Source, check_usable
-from zsl.runs.training import train_model
+from zsl.runs.training import readout_of, train_model
 from zsl.scoring import Asking, score_test
 from zsl.training.augmentation import AugmentConfig
 from zsl.training.config import TrainConfig
@@ -85,13 +86,16 @@ def fit(
     config = _config(data, backbone, readout, {"train": train, "augment": augment}, folder)
     check_usable(data)
     require(data.names, bank.labels, "the bank", "build it from data.names")
+    if "backbone" not in own and not ("data" in own and backbone is None):  # the user answers for tokens of his own
+        check_aligned(config, bank)
     with _continued(config, own, folder, resume) as new:
         context = Context(make_accelerator(train.precision, train.trackers, folder), progress=progress)
         source = _source(config, data, backbone, readout, own, context)
         if isinstance(readout, ReadoutConfig):
             check_readout(readout, 1, bank.embed_dim, len(data.seen), context.device)
-        else:
-            check_own_readout(readout, source.channels, torch.from_numpy(bank.select(data.seen)))
+        if isinstance(readout, Readout) or readout.aligned:
+            made = readout_of(source, bank)
+            check_own_readout(made, source.channels, torch.from_numpy(bank.select(data.seen)))
         name = data.name if folder is None else folder.name
         return _whole(_trained(source, bank, folder, resume, new), source, bank, name)
 

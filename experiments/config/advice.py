@@ -37,7 +37,7 @@ def training_notes(history: History, solved: bool) -> tuple[str, ...]:
 
     Args:
         history: of a finished run.
-        solved: whether its readout is solved in closed form, so that more epochs do not help.
+        solved: whether its readout is solved in closed form, or not trained at all, so that more epochs do not help.
     """
     if not at_chance(history.best, history.chance):
         return ()

@@ -17,6 +17,7 @@ from zsl.data.dataset import MultiLabelData
 from zsl.data.table import load_data
 from zsl.runs.config import RunConfig
 from zsl.runs.held_out import HeldOutConfig
+from zsl.runs.pairs import check_aligned, misfit
 
 # keys of [evaluate] that do not change the question: neither the labels that are asked, nor the measures
 NOT_PROTOCOL = ("evaluate.batch_size", "evaluate.bootstrap", "evaluate.normalise", "evaluate.temperature")
@@ -121,14 +122,19 @@ def completed(variants: Sequence[Variant], configs: Sequence[RunConfig]) -> tupl
 def table_grid(ablation: Ablation, config: RunConfig, seeds: int) -> Grid:
     """The grid of a table: its variants over a config, under seeds counted from the config's.
 
+    A row that needs word vectors of the tokens' pair is left out where they are others; a note says so.
+
     Raises:
         InputError: as for `check_grid`.
     """
     first = config.train.seed
     table = ablation.over(config)
-    variants = table.variants
-    configs = tuple(variant_config(config, variant) for variant in variants)
-    notes = encoder_notes(config, [(v.settings, own) for v, own in zip(variants, configs, strict=True)])
+    rows = [(variant, variant_config(config, variant)) for variant in table.variants]
+    faults = [misfit(own) for _, own in rows]
+    left = dict.fromkeys(f"a row is left out: {fault}" for fault in faults if fault)
+    rows = [row for row, fault in zip(rows, faults, strict=True) if not fault]
+    variants, configs = [variant for variant, _ in rows], tuple(own for _, own in rows)
+    notes = (*encoder_notes(config, [(variant.settings, own) for variant, own in rows]), *left)
     table = replace(table, variants=completed(variants, configs))
     grid = Grid(table, config, configs, tuple(range(first, first + seeds)), notes=notes)
     check_grid(grid, "variants")
@@ -139,7 +145,8 @@ def check_grid(grid: Grid, place: str) -> None:
     """Checks everything about a grid that does not need its data.
 
     Raises:
-        InputError: no run, a duplicate run, two runs with one name, a variant that changes the protocol.
+        InputError: no run, a duplicate run, two runs with one name, a variant that changes the protocol; a readout that
+            needs word vectors of the tokens' pair, and others.
     """
     if not grid.runs:
         raise InputError(f"{place}: no run is left; give [axes] or [[include]], and seeds")
@@ -149,6 +156,7 @@ def check_grid(grid: Grid, place: str) -> None:
     for variant, config in zip(grid.ablation.variants, grid.configs, strict=True):
         told = ", ".join(f"{key} = {value!r}" for key, value in variant.settings.items())
         _check_protocol_keys(differences(grid.config, config), place)
+        check_aligned(config)
         same = known.setdefault(config.model_dump_json(), variant)
         if same is not variant:
             raise InputError(f"{place}: the run {told} is listed twice; remove one of them")

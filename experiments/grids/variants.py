@@ -62,9 +62,9 @@ class Ablation:
     """A table: its variants in order, its default recipe, and settings over that.
 
     `published` names the data of the paper's figures. `epoch` says on which data their epoch was chosen; it is "" where
-    that is not stated. `on_files` are the variants for image files, if these
-    differ from those for drawn pictures. `on_data` are the tables that stand for this one on other datasets, by
-    `data.name`: the paper has other figures there.
+    that is not stated. `on_files` are the variants for image files, if these differ from those for drawn pictures.
+    `on_pairs` are further rows where the tokens are of an image-text pair. `on_data` are the tables that stand for this
+    one on other datasets, by `data.name`: the paper has other figures there.
     """
 
     caption: str
@@ -74,15 +74,18 @@ class Ablation:
     published: str = "NUS-WIDE"
     epoch: str = ""
     on_files: tuple[Variant, ...] = ()
+    on_pairs: tuple[Variant, ...] = ()
     on_data: Mapping[str, "Ablation"] = field(default_factory=dict)
 
     def over(self, config: "RunConfig") -> "Ablation":
         """The table of a config; readouts that cannot train the backbone too use the initial one."""
         from zsl.readouts.table import READOUTS
+        from zsl.runs.pairs import pair_of
 
         if config.data.name in self.on_data:
             return self.on_data[config.data.name].over(config)
         variants = self.on_files if self.on_files and not config.data.drawn else self.variants
+        variants += self.on_pairs if pair_of(config) is not None else ()
         tuned = config.backbone is not None and config.backbone.mode == "tuned"
         own = {kind: {"backbone.mode": "frozen"} for kind, readout in READOUTS.items() if tuned and readout().frozen}
         kinds = (one.settings.get("decoder.kind", config.decoder.kind) for one in variants)

@@ -18,7 +18,7 @@ from zsl.runs.bank_config import load_bank
 from zsl.runs.claims import claimed
 from zsl.runs.config import RunConfig
 from zsl.runs.folder import carry_out, check_same_config
-from zsl.runs.pairs import warn_of_other_space
+from zsl.runs.pairs import check_aligned, warn_of_other_space
 from zsl.runs.saved import CONFIG, OWN
 from zsl.runs.source import Source, open_source
 from zsl.training.checkpoint import Checkpoints
@@ -57,7 +57,7 @@ def train(
         _, history = carry_out(source, bank, folder, resume, history_plotter(folder, config.train.epochs))
         accelerator.state.destroy_process_group()
         if accelerator.is_main_process:
-            for line in training_notes(history, config.decoder.solved):
+            for line in training_notes(history, config.decoder.solved or config.decoder.fixed):
                 tell(f"note: {line}")
         return bank
 
@@ -74,6 +74,7 @@ def _check_begun(folder: Path, resume: bool) -> None:
 
 def _prepared(config: RunConfig, context: Context, tell: Callable[[str], None]) -> tuple[Source, Bank]:
     """Data, backbone and bank of a run, after all checks that are possible before it starts."""
+    check_aligned(config)
     source = open_source(config, context)
     if context.is_main:
         asked = {name: len(protocol.labels) for name, protocol in protocols(source.data).items()}
@@ -83,6 +84,7 @@ def _prepared(config: RunConfig, context: Context, tell: Callable[[str], None]) 
     if context.is_main:
         warn_of_other_space(config, bank)
     check_readout(config.decoder, 1, bank.embed_dim, len(source.data.seen), context.device)
-    if source.cached and config.backbone is not None and config.backbone.pretraining is None:
+    pretrained = config.backbone is not None and config.backbone.pretraining is not None
+    if source.cached and not pretrained and not source.spares_training:
         _ = source.train  # an image that does not decode is found before anything is written
     return source, bank

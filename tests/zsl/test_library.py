@@ -271,3 +271,18 @@ def test_two_processes_train_and_measure_as_one_does(photos, tmp_path):
     assert found["processes"] == 2
     expected = trained_and_measured(photos, tmp_path / "one")
     assert found["metrics"] == pytest.approx(expected, rel=0, abs=1e-3)  # weights differ in the last digits
+
+
+def test_a_pair_is_measured_by_itself(data, bank, pair_folder, tmp_path):
+    pair, row, out = zsl.OpenClipConfig(name=f"local-dir:{pair_folder('vit')}"), zsl.PairConfig(), tmp_path / "out"
+    words = build_bank(data.names, f"open_clip:local-dir:{pair_folder('vit')}")
+    model = zsl.fit(data, words, backbone=pair, readout=row, train=SMALL)
+    assert 0 < zsl.evaluate(model, data, words).metrics["zsl/map"] <= 1
+    with pytest.raises(zsl.InputError, match="the word vectors are of lexical:16, in another space"):
+        zsl.fit(data, bank, backbone=pair, readout=row, train=SMALL, out=out)
+    with pytest.raises(zsl.InputError, match="backbone 'resnet10t' is no image-text pair"):
+        zsl.fit(data, words, backbone=BACKBONE, readout=row, train=SMALL, out=out)
+    own = nn.Conv2d(3, 5, 8, 8)  # the user answers for its space
+    with pytest.raises(zsl.InputError, match="needs tokens and word vectors of one size, not 5 and 16"):
+        zsl.fit(data, bank, backbone=own, readout=row, train=SMALL, out=out)
+    assert not out.exists()

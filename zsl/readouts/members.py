@@ -13,6 +13,7 @@ from zsl.readouts.gap_text import GapTextConfig
 from zsl.readouts.group_decoder import MlDecoderConfig
 from zsl.readouts.kernel_eszsl import KernelEszslConfig
 from zsl.readouts.label_attention import LabelAttentionConfig
+from zsl.readouts.pair import PairConfig
 from zsl.readouts.readout import ReadoutConfig
 from zsl.readouts.transformer_decoder import TransformerDecoderConfig
 
@@ -25,6 +26,7 @@ Single = (
     | ConseConfig
     | EszslConfig
     | KernelEszslConfig
+    | PairConfig
 )
 
 

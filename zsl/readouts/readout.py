@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int64
@@ -20,6 +20,7 @@ Vectors = Float[Tensor, "label embed"]
 Seen = Float[Tensor, "seen embed"]
 Logits = Float[Tensor, "batch label"]
 Maps = Float[Tensor, "batch label token"]
+TokenKind = Literal["class", "patches"]
 
 COSINE_SCALE = 10.0  # initial factor of cosines: as steep as the sigmoid losses of image and text encoders begin
 PRIOR_LOGIT = -4.0  # initial bias: an image shows few of many labels, and the first epochs need not learn just that
@@ -36,12 +37,14 @@ class Readout(nn.Module, ABC):
         leading: number of the first tokens that stand for the whole image, not for a place (`lead`).
         reads_whole: of an image with leading tokens, the readout reads their mean alone, as it reads the mean of all
             tokens otherwise.
+        fixed: it has nothing to train, and nothing to solve.
     """
 
     companies: tuple[Company, ...] = ()
     looks: tuple[Look, ...] = ()
     leading: int = 0
     reads_whole: bool = False
+    fixed: bool = False
 
     def lead(self, leading: int) -> "Readout":
         """Says how many of the first tokens stand for the whole image, to the readout and to those that it is made of.
@@ -176,6 +179,8 @@ class ReadoutConfig(Config, ABC):
     """
 
     solved: ClassVar[bool] = False  # in closed form instead of by training; it makes a `ClosedFormReadout`
+    fixed: ClassVar[bool] = False  # neither trained nor solved; it makes a `fixed` readout
+    aligned: ClassVar[bool] = False  # it compares tokens with word vectors as they are: both must be of one pair
     sizes: ClassVar[tuple[str, ...]] = ()  # the keys that decide how much memory it takes
     opened_by: ClassVar[str] = ""  # settings that give it an open vocabulary
 
@@ -209,7 +214,14 @@ class ReadoutConfig(Config, ABC):
     @property
     def frozen(self) -> str:
         """Why it cannot be trained together with a backbone; "" if it can."""
+        if self.fixed:
+            return "trains nothing"
         return "is solved and trains nothing" if self.solved else ""
+
+    @property
+    def needs(self) -> tuple[TokenKind, ...]:
+        """The kinds of tokens of a pair that the readout cannot do without."""
+        return ()
 
     def learning_rates(self, lr: float) -> tuple[float, ...]:
         """The learning rates that are tried on tokens of a frozen backbone; the best on seen validation is kept.

@@ -106,7 +106,7 @@ class RunConfig(Config):
             plan = Plan.of(self.decoder, self.train)
         except InputError as error:
             raise ValueError(str(error)) from error
-        members = [(member, own.train) for member, own in plan.members if not member.solved]
+        members = [(member, own.train) for member, own in plan.members if not (member.solved or member.fixed)]
         trained = members if plan.members else [(self.decoder, self.train)]
         for decoder, train in trained:
             changed = next((key for key in CHANGED if getattr(train, key)), None)

@@ -8,15 +8,20 @@ from pydantic import TypeAdapter
 
 from embeddings.banks.bank import Bank
 from embeddings.encoders.open_clip_models import Pair
+from embeddings.encoders.open_clip_texts import pair_of as named_pair
 from embeddings.encoders.table import parts_of
 from embeddings.io.errors import InputError, InputWarning
-from zsl.backbones.config import AnyBackboneConfig, BackboneSection
+from zsl.backbones.config import AnyBackboneConfig, BackboneSection, OpenClipConfig
+from zsl.readouts.blend import BlendConfig
+from zsl.readouts.members import MemberConfig
+from zsl.readouts.readout import ReadoutConfig, TokenKind
 
 if TYPE_CHECKING:
     import zsl.runs.config
 
 FAMILY = "open_clip"
 OWN = "backbone"  # the encoder that is the text tower of the run's own backbone
+_EXTRACT = "extract tokens with a backbone of kind = 'open_clip'"
 _OWN = re.compile(rf"(^|\+){OWN}(?=\+|$)")
 
 
@@ -71,9 +76,7 @@ def warn_of_other_space(config: "zsl.runs.config.RunConfig", bank: Bank) -> None
     pair, made = pair_of(config), bank.provenance
     if pair is None:
         return
-    parts = parts_of(made.encoder)
-    of_pairs = [part for part in parts if part.partition(":")[0] == FAMILY]
-    if f"{FAMILY}:{pair.spec}" in parts or (of_pairs and pair.revision() in made.revision):
+    if any(_is_text_tower(part, pair, made.revision) for part in parts_of(made.encoder)):
         return
     warnings.warn(
         f"the word vectors are of {made.encoder}, in another space than the tokens of {pair.name}: the readout learns "
@@ -81,3 +84,93 @@ def warn_of_other_space(config: "zsl.runs.config.RunConfig", bank: Bank) -> None
         InputWarning,
         stacklevel=2,
     )
+
+
+def check_aligned(config: "zsl.runs.config.RunConfig", bank: Bank | None = None) -> None:
+    """Checks that tokens and word vectors are of one pair where a readout compares them as they are.
+
+    Args:
+        config: of the run.
+        bank: its word vectors; None for those that the config names, which are not built here.
+    Raises:
+        InputError: they are not, or the tokens lack what the readout reads.
+    """
+    if told := misfit(config, bank):
+        raise InputError(told)
+
+
+def misfit(config: "zsl.runs.config.RunConfig", bank: Bank | None = None) -> str:
+    """Why a readout of the run cannot compare its tokens with its word vectors, and what to do; "" if it can.
+
+    Args:
+        config, bank: same as for `check_aligned`.
+    """
+    decoder = config.decoder
+    readouts: dict[str, Any] = {"decoder.kind": decoder}
+    if isinstance(decoder, BlendConfig):
+        readouts = {f"decoder.members.{number}.kind": member for number, member in enumerate(decoder.members, 1)}
+    for key, readout in readouts.items():
+        if not readout.aligned:
+            continue
+        told = _other_tokens(config, readout.needs) or _other_vectors(config, bank, readout)
+        if told:
+            return f"{key} = {readout.kind!r} compares tokens with word vectors as they are, but {told}"
+    return ""
+
+
+def _other_tokens(config: "zsl.runs.config.RunConfig", needs: tuple[TokenKind, ...]) -> str:
+    """Why the tokens cannot be compared with texts; "" if they can."""
+    behind, stored = _behind(config), config.backbone is None
+    if behind is None:
+        return f"nothing says which pair made the tokens of {config.data.name}; {_EXTRACT}"
+    if not isinstance(behind, OpenClipConfig):
+        told = f"the tokens are of {behind.name}, which is" if stored else f"backbone {behind.name!r} is"
+        return f"{told} no image-text pair; {_EXTRACT if stored else 'set backbone.kind = ' + repr(FAMILY)}"
+    lacking = [kind for kind in needs if behind.tokens not in ("all", kind)]
+    if not lacking:
+        return ""
+    what = "token of the whole image" if lacking == ["class"] else "tokens of patches"
+    remedy = "extract them again with" if stored else "set"
+    return f'backbone.tokens = "{behind.tokens}" gives no {what}; {remedy} backbone.tokens = "all"'
+
+
+def _other_vectors(config: "zsl.runs.config.RunConfig", bank: Bank | None, readout: ReadoutConfig) -> str:
+    """Why the word vectors cannot be compared with the pair's tokens; "" if they can."""
+    pair = pair_of(config)
+    assert pair is not None
+    if bank is None and config.bank.file is not None:
+        bank = Bank.load(config.bank.file)
+    if bank is None:
+        encoder, revision, transforms = encoder_of(config), None, config.bank.transforms
+    else:
+        encoder, revision = bank.provenance.encoder, bank.provenance.revision
+        transforms = tuple(transform.name for transform in bank.transforms)
+    parts, width = parts_of(encoder), int(pair.known.model["embed_dim"])
+    if not _is_text_tower(parts[0], pair, revision):
+        return f'the word vectors are of {encoder}, in another space than {pair.name}; set bank.encoder = "{OWN}"'
+    columns = readout.columns if isinstance(readout, MemberConfig) else None
+    if columns != (0, width) and (columns is not None or len(parts) > 1):
+        return (
+            f"the word vectors of {encoder} are read as a whole, or in other columns than the pair's; set bank.encoder "
+            f'= "{OWN}", or give a member of a blend columns = [0, {width}] of "{OWN}+OTHER"'
+        )
+    moved = [name for name in transforms if name != "l2"]
+    if moved:
+        return (
+            f'the transform {moved[0]!r} moves the word vectors out of the pair\'s space; set bank.transforms = ["l2"]'
+        )
+    return ""
+
+
+def _is_text_tower(part: str, pair: Pair, revision: str | None) -> bool:
+    """Whether an encoder is the text tower of a pair.
+
+    Args:
+        part: the spec of one encoder.
+        pair: whose text tower.
+        revision: of the bank's encoders; None for that of the encoder that the spec names.
+    """
+    family, _, argument = part.partition(":")
+    if family != FAMILY or argument == pair.spec:
+        return family == FAMILY
+    return pair.revision() in (named_pair(argument).revision() if revision is None else revision)

@@ -77,6 +77,11 @@ class Source:
         chosen = self.config.backbone
         return chosen is not None and chosen.mode == "frozen" and chosen.cached
 
+    @property
+    def spares_training(self) -> bool:
+        """Whether the readout has nothing to train, so that tokens of the training part need not be computed."""
+        return (self.readout or self.config.decoder).fixed and "train" not in vars(self)
+
     @cached_property
     def train(self) -> Part:
         """Training images, or tokens."""

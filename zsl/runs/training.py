@@ -37,8 +37,12 @@ def train_model(source: Source, bank: Bank, journal: Journal = UNWATCHED) -> tup
     set_seed(config.train.seed)  # after the first read, which may draw random numbers
     model = ZeroShotModel(backbone, readout_of(source, bank))
     vectors = torch.from_numpy(bank.select(source.data.seen))
-    seen = SeenSamples(*source.split(source.train, config.train.seed), vectors)
-    return model, fit_model(model, plan_of(source), seen, source.context, journal)
+    if source.spares_training:  # of the training part, only the validation images are read
+        fitted, part = ZeroShotModel(source.backbone, model.readout), source.data.train
+    else:
+        fitted, part = model, source.train
+    seen = SeenSamples(*source.split(part, config.train.seed), vectors)
+    return model, fit_model(fitted, plan_of(source), seen, source.context, journal)
 
 
 def live_backbone(source: Source) -> BaseBackbone | None:

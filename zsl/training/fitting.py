@@ -43,6 +43,8 @@ def fit_model(
     """
     if isinstance(model.readout, BlendReadout):
         return _fit_members(model, model.readout, plan, seen, context, journal)
+    if model.readout.fixed:
+        return _measured(model, seen, context, journal)
     passes = replace(context, batch_size=plan.train.batch_size)
     if isinstance(model.readout, ClosedFormReadout):
         return solve(model, seen, passes, journal, plan.train.seed)
@@ -50,6 +52,28 @@ def fit_model(
     if plan.train.select == "held_out_labels":
         return train_by_held_out(_trials(model, plan, passes, journal), model, seen, context, journal)
     return train_at_best_rate(plan.rates, plan.train, model, seen, context, journal)
+
+
+def _measured(model: ZeroShotModel, seen: SeenSamples, context: Context, journal: Journal) -> History:
+    """The history of a readout that has nothing to train: one entry, with its validation and a loss of 0.
+
+    Raises:
+        InputError: a validation part without positives.
+    """
+    if not seen.validation.targets.label_counts().any():
+        raise InputError("the validation part holds no positive; raise train.validation")
+    scores = score(model, seen.validation, {"seen": seen.vectors}, replace(context, progress=silent))["seen"]
+    history = History(
+        loss=[0.0],
+        lr=[0.0],
+        validation_map=[validation_map(scores, seen.validation.targets)],
+        best_epoch=0,
+        chance=chance_of(seen.validation.targets),
+    )
+    context.progress(journal.task, 1, 1, f"nothing to train; seen validation mAP {100 * history.best:.1f}")
+    if journal.watch is not None and context.is_main:
+        journal.watch(history)
+    return history
 
 
 def _solve_part(model: ZeroShotModel, plan: Plan, seen: SeenSamples, passes: Context, journal: Journal) -> None:

@@ -11,9 +11,12 @@ from safetensors.numpy import load_file
 from embeddings.banks.bank import Bank
 from embeddings.banks.build import build_bank
 from experiments.config.reading import load_config
+from experiments.grids.grid import table_grid
+from experiments.grids.paper_tables import ABLATIONS
 from tests.experiments.command import refused, zsl
 from zsl.data.tokens.files import map_shard
 from zsl.runs.config import resolved, validated
+from zsl.runs.source import Source
 from zsl.training.checkpoint import Checkpoints
 
 CONFIG = """
@@ -158,6 +161,64 @@ def test_a_readout_of_the_whole_image_has_no_heat_maps(config, tokens, tmp_path)
     refusal = zsl(*asked, "--heat-maps", tmp_path / "maps")
     assert refusal.exit_code == 2
     assert "reads the token of the whole image alone, which has no place; for heat maps train with" in refusal.stderr
+
+
+def test_the_row_of_the_pair_trains_nothing(config, tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr(Source, "train", property(lambda self: read.append(self)))
+    run, options = tmp_path / "run", ("--set", "decoder.kind=pair", "--set", "decoder.reading=softmax")
+    assert zsl("train", config, "--out", run, *options).exit_code == 0
+    assert not read  # no tokens of training images were made
+    monkeypatch.undo()
+    history = _values(run, "history.json")
+    assert (history["loss"], len(history["validation_map"])) == ([0.0], 1)
+    assert _values(run, "run.json")["multiply_accumulates"] > 17 * 16 * 7
+    assert zsl("evaluate", run).exit_code == 0
+    assert 0 < _values(run, "metrics.json")["metrics"]["zsl/map"] <= 1
+    assert zsl("export", run, "--out", tmp_path / "model").exit_code == 0
+    asked = zsl("predict", tmp_path / "model", _picture(tmp_path), "--labels", "red dog", "--heat-maps", tmp_path / "m")
+    assert asked.exit_code == 0
+    assert list((tmp_path / "m").iterdir())
+
+
+def test_a_blend_takes_the_row_of_the_pair(config, tokens, tmp_path):
+    members = 'decoder.members=[{kind = "eszsl"}, {kind = "pair", reading = "top", mixture = 0.5}]'
+    stored = ("--set", "data.name=tokens", "--set", f"data.root={tokens}", "--set", "backbone=none")
+    run = tmp_path / "run"
+    told = zsl("train", config, "--out", run, "--set", "decoder.kind=blend", "--set", members, *stored)
+    assert told.exit_code == 0, told.stderr
+    assert zsl("evaluate", run).exit_code == 0
+    found = _values(run, "history.json")["members"]
+    assert [(one["kind"], len(one["epochs"]["loss"])) for one in found] == [("eszsl", 1), ("pair", 1)]
+
+
+def test_the_row_of_the_pair_is_refused_for_words_of_another_space(config, tmp_path):
+    options = ("--set", "decoder.kind=pair", "--set", "bank.encoder=lexical:7")
+    refused(zsl("train", config, "--out", tmp_path / "run", *options), "the word vectors are of lexical:7, in another")
+    refused(
+        zsl("train", "demo", "--out", tmp_path / "run", "--set", "decoder.kind=pair"),
+        "decoder.kind = 'pair' compares tokens with word vectors as they are, but backbone 'resnet10t' is no image",
+    )
+    refused(
+        zsl("train", config, "--out", tmp_path / "run", "--set", "decoder.kind=pair", "--set", "backbone.mode=tuned"),
+        "decoder.kind = 'pair' trains nothing: set backbone.mode = 'frozen'",
+    )
+    assert not (tmp_path / "run").exists()
+
+
+def test_zero_shot_tables_over_a_pair_have_its_rows(config):
+    own, plain = load_config(str(config), []), load_config(str(config), ["bank.encoder=lexical:7"])
+    table = table_grid(ABLATIONS["table8"], own, 1)
+    rows = [(one.decoder.kind, one.decoder.reading) for one in table.configs if one.decoder.kind == "pair"]
+    assert rows == [("pair", "class"), ("pair", "top")]
+    assert len(table.configs) == len(ABLATIONS["table8"].variants) + 2
+    other = table_grid(ABLATIONS["table8"], plain, 1)
+    assert len(other.configs) == len(ABLATIONS["table8"].variants)
+    (note,) = [line for line in other.notes if "left out" in line]
+    assert "a row is left out: decoder.kind = 'pair' compares tokens with word vectors" in note
+    assert not any(
+        one.decoder.kind == "pair" for one in table_grid(ABLATIONS["table8"], load_config("demo", []), 1).configs
+    )
 
 
 def test_words_of_another_space_are_noted(config, tmp_path):

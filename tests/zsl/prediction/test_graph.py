@@ -30,24 +30,25 @@ def _model(kind, loss="bce", **keys):
     known = READOUTS[kind].model_fields
     config = READOUTS[kind](**{key: value for key, value in (SIZES | keys).items() if key in known})
     bank = build_bank(SEEN, f"lexical:{EMBED}")
-    readout = make_readout(config, CHANNELS, EMBED, len(SEEN))
+    channels = EMBED if config.aligned else CHANNELS
+    readout = make_readout(config, channels, EMBED, len(SEEN))
     readout.remember(torch.from_numpy(bank.select(SEEN)))
     for parameter in readout.parameters():  # closed forms have NaN until they are solved
         if parameter.isnan().any():
             nn.init.normal_(parameter)
-    facts = Facts("small", "data", "fingerprint", SEEN, CHANNELS, EMBED, loss)
+    facts = Facts("small", "data", "fingerprint", SEEN, channels, EMBED, loss)
     return TrainedModel(None, readout, loss == "softmax", facts, bank).eval()
 
 
 class Every(nn.Module):
-    """Several graphs as one: an export costs a second and more."""
+    """Several graphs as one: an export costs a second and more. Each reads as many channels as it knows."""
 
     def __init__(self, graphs):
         super().__init__()
         self.graphs = nn.ModuleList(graphs)
 
     def forward(self, tokens, vectors):
-        return tuple(graph(tokens, vectors) for graph in self.graphs)
+        return tuple(graph(tokens[..., : graph.facts.channels], vectors) for graph in self.graphs)
 
 
 # the decoder with groups is exported with a backbone, below
@@ -56,6 +57,8 @@ CASES["cosine"] = _model("gap-text", cosine=True)
 CASES["shared queries"] = _model(
     "label-attention", queries=3, weighting="sigmoid", answers=2, combined="logsumexp", cosine=True
 )
+CASES["best patches"] = _model("pair", reading="top")
+CASES["weighted patches"] = _model("pair", reading="softmax")
 CASES["residual"] = _model("gap-text", residual="eszsl")
 CASES["softmax"] = _model("gap-text", loss="softmax")
 for how in ("image", "softmax"):
@@ -86,7 +89,7 @@ def test_every_readout_gives_the_logits_of_prediction(every, pictures, tokens, n
     vectors = words_of(CASES["gap"].bank, SEEN, words).vectors
     found = every(inputs, torch.from_numpy(vectors))
     for case, model in CASES.items():
-        expected = model.scores(inputs, words)
+        expected = model.scores(inputs[..., : model.facts.channels], words)
         for logits in found[case]:
             assert logits.shape == (pictures, names)
             np.testing.assert_allclose(logits, expected, rtol=0, atol=1e-4, err_msg=case)

@@ -129,13 +129,13 @@ def test_the_pooled_closed_set():
 
 def _readouts():
     """Every readout of the table, with every company of its, and then variants of ML-Decoder."""
-    small = {"width": WIDTH, "ffn": 17, "group_size": GROUP, "attention_heads": 4, "top": 3}
+    small = {"width": WIDTH, "ffn": 17, "group_size": GROUP, "attention_heads": 4, "top": 3, "scale": 1.0}
     decoder = {"kind": "ml-decoder", **{key: small[key] for key in ("width", "ffn", "group_size", "attention_heads")}}
     small["members"] = ({"kind": "gap-text"}, decoder)
     made = {"max-pooled": MaxPooledReadout(CHANNELS, EMBED)}
     for kind, config in READOUTS.items():
         values = {key: value for key, value in small.items() if key in config.model_fields}
-        made[kind] = make_readout(config(**values), CHANNELS, EMBED, LABELS)
+        made[kind] = make_readout(config(**values), EMBED if config.aligned else CHANNELS, EMBED, LABELS)
         assert made[kind].companies == config(**values).companies
     made |= {f"{query} query, {head} head": _decoder(query, head) for query, head in VARIANTS}
     made["similar"] = _decoder(grouping="similar")
@@ -150,10 +150,11 @@ def _readouts():
 
 def test_scores_depend_neither_on_order_nor_on_company():
     """100 random vocabularies, parts of a pool in any order: asked in parts, the pool has the same logits as whole."""
-    features, pool, trained = _features()[:1, :3], _words(31), _words(LABELS, 3)
+    whole_features, pool, trained = _features()[:1, :3], _words(31), _words(LABELS, 3)
     generator = torch.Generator().manual_seed(5)
     drawn = [torch.randperm(len(pool), generator=generator)[: 1 + i % len(pool)] for i in range(100)]
     for name, readout, company in _readouts():
+        features = whole_features[..., :EMBED] if name == "pair" else whole_features
         with torch.no_grad():
             whole = readout.bind_each(pool, company, trained)(features)
             for places in drawn if name in READOUTS else drawn[:5]:  # variants: annotations take long to check

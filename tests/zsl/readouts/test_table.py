@@ -36,18 +36,24 @@ def _config(kind):
     return READOUTS[kind](**{key: value for key, value in SMALL.items() if key in known})
 
 
+def _channels(kind, channels=13):
+    """The size of a token; that of a word vector where both are of one space."""
+    return EMBED if READOUTS[kind].aligned else channels
+
+
 def _make(kind, channels=13):
-    return make_readout(_config(kind), channels, EMBED, LABELS)
+    return make_readout(_config(kind), _channels(kind, channels), EMBED, LABELS)
 
 
 @pytest.mark.parametrize("kind", READOUTS)
 def test_shapes_and_binding(kind):
     torch.manual_seed(0)
     readout = _make(kind)
-    features, vectors = torch.randn(IMAGES, TOKENS, 13), torch.randn(11, EMBED)
+    features, vectors = torch.randn(IMAGES, TOKENS, _channels(kind)), torch.randn(11, EMBED)
     readout.remember(vectors[:LABELS])
     readout.eval()
     assert isinstance(readout, ClosedFormReadout) == READOUTS[kind].solved
+    assert readout.fixed == READOUTS[kind].fixed
     logits = readout(features, vectors)
     assert logits.shape == (IMAGES, 11)
     assert logits.dtype == torch.float32
@@ -57,7 +63,7 @@ def test_shapes_and_binding(kind):
     assert next(readout.parameters()).dtype == torch.float32  # what tokens kept in half the bits are made to
 
 
-def _toy():
+def _toy(channels=LABELS):
     """Samples whose labels are channels: each token has its own label strongly, and the image's other labels weakly.
 
     Without the weak part, a readout that takes one token per label cannot learn. The token of an absent label is then
@@ -68,6 +74,7 @@ def _toy():
     present = torch.rand(IMAGES, LABELS, generator=generator) < 0.4
     present[~present.any(1), 0] = True
     tokens = present.float()[:, None] + 2 * torch.diag_embed(present.float())
+    tokens = torch.nn.functional.pad(tokens, (0, channels - LABELS))
     return Samples(Part(Tensors(tokens), Targets.of(present.numpy())))
 
 
@@ -87,7 +94,7 @@ def test_the_readout_of_pretraining_learns_the_toy():
 
 def _learn_the_toy(make, decoder=None):
     """Trains at one of two rates; gives the scores of the saved model with labels as trained and in another order."""
-    samples = _toy()
+    samples = _toy(LABELS if decoder is None else _channels(decoder.kind, LABELS))
     vectors = torch.eye(LABELS, EMBED)
     context, seen = Context.of("fp32", batch_size=16), SeenSamples(samples, samples, vectors)
     # what it standardises by image ranks the labels of an image, not always the images of a label
@@ -118,7 +125,7 @@ def test_a_solved_readout_is_not_trained():
 
 @pytest.mark.parametrize("kind", READOUTS)
 def test_a_readout_that_fits_the_memory_passes(kind):
-    check_readout(_config(kind), 13, EMBED, LABELS, torch.device("cpu"))
+    check_readout(_config(kind), _channels(kind), EMBED, LABELS, torch.device("cpu"))
 
 
 @pytest.mark.parametrize(
@@ -147,7 +154,7 @@ def test_sizes_that_do_not_fit_the_memory_are_named_before_anything_is_made(opti
 @pytest.mark.parametrize("kind", READOUTS)
 def test_parameters_are_counted_without_being_drawn(kind):
     state = torch.get_rng_state()
-    counted = _config(kind).count_parameters(13, EMBED, LABELS)
+    counted = _config(kind).count_parameters(_channels(kind), EMBED, LABELS)
     assert torch.equal(torch.get_rng_state(), state)
     assert counted == sum(parameter.numel() for parameter in _make(kind).parameters())
 
