@@ -120,9 +120,9 @@ def facts_of(name: str, config: RunConfig, own: dict[str, str], reader: Reader |
     """
     values = None if reader is None else reader.backbone
     if values is not None:  # folders are of this machine
-        name, weights = values["name"], values["weights"]
+        model, weights = values["name"], values["weights"]
         values = values | {
-            "name": f"{FOLDER}{Path(name).name}" if name.startswith(FOLDER) else name,
+            "name": f"{FOLDER}{Path(model).name}" if model.startswith(FOLDER) else model,
             "weights": None if weights is None else Path(weights).name,
         }
     return Facts(
